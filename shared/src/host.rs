@@ -1,0 +1,131 @@
+//! The seam: what the application needs of a runtime, as dumb calls.
+//!
+//! Everything worth testing is on this side of it. The components stand on
+//! `host::spin`; native tests stand on the same stores without WebAssembly.
+
+#[cfg(target_family = "wasm")]
+pub mod spin;
+
+use std::fmt;
+
+/// A runtime: its two stores, its variables, its log.
+pub trait Host {
+    /// An open key-value store.
+    type KeyValue: KeyValue;
+    /// An open database connection with a transaction of its own.
+    type Sql: Sql;
+
+    /// Opens the key-value store that holds the journal.
+    fn key_value(&self) -> Result<Self::KeyValue, StoreError>;
+    /// Opens a connection to the database that holds ledger and windows.
+    fn sql(&self) -> Result<Self::Sql, StoreError>;
+    /// The value of a configuration variable; `None` if it is not defined.
+    fn variable(&self, name: &str) -> Result<Option<String>, StoreError>;
+    /// Milliseconds that never run backwards, from an arbitrary start.
+    fn monotonic_ms(&self) -> u64;
+    /// Writes one line to the operator's log. Never a body or a token.
+    fn log(&self, line: &str);
+}
+
+/// A key-value store. What `set` and `delete_many` have done is durable when
+/// they return.
+pub trait KeyValue {
+    /// Stores `value` under `key`, over what was there.
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
+    /// The values of `keys`, in any order; absent ones may be missing.
+    fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, StoreError>;
+    /// Removes `keys`; absent ones are no error.
+    fn delete_many(&self, keys: &[String]) -> Result<(), StoreError>;
+    /// All keys of the store, in any order.
+    fn keys(&self) -> Result<Vec<String>, StoreError>;
+}
+
+/// A key and its value, if it has one.
+pub type Pair = (String, Option<Vec<u8>>);
+
+/// A database connection.
+pub trait Sql {
+    /// Runs one statement and returns its rows.
+    fn execute(&self, statement: &str, parameters: &[Value])
+    -> Result<Vec<Vec<Value>>, StoreError>;
+}
+
+/// A value of SQLite, as far as the schema uses them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// INTEGER.
+    Integer(i64),
+    /// TEXT.
+    Text(String),
+    /// NULL.
+    Null,
+}
+
+/// Why a store did not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError {
+    /// What kind of failure, as far as the runtime lets one tell.
+    pub kind: StoreErrorKind,
+    /// The runtime's own words, for the log.
+    pub message: String,
+}
+
+/// The failures that are met differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// Somebody else holds a lock; the same call may succeed later.
+    Busy,
+    /// No space left, or a quota reached.
+    Full,
+    /// The runtime does not give this component the store.
+    Denied,
+    /// Anything else.
+    Other,
+}
+
+impl StoreError {
+    /// An error in the runtime's words, sorted by what SQLite writes for
+    /// SQLITE_BUSY, SQLITE_LOCKED and SQLITE_FULL.
+    pub fn from_message(message: impl Into<String>) -> Self {
+        let message = message.into();
+        let says = |words: &str| message.contains(words);
+        let kind = if says("is locked") || says("SQLITE_BUSY") || says("DatabaseBusy") {
+            StoreErrorKind::Busy
+        } else if says("disk is full") || says("SQLITE_FULL") || says("DiskFull") {
+            StoreErrorKind::Full
+        } else {
+            StoreErrorKind::Other
+        };
+        Self { kind, message }
+    }
+
+    /// An error for a store that the component may not open.
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self { kind: StoreErrorKind::Denied, message: message.into() }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_and_a_full_disk_are_told_apart() {
+        for (message, kind) in [
+            ("database is locked", StoreErrorKind::Busy),
+            ("database table is locked: ledger", StoreErrorKind::Busy),
+            ("SqliteFailure(Error { code: DatabaseBusy, .. })", StoreErrorKind::Busy),
+            ("database or disk is full", StoreErrorKind::Full),
+            ("SqliteFailure(Error { code: DiskFull, .. })", StoreErrorKind::Full),
+            ("file is not a database", StoreErrorKind::Other),
+        ] {
+            assert_eq!(StoreError::from_message(message).kind, kind, "{message}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The seam over spin-sdk. The one file that knows it: one-line forwards, and
+//! the order in which a body is read and written.
+
+use spin_sdk::http::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use spin_sdk::sqlite3::{self, Connection};
+use spin_sdk::variables;
+use spin_sdk::wit::wasi::keyvalue::{batch, store};
+use wasi::io::streams::{OutputStream, StreamError};
+
+use crate::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
+use crate::http::{Problem, Request, Response};
+use crate::reading::UnixMillis;
+
+/// The label that plain `spin up` provides a store and a database under.
+const LABEL: &str = "default";
+
+/// The Spin runtime around this request.
+pub struct Spin;
+
+impl Host for Spin {
+    type KeyValue = store::Bucket;
+    type Sql = Connection;
+
+    fn key_value(&self) -> Result<store::Bucket, StoreError> {
+        store::open(LABEL).map_err(from_key_value)
+    }
+
+    fn sql(&self) -> Result<Connection, StoreError> {
+        Connection::open(LABEL).map_err(from_sqlite)
+    }
+
+    fn variable(&self, name: &str) -> Result<Option<String>, StoreError> {
+        match variables::get(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(variables::Error::Undefined(_)) => Ok(None),
+            Err(error) => Err(StoreError::from_message(error.to_string())),
+        }
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        wasi::clocks::monotonic_clock::now() / 1_000_000
+    }
+
+    fn log(&self, line: &str) {
+        eprintln!("{line}");
+    }
+}
+
+/// The node's clock. The entries read it, once a request.
+pub fn now() -> UnixMillis {
+    let now = wasi::clocks::wall_clock::now();
+    let seconds = i64::try_from(now.seconds).unwrap_or(i64::MAX);
+    let ms = i64::from(now.nanoseconds / 1_000_000);
+    UnixMillis::new(seconds.saturating_mul(1_000).saturating_add(ms)).unwrap_or(UnixMillis::MAX)
+}
+
+impl KeyValue for store::Bucket {
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        store::Bucket::set(self, key, value).map_err(from_key_value)
+    }
+
+    fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, StoreError> {
+        batch::get_many(self, keys).map_err(from_key_value)
+    }
+
+    fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        batch::delete_many(self, keys).map_err(from_key_value)
+    }
+
+    fn keys(&self) -> Result<Vec<String>, StoreError> {
+        let mut page = self.list_keys(None).map_err(from_key_value)?;
+        let mut keys = page.keys;
+        while let Some(cursor) = page.cursor.as_deref() {
+            page = self.list_keys(Some(cursor)).map_err(from_key_value)?;
+            keys.append(&mut page.keys);
+        }
+        Ok(keys)
+    }
+}
+
+impl Sql for Connection {
+    fn execute(
+        &self,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        let parameters: Vec<sqlite3::Value> = parameters.iter().map(to_sqlite).collect();
+        let result = Connection::execute(self, statement, &parameters).map_err(from_sqlite)?;
+        let row = |row: sqlite3::RowResult| row.values.into_iter().map(from_value).collect();
+        result.rows.into_iter().map(row).collect()
+    }
+}
+
+fn to_sqlite(value: &Value) -> sqlite3::Value {
+    match value {
+        Value::Integer(number) => sqlite3::Value::Integer(*number),
+        Value::Text(text) => sqlite3::Value::Text(text.clone()),
+        Value::Null => sqlite3::Value::Null,
+    }
+}
+
+fn from_value(value: sqlite3::Value) -> Result<Value, StoreError> {
+    match value {
+        sqlite3::Value::Integer(number) => Ok(Value::Integer(number)),
+        sqlite3::Value::Text(text) => Ok(Value::Text(text)),
+        sqlite3::Value::Null => Ok(Value::Null),
+        sqlite3::Value::Real(_) | sqlite3::Value::Blob(_) => {
+            Err(StoreError::from_message("a value of a type that the schema does not have"))
+        }
+    }
+}
+
+fn from_key_value(error: store::Error) -> StoreError {
+    match error {
+        store::Error::NoSuchStore => StoreError::denied("no such key-value store: default"),
+        store::Error::AccessDenied => {
+            StoreError::denied("spin.toml does not give this component the key-value store")
+        }
+        store::Error::Other(message) => StoreError::from_message(message),
+    }
+}
+
+fn from_sqlite(error: sqlite3::Error) -> StoreError {
+    match error {
+        sqlite3::Error::NoSuchDatabase => StoreError::denied("no such SQLite database: default"),
+        sqlite3::Error::AccessDenied => {
+            StoreError::denied("spin.toml does not give this component the SQLite database")
+        }
+        sqlite3::Error::InvalidConnection => StoreError::from_message("invalid connection"),
+        sqlite3::Error::DatabaseFull => StoreError::from_message("database or disk is full"),
+        sqlite3::Error::Io(message) => StoreError::from_message(message),
+    }
+}
+
+/// The head of `request`, as the application sees it.
+pub fn head(request: &IncomingRequest) -> Request {
+    let target = request.path_with_query().unwrap_or_default();
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query.to_owned())),
+        None => (target.as_str(), None),
+    };
+    let headers = request.headers();
+    let header = |name: &str| {
+        let values = headers.get(name);
+        // Several lines of one header mean the same as one with commas.
+        let values: Vec<String> =
+            values.iter().map(|v| String::from_utf8_lossy(v).into_owned()).collect();
+        (!values.is_empty()).then(|| values.join(","))
+    };
+    Request {
+        method: method(&request.method()),
+        path: path.to_owned(),
+        query,
+        content_type: header("content-type"),
+        content_encoding: header("content-encoding"),
+        prefer: header("prefer"),
+    }
+}
+
+fn method(method: &spin_sdk::http::Method) -> http::Method {
+    // An unknown method is one that no resource answers to.
+    http::Method::from_bytes(method.to_string().as_bytes()).unwrap_or(http::Method::TRACE)
+}
+
+/// Reads the body of `request`, at most `limit` bytes of it.
+pub fn read_body(request: IncomingRequest, limit: usize) -> Result<Vec<u8>, Problem> {
+    const CHUNK_BYTES: u64 = 256 * 1024;
+    let body = request.consume().map_err(|()| Problem::body_cut_off())?;
+    let stream = body.stream().map_err(|()| Problem::body_cut_off())?;
+    let mut read = Vec::new();
+    loop {
+        match stream.blocking_read(CHUNK_BYTES) {
+            Ok(chunk) if read.len() + chunk.len() > limit => {
+                return Err(Problem::body_too_large(limit));
+            }
+            Ok(chunk) if read.is_empty() => read = chunk,
+            Ok(chunk) => read.extend_from_slice(&chunk),
+            Err(StreamError::Closed) => return Ok(read),
+            Err(StreamError::LastOperationFailed(_)) => return Err(Problem::body_cut_off()),
+        }
+    }
+}
+
+/// Sends `response`.
+///
+/// What the host takes of the body without waiting (a megabyte) is written
+/// before the response is handed over, so that head and body leave in one TCP
+/// segment: in two, a keep-alive client waits 40 ms for the second.
+pub fn send(response: Response, out: ResponseOutparam) {
+    if let Err(what) = try_send(response, out) {
+        eprintln!("the response was not sent completely: {what}");
+    }
+}
+
+/// Says which part failed; what can fail here is the connection, and the causes
+/// are enumerations whose texts would be a tenth of the component.
+fn try_send(response: Response, out: ResponseOutparam) -> Result<(), &'static str> {
+    let length = response.body.len().to_string();
+    let headers = response.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let headers = headers.chain([("content-length".to_owned(), length)]);
+    let headers: Vec<(String, Vec<u8>)> = headers.map(|(n, v)| (n, v.into_bytes())).collect();
+    let fields = Fields::from_list(&headers).map_err(|_cause| "headers")?;
+    let outgoing = OutgoingResponse::new(fields);
+    outgoing.set_status_code(response.status.as_u16()).map_err(|()| "status")?;
+    let body = outgoing.body().map_err(|()| "body")?;
+    let stream = body.write().map_err(|()| "stream")?;
+
+    let mut rest = write_ready(&stream, &response.body)?;
+    if rest.is_empty() {
+        drop(stream);
+        OutgoingBody::finish(body, None).map_err(|_cause| "end")?;
+        out.set(outgoing);
+        return Ok(());
+    }
+    out.set(outgoing);
+    while !rest.is_empty() {
+        stream.subscribe().block();
+        rest = write_ready(&stream, rest)?;
+    }
+    drop(stream);
+    OutgoingBody::finish(body, None).map_err(|_cause| "end")
+}
+
+/// Writes as much as the stream takes at once, and returns what is left.
+fn write_ready<'a>(stream: &OutputStream, bytes: &'a [u8]) -> Result<&'a [u8], &'static str> {
+    let ready = stream.check_write().map_err(|_cause| "connection")?;
+    let ready = usize::try_from(ready).unwrap_or(usize::MAX).min(bytes.len());
+    let (now, later) = bytes.split_at(ready);
+    stream.write(now).map_err(|_cause| "connection")?;
+    Ok(later)
+}

@@ -1,0 +1,237 @@
+//! HTTP as the application sees it: requests, responses, and the one table
+//! from errors to problems (RFC 9457).
+
+use std::borrow::Cow;
+
+use http::{Method, StatusCode};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::limits;
+
+/// The head of a request, as far as the application looks at it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path, percent-encoded, without the query.
+    pub path: String,
+    /// The query without its question mark, percent-encoded.
+    pub query: Option<String>,
+    /// The header `content-type`.
+    pub content_type: Option<String>,
+    /// The header `content-encoding`.
+    pub content_encoding: Option<String>,
+    /// The header `prefer` (RFC 7240).
+    pub prefer: Option<String>,
+}
+
+impl Request {
+    /// Whether the method is one of `allowed`; the problem to answer if not.
+    pub(crate) fn allow(&self, allowed: &'static [Method]) -> Result<(), Problem> {
+        if allowed.contains(&self.method) {
+            return Ok(());
+        }
+        let list = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let detail = format!("this resource answers to {list}");
+        Err(Problem::new(Kind::MethodNotAllowed, detail).with_header("allow", list))
+    }
+}
+
+/// A response, complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers, `content-length` excepted.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// A JSON response that no cache keeps.
+    pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        Self::of_type("application/json", status, value)
+    }
+
+    fn of_type(content_type: &str, status: StatusCode, value: &impl Serialize) -> Self {
+        let headers = vec![
+            ("content-type", content_type.to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ];
+        match serde_json::to_vec(value) {
+            Ok(body) => Self { status, headers, body },
+            // Only a map with keys that are no strings can't be written, and
+            // there is none; an answer without a body is still an answer.
+            Err(_) => Self { status: StatusCode::INTERNAL_SERVER_ERROR, headers, body: Vec::new() },
+        }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+impl From<Problem> for Response {
+    fn from(problem: Problem) -> Self {
+        let (status, code, title) = problem.kind.row();
+        let body = ProblemBody {
+            r#type: format!("urn:isotherm:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: &problem.detail,
+            errors: &problem.errors,
+            errors_omitted: problem.errors_omitted,
+        };
+        let mut response = Self::of_type("application/problem+json", status, &body);
+        response.headers.extend(problem.headers);
+        response
+    }
+}
+
+/// An answer that is no success: `application/problem+json`.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    headers: Vec<(&'static str, String)>,
+    errors: Vec<ItemError>,
+    errors_omitted: usize,
+}
+
+/// What is wrong with one item of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ItemError {
+    /// The item's position in the request, from 0.
+    pub index: usize,
+    /// A `Reason` code.
+    pub reason: &'static str,
+    /// The reason in a sentence.
+    pub detail: Cow<'static, str>,
+}
+
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ItemError],
+    #[serde(skip_serializing_if = "is_zero")]
+    errors_omitted: usize,
+}
+
+pub(crate) fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// The kinds of problem. Each has one status and one code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Unreadable,
+    BadParameter,
+    NotFound,
+    MethodNotAllowed,
+    TooLarge,
+    UnsupportedMediaType,
+    NothingValid,
+    StoreUnavailable,
+    Misconfigured,
+}
+
+impl Kind {
+    /// Status, code and title.
+    fn row(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Unreadable => (StatusCode::BAD_REQUEST, "unreadable", "The body can't be read"),
+            Self::BadParameter => {
+                (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter can't be used")
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such resource"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method")
+            }
+            Self::TooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large")
+            }
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The body is of a type that is not understood",
+            ),
+            Self::NothingValid => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "nothing-valid",
+                "No reading of the request was accepted",
+            ),
+            Self::StoreUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store-unavailable",
+                "A store of this node does not work",
+            ),
+            Self::Misconfigured => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "misconfigured",
+                "This node is not configured right",
+            ),
+        }
+    }
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into();
+        Self { kind, detail, headers: Vec::new(), errors: Vec::new(), errors_omitted: 0 }
+    }
+
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn with_errors(mut self, errors: Vec<ItemError>, omitted: usize) -> Self {
+        self.errors = errors;
+        self.errors_omitted = omitted;
+        self
+    }
+
+    /// The body is larger than the node takes.
+    pub fn body_too_large(limit_bytes: usize) -> Self {
+        let detail = format!("the body has more than {limit_bytes} bytes; send smaller batches");
+        Self::new(Kind::TooLarge, detail)
+    }
+
+    /// The body ended before it was complete.
+    pub fn body_cut_off() -> Self {
+        Self::new(Kind::Unreadable, "the body was cut off; nothing was kept, send it again")
+    }
+}
+
+/// The table: what the caller is told. The cause is for the log.
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let retry = |detail| {
+            Self::new(Kind::StoreUnavailable, detail)
+                .with_header("retry-after", limits::RETRY_AFTER_S.to_string())
+        };
+        match error {
+            Error::Journal(_) => retry("the journal can't be used; nothing was kept, try again"),
+            Error::Regions(_) => retry("the regions database can't be used; try again"),
+            Error::SchemaTooNew { .. } => retry(
+                "the regions database belongs to a newer release; the operator must deploy it",
+            ),
+            Error::Corrupt(_) => {
+                retry("the regions database is damaged; the operator must look at the log")
+            }
+            Error::Misconfigured { variable, .. } => Self::new(
+                Kind::Misconfigured,
+                format!("the operator must correct the variable {variable}; see the log"),
+            ),
+        }
+    }
+}

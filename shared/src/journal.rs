@@ -1,0 +1,404 @@
+//! The journal: readings that are durable but not yet folded.
+//!
+//! One accepted request is one entry, one key-value pair. Its key is
+//! `journal/1/<readings>-<sha256>`: how many readings it holds, as eight hex
+//! digits, so that a fold can plan its steps from the keys alone; and the
+//! SHA-256 of its value in hex. So a request that is sent again overwrites its
+//! own entry and no other, and what was damaged in storage is noticed.
+//!
+//! The value, version 1 (all integers LEB128 unless said otherwise):
+//!
+//! ```text
+//! version     one byte, 1
+//! readings    how many, at least 1
+//! base        the lowest timestamp, Unix milliseconds
+//! regions     how many, then for each: one byte of length, the name
+//! then for each reading:
+//!   device    one byte of length, the name
+//!   region    index into the regions
+//!   milli     thousandths of a degree Celsius, zigzag
+//!   after     milliseconds after the base
+//! ```
+
+use std::collections::HashMap;
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::host::{KeyValue, StoreError};
+use crate::limits;
+use crate::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+
+const PREFIX: &str = "journal/1/";
+const QUARANTINE_PREFIX: &str = "quarantine/1/";
+const VERSION: u8 = 1;
+
+/// The readings of one accepted request, encoded, with their key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    name: EntryName,
+    value: Vec<u8>,
+}
+
+/// What identifies an entry: the part of its key after the prefix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryName {
+    text: String,
+    readings: usize,
+}
+
+impl EntryName {
+    fn of(value: &[u8], readings: usize) -> Self {
+        let digest = Sha256::digest(value);
+        let mut text = format!("{readings:08x}-");
+        for byte in digest {
+            for nibble in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('?'));
+            }
+        }
+        Self { text, readings }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (readings, digest) = text.split_once('-')?;
+        let readings = usize::from_str_radix(readings, 16).ok()?;
+        (digest.len() == 64).then(|| Self { text: text.to_owned(), readings })
+    }
+
+    /// How many readings the entry holds, as its key says.
+    pub fn readings(&self) -> usize {
+        self.readings
+    }
+
+    /// A number from 0 to 255 that the content alone decides, each as likely
+    /// as any other.
+    pub fn dice(&self) -> u8 {
+        self.text.get(9..11).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0)
+    }
+
+    fn journal_key(&self) -> String {
+        format!("{PREFIX}{}", self.text)
+    }
+
+    fn quarantine_key(&self) -> String {
+        format!("{QUARANTINE_PREFIX}{}", self.text)
+    }
+}
+
+impl Entry {
+    /// Encodes `readings`; `None` if there are none.
+    pub fn encode(readings: &[Reading<'_>]) -> Option<Self> {
+        let base = readings.iter().map(|r| r.timestamp.get()).min()?;
+        let mut regions: Vec<&str> = Vec::new();
+        let mut index_of: HashMap<&str, usize> = HashMap::new();
+        for reading in readings {
+            let region = reading.region.as_str();
+            index_of.entry(region).or_insert_with(|| {
+                regions.push(region);
+                regions.len() - 1
+            });
+        }
+
+        let mut value = Vec::with_capacity(16 + readings.len() * 24);
+        value.push(VERSION);
+        put_length(&mut value, readings.len());
+        put_unsigned(&mut value, base.unsigned_abs());
+        put_length(&mut value, regions.len());
+        for region in &regions {
+            put_name(&mut value, region);
+        }
+        for reading in readings {
+            put_name(&mut value, reading.device_id.as_str());
+            put_length(&mut value, index_of.get(reading.region.as_str()).copied()?);
+            put_unsigned(&mut value, zigzag(reading.temperature.get()));
+            put_unsigned(&mut value, reading.timestamp.get().abs_diff(base));
+        }
+        Some(Self { name: EntryName::of(&value, readings.len()), value })
+    }
+
+    /// The readings of the entry, in the order of the request.
+    pub fn decode(&self) -> Result<Vec<Reading<'_>>, DecodeError> {
+        if EntryName::of(&self.value, self.name.readings) != self.name {
+            return Err(DecodeError::Checksum);
+        }
+        let mut input = Input(&self.value);
+        match input.byte()? {
+            VERSION => {}
+            other => return Err(DecodeError::Version(other)),
+        }
+        let count = input.length()?;
+        if count != self.name.readings || count > limits::READINGS_PER_REQUEST_MAX {
+            return Err(DecodeError::Content("readings"));
+        }
+        let base = input.unsigned()?;
+        let mut regions = Vec::new();
+        for _ in 0..input.length()? {
+            regions.push(Region::new(input.name()?).ok_or(DecodeError::Content("region"))?);
+        }
+        let mut readings = Vec::with_capacity(count);
+        for _ in 0..count {
+            readings.push(input.reading(base, &regions)?);
+        }
+        if input.0.is_empty() { Ok(readings) } else { Err(DecodeError::Content("length")) }
+    }
+
+    /// The entry's key-value pair in the journal, as `append` stores it.
+    pub fn as_pair(&self) -> (String, &[u8]) {
+        (self.name.journal_key(), &self.value)
+    }
+
+    /// What identifies the entry.
+    pub fn name(&self) -> &EntryName {
+        &self.name
+    }
+}
+
+/// Why an entry can't be read. It is then set aside, never dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// The value is not the one that the key was made from.
+    Checksum,
+    /// Written by a release that this one doesn't know.
+    Version(u8),
+    /// The value ends too early.
+    Truncated,
+    /// This part of the value can't have been written by an encoder.
+    Content(&'static str),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checksum => f.write_str("the checksum in its key does not match"),
+            Self::Version(version) => write!(f, "unknown version {version}"),
+            Self::Truncated => f.write_str("truncated"),
+            Self::Content(part) => write!(f, "impossible {part}"),
+        }
+    }
+}
+
+/// Makes `entry` durable: when this returns, its readings are on disk.
+pub fn append(store: &impl KeyValue, entry: &Entry) -> Result<(), StoreError> {
+    let (key, value) = entry.as_pair();
+    store.set(&key, value)
+}
+
+/// The names of all entries, in the order of their keys.
+pub fn list(store: &impl KeyValue) -> Result<Vec<EntryName>, StoreError> {
+    let keys = store.keys()?;
+    let names = keys.iter().filter_map(|key| EntryName::parse(key.strip_prefix(PREFIX)?));
+    let mut names: Vec<EntryName> = names.collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Those of the named entries that are still there.
+pub fn load(store: &impl KeyValue, names: &[EntryName]) -> Result<Vec<Entry>, StoreError> {
+    let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
+    let pairs = store.get_many(&keys)?;
+    let entry = |(key, value): (String, Option<Vec<u8>>)| {
+        Some(Entry { name: EntryName::parse(key.strip_prefix(PREFIX)?)?, value: value? })
+    };
+    let mut entries: Vec<Entry> = pairs.into_iter().filter_map(entry).collect();
+    // Hosts answer in any order; a fold's order should not depend on the host.
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// Removes the named entries; those that are already gone are no error.
+pub fn remove(store: &impl KeyValue, names: &[EntryName]) -> Result<(), StoreError> {
+    let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
+    store.delete_many(&keys)
+}
+
+/// Keeps `entry` where no fold looks for it, for a human to decide.
+pub fn quarantine(store: &impl KeyValue, entry: &Entry) -> Result<(), StoreError> {
+    store.set(&entry.name.quarantine_key(), &entry.value)
+}
+
+fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
+    loop {
+        let low = (value & 0x7f).to_le_bytes()[0];
+        value >>= 7;
+        if value == 0 {
+            out.push(low);
+            return;
+        }
+        out.push(low | 0x80);
+    }
+}
+
+fn put_length(out: &mut Vec<u8>, length: usize) {
+    put_unsigned(out, u64::try_from(length).unwrap_or(u64::MAX));
+}
+
+fn put_name(out: &mut Vec<u8>, name: &str) {
+    // A name has at most 64 bytes, so its length is one LEB128 byte.
+    put_length(out, name.len());
+    out.extend_from_slice(name.as_bytes());
+}
+
+/// Small magnitudes of either sign to small unsigned numbers.
+fn zigzag(value: i32) -> u64 {
+    let value = i64::from(value);
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
+
+/// What is left to decode.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn byte(&mut self) -> Result<u8, DecodeError> {
+        let (&first, rest) = self.0.split_first().ok_or(DecodeError::Truncated)?;
+        self.0 = rest;
+        Ok(first)
+    }
+
+    fn unsigned(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Content("integer"))
+    }
+
+    fn length(&mut self) -> Result<usize, DecodeError> {
+        usize::try_from(self.unsigned()?).map_err(|_too_long| DecodeError::Content("length"))
+    }
+
+    fn name(&mut self) -> Result<&'a str, DecodeError> {
+        let length = self.length()?;
+        let (name, rest) = self.0.split_at_checked(length).ok_or(DecodeError::Truncated)?;
+        self.0 = rest;
+        std::str::from_utf8(name).map_err(|_not_text| DecodeError::Content("name"))
+    }
+
+    fn reading(&mut self, base: u64, regions: &[Region<'a>]) -> Result<Reading<'a>, DecodeError> {
+        let device_id = DeviceId::new(self.name()?).ok_or(DecodeError::Content("device"))?;
+        let region = regions.get(self.length()?).cloned().ok_or(DecodeError::Content("region"))?;
+        let temperature = MilliCelsius::new(unzigzag(self.unsigned()?))
+            .ok_or(DecodeError::Content("temperature"))?;
+        let timestamp = base.checked_add(self.unsigned()?).and_then(|t| i64::try_from(t).ok());
+        let timestamp =
+            timestamp.and_then(UnixMillis::new).ok_or(DecodeError::Content("timestamp"))?;
+        Ok(Reading { device_id, region, temperature, timestamp })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading<'a>(device: &'a str, region: &'a str, milli: i64, at: i64) -> Reading<'a> {
+        Reading {
+            device_id: DeviceId::new(device).unwrap(),
+            region: Region::new(region).unwrap(),
+            temperature: MilliCelsius::new(milli).unwrap(),
+            timestamp: UnixMillis::new(at).unwrap(),
+        }
+    }
+
+    fn assorted() -> Vec<Reading<'static>> {
+        vec![
+            reading("a", "north", 21_500, 1_700_000_000_000),
+            reading("b", "south", -273_150, 1_700_000_000_001),
+            reading("a", "north", 1_000_000, 0),
+            reading("c", "north", 0, UnixMillis::MAX.get()),
+        ]
+    }
+
+    #[test]
+    fn an_entry_gives_back_its_readings_in_order() {
+        let readings = assorted();
+        let entry = Entry::encode(&readings).unwrap();
+        assert_eq!(entry.decode().unwrap(), readings);
+        assert_eq!(entry.name().readings(), 4);
+    }
+
+    #[test]
+    fn nothing_is_no_entry() {
+        assert_eq!(Entry::encode(&[]), None);
+    }
+
+    #[test]
+    fn the_encoding_of_version_1_does_not_change() {
+        let entry = Entry::encode(&[reading("d1", "hall", -1_500, 1_262_304_000_000)]).unwrap();
+        let (key, value) = entry.as_pair();
+        let hex: String = value.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, "01 01 80f0b9b9de24 01 0468616c6c 026431 00 b717 00".replace(' ', ""));
+        assert_eq!(
+            key,
+            "journal/1/00000001-".to_owned()
+                + &Sha256::digest(value).iter().map(|b| format!("{b:02x}")).collect::<String>()
+        );
+    }
+
+    #[test]
+    fn the_same_readings_have_the_same_key_and_others_another() {
+        let readings = assorted();
+        let key = |readings: &[Reading<'_>]| Entry::encode(readings).unwrap().name().clone();
+        assert_eq!(key(&readings), key(&readings));
+        assert_ne!(key(&readings), key(&readings[1..]));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_truncation_is_noticed() {
+        let entry = Entry::encode(&assorted()).unwrap();
+        for index in 0..entry.value.len() {
+            for bit in 0..8 {
+                let mut damaged = entry.clone();
+                damaged.value[index] ^= 1 << bit;
+                assert_eq!(damaged.decode(), Err(DecodeError::Checksum));
+            }
+            let mut shorter = entry.clone();
+            shorter.value.truncate(index);
+            assert_eq!(shorter.decode(), Err(DecodeError::Checksum));
+        }
+    }
+
+    #[test]
+    fn what_no_encoder_wrote_is_refused_though_its_checksum_is_right() {
+        let named = |value: &[u8]| Entry { name: EntryName::of(value, 1), value: value.to_vec() };
+        let good = Entry::encode(&[reading("d", "r", 1, 5)]).unwrap();
+        assert_eq!(good.value, [1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0]);
+        for (value, error) in [
+            (&[][..], DecodeError::Truncated),
+            (&[2, 1, 5], DecodeError::Version(2)),
+            (&[1, 2, 5, 1, 1, b'r'], DecodeError::Content("readings")),
+            (&[1, 1, 5, 1, 1, b'/', 1, b'd', 0, 2, 0], DecodeError::Content("region")),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 1, 2, 0], DecodeError::Content("region")),
+            (&[1, 1, 5, 1, 1, b'r', 0, 0, 2, 0], DecodeError::Content("device")),
+            (&[1, 1, 5, 1, 1, b'r', 1, 0xff, 0, 2, 0], DecodeError::Content("name")),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2], DecodeError::Truncated),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 0], DecodeError::Content("length")),
+            (&[1, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], {
+                DecodeError::Content("integer")
+            }),
+        ] {
+            assert_eq!(named(value).decode(), Err(error), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_reading_takes_at_most_24_bytes_in_a_batch_of_1000() {
+        let names: Vec<String> =
+            (0..1000).map(|i| format!("sensor-{:06}", i * 7919 % 10_000)).collect();
+        let regions: Vec<String> = (0..50).map(|i| format!("region-{i}")).collect();
+        let readings: Vec<Reading<'_>> = (0..1000)
+            .map(|i| {
+                let at = 1_700_000_000_000 + i64::try_from(i).unwrap() * 37 % 60_000;
+                reading(&names[i], &regions[i % 50], 21_437, at)
+            })
+            .collect();
+        let bytes = Entry::encode(&readings).unwrap().value.len();
+        assert!(bytes <= 24 * 1000, "{bytes} bytes");
+    }
+}

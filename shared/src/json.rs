@@ -1,0 +1,448 @@
+//! Readings in JSON: one object, or an array of them.
+//!
+//! Every item is judged by itself, so that one bad reading does not keep the
+//! good ones beside it from being accepted. Fields are read strictly: an
+//! unknown one (`"unit": "F"`, say) may change what the number means, so it is
+//! rejected and not skipped.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::decimal::{Rounding, scaled};
+use crate::limits;
+use crate::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use crate::rejection::{Reason, Rejection};
+
+/// One item of a request: a reading, or why it is none.
+pub type Item<'a> = Result<Reading<'a>, Rejection>;
+
+/// Why a body could not be taken apart into items. Nothing of it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Not UTF-8, or not JSON; says where.
+    Syntax(String),
+    /// JSON, but neither an object nor an array.
+    Shape,
+    /// More items than `limits::READINGS_PER_REQUEST_MAX`.
+    TooMany,
+}
+
+/// Takes a body apart into its items, in their order.
+pub fn parse(body: &[u8]) -> Result<Vec<Item<'_>>, Unreadable> {
+    let body = std::str::from_utf8(body)
+        .map_err(|e| Unreadable::Syntax(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
+    match body.trim_ascii_start().as_bytes().first() {
+        Some(b'[') => array(body),
+        Some(b'{') => single(body),
+        _ => Err(match serde_json::from_str::<IgnoredAny>(body) {
+            Ok(_) => Unreadable::Shape,
+            Err(error) => syntax(&error),
+        }),
+    }
+}
+
+fn syntax(error: &serde_json::Error) -> Unreadable {
+    // The parser's own words name a position and what it expected, and never
+    // repeat the body.
+    Unreadable::Syntax(error.to_string())
+}
+
+fn single(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
+    match serde_json::from_str::<Fields<'_>>(body) {
+        Ok(fields) => Ok(vec![fields.into_reading()]),
+        Err(_) => {
+            let Alone(fields) = serde_json::from_str(body).map_err(|e| syntax(&e))?;
+            Ok(vec![fields.into_reading()])
+        }
+    }
+}
+
+/// In one pass if every item is an object of readable fields; otherwise again,
+/// with care, so that an item like `1e999` or a lone surrogate, which stops the
+/// parser, stops at that item.
+fn array(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
+    let items: Items<'_, Fields<'_>> = match serde_json::from_str(body) {
+        Ok(items) => items,
+        Err(_) => {
+            let careful: Items<'_, Alone<'_>> =
+                serde_json::from_str(body).map_err(|e| syntax(&e))?;
+            let list = careful.list.into_iter().map(|Alone(fields)| fields).collect();
+            Items { list, overflow: careful.overflow, body: PhantomData }
+        }
+    };
+    if items.overflow {
+        return Err(Unreadable::TooMany);
+    }
+    Ok(items.list.into_iter().map(Fields::into_reading).collect())
+}
+
+/// An array of at most the permitted number of items.
+struct Items<'a, T> {
+    list: Vec<T>,
+    overflow: bool,
+    body: PhantomData<&'a str>,
+}
+
+impl<'a, T: Deserialize<'a>> Deserialize<'a> for Items<'a, T> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V<T>(PhantomData<T>);
+        impl<'a, T: Deserialize<'a>> Visitor<'a> for V<T> {
+            type Value = Items<'a, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of readings")
+            }
+
+            fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut list = Vec::new();
+                while list.len() < limits::READINGS_PER_REQUEST_MAX {
+                    match seq.next_element()? {
+                        Some(item) => list.push(item),
+                        None => return Ok(Items { list, overflow: false, body: PhantomData }),
+                    }
+                }
+                let mut overflow = false;
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    overflow = true;
+                }
+                Ok(Items { list, overflow, body: PhantomData })
+            }
+        }
+        deserializer.deserialize_seq(V(PhantomData))
+    }
+}
+
+/// An item parsed by itself: what is wrong with it stays with it.
+struct Alone<'a>(Fields<'a>);
+
+impl<'a> Deserialize<'a> for Alone<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw: &'a RawValue = Deserialize::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(raw.get()).unwrap_or_else(|_| {
+            let detail = if raw.get().starts_with('{') {
+                "the item holds a string that is not Unicode text"
+            } else {
+                "the item is not an object"
+            };
+            Fields { fault: Some(Rejection::new(Reason::Malformed, detail)), ..Fields::default() }
+        })))
+    }
+}
+
+/// The fields of one item as they stand in the body.
+#[derive(Default)]
+struct Fields<'a> {
+    device_id: Option<&'a RawValue>,
+    region: Option<&'a RawValue>,
+    temperature_c: Option<&'a RawValue>,
+    timestamp: Option<&'a RawValue>,
+    fault: Option<Rejection>,
+}
+
+impl<'a> Deserialize<'a> for Fields<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'a> Visitor<'a> for V {
+            type Value = Fields<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a reading")
+            }
+
+            fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Fields::default();
+                while let Some(key) = map.next_key()? {
+                    let (name, place) = match key {
+                        Key::DeviceId => ("device_id", &mut fields.device_id),
+                        Key::Region => ("region", &mut fields.region),
+                        Key::TemperatureC => ("temperature_c", &mut fields.temperature_c),
+                        Key::Timestamp => ("timestamp", &mut fields.timestamp),
+                        Key::Unknown(name) => {
+                            map.next_value::<IgnoredAny>()?;
+                            let detail = format!("{name:?} is not a field of a reading");
+                            fields.fault = Some(Rejection::new(Reason::UnknownField, detail));
+                            continue;
+                        }
+                    };
+                    if place.replace(map.next_value()?).is_some() {
+                        let detail = format!("{name} is given twice");
+                        fields.fault = Some(Rejection::new(Reason::DuplicateField, detail));
+                    }
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(V)
+    }
+}
+
+enum Key {
+    DeviceId,
+    Region,
+    TemperatureC,
+    Timestamp,
+    Unknown(String),
+}
+
+impl<'a> Deserialize<'a> for Key {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a field")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+                Ok(match name {
+                    "device_id" => Key::DeviceId,
+                    "region" => Key::Region,
+                    "temperature_c" => Key::TemperatureC,
+                    "timestamp" => Key::Timestamp,
+                    other => Key::Unknown(other.chars().take(limits::ECHO_CHARS_MAX).collect()),
+                })
+            }
+        }
+        deserializer.deserialize_identifier(V)
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn into_reading(self) -> Item<'a> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let device_id = string("device_id", self.device_id)?;
+        let region = string("region", self.region)?;
+        Ok(Reading {
+            device_id: DeviceId::new(device_id)
+                .ok_or_else(|| Rejection::new(Reason::InvalidDeviceId, NAME_RULE))?,
+            region: Region::new(region)
+                .ok_or_else(|| Rejection::new(Reason::InvalidRegion, NAME_RULE))?,
+            temperature: temperature(present("temperature_c", self.temperature_c)?)?,
+            timestamp: timestamp(present("timestamp", self.timestamp)?)?,
+        })
+    }
+}
+
+const NAME_RULE: &str = "names are 1 to 64 of A-Z a-z 0-9 . _ : -";
+
+fn present<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<&'a str, Rejection> {
+    raw.map(RawValue::get)
+        .ok_or_else(|| Rejection::new(Reason::MissingField, format!("{name} is missing")))
+}
+
+fn string<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Rejection> {
+    let raw = present(name, raw)?;
+    unquoted(raw).ok_or_else(|| {
+        Rejection::new(Reason::WrongType, format!("{name} must be a string of Unicode text"))
+    })
+}
+
+/// The text of a JSON string; borrowed unless it holds escapes.
+fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(raw).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+fn is_number(raw: &str) -> bool {
+    raw.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+}
+
+fn temperature(raw: &str) -> Result<MilliCelsius, Rejection> {
+    if !is_number(raw) {
+        let detail = "temperature_c must be a number, in degrees Celsius";
+        return Err(Rejection::new(Reason::WrongType, detail));
+    }
+    scaled(raw, 3, Rounding::HalfAwayFromZero).and_then(MilliCelsius::new).ok_or_else(|| {
+        let detail = "temperature_c must be from -273.15 to 1000 degrees Celsius";
+        Rejection::new(Reason::TemperatureOutOfRange, detail)
+    })
+}
+
+/// Numbers below this look like seconds: as milliseconds they would be before
+/// 3 March 1973, as seconds they reach to the year 5138.
+const LOOKS_LIKE_SECONDS_BELOW: i64 = 100_000_000_000;
+
+fn timestamp(raw: &str) -> Result<UnixMillis, Rejection> {
+    if let Some(text) = unquoted(raw) {
+        return UnixMillis::parse_rfc3339(&text).ok_or_else(|| {
+            let detail = "timestamp must be like 2026-11-22T10:00:00Z, from 1970 to 9999";
+            Rejection::new(Reason::InvalidTimestamp, detail)
+        });
+    }
+    if !is_number(raw) {
+        let detail = "timestamp must be Unix milliseconds or an RFC 3339 string";
+        return Err(Rejection::new(Reason::WrongType, detail));
+    }
+    match scaled(raw, 0, Rounding::TowardZero) {
+        Some(number) if (0..LOOKS_LIKE_SECONDS_BELOW).contains(&number) => Err(Rejection::new(
+            Reason::TimestampInSeconds,
+            "timestamp looks like seconds; send Unix milliseconds",
+        )),
+        number => number.and_then(UnixMillis::new).ok_or_else(|| {
+            let detail = "timestamp must be Unix milliseconds from 1970 to 9999";
+            Rejection::new(Reason::InvalidTimestamp, detail)
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a body, one line an item.
+    fn check(body: &str, expected: &str) {
+        let actual = match parse(body.as_bytes()) {
+            Ok(items) => items.iter().map(line).collect::<Vec<_>>().join("\n"),
+            Err(unreadable) => format!("{unreadable:?}"),
+        };
+        let expected: Vec<&str> = expected.lines().map(str::trim).collect();
+        assert_eq!(actual, expected.join("\n"), "{body}");
+    }
+
+    fn line(item: &Item<'_>) -> String {
+        match item {
+            Ok(r) => format!(
+                "{} {} {} {}",
+                r.device_id.as_str(),
+                r.region.as_str(),
+                r.temperature.get(),
+                r.timestamp
+            ),
+            Err(rejection) => rejection.reason.code().to_owned(),
+        }
+    }
+
+    /// A body of one item with this in place of one of its fields.
+    fn with(field: &str, value: &str) -> String {
+        let pairs = [
+            ("device_id", "\"d1\""),
+            ("region", "\"hall\""),
+            ("temperature_c", "21.5"),
+            ("timestamp", "1700000000000"),
+        ];
+        let pair = |(name, good): (&str, &str)| {
+            format!("\"{name}\":{}", if name == field { value } else { good })
+        };
+        format!("{{{}}}", pairs.map(pair).join(","))
+    }
+
+    #[test]
+    fn one_reading_or_an_array_of_them() {
+        let one = with("", "");
+        check(&one, "d1 hall 21500 2023-11-14T22:13:20.000Z");
+        check(
+            &format!(" [ {one} , {one} ] "),
+            "d1 hall 21500 2023-11-14T22:13:20.000Z
+             d1 hall 21500 2023-11-14T22:13:20.000Z",
+        );
+        check("[]", "");
+    }
+
+    #[test]
+    fn fields_may_come_in_any_order_and_with_escapes() {
+        check(
+            r#"{"timestamp":"2026-11-22T10:00:00+01:00","temperature_c":-0.5e1,"\u0072egion":"h\u0061ll","device_id":"d"}"#,
+            "d hall -5000 2026-11-22T09:00:00.000Z",
+        );
+    }
+
+    #[test]
+    fn every_field_has_its_type_and_range() {
+        for (field, value, expected) in [
+            ("device_id", "7", "wrong_type"),
+            ("device_id", "null", "wrong_type"),
+            ("device_id", "\"\"", "invalid_device_id"),
+            ("device_id", "\"a/b\"", "invalid_device_id"),
+            ("device_id", "\"a\\u0000\"", "invalid_device_id"),
+            ("device_id", "\"a\\\"b\"", "invalid_device_id"),
+            ("device_id", "\"\\ud800\"", "wrong_type"),
+            ("region", "\"zürich\"", "invalid_region"),
+            ("region", "[\"hall\"]", "wrong_type"),
+            ("temperature_c", "\"21.5\"", "wrong_type"),
+            ("temperature_c", "\"NaN\"", "wrong_type"),
+            ("temperature_c", "\"Infinity\"", "wrong_type"),
+            ("temperature_c", "null", "wrong_type"),
+            ("temperature_c", "true", "wrong_type"),
+            ("temperature_c", "-273.151", "temperature_out_of_range"),
+            ("temperature_c", "1000.001", "temperature_out_of_range"),
+            ("temperature_c", "1e400", "temperature_out_of_range"),
+            ("timestamp", "1700000000", "timestamp_in_seconds"),
+            ("timestamp", "0", "timestamp_in_seconds"),
+            ("timestamp", "-1700000000000", "invalid_timestamp"),
+            ("timestamp", "1e300", "invalid_timestamp"),
+            ("timestamp", "\"2026-11-22\"", "invalid_timestamp"),
+            ("timestamp", "\"1700000000000\"", "invalid_timestamp"),
+            ("timestamp", "{}", "wrong_type"),
+        ] {
+            check(&with(field, value), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_of_400_digits_are_judged_by_their_value() {
+        let long = "9".repeat(400);
+        check(&with("temperature_c", &long), "temperature_out_of_range");
+        check(&with("timestamp", &long), "invalid_timestamp");
+        check(
+            &with("temperature_c", &format!("20.{long}")),
+            "d1 hall 21000 2023-11-14T22:13:20.000Z",
+        );
+    }
+
+    #[test]
+    fn missing_unknown_and_repeated_fields_are_named() {
+        check("{}", "missing_field");
+        check(r#"{"device_id":"d","region":"r","temperature_c":1}"#, "missing_field");
+        check(&with("region", "\"hall\",\"unit\":\"F\""), "unknown_field");
+        check(&with("region", "\"hall\",\"region\":\"hall\""), "duplicate_field");
+    }
+
+    #[test]
+    fn a_bad_item_does_not_hurt_its_neighbours() {
+        let good = with("", "");
+        let line = "d1 hall 21500 2023-11-14T22:13:20.000Z";
+        for bad in ["7", "1e999", "null", "\"x\"", "[]", "[[]]", "{\"\\ud800\":1}", "true"] {
+            check(&format!("[{good},{bad},{good}]"), &format!("{line}\nmalformed\n{line}"));
+        }
+        check("{\"\\ud800\":1}", "malformed");
+    }
+
+    #[test]
+    fn what_is_not_json_is_unreadable_as_a_whole() {
+        for bad in ["", "{", "[", "nope", "[{},]", "[NaN]", "{} {}", "{\"a\":01}", "[1,2"] {
+            assert!(matches!(parse(bad.as_bytes()), Err(Unreadable::Syntax(_))), "{bad}");
+        }
+        assert!(matches!(parse(b"\"\xff\""), Err(Unreadable::Syntax(_))));
+        for other in ["7", "\"text\"", "null", "true"] {
+            assert_eq!(parse(other.as_bytes()), Err(Unreadable::Shape), "{other}");
+        }
+    }
+
+    #[test]
+    fn ten_thousand_items_are_taken_and_one_more_is_too_many() {
+        let body = |n: usize| format!("[{}]", vec!["{}"; n].join(","));
+        assert_eq!(parse(body(10_000).as_bytes()).unwrap().len(), 10_000);
+        assert_eq!(parse(body(10_001).as_bytes()), Err(Unreadable::TooMany));
+        let careful = format!("[1,{}", &body(10_000)[1..]);
+        assert_eq!(parse(careful.as_bytes()), Err(Unreadable::TooMany));
+    }
+
+    #[test]
+    fn nesting_without_end_is_no_trouble() {
+        let deep = "[".repeat(200_000);
+        assert!(matches!(parse(deep.as_bytes()), Err(Unreadable::Syntax(_))));
+        let closed = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
+        check(&closed, "malformed");
+    }
+}

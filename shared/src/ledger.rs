@@ -1,0 +1,318 @@
+//! Posting readings to the ledger and its windows.
+//!
+//! Architecture invariant: the ledger's primary key alone decides whether a
+//! reading counts. `INSERT … ON CONFLICT DO NOTHING RETURNING` tells which rows
+//! were really inserted, and only those enter the windows, in the same
+//! transaction. So any number of folds may post the same readings, at once or
+//! again, and the windows come out the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Error;
+use crate::host::{Sql, Value};
+use crate::limits;
+use crate::reading::{MilliCelsius, Reading, UnixMillis};
+use crate::stats::Stats;
+
+/// What became of one reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Counted, for the first time.
+    Stored,
+    /// Counted before, with the same content.
+    Duplicate,
+    /// Contradicts a counted reading of the same device and time, which
+    /// stands.
+    Conflict,
+    /// Older than what was pruned: it can't be told from a duplicate, and was
+    /// not counted.
+    TooOld,
+}
+
+/// A row of the ledger. Ordered by its key, then by its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    minute: i64,
+    device: i64,
+    ms: i64,
+    region: i64,
+    milli: i64,
+}
+
+impl Row {
+    fn key(&self) -> (i64, i64, i64) {
+        (self.minute, self.device, self.ms)
+    }
+
+    fn parameters(&self) -> [Value; limits::LEDGER_COLUMNS] {
+        [self.minute, self.device, self.ms, self.region, self.milli].map(Value::Integer)
+    }
+
+    fn stats(&self) -> Option<Stats> {
+        let timestamp = UnixMillis::from_minute(self.minute, self.ms)?;
+        Some(Stats::of(MilliCelsius::new(self.milli)?, timestamp))
+    }
+}
+
+/// Posts `readings` and says what became of each, in their order. Of readings
+/// with the same identity the first one is stored.
+///
+/// Must run inside a transaction.
+pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outcome>, Error> {
+    let pruned_before = tally(sql, "pruned_before")?;
+    let rows = rows(sql, readings)?;
+    let is_open = |reading: &Reading<'_>| reading.timestamp.get() >= pruned_before;
+
+    // The first row of every identity is the one that may be stored.
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.retain(|&i| readings.get(i).is_some_and(is_open));
+    order.sort_by_key(|&i| rows.get(i).map(Row::key));
+    let mut candidates: Vec<Row> = order.iter().filter_map(|&i| rows.get(i).copied()).collect();
+    candidates.dedup_by_key(|row| row.key());
+
+    let inserted = insert(sql, &candidates)?;
+    let standing = standing(sql, &candidates, &inserted)?;
+    add_to_windows(sql, &inserted)?;
+
+    let mut outcomes = vec![Outcome::TooOld; readings.len()];
+    let mut unclaimed: BTreeSet<(i64, i64, i64)> = inserted.iter().map(Row::key).collect();
+    let mut conflicts = Vec::new();
+    for (index, row) in order.iter().filter_map(|&i| Some((i, rows.get(i)?))) {
+        let stands = find(&inserted, row).or_else(|| find(&standing, row));
+        let outcome = if unclaimed.remove(&row.key()) {
+            Outcome::Stored
+        } else if stands == Some(row) {
+            Outcome::Duplicate
+        } else {
+            conflicts.push(*row);
+            Outcome::Conflict
+        };
+        if let Some(place) = outcomes.get_mut(index) {
+            *place = outcome;
+        }
+    }
+    keep_conflicts(sql, &conflicts)?;
+    let duplicates = outcomes.iter().filter(|&&o| o == Outcome::Duplicate).count();
+    add_to_tally(sql, "duplicates", duplicates)?;
+    add_to_tally(sql, "conflicts", conflicts.len())?;
+    Ok(outcomes)
+}
+
+fn find<'a>(sorted: &'a [Row], row: &Row) -> Option<&'a Row> {
+    let index = sorted.binary_search_by_key(&row.key(), Row::key).ok()?;
+    sorted.get(index)
+}
+
+/// The readings as rows, in their order; names that are new get an id.
+fn rows(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Row>, Error> {
+    let devices = ids(sql, "devices", readings.iter().map(|r| r.device_id.as_str()))?;
+    let regions = ids(sql, "regions", readings.iter().map(|r| r.region.as_str()))?;
+    let row = |reading: &Reading<'_>| {
+        Some(Row {
+            minute: reading.timestamp.minute(),
+            device: *devices.get(reading.device_id.as_str())?,
+            ms: reading.timestamp.ms_of_minute(),
+            region: *regions.get(reading.region.as_str())?,
+            milli: i64::from(reading.temperature.get()),
+        })
+    };
+    readings.iter().map(row).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
+}
+
+fn ids<'a>(
+    sql: &impl Sql,
+    table: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<BTreeMap<String, i64>, Error> {
+    let names: BTreeSet<&str> = names.collect();
+    let known =
+        format!("SELECT name, id FROM {table} WHERE name IN (SELECT value FROM json_each(?1))");
+    let new = format!(
+        "INSERT INTO {table} (name) SELECT value FROM json_each(?1) WHERE true \
+         ON CONFLICT (name) DO NOTHING RETURNING name, id"
+    );
+    let mut ids = name_ids(sql, &known, &names)?;
+    let missing: BTreeSet<&str> =
+        names.into_iter().filter(|&name| !ids.contains_key(name)).collect();
+    if !missing.is_empty() {
+        ids.append(&mut name_ids(sql, &new, &missing)?);
+    }
+    Ok(ids)
+}
+
+fn name_ids(
+    sql: &impl Sql,
+    statement: &str,
+    names: &BTreeSet<&str>,
+) -> Result<BTreeMap<String, i64>, Error> {
+    // A name has no character that JSON would escape.
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    let list = Value::Text(format!("[{}]", quoted.join(",")));
+    let rows = sql.execute(statement, &[list]).map_err(Error::Regions)?;
+    let pair = |row: Vec<Value>| match <[Value; 2]>::try_from(row) {
+        Ok([Value::Text(name), Value::Integer(id)]) => Some((name, id)),
+        _ => None,
+    };
+    rows.into_iter().map(pair).collect::<Option<_>>().ok_or(Error::Corrupt("name"))
+}
+
+/// Inserts those of the rows whose key is free, and returns them, sorted.
+fn insert(sql: &impl Sql, candidates: &[Row]) -> Result<Vec<Row>, Error> {
+    let mut inserted = Vec::with_capacity(candidates.len());
+    for chunk in candidates.chunks(limits::ROWS_PER_STATEMENT) {
+        let statement = format!(
+            "INSERT INTO ledger (minute, device, ms, region, milli) VALUES {} \
+             ON CONFLICT DO NOTHING RETURNING minute, device, ms, region, milli",
+            placeholders(chunk.len(), limits::LEDGER_COLUMNS)
+        );
+        inserted.append(&mut ledger_rows(sql, &statement, &parameters(chunk))?);
+    }
+    inserted.sort_unstable();
+    Ok(inserted)
+}
+
+/// The rows that kept the candidates from being inserted, sorted.
+fn standing(sql: &impl Sql, candidates: &[Row], inserted: &[Row]) -> Result<Vec<Row>, Error> {
+    let refused = candidates.iter().filter(|row| find(inserted, row).is_none());
+    let refused: Vec<Row> = refused.copied().collect();
+    let mut standing = Vec::with_capacity(refused.len());
+    for chunk in refused.chunks(limits::ROWS_PER_STATEMENT) {
+        let statement = format!(
+            "SELECT l.minute, l.device, l.ms, l.region, l.milli \
+             FROM (SELECT column1 AS minute, column2 AS device, column3 AS ms \
+                   FROM (VALUES {})) AS r \
+             CROSS JOIN ledger AS l USING (minute, device, ms)",
+            placeholders(chunk.len(), limits::LEDGER_COLUMNS)
+        );
+        standing.append(&mut ledger_rows(sql, &statement, &parameters(chunk))?);
+    }
+    standing.sort_unstable();
+    Ok(standing)
+}
+
+fn ledger_rows(sql: &impl Sql, statement: &str, parameters: &[Value]) -> Result<Vec<Row>, Error> {
+    let rows = sql.execute(statement, parameters).map_err(Error::Regions)?;
+    let row = |row: Vec<Value>| {
+        let [minute, device, ms, region, milli] = integers(&row)?;
+        Some(Row { minute, device, ms, region, milli })
+    };
+    rows.into_iter().map(row).collect::<Option<_>>().ok_or(Error::Corrupt("ledger row"))
+}
+
+/// Adds the inserted rows to their minute, their hour and all time.
+fn add_to_windows(sql: &impl Sql, inserted: &[Row]) -> Result<(), Error> {
+    let mut windows: BTreeMap<(i64, i64, i64), Stats> = BTreeMap::new();
+    for row in inserted {
+        let one = row.stats().ok_or(Error::Corrupt("ledger row"))?;
+        for (span, start) in [(0, 0), (1, row.minute), (60, row.minute - row.minute % 60)] {
+            let window = windows.entry((row.region, span, start));
+            window.and_modify(|stats| *stats = stats.merge(one)).or_insert(one);
+        }
+    }
+    let mut rows: Vec<[Value; limits::WINDOW_COLUMNS]> = Vec::with_capacity(windows.len());
+    for ((region, span, start), stats) in windows {
+        let [n, sum, high, low, min, max, oldest, newest] =
+            stats.to_columns().ok_or(Error::Corrupt("window"))?;
+        let columns = [region, span, start, n, sum, high, low, min, max, oldest, newest];
+        rows.push(columns.map(Value::Integer));
+    }
+    for chunk in rows.chunks(limits::ROWS_PER_STATEMENT) {
+        let statement = format!(
+            "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \
+                                  min, max, oldest, newest) VALUES {} \
+             ON CONFLICT DO UPDATE SET \
+                 readings = readings + excluded.readings, sum = sum + excluded.sum, \
+                 squares_high = squares_high + excluded.squares_high, \
+                 squares_low = squares_low + excluded.squares_low, \
+                 min = min(min, excluded.min), max = max(max, excluded.max), \
+                 oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest)",
+            placeholders(chunk.len(), limits::WINDOW_COLUMNS)
+        );
+        sql.execute(&statement, &chunk.concat()).map_err(Error::Regions)?;
+    }
+    Ok(())
+}
+
+/// Keeps the contradicting rows, as long as there is room for them.
+fn keep_conflicts(sql: &impl Sql, conflicts: &[Row]) -> Result<(), Error> {
+    for chunk in conflicts.chunks(limits::ROWS_PER_STATEMENT) {
+        let statement = format!(
+            "INSERT OR IGNORE INTO conflicts (minute, device, ms, region, milli) \
+             SELECT * FROM (VALUES {}) LIMIT max(0, {} - (SELECT count(*) FROM conflicts))",
+            placeholders(chunk.len(), limits::LEDGER_COLUMNS),
+            limits::CONFLICTS_KEPT_MAX
+        );
+        sql.execute(&statement, &parameters(chunk)).map_err(Error::Regions)?;
+    }
+    Ok(())
+}
+
+/// Removes at most `rows_max` ledger rows from before `horizon`, which is
+/// remembered first: what is older can't be told from a duplicate any more.
+///
+/// Must run inside a transaction.
+pub(crate) fn prune(sql: &impl Sql, horizon: UnixMillis, rows_max: i64) -> Result<(), Error> {
+    let remember = "INSERT INTO tallies (name, value) VALUES ('pruned_before', ?1) \
+                    ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
+    // Whole minutes go, so that is how far was pruned.
+    let minute = horizon.minute();
+    let before = minute.saturating_mul(UnixMillis::PER_MINUTE);
+    sql.execute(remember, &[Value::Integer(before)]).map_err(Error::Regions)?;
+    let remove = "DELETE FROM ledger WHERE (minute, device, ms) IN (\
+                      SELECT minute, device, ms FROM ledger WHERE minute < ?1 \
+                      ORDER BY minute, device, ms LIMIT ?2)";
+    let parameters = [Value::Integer(minute), Value::Integer(rows_max)];
+    sql.execute(remove, &parameters).map(drop).map_err(Error::Regions)
+}
+
+/// Whether the ledger has rows from before `horizon`.
+pub(crate) fn has_rows_before(sql: &impl Sql, horizon: UnixMillis) -> Result<bool, Error> {
+    let oldest = "SELECT minute FROM ledger ORDER BY minute, device, ms LIMIT 1";
+    let rows = sql.execute(oldest, &[]).map_err(Error::Regions)?;
+    Ok(match rows.first() {
+        Some(row) => integers::<1>(row).is_some_and(|[minute]| minute < horizon.minute()),
+        None => false,
+    })
+}
+
+/// The value of a tally; 0 before anything was tallied.
+pub(crate) fn tally(sql: &impl Sql, name: &str) -> Result<i64, Error> {
+    let statement = "SELECT value FROM tallies WHERE name = ?1";
+    let rows = sql.execute(statement, &[Value::Text(name.to_owned())]).map_err(Error::Regions)?;
+    match rows.first() {
+        None => Ok(0),
+        Some(row) => integers(row).map(|[value]| value).ok_or(Error::Corrupt("tally")),
+    }
+}
+
+fn add_to_tally(sql: &impl Sql, name: &str, count: usize) -> Result<(), Error> {
+    if count == 0 {
+        return Ok(());
+    }
+    let statement = "INSERT INTO tallies (name, value) VALUES (?1, ?2) \
+                     ON CONFLICT DO UPDATE SET value = value + excluded.value";
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let parameters = [Value::Text(name.to_owned()), Value::Integer(count)];
+    sql.execute(statement, &parameters).map(drop).map_err(Error::Regions)
+}
+
+fn parameters(rows: &[Row]) -> Vec<Value> {
+    rows.iter().flat_map(Row::parameters).collect()
+}
+
+/// `(?,?,?),(?,?,?)`: the same text for the same number of rows, so that the
+/// host's statement cache knows it again.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(","));
+    vec![row; rows].join(",")
+}
+
+/// The row as `N` integers, if it is that.
+pub(crate) fn integers<const N: usize>(row: &[Value]) -> Option<[i64; N]> {
+    let integer = |value: &Value| match value {
+        Value::Integer(number) => Some(*number),
+        Value::Text(_) | Value::Null => None,
+    };
+    let numbers: Option<Vec<i64>> = row.iter().map(integer).collect();
+    numbers?.try_into().ok()
+}

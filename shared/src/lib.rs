@@ -1,0 +1,51 @@
+//! The application core of Isotherm: temperature readings in, auditable
+//! regional averages out.
+//!
+//! # The map
+//!
+//! Ground state, which nothing else can restore:
+//! - the **journal** ([`journal`]): readings that were acknowledged but not yet
+//!   folded, in a key-value store;
+//! - the **ledger** ([`ledger`]): folded readings inside the dedup horizon, in
+//!   SQLite. Its primary key (device, timestamp) makes a reading count once.
+//!
+//! Derived state: the **windows**, statistics ([`stats`]) per region and
+//! minute, hour and all time. They are written in the ledger's transactions
+//! and outlive its rows.
+//!
+//! The way of a reading: [`ingest`] takes a body apart ([`json`], `decimal`,
+//! [`reading`]), judges its times ([`settings`]), and makes it durable
+//! ([`journal`]); a [`fold`] moves it into ledger and windows; [`query`] folds,
+//! then reads ([`report`]).
+//!
+//! Architecture invariants:
+//! - Nothing here knows a network, a clock or an SDK, but for `host::spin`.
+//!   What is needed of a runtime is [`host`]'s traits; the time is an argument.
+//! - A 2xx is decided after the store said that the data is on disk.
+//! - Temperatures and sums are integers; floating point appears in the last
+//!   division.
+//! - Every bound is in [`limits`]; every error becomes HTTP in [`http`].
+//!
+//! Absent on purpose: background work and memory between requests (a component
+//! lives for one request), and any cleverness about which fold runs when (the
+//! ledger's key makes every schedule right).
+
+#![forbid(unsafe_code)]
+
+mod decimal;
+pub mod error;
+pub mod fold;
+pub mod host;
+pub mod http;
+pub mod ingest;
+pub mod journal;
+pub mod json;
+pub mod ledger;
+pub mod limits;
+pub mod query;
+pub mod reading;
+pub mod rejection;
+pub mod report;
+pub mod schema;
+pub mod settings;
+pub mod stats;

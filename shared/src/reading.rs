@@ -1,0 +1,219 @@
+//! The values of the domain. Who holds one holds a good one: the constructors
+//! here are the only way to make them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::limits;
+
+/// One temperature, measured by one device at one instant, in one region.
+///
+/// Its identity is (`device_id`, `timestamp`): the same identity counts once.
+/// It borrows its names from the request or the journal entry it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading<'a> {
+    /// The device that measured.
+    pub device_id: DeviceId<'a>,
+    /// The region whose average the reading enters.
+    pub region: Region<'a>,
+    /// The measured temperature.
+    pub temperature: MilliCelsius,
+    /// When it was measured, by the device's clock.
+    pub timestamp: UnixMillis,
+}
+
+/// A device's name: 1 to 64 of `A-Z a-z 0-9 . _ : -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId<'a>(Cow<'a, str>);
+
+/// A region's name: 1 to 64 of `A-Z a-z 0-9 . _ : -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Region<'a>(Cow<'a, str>);
+
+impl<'a> DeviceId<'a> {
+    /// The name, if it is one.
+    pub fn new(name: impl Into<Cow<'a, str>>) -> Option<Self> {
+        checked(name.into()).map(Self)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a> Region<'a> {
+    /// The name, if it is one.
+    pub fn new(name: impl Into<Cow<'a, str>>) -> Option<Self> {
+        checked(name.into()).map(Self)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Only characters that mean nothing to JSON, SQL, URLs, CSV or a shell, so
+/// that a name is the same everywhere it is written.
+fn checked(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+    let length = (1..=limits::NAME_BYTES_MAX).contains(&name.len());
+    (length && name.bytes().all(allowed)).then_some(name)
+}
+
+/// A temperature in thousandths of a degree Celsius, from -273,150 (absolute
+/// zero) to 1,000,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MilliCelsius(i32);
+
+impl MilliCelsius {
+    /// Absolute zero.
+    pub const MIN: Self = Self(-273_150);
+    /// 1,000 °C.
+    pub const MAX: Self = Self(1_000_000);
+
+    /// The temperature, if it is in range.
+    pub fn new(milli: i64) -> Option<Self> {
+        let milli = i32::try_from(milli).ok()?;
+        (Self::MIN.0..=Self::MAX.0).contains(&milli).then_some(Self(milli))
+    }
+
+    /// Thousandths of a degree Celsius.
+    pub fn get(self) -> i32 {
+        self.0
+    }
+
+    /// Degrees Celsius, as the nearest double.
+    pub fn to_celsius(self) -> f64 {
+        f64::from(self.0) / 1000.0
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z, from 0 to the end of the year 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixMillis(i64);
+
+impl UnixMillis {
+    /// The Unix epoch.
+    pub const MIN: Self = Self(0);
+    /// 9999-12-31T23:59:59.999Z, the last instant that RFC 3339 can write.
+    pub const MAX: Self = Self(253_402_300_799_999);
+    /// Milliseconds in a minute, the width of the finest window.
+    pub const PER_MINUTE: i64 = 60_000;
+
+    /// The instant, if it is in range.
+    pub fn new(millis: i64) -> Option<Self> {
+        (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
+    }
+
+    /// The instant of a ledger row: whole minutes and the milliseconds into them.
+    pub fn from_minute(minute: i64, ms: i64) -> Option<Self> {
+        minute.checked_mul(Self::PER_MINUTE)?.checked_add(ms).and_then(Self::new)
+    }
+
+    /// Parses an RFC 3339 date-time; what is finer than a millisecond is
+    /// dropped.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        use time::format_description::well_known::Rfc3339;
+        let instant = time::OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(instant.unix_timestamp_nanos().div_euclid(1_000_000)).ok().and_then(Self::new)
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+
+    /// Whole minutes since the epoch.
+    pub fn minute(self) -> i64 {
+        self.0 / Self::PER_MINUTE
+    }
+
+    /// Milliseconds into the minute, 0 to 59,999.
+    pub fn ms_of_minute(self) -> i64 {
+        self.0 % Self::PER_MINUTE
+    }
+
+    /// The instant this much earlier, at the earliest the epoch.
+    #[must_use]
+    pub fn saturating_sub(self, millis: i64) -> Self {
+        Self(self.0.saturating_sub(millis).clamp(Self::MIN.0, Self::MAX.0))
+    }
+
+    /// The instant this much later, at the latest the end of the year 9999.
+    #[must_use]
+    pub fn saturating_add(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis).clamp(Self::MIN.0, Self::MAX.0))
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds: `2026-11-22T10:00:00.000Z`.
+impl fmt::Display for UnixMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let instant = time::OffsetDateTime::from_unix_timestamp(self.0 / 1000);
+        let t = instant.map_err(|_out_of_range| fmt::Error)?;
+        let (date, clock) = (t.date(), t.time());
+        write!(f, "{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())?;
+        write!(f, "T{:02}:{:02}:{:02}", clock.hour(), clock.minute(), clock.second())?;
+        write!(f, ".{:03}Z", self.0 % 1000)
+    }
+}
+
+impl serde::Serialize for UnixMillis {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_1_to_64_safe_characters() {
+        let longest = "x".repeat(64);
+        for good in ["a", "A.b_c:d-9", longest.as_str()] {
+            assert!(DeviceId::new(good).is_some(), "{good}");
+            assert!(Region::new(good).is_some(), "{good}");
+        }
+        let too_long = "x".repeat(65);
+        for bad in ["", too_long.as_str(), "a b", "a/b", "a\"b", "a\u{0}", "zürich", "a\n", "a%"] {
+            assert!(DeviceId::new(bad).is_none(), "{bad:?}");
+            assert!(Region::new(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_temperature_is_between_absolute_zero_and_a_thousand_degrees() {
+        assert_eq!(MilliCelsius::new(-273_150), Some(MilliCelsius::MIN));
+        assert_eq!(MilliCelsius::new(1_000_000), Some(MilliCelsius::MAX));
+        assert_eq!(MilliCelsius::new(-273_151), None);
+        assert_eq!(MilliCelsius::new(1_000_001), None);
+        assert_eq!(MilliCelsius::new(i64::MAX), None);
+    }
+
+    #[test]
+    fn an_instant_is_written_and_read_as_rfc_3339() {
+        let check = |text: &str, millis: i64, canonical: &str| {
+            let instant = UnixMillis::parse_rfc3339(text).unwrap();
+            assert_eq!(instant.get(), millis);
+            assert_eq!(instant.to_string(), canonical);
+        };
+        check("1970-01-01T00:00:00Z", 0, "1970-01-01T00:00:00.000Z");
+        check("2010-01-01T01:00:00+01:00", 1_262_304_000_000, "2010-01-01T00:00:00.000Z");
+        check("2024-02-29T23:59:59.9999Z", 1_709_251_199_999, "2024-02-29T23:59:59.999Z");
+        check("9999-12-31T23:59:59.999Z", UnixMillis::MAX.get(), "9999-12-31T23:59:59.999Z");
+        for bad in ["", "yesterday", "2010-01-01", "2010-13-01T00:00:00Z", "1969-12-31T23:59:59Z"] {
+            assert_eq!(UnixMillis::parse_rfc3339(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_minute_and_its_milliseconds_are_the_instant() {
+        let instant = UnixMillis::new(1_262_304_061_001).unwrap();
+        let again = UnixMillis::from_minute(instant.minute(), instant.ms_of_minute());
+        assert_eq!(again, Some(instant));
+        assert_eq!(instant.ms_of_minute(), 1_001);
+    }
+}

@@ -1,0 +1,68 @@
+//! Why a single reading of a request was not accepted.
+
+use std::borrow::Cow;
+
+/// A reading that was not accepted, and why, in a sentence for the sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The reason, for programs.
+    pub reason: Reason,
+    /// The reason, for people: what to send instead.
+    pub detail: Cow<'static, str>,
+}
+
+impl Rejection {
+    /// A rejection for `reason`, explained by `detail`.
+    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+/// The reasons for a rejection. Their codes are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Not an object that can be read.
+    Malformed,
+    /// A field is absent.
+    MissingField,
+    /// A field that readings don't have.
+    UnknownField,
+    /// A field that is there twice.
+    DuplicateField,
+    /// A field of another JSON type than it must be.
+    WrongType,
+    /// A device id that breaks the rule for names.
+    InvalidDeviceId,
+    /// A region that breaks the rule for names.
+    InvalidRegion,
+    /// A temperature below absolute zero or above 1,000 °C.
+    TemperatureOutOfRange,
+    /// A timestamp that is none.
+    InvalidTimestamp,
+    /// A timestamp in seconds where milliseconds are meant.
+    TimestampInSeconds,
+    /// Further ahead of the node's clock than `max_skew`.
+    InFuture,
+    /// Older than `retention`: it can't be told from a duplicate any more.
+    TooOld,
+}
+
+impl Reason {
+    /// The code that stands for the reason in an answer.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::MissingField => "missing_field",
+            Self::UnknownField => "unknown_field",
+            Self::DuplicateField => "duplicate_field",
+            Self::WrongType => "wrong_type",
+            Self::InvalidDeviceId => "invalid_device_id",
+            Self::InvalidRegion => "invalid_region",
+            Self::TemperatureOutOfRange => "temperature_out_of_range",
+            Self::InvalidTimestamp => "invalid_timestamp",
+            Self::TimestampInSeconds => "timestamp_in_seconds",
+            Self::InFuture => "in_future",
+            Self::TooOld => "too_old",
+        }
+    }
+}

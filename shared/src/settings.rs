@@ -1,0 +1,148 @@
+//! The configuration variables, parsed once a request.
+
+use crate::error::Error;
+use crate::host::Host;
+use crate::limits;
+use crate::reading::{Reading, UnixMillis};
+use crate::rejection::{Reason, Rejection};
+
+/// Which timestamps the node accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    /// How long the ledger is kept, in milliseconds; `None` is for ever.
+    pub retention_ms: Option<i64>,
+    /// How far a device's clock may be ahead of the node's, in milliseconds.
+    pub max_skew_ms: i64,
+}
+
+impl Horizon {
+    /// From the variables `retention` (default 7 days, `0` is for ever) and
+    /// `max_skew` (default 5 minutes).
+    pub fn from_variables(host: &impl Host) -> Result<Self, Error> {
+        let retention_ms = duration(host, "retention", 7 * DAY_MS)?;
+        Ok(Self {
+            retention_ms: (retention_ms > 0).then_some(retention_ms),
+            max_skew_ms: duration(host, "max_skew", 5 * MINUTE_MS)?,
+        })
+    }
+
+    /// Whether a reading with a good timestamp can still be counted, and
+    /// counted once.
+    pub fn admit(&self, reading: &Reading<'_>, now: UnixMillis) -> Result<(), Rejection> {
+        if reading.timestamp > now.saturating_add(self.max_skew_ms) {
+            let detail = "timestamp is ahead of this node's clock; check the device's clock";
+            return Err(Rejection::new(Reason::InFuture, detail));
+        }
+        if self.retention_ms.is_some_and(|ms| reading.timestamp < now.saturating_sub(ms)) {
+            let detail = "timestamp is older than this node's retention; it can't be told from \
+                          a duplicate any more";
+            return Err(Rejection::new(Reason::TooOld, detail));
+        }
+        Ok(())
+    }
+
+    /// Before when ledger rows may be pruned: a little longer ago than
+    /// readings are accepted.
+    pub fn prune_before(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let slack = limits::PRUNE_SLACK_MS;
+        self.retention_ms.map(|ms| now.saturating_sub(ms.saturating_add(slack)))
+    }
+}
+
+/// The variable `max_body_bytes`: the largest request body, in bytes.
+pub fn max_body_bytes(host: &impl Host) -> Result<usize, Error> {
+    const NAME: &str = "max_body_bytes";
+    let Some(text) = host.variable(NAME).map_err(Error::variable(NAME))? else {
+        return Ok(limits::BODY_BYTES_DEFAULT);
+    };
+    let bytes = text.trim().parse().ok();
+    bytes.filter(|bytes| (1..=limits::BODY_BYTES_MAX).contains(bytes)).ok_or_else(|| {
+        let rule = format!("must be a number from 1 to {}", limits::BODY_BYTES_MAX);
+        Error::Misconfigured { variable: NAME, cause: rule }
+    })
+}
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+
+fn duration(host: &impl Host, name: &'static str, default_ms: i64) -> Result<i64, Error> {
+    let Some(text) = host.variable(name).map_err(Error::variable(name))? else {
+        return Ok(default_ms);
+    };
+    parse_duration_ms(text.trim()).ok_or_else(|| {
+        let rule = "must be 0 or a number with ms, s, m, h or d behind it, at most 36500d";
+        Error::Misconfigured { variable: name, cause: rule.to_owned() }
+    })
+}
+
+/// `0`, or a whole number with a unit: `250ms`, `90s`, `5m`, `12h`, `7d`.
+fn parse_duration_ms(text: &str) -> Option<i64> {
+    if text == "0" {
+        return Some(0);
+    }
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(unit_at)?;
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => MINUTE_MS,
+        "h" => 60 * MINUTE_MS,
+        "d" => DAY_MS,
+        _ => return None,
+    };
+    let ms = number.parse::<i64>().ok()?.checked_mul(unit_ms)?;
+    (ms <= 36_500 * DAY_MS).then_some(ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::{DeviceId, MilliCelsius, Region};
+
+    #[test]
+    fn durations_carry_their_unit() {
+        for (text, ms) in [
+            ("0", Some(0)),
+            ("0d", Some(0)),
+            ("250ms", Some(250)),
+            ("90s", Some(90_000)),
+            ("5m", Some(300_000)),
+            ("12h", Some(43_200_000)),
+            ("7d", Some(604_800_000)),
+            ("7", None),
+            ("d", None),
+            ("", None),
+            ("-7d", None),
+            ("7 d", None),
+            ("1.5h", None),
+            ("36501d", None),
+            ("99999999999999999999d", None),
+        ] {
+            assert_eq!(parse_duration_ms(text), ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_horizon_is_closed_at_both_ends() {
+        let now = UnixMillis::new(1_700_000_000_000).unwrap();
+        let horizon = Horizon { retention_ms: Some(DAY_MS), max_skew_ms: MINUTE_MS };
+        let verdict = |horizon: Horizon, offset: i64| {
+            let reading = Reading {
+                device_id: DeviceId::new("d").unwrap(),
+                region: Region::new("r").unwrap(),
+                temperature: MilliCelsius::new(0).unwrap(),
+                timestamp: UnixMillis::new(now.get() + offset).unwrap(),
+            };
+            horizon.admit(&reading, now).map_err(|rejection| rejection.reason)
+        };
+        assert_eq!(verdict(horizon, MINUTE_MS), Ok(()));
+        assert_eq!(verdict(horizon, MINUTE_MS + 1), Err(Reason::InFuture));
+        assert_eq!(verdict(horizon, -DAY_MS), Ok(()));
+        assert_eq!(verdict(horizon, -DAY_MS - 1), Err(Reason::TooOld));
+        assert!(horizon.prune_before(now).unwrap() < now.saturating_sub(DAY_MS));
+
+        let for_ever = Horizon { retention_ms: None, ..horizon };
+        assert_eq!(verdict(for_ever, -now.get()), Ok(()));
+        assert_eq!(for_ever.prune_before(now), None);
+    }
+}
