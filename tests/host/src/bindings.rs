@@ -1,0 +1,265 @@
+//! The interfaces of Spin that the components import, over the stores.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::types::Value as SqliteValue;
+use tokio::task::block_in_place;
+use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
+
+use crate::stores::{DatabaseConnection, DatabaseFile, KeyValueFile};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "isotherm:host/imports",
+        with: {
+            "spin:sqlite/sqlite.connection": crate::stores::DatabaseConnection,
+            "wasi:keyvalue/store.bucket": crate::stores::KeyValueFile,
+        },
+    });
+}
+
+use generated::fermyon::spin::variables;
+use generated::spin::sqlite::sqlite;
+use generated::wasi::keyvalue::{batch, store};
+
+/// What one component may use, the same for all its instances.
+pub(crate) struct Grants {
+    pub(crate) key_value: BTreeMap<String, KeyValueFile>,
+    pub(crate) sqlite: BTreeMap<String, DatabaseFile>,
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// The state of one instance, which lives for one request.
+pub(crate) struct Instance {
+    grants: Arc<Grants>,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: NoOutbound,
+}
+
+impl Instance {
+    pub(crate) fn new(grants: Arc<Grants>) -> Self {
+        Self {
+            grants,
+            table: ResourceTable::new(),
+            wasi: WasiCtx::builder().inherit_stdout().inherit_stderr().build(),
+            http: WasiHttpCtx::new(),
+            hooks: NoOutbound,
+        }
+    }
+
+    fn bucket(&self, bucket: &Resource<KeyValueFile>) -> Result<KeyValueFile, store::Error> {
+        let found = self.table.get(bucket).cloned();
+        found.map_err(|error| store::Error::Other(error.to_string()))
+    }
+
+    fn connection(
+        &self,
+        connection: &Resource<DatabaseConnection>,
+    ) -> Result<&DatabaseConnection, sqlite::Error> {
+        self.table.get(connection).map_err(|_gone| sqlite::Error::InvalidConnection)
+    }
+}
+
+/// Adds everything that the components may import.
+pub(crate) fn add_to_linker(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    generated::Imports::add_to_linker::<_, wasmtime::component::HasSelf<Instance>>(
+        linker,
+        |instance| instance,
+    )
+}
+
+impl WasiView for Instance {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Instance {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}
+
+/// The components call nobody: their manifest allows no outbound host.
+struct NoOutbound;
+
+type Sent<T> = Box<dyn Future<Output = wasmtime_wasi_http::Result<T>> + Send>;
+
+impl WasiHttpHooks for NoOutbound {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _sent: Sent<()>,
+    ) -> Sent<(http::Response<WasiBody>, Sent<()>)> {
+        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
+    }
+}
+
+impl variables::Host for Instance {
+    fn get(&mut self, name: String) -> Result<String, variables::Error> {
+        let found = self.grants.variables.get(&name).cloned();
+        found.ok_or(variables::Error::Undefined(name))
+    }
+}
+
+impl store::Host for Instance {
+    fn open(&mut self, label: String) -> Result<Resource<KeyValueFile>, store::Error> {
+        let granted = self.grants.key_value.get(&label).cloned();
+        let store = granted.ok_or(store::Error::AccessDenied)?;
+        self.table.push(store).map_err(|error| store::Error::Other(error.to_string()))
+    }
+}
+
+impl store::HostBucket for Instance {
+    fn get(
+        &mut self,
+        bucket: Resource<KeyValueFile>,
+        key: String,
+    ) -> Result<Option<Vec<u8>>, store::Error> {
+        let pairs = batch::Host::get_many(self, bucket, vec![key])?;
+        Ok(pairs.into_iter().next().and_then(|(_, value)| value))
+    }
+
+    fn set(
+        &mut self,
+        bucket: Resource<KeyValueFile>,
+        key: String,
+        value: Vec<u8>,
+    ) -> Result<(), store::Error> {
+        let store = self.bucket(&bucket)?;
+        block_in_place(|| store.set(&key, &value)).map_err(store::Error::Other)
+    }
+
+    fn delete(&mut self, bucket: Resource<KeyValueFile>, key: String) -> Result<(), store::Error> {
+        batch::Host::delete_many(self, bucket, vec![key])
+    }
+
+    fn exists(
+        &mut self,
+        bucket: Resource<KeyValueFile>,
+        key: String,
+    ) -> Result<bool, store::Error> {
+        Ok(store::HostBucket::get(self, bucket, key)?.is_some())
+    }
+
+    fn list_keys(
+        &mut self,
+        bucket: Resource<KeyValueFile>,
+        cursor: Option<String>,
+    ) -> Result<store::KeyResponse, store::Error> {
+        if cursor.is_some() {
+            return Err(store::Error::Other("list_keys: cursor not supported".to_owned()));
+        }
+        let store = self.bucket(&bucket)?;
+        let keys = block_in_place(|| store.keys()).map_err(store::Error::Other)?;
+        Ok(store::KeyResponse { keys, cursor: None })
+    }
+
+    fn drop(&mut self, bucket: Resource<KeyValueFile>) -> wasmtime::Result<()> {
+        self.table.delete(bucket)?;
+        Ok(())
+    }
+}
+
+impl batch::Host for Instance {
+    fn get_many(
+        &mut self,
+        bucket: Resource<KeyValueFile>,
+        keys: Vec<String>,
+    ) -> Result<Vec<(String, Option<Vec<u8>>)>, store::Error> {
+        let store = self.bucket(&bucket)?;
+        let pairs = block_in_place(|| store.get_many(&keys)).map_err(store::Error::Other)?;
+        Ok(pairs.into_iter().map(|(key, value)| (key, Some(value))).collect())
+    }
+
+    fn set_many(
+        &mut self,
+        bucket: Resource<KeyValueFile>,
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), store::Error> {
+        let store = self.bucket(&bucket)?;
+        block_in_place(|| store.set_many(&pairs)).map_err(store::Error::Other)
+    }
+
+    fn delete_many(
+        &mut self,
+        bucket: Resource<KeyValueFile>,
+        keys: Vec<String>,
+    ) -> Result<(), store::Error> {
+        let store = self.bucket(&bucket)?;
+        block_in_place(|| store.delete_many(&keys)).map_err(store::Error::Other)
+    }
+}
+
+impl sqlite::Host for Instance {}
+
+impl sqlite::HostConnection for Instance {
+    fn open(&mut self, label: String) -> Result<Resource<DatabaseConnection>, sqlite::Error> {
+        let granted = self.grants.sqlite.get(&label);
+        let connection = granted.ok_or(sqlite::Error::AccessDenied)?.connect();
+        self.table.push(connection).map_err(|error| sqlite::Error::Io(error.to_string()))
+    }
+
+    fn execute(
+        &mut self,
+        connection: Resource<DatabaseConnection>,
+        statement: String,
+        parameters: Vec<sqlite::Value>,
+    ) -> Result<sqlite::QueryResult, sqlite::Error> {
+        let parameters = parameters.into_iter().map(to_sqlite).collect();
+        let connection = self.connection(&connection)?;
+        let answer = block_in_place(|| connection.execute(&statement, parameters))
+            .map_err(sqlite::Error::Io)?;
+        let row = |row: Vec<SqliteValue>| sqlite::RowResult {
+            values: row.into_iter().map(from_sqlite).collect(),
+        };
+        let rows = answer.rows.into_iter().map(row).collect();
+        Ok(sqlite::QueryResult { columns: answer.columns, rows })
+    }
+
+    fn last_insert_rowid(&mut self, connection: Resource<DatabaseConnection>) -> i64 {
+        self.connection(&connection).map_or(0, |c| c.last_insert_rowid().unwrap_or(0))
+    }
+
+    fn changes(&mut self, connection: Resource<DatabaseConnection>) -> u64 {
+        self.connection(&connection).map_or(0, |c| c.changes().unwrap_or(0))
+    }
+
+    fn drop(&mut self, connection: Resource<DatabaseConnection>) -> wasmtime::Result<()> {
+        let connection = self.table.delete(connection)?;
+        // The last connection to a file in WAL mode checkpoints it.
+        block_in_place(|| drop(connection));
+        Ok(())
+    }
+}
+
+fn to_sqlite(value: sqlite::Value) -> SqliteValue {
+    match value {
+        sqlite::Value::Integer(number) => SqliteValue::Integer(number),
+        sqlite::Value::Real(number) => SqliteValue::Real(number),
+        sqlite::Value::Text(text) => SqliteValue::Text(text),
+        sqlite::Value::Blob(bytes) => SqliteValue::Blob(bytes),
+        sqlite::Value::Null => SqliteValue::Null,
+    }
+}
+
+fn from_sqlite(value: SqliteValue) -> sqlite::Value {
+    match value {
+        SqliteValue::Integer(number) => sqlite::Value::Integer(number),
+        SqliteValue::Real(number) => sqlite::Value::Real(number),
+        SqliteValue::Text(text) => sqlite::Value::Text(text),
+        SqliteValue::Blob(bytes) => sqlite::Value::Blob(bytes),
+        SqliteValue::Null => sqlite::Value::Null,
+    }
+}

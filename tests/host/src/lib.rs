@@ -1,0 +1,22 @@
+//! An embedded runtime for Isotherm's components.
+//!
+//! It serves the same `.wasm` files as Spin, from the same `spin.toml`, with
+//! the host interfaces that they import and the semantics that Spin gives
+//! them. It is for development where Spin is not installed, and for tests;
+//! what users deploy on is Spin.
+//!
+//! - [`manifest`]: `spin.toml` and `runtime-config.toml`;
+//! - [`stores`]: key-value and SQLite, in Spin's file formats;
+//! - `bindings`: the stores as the interfaces of Spin;
+//! - [`server`]: HTTP in front, a fresh instance for every request;
+//! - [`native`]: the same stores without WebAssembly, for native tests.
+//!
+//! Absent on purpose: everything that Isotherm's components don't import.
+
+#![forbid(unsafe_code)]
+
+mod bindings;
+pub mod manifest;
+pub mod native;
+pub mod server;
+pub mod stores;

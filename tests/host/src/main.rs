@@ -1,0 +1,105 @@
+//! `isotherm-host`: serves a Spin application from its manifest, with the
+//! flags of `spin up` as far as they exist here.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use isotherm_host::manifest::{Application, Stores};
+use isotherm_host::server::Server;
+
+const USAGE: &str = "\
+Serves a Spin application for development and tests; deploy with Spin itself.
+
+isotherm-host [--from spin.toml] [--listen 127.0.0.1:3000]
+              [--runtime-config-file FILE] [--state-dir .spin]
+              [--variable NAME=VALUE]...
+
+Variables are also taken from the environment, as SPIN_VARIABLE_NAME.";
+
+struct Arguments {
+    from: PathBuf,
+    listen: SocketAddr,
+    runtime_config_file: Option<PathBuf>,
+    state_dir: PathBuf,
+    variables: Vec<(String, String)>,
+}
+
+fn arguments() -> Result<Option<Arguments>> {
+    use lexopt::prelude::*;
+    let mut arguments = Arguments {
+        from: "spin.toml".into(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
+        runtime_config_file: None,
+        state_dir: ".spin".into(),
+        variables: environment(),
+    };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('f') | Long("from") => arguments.from = parser.value()?.into(),
+            Long("listen") => arguments.listen = parser.value()?.parse()?,
+            Long("runtime-config-file") => {
+                arguments.runtime_config_file = Some(parser.value()?.into());
+            }
+            Long("state-dir") => arguments.state_dir = parser.value()?.into(),
+            Long("variable") => {
+                let text = parser.value()?.string()?;
+                let (name, value) = text.split_once('=').context("--variable NAME=VALUE")?;
+                arguments.variables.push((name.to_owned(), value.to_owned()));
+            }
+            Short('h') | Long("help") => return Ok(None),
+            other => bail!("{}\n\n{USAGE}", other.unexpected()),
+        }
+    }
+    Ok(Some(arguments))
+}
+
+fn environment() -> Vec<(String, String)> {
+    let variable = |(name, value): (String, String)| {
+        name.strip_prefix("SPIN_VARIABLE_").map(|name| (name.to_lowercase(), value.clone()))
+    };
+    std::env::vars().filter_map(variable).collect()
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let Some(arguments) = arguments()? else {
+        println!("{USAGE}");
+        return Ok(());
+    };
+    let application = Application::read(&arguments.from, &arguments.variables)?;
+    let config: Option<&Path> = arguments.runtime_config_file.as_deref();
+    let stores = Stores::read(config, &arguments.state_dir)?;
+    let listener = tokio::net::TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("can't listen on {}", arguments.listen))?;
+    let address = listener.local_addr()?;
+
+    println!("Isotherm's embedded runtime: for development and tests, not for production.");
+    for (kind, files) in [("journal", &stores.key_value), ("regions", &stores.sqlite)] {
+        for path in files.values() {
+            println!("Keeping the {kind} in {}", path.display());
+        }
+    }
+    let routes: Vec<(String, String)> = application
+        .components
+        .iter()
+        .map(|component| (component.id.clone(), component.route.clone()))
+        .collect();
+    let server = Server::new(application, &stores)?;
+    println!("\nServing http://{address}\nAvailable Routes:");
+    for (id, route) in routes {
+        match route.strip_suffix("/...") {
+            Some(prefix) => println!("  {id}: http://{address}{prefix} (wildcard)"),
+            None => println!("  {id}: http://{address}{route}"),
+        }
+    }
+    tokio::select! {
+        served = server.serve(listener) => served,
+        stopped = tokio::signal::ctrl_c() => Ok(stopped?),
+    }
+}

@@ -1,0 +1,276 @@
+//! `spin.toml` and `runtime-config.toml`, as far as this runtime follows them.
+//! What it does not follow, it refuses by name: silence would be a difference
+//! from Spin that nobody sees.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// The application: what to serve, and with what.
+#[derive(Debug)]
+pub struct Application {
+    /// The components that have a route.
+    pub components: Vec<Component>,
+}
+
+/// One component, as the runtime needs it.
+#[derive(Debug)]
+pub struct Component {
+    /// Its id in the manifest.
+    pub id: String,
+    /// Its route: exact, or with `/...` at its end.
+    pub route: String,
+    /// The `.wasm` file.
+    pub source: PathBuf,
+    /// The labels of its key-value stores.
+    pub key_value_stores: Vec<String>,
+    /// The labels of its databases.
+    pub sqlite_databases: Vec<String>,
+    /// Its variables with their values.
+    pub variables: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestFile {
+    spin_manifest_version: u32,
+    #[serde(rename = "application")]
+    _application: toml::Table,
+    #[serde(default)]
+    variables: BTreeMap<String, VariableTable>,
+    trigger: TriggerTable,
+    component: BTreeMap<String, ComponentTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VariableTable {
+    default: Option<String>,
+    #[serde(rename = "required", default)]
+    _required: bool,
+    #[serde(rename = "secret", default)]
+    _secret: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TriggerTable {
+    http: Vec<HttpTrigger>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpTrigger {
+    route: String,
+    component: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ComponentTable {
+    source: PathBuf,
+    #[serde(rename = "description")]
+    _description: Option<String>,
+    #[serde(default)]
+    key_value_stores: Vec<String>,
+    #[serde(default)]
+    sqlite_databases: Vec<String>,
+    #[serde(default)]
+    allowed_outbound_hosts: Vec<String>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+    #[serde(rename = "build")]
+    _build: Option<toml::Table>,
+}
+
+impl Application {
+    /// Reads the manifest at `path`. `overrides` are values of application
+    /// variables, over their defaults.
+    pub fn read(path: &Path, overrides: &[(String, String)]) -> Result<Self> {
+        let file: ManifestFile = read_toml(path)?;
+        if file.spin_manifest_version != 2 {
+            bail!("{}: only spin_manifest_version = 2 is followed", path.display());
+        }
+        let values = application_variables(&file.variables, overrides)?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        let mut components = Vec::new();
+        for trigger in file.trigger.http {
+            let id = trigger.component;
+            let table = file
+                .component
+                .get(&id)
+                .with_context(|| format!("route {} names no component: {id}", trigger.route))?;
+            if !table.allowed_outbound_hosts.is_empty() {
+                bail!("component {id}: allowed_outbound_hosts is not followed here; use Spin");
+            }
+            let variables = table.variables.iter().map(|(name, template)| {
+                let value = expand(template, &values);
+                value.map(|v| (name.clone(), v)).with_context(|| format!("component {id}: {name}"))
+            });
+            components.push(Component {
+                variables: variables.collect::<Result<_>>()?,
+                route: trigger.route,
+                source: base.join(&table.source),
+                key_value_stores: table.key_value_stores.clone(),
+                sqlite_databases: table.sqlite_databases.clone(),
+                id,
+            });
+        }
+        Ok(Self { components })
+    }
+
+    /// The component that answers to `path`: an exact route before a wildcard,
+    /// a long wildcard before a short one.
+    pub fn route(&self, path: &str) -> Option<&Component> {
+        let exact = self.components.iter().find(|component| component.route == path);
+        let wildcard = || {
+            let matching = self.components.iter().filter_map(|component| {
+                let prefix = component.route.strip_suffix("/...")?;
+                let rest = path.strip_prefix(prefix)?;
+                (rest.is_empty() || rest.starts_with('/')).then_some((prefix.len(), component))
+            });
+            matching.max_by_key(|(length, _)| *length).map(|(_, component)| component)
+        };
+        exact.or_else(wildcard)
+    }
+}
+
+fn application_variables(
+    tables: &BTreeMap<String, VariableTable>,
+    overrides: &[(String, String)],
+) -> Result<BTreeMap<String, String>> {
+    let defaults = tables.iter().filter_map(|(name, table)| {
+        table.default.as_ref().map(|default| (name.clone(), default.clone()))
+    });
+    let mut values: BTreeMap<String, String> = defaults.collect();
+    for (name, value) in overrides {
+        if !tables.contains_key(name) {
+            bail!("the manifest has no variable {name}");
+        }
+        values.insert(name.clone(), value.clone());
+    }
+    Ok(values)
+}
+
+/// Puts values in place of `{{ name }}`.
+fn expand(template: &str, values: &BTreeMap<String, String>) -> Result<String> {
+    let mut expanded = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").context("'{{' without '}}'")?;
+        let value = values.get(name.trim()).with_context(|| format!("no value for {name}"))?;
+        expanded.push_str(before);
+        expanded.push_str(value);
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+/// Where the stores are, by their labels.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stores {
+    /// The files of the key-value stores.
+    pub key_value: BTreeMap<String, PathBuf>,
+    /// The files of the databases.
+    pub sqlite: BTreeMap<String, PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuntimeConfigFile {
+    #[serde(default)]
+    key_value_store: BTreeMap<String, StoreTable>,
+    #[serde(default)]
+    sqlite_database: BTreeMap<String, StoreTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreTable {
+    r#type: String,
+    path: PathBuf,
+}
+
+impl Stores {
+    /// Reads the runtime configuration at `path`, if there is one. Without an
+    /// entry of its own, the label `default` is in `state_dir`, as in Spin.
+    ///
+    /// As in Spin, the path of a key-value file is relative to the
+    /// configuration, that of a database to the working directory.
+    pub fn read(path: Option<&Path>, state_dir: &Path) -> Result<Self> {
+        let file: RuntimeConfigFile = path.map(read_toml).transpose()?.unwrap_or_default();
+        let base = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        let mut stores = Self {
+            key_value: files(file.key_value_store, base)?,
+            sqlite: files(file.sqlite_database, Path::new(""))?,
+        };
+        let default = "default".to_owned();
+        let key_value = stores.key_value.entry(default.clone());
+        key_value.or_insert_with(|| state_dir.join("sqlite_key_value.db"));
+        stores.sqlite.entry(default).or_insert_with(|| state_dir.join("sqlite_db.db"));
+        Ok(stores)
+    }
+}
+
+fn files(tables: BTreeMap<String, StoreTable>, base: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let file = |(label, table): (String, StoreTable)| {
+        if table.r#type != "spin" {
+            bail!("store {label}: type {} is not followed here; use Spin", table.r#type);
+        }
+        Ok((label, base.join(table.path)))
+    };
+    tables.into_iter().map(file).collect()
+}
+
+fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{} can't be read", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} can't be followed", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn application(routes: &[(&str, &str)]) -> Application {
+        let component = |(id, route): &(&str, &str)| Component {
+            id: (*id).to_owned(),
+            route: (*route).to_owned(),
+            source: PathBuf::new(),
+            key_value_stores: Vec::new(),
+            sqlite_databases: Vec::new(),
+            variables: BTreeMap::new(),
+        };
+        Application { components: routes.iter().map(component).collect() }
+    }
+
+    #[test]
+    fn an_exact_route_goes_before_a_wildcard() {
+        let app =
+            application(&[("query", "/..."), ("deep", "/v1/x/..."), ("ingest", "/v1/readings")]);
+        for (path, id) in [
+            ("/v1/readings", "ingest"),
+            ("/v1/readings/", "query"),
+            ("/v1/readingsx", "query"),
+            ("/v1/x", "deep"),
+            ("/v1/x/y", "deep"),
+            ("/v1/xy", "query"),
+            ("/", "query"),
+        ] {
+            assert_eq!(app.route(path).unwrap().id, id, "{path}");
+        }
+        assert!(application(&[("ingest", "/v1/readings")]).route("/").is_none());
+    }
+
+    #[test]
+    fn templates_are_filled_and_missing_values_named() {
+        let values = BTreeMap::from([("retention".to_owned(), "7d".to_owned())]);
+        assert_eq!(expand("{{ retention }}", &values).unwrap(), "7d");
+        assert_eq!(expand("a{{retention}}b", &values).unwrap(), "a7db");
+        assert!(expand("{{ other }}", &values).is_err());
+        assert!(expand("{{ retention", &values).is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! HTTP in front of the components: a fresh instance for every request.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{HOST, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+use crate::bindings::{self, Grants, Instance};
+use crate::manifest::{Application, Stores};
+use crate::stores::{DatabaseFile, KeyValueFile};
+
+/// How often a guest that computes gives way to others.
+const YIELD_EVERY: Duration = Duration::from_millis(10);
+
+/// Answers to Spin's own health check.
+const HEALTH_PATH: &str = "/.well-known/spin/health";
+
+/// An application with its components compiled and its stores open.
+pub struct Server {
+    application: Application,
+    components: BTreeMap<String, Prepared>,
+}
+
+struct Prepared {
+    instance: ProxyPre<Instance>,
+    grants: Arc<Grants>,
+}
+
+impl Server {
+    /// Compiles the components and opens the stores.
+    pub fn new(application: Application, stores: &Stores) -> Result<Self> {
+        let engine = engine()?;
+        let mut linker = Linker::new(&engine);
+        bindings::add_to_linker(&mut linker)?;
+        let key_value = open_key_value(&application, stores)?;
+        let mut components = BTreeMap::new();
+        for component in &application.components {
+            let source = &component.source;
+            let compiled = Component::from_file(&engine, source)
+                .map_err(anyhow::Error::from)
+                .with_context(|| format!("{} can't be loaded; build it first", source.display()))?;
+            let grants = Grants {
+                key_value: granted(&component.key_value_stores, &key_value)?,
+                sqlite: databases(&component.sqlite_databases, &stores.sqlite)?,
+                variables: component.variables.clone(),
+            };
+            let instance = ProxyPre::new(linker.instantiate_pre(&compiled)?)?;
+            let prepared = Prepared { instance, grants: Arc::new(grants) };
+            components.insert(component.id.clone(), prepared);
+        }
+        Ok(Self { application, components })
+    }
+
+    /// Serves connections for ever, one task each.
+    pub async fn serve(self, listener: TcpListener) -> Result<()> {
+        let server = Arc::new(self);
+        loop {
+            let (stream, peer) = listener.accept().await?;
+            let server = server.clone();
+            tokio::spawn(async move {
+                let service = service_fn(move |request| {
+                    let server = server.clone();
+                    async move { Ok::<_, hyper::Error>(server.answer(request, peer).await) }
+                });
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .serve_connection(TokioIo::new(stream), service);
+                // A client that goes away is no event here.
+                drop(connection.await);
+            });
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<hyper::body::Incoming>,
+        peer: SocketAddr,
+    ) -> Response<HyperOutgoingBody> {
+        let path = request.uri().path().to_owned();
+        if path == HEALTH_PATH {
+            return plain(StatusCode::OK, "OK");
+        }
+        let component = self.application.route(&path);
+        let prepared = component.and_then(|component| self.components.get(&component.id));
+        let Some(prepared) = prepared else {
+            return plain(StatusCode::NOT_FOUND, "");
+        };
+        match prepared.handle(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                eprintln!("request from {peer} to {path} failed: {error:?}");
+                plain(StatusCode::INTERNAL_SERVER_ERROR, "")
+            }
+        }
+    }
+}
+
+impl Prepared {
+    async fn handle(
+        &self,
+        mut request: Request<hyper::body::Incoming>,
+    ) -> Result<Response<HyperOutgoingBody>> {
+        // HTTP/1.0 does without a host, wasi:http does not.
+        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
+        let mut store = Store::new(self.instance.engine(), Instance::new(self.grants.clone()));
+        store.epoch_deadline_async_yield_and_update(1);
+        let (sender, receiver) = oneshot::channel();
+        let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
+        let out = store.data_mut().http().new_response_outparam(sender)?;
+        let instance = self.instance.clone();
+        // A task of its own: the guest may go on after its response is out.
+        let guest = tokio::spawn(async move {
+            let proxy = instance.instantiate_async(&mut store).await?;
+            proxy.wasi_http_incoming_handler().call_handle(&mut store, request, out).await
+        });
+        if let Ok(response) = receiver.await {
+            tokio::spawn(async move {
+                if let Err(error) = flatten(guest.await) {
+                    eprintln!("a component failed after its response: {error:?}");
+                }
+            });
+            return response.context("the component gave an error for a response");
+        }
+        flatten(guest.await)?;
+        bail!("the component returned without a response")
+    }
+}
+
+fn flatten(
+    joined: Result<wasmtime::Result<()>, tokio::task::JoinError>,
+) -> Result<(), anyhow::Error> {
+    Ok(joined??)
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<HyperOutgoingBody> {
+    let body = Full::new(Bytes::from_static(text.as_bytes()));
+    let mut response = Response::new(body.map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    response
+}
+
+/// Instances from a pool where the machine has the address space for it.
+fn engine() -> Result<Engine> {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    let mut pooled = config.clone();
+    let pool = PoolingAllocationConfig::default();
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    let engine = match Engine::new(&pooled) {
+        Ok(engine) => engine,
+        Err(_) => Engine::new(&config)?,
+    };
+    let clock = engine.weak();
+    std::thread::spawn(move || {
+        while let Some(engine) = clock.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(YIELD_EVERY);
+        }
+    });
+    Ok(engine)
+}
+
+/// Every key-value file that some component uses, opened once.
+fn open_key_value(
+    application: &Application,
+    stores: &Stores,
+) -> Result<BTreeMap<String, KeyValueFile>> {
+    let used: BTreeSet<&String> =
+        application.components.iter().flat_map(|component| &component.key_value_stores).collect();
+    let open = |label: &String| {
+        let path = path(label, &stores.key_value)?;
+        Ok((label.clone(), KeyValueFile::open(path, label)?))
+    };
+    used.into_iter().map(open).collect()
+}
+
+fn granted(
+    labels: &[String],
+    open: &BTreeMap<String, KeyValueFile>,
+) -> Result<BTreeMap<String, KeyValueFile>> {
+    let grant = |label: &String| {
+        let store = open.get(label).with_context(|| format!("no key-value store {label}"))?;
+        Ok((label.clone(), store.clone()))
+    };
+    labels.iter().map(grant).collect()
+}
+
+fn databases(
+    labels: &[String],
+    files: &BTreeMap<String, PathBuf>,
+) -> Result<BTreeMap<String, DatabaseFile>> {
+    let grant = |label: &String| Ok((label.clone(), DatabaseFile::new(path(label, files)?)?));
+    labels.iter().map(grant).collect()
+}
+
+fn path<'a>(label: &str, files: &'a BTreeMap<String, PathBuf>) -> Result<&'a PathBuf> {
+    files.get(label).with_context(|| format!("the runtime configuration has no store {label}"))
+}

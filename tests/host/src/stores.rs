@@ -1,0 +1,234 @@
+//! The two stores with the semantics of Spin's local ones, and in their file
+//! formats: what either runtime wrote, the other reads.
+//!
+//! As in Spin, a key-value file is one connection behind one lock, and every
+//! `open` of a database is a connection of its own with SQLite's own busy
+//! handler of five seconds.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+use rusqlite::types::{FromSql, Value, ValueRef};
+use rusqlite::{Connection, named_params, params};
+
+/// The most bytes that the host answers to one call, as in Spin.
+const RESULT_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// A key-value store in a file. Cloning shares the connection.
+#[derive(Clone)]
+pub struct KeyValueFile {
+    connection: Arc<Mutex<Connection>>,
+    store: String,
+}
+
+/// A failure in words, which is all that a component is told.
+pub type Failure = String;
+
+/// A key and its value.
+pub type Pair = (String, Vec<u8>);
+
+impl KeyValueFile {
+    /// Opens the store `label` in the file at `path`, which is created if need
+    /// be. A file in WAL mode stays in WAL mode.
+    pub fn open(path: &Path, label: &str) -> Result<Self> {
+        create_parent(path)?;
+        let connection = Connection::open(path)
+            .with_context(|| format!("the key-value file {} can't be opened", path.display()))?;
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS spin_key_value (
+                 store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+                 PRIMARY KEY (store, key))",
+            [],
+        )?;
+        rusqlite::vtab::array::load_module(&connection)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), store: label.to_owned() })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic elsewhere leaves a connection that SQLite keeps consistent.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores `value` under `key`: one transaction, synced when it returns.
+    pub fn set(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
+        self.set_many(&[(key.to_owned(), value.to_vec())])
+    }
+
+    /// Stores all pairs in one transaction.
+    pub fn set_many(&self, pairs: &[Pair]) -> Result<(), Failure> {
+        let run = || -> rusqlite::Result<()> {
+            let mut connection = self.connection();
+            let transaction = connection.transaction()?;
+            for (key, value) in pairs {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO spin_key_value (store, key, value) VALUES ($1, $2, $3)
+                         ON CONFLICT(store, key) DO UPDATE SET value = $3",
+                    )?
+                    .execute(params![self.store, key, value])?;
+            }
+            transaction.commit()
+        };
+        run().map_err(in_debug_words)
+    }
+
+    /// Those of `keys` that exist, with their values, in any order.
+    pub fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, Failure> {
+        let run = || -> rusqlite::Result<Vec<Pair>> {
+            self.connection()
+                .prepare_cached(
+                    "SELECT key, value FROM spin_key_value
+                     WHERE store = :store AND key IN rarray(:keys)",
+                )?
+                .query_map(
+                    named_params! {":store": self.store, ":keys": array(keys)},
+                    <Pair>::try_from_row,
+                )?
+                .collect()
+        };
+        let pairs = run().map_err(in_debug_words)?;
+        let bytes: usize = pairs.iter().map(|(key, value)| key.len() + value.len() + 48).sum();
+        if bytes > RESULT_BYTES_MAX { Err(too_large()) } else { Ok(pairs) }
+    }
+
+    /// Removes `keys` in one transaction; absent ones are no error.
+    pub fn delete_many(&self, keys: &[String]) -> Result<(), Failure> {
+        let run = || -> rusqlite::Result<usize> {
+            self.connection()
+                .prepare_cached(
+                    "DELETE FROM spin_key_value WHERE store = :store AND key IN rarray(:keys)",
+                )?
+                .execute(named_params! {":store": self.store, ":keys": array(keys)})
+        };
+        run().map(drop).map_err(in_debug_words)
+    }
+
+    /// All keys, in any order.
+    pub fn keys(&self) -> Result<Vec<String>, Failure> {
+        let run = || -> rusqlite::Result<Vec<String>> {
+            self.connection()
+                .prepare_cached("SELECT key FROM spin_key_value WHERE store = $1")?
+                .query_map([&self.store], |row| row.get(0))?
+                .collect()
+        };
+        let keys = run().map_err(in_debug_words)?;
+        let bytes: usize = keys.iter().map(|key| key.len() + 24).sum();
+        if bytes > RESULT_BYTES_MAX { Err(too_large()) } else { Ok(keys) }
+    }
+}
+
+/// For `query_map`.
+trait TryFromRow: Sized {
+    fn try_from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self>;
+}
+
+impl TryFromRow for Pair {
+    fn try_from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok((row.get(0)?, row.get(1)?))
+    }
+}
+
+fn array(keys: &[String]) -> Rc<Vec<Value>> {
+    Rc::new(keys.iter().cloned().map(Value::from).collect())
+}
+
+/// Spin hands on key-value errors as Rust prints them for debugging.
+fn in_debug_words(error: rusqlite::Error) -> Failure {
+    format!("{error:?}")
+}
+
+fn too_large() -> Failure {
+    format!("query result exceeds limit of {RESULT_BYTES_MAX} bytes")
+}
+
+/// A SQLite database in a file. Every connection to it is a new one.
+#[derive(Clone, Debug)]
+pub struct DatabaseFile {
+    path: PathBuf,
+}
+
+/// The answer to one statement.
+#[derive(Debug, PartialEq)]
+pub struct Answer {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl DatabaseFile {
+    /// The database at `path`; its directory is created if need be.
+    pub fn new(path: &Path) -> Result<Self> {
+        create_parent(path)?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// A connection that is opened when it is first used.
+    pub fn connect(&self) -> DatabaseConnection {
+        DatabaseConnection { path: self.path.clone(), connection: Mutex::new(None) }
+    }
+}
+
+/// A connection to a database.
+pub struct DatabaseConnection {
+    path: PathBuf,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl DatabaseConnection {
+    fn with<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Failure> {
+        let mut guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = match guard.take() {
+            Some(connection) => connection,
+            None => Connection::open(&self.path).map_err(|error| error.to_string())?,
+        };
+        run(guard.insert(connection)).map_err(|error| error.to_string())
+    }
+
+    /// Runs the first statement in `statement` and returns its rows.
+    pub fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Answer, Failure> {
+        let answer = self.with(|connection| {
+            let mut prepared = connection.prepare_cached(statement)?;
+            let columns: Vec<String> =
+                prepared.column_names().into_iter().map(ToOwned::to_owned).collect();
+            let width = columns.len();
+            let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Vec<Value>> {
+                (0..width).map(|column| row.get_ref(column).and_then(owned)).collect()
+            };
+            let rows = prepared.query_map(rusqlite::params_from_iter(parameters), row)?;
+            Ok(Answer { columns, rows: rows.collect::<Result<_, _>>()? })
+        })?;
+        let bytes: usize = answer.rows.iter().flatten().map(size).sum();
+        if bytes > RESULT_BYTES_MAX { Err(too_large()) } else { Ok(answer) }
+    }
+
+    /// Rows changed by the last INSERT, UPDATE or DELETE.
+    pub fn changes(&self) -> Result<u64, Failure> {
+        self.with(|connection| Ok(connection.changes()))
+    }
+
+    /// The rowid of the last INSERT.
+    pub fn last_insert_rowid(&self) -> Result<i64, Failure> {
+        self.with(|connection| Ok(connection.last_insert_rowid()))
+    }
+}
+
+fn owned(value: ValueRef<'_>) -> rusqlite::Result<Value> {
+    Ok(Value::column_result(value)?)
+}
+
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        Value::Blob(bytes) => bytes.len(),
+        Value::Null | Value::Integer(_) | Value::Real(_) => 8,
+    }
+}
+
+fn create_parent(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(parent)
+        .with_context(|| format!("the directory {} can't be created", parent.display()))
+}
