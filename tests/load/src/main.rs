@@ -1,0 +1,102 @@
+//! `isotherm-load replay`: the readings of a CSV file, sent.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use isotherm_load::sender::Sender;
+use isotherm_load::table::{self, Columns, Field};
+
+const USAGE: &str = "\
+cargo xtask replay FILE [--url http://127.0.0.1:3000]
+    --temperature COLUMN    default temperature_c, in degrees Celsius
+    --timestamp COLUMN      default timestamp: Unix milliseconds, or a date with or
+                            without a time of day, UTC unless it says otherwise
+    --device-column COLUMN  default device_id; or --device NAME for the whole file
+    --region-column COLUMN  default region; or --region NAME for the whole file
+    --batch N               readings in a request, default 1000
+    --connections N         default 4
+    --patience SECONDS      how long to keep trying, default 60
+
+Characters that a name can't have become hyphens. Readings older than the node's
+`retention` are rejected: serve old data with --variable retention=0.";
+
+struct Options {
+    file: PathBuf,
+    url: String,
+    columns: Columns,
+    batch: usize,
+    connections: usize,
+    patience: Duration,
+}
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next().and_then(|command| command.into_string().ok());
+    if command.as_deref() != Some("replay") {
+        bail!("the one command is replay\n\n{USAGE}");
+    }
+    let Some(options) = options(arguments.collect())? else {
+        println!("{USAGE}");
+        return Ok(());
+    };
+    replay(&options)
+}
+
+fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
+    use lexopt::prelude::*;
+    let mut file = None;
+    let mut options = Options {
+        file: PathBuf::new(),
+        url: "http://127.0.0.1:3000".to_owned(),
+        columns: Columns::default(),
+        batch: 1_000,
+        connections: 4,
+        patience: Duration::from_secs(60),
+    };
+    let columns = &mut options.columns;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
+            Long("url") => options.url = parser.value()?.string()?,
+            Long("temperature") => columns.temperature = parser.value()?.string()?,
+            Long("timestamp") => columns.timestamp = parser.value()?.string()?,
+            Long("device") => columns.device = Field::Fixed(parser.value()?.string()?),
+            Long("device-column") => columns.device = Field::Column(parser.value()?.string()?),
+            Long("region") => columns.region = Field::Fixed(parser.value()?.string()?),
+            Long("region-column") => columns.region = Field::Column(parser.value()?.string()?),
+            Long("batch") => options.batch = parser.value()?.parse::<usize>()?.max(1),
+            Long("connections") => options.connections = parser.value()?.parse::<usize>()?.max(1),
+            Long("patience") => options.patience = Duration::from_secs(parser.value()?.parse()?),
+            Short('h') | Long("help") => return Ok(None),
+            other => bail!("{}\n\n{USAGE}", other.unexpected()),
+        }
+    }
+    options.file = file.with_context(|| format!("which file?\n\n{USAGE}"))?;
+    Ok(Some(options))
+}
+
+fn replay(options: &Options) -> Result<()> {
+    let readings = table::read(&options.file, &options.columns)?;
+    let batches: Vec<_> = readings.chunks(options.batch).map(<[_]>::to_vec).collect();
+    println!(
+        "Sending {} readings in {} requests to {}",
+        readings.len(),
+        batches.len(),
+        options.url
+    );
+    let sender = Sender::new(&options.url, options.patience);
+    let totals = sender.deliver_all(&batches, options.connections)?;
+    println!(
+        "Acknowledged {}, rejected {}, sent again {} requests",
+        totals.accepted, totals.rejected, totals.retries
+    );
+    if totals.rejected > 0 {
+        println!("Rejected readings are often older than the node's retention; see --help.");
+    }
+    Ok(())
+}
