@@ -1,0 +1,118 @@
+//! The project's commands. CI runs the same ones as people.
+//!
+//! - `target`: how wasm32-wasip2 gets onto this machine;
+//! - `up`: the two components, served;
+//! - `test`: everything that CI runs.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use xshell::{Shell, cmd};
+
+mod target;
+mod test;
+mod up;
+
+const USAGE: &str = "\
+cargo xtask up [--runtime spin|embedded] [--listen 127.0.0.1:3000] [--variable NAME=VALUE]...
+    Builds both components and serves them: with `spin` where it is on the PATH,
+    otherwise with the embedded runtime.
+
+cargo xtask test [--runtime embedded|spin]
+    Everything that CI runs: formatting, clippy, unit tests, SQL, and black-box
+    tests over HTTP against the components in that runtime.
+
+cargo xtask replay FILE [--url http://127.0.0.1:3000] [...]
+    Sends the readings of a CSV file; `--help` lists how columns are named.
+
+cargo xtask build
+    Builds the components into target/wasm32-wasip2/release.
+
+cargo xtask target
+    Makes sure that the target wasm32-wasip2 is there.";
+
+fn main() -> Result<()> {
+    let shell = Shell::new()?;
+    shell.change_dir(root());
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    match command.as_str() {
+        "up" => up::run(&shell, rest),
+        "test" => test::run(&shell, rest),
+        "replay" => replay(&shell, &rest),
+        "build" => build(&shell),
+        "target" => target::ensure(&shell),
+        "" | "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("there is no command {other}\n\n{USAGE}"),
+    }
+}
+
+/// The runtimes that can serve the components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runtime {
+    Spin,
+    Embedded,
+}
+
+impl Runtime {
+    fn named(name: &str) -> Result<Self> {
+        match name {
+            "spin" => Ok(Self::Spin),
+            "embedded" => Ok(Self::Embedded),
+            other => bail!("there is no runtime {other}; there are spin and embedded"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Spin => "spin",
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
+/// Says what happens next.
+fn step(what: &str) {
+    println!("\n=> {what}");
+}
+
+/// Builds both components, with their target if it is missing.
+fn build(shell: &Shell) -> Result<()> {
+    target::ensure(shell)?;
+    step("Building the components for wasm32-wasip2");
+    cmd!(shell, "cargo build --release --locked --target wasm32-wasip2")
+        .args(["--package", "isotherm-ingest", "--package", "isotherm-query"])
+        .quiet()
+        .run()?;
+    Ok(())
+}
+
+/// Where cargo puts what it builds.
+fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn replay(shell: &Shell, arguments: &[String]) -> Result<()> {
+    // A file is named from where the command was given.
+    shell.change_dir(std::env::current_dir()?);
+    let manifest = root().join("Cargo.toml");
+    cmd!(shell, "cargo run --quiet --locked --manifest-path {manifest} --package isotherm-load --")
+        .args(["replay"])
+        .args(arguments)
+        .quiet()
+        .run()
+        .context("the replay did not end well")
+}
+
+/// The project's root, whatever directory the command was given in.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}

@@ -1,0 +1,98 @@
+//! `cargo xtask test`: everything that CI runs.
+
+use anyhow::{Context, Result, bail};
+use xshell::{Shell, cmd};
+
+use crate::{Runtime, build, step, target, target_directory};
+
+/// The largest that a component may be, in bytes.
+const COMPONENT_BYTES_MAX: u64 = 320_000;
+
+/// Stops at the first step that fails.
+pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
+    let runtime = parse(arguments)?;
+    target::ensure(shell)?;
+
+    step("Formatting");
+    cmd!(shell, "cargo fmt --all --check").quiet().run()?;
+
+    step("Clippy, on this machine and on wasm32-wasip2");
+    cmd!(shell, "cargo clippy --locked --workspace --all-targets -- -D warnings").quiet().run()?;
+    cmd!(shell, "cargo clippy --locked --release --target wasm32-wasip2")
+        .args(["--package", "isotherm", "--package", "isotherm-ingest"])
+        .args(["--package", "isotherm-query", "--", "-D", "warnings"])
+        .quiet()
+        .run()?;
+
+    build(shell)?;
+    check_sizes()?;
+
+    step("Documentation");
+    cmd!(shell, "cargo doc --locked --workspace --no-deps --document-private-items")
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .quiet()
+        .run()?;
+
+    let mut skipped = deny(shell)?;
+
+    step(&format!("Tests, with the {} runtime for those over HTTP", runtime.name()));
+    // The tests start these two by their path.
+    cmd!(shell, "cargo build --locked --workspace").quiet().run()?;
+    let mut filter = Vec::new();
+    if cmd!(shell, "curl --version").quiet().ignore_stdout().run().is_err() {
+        skipped.push("the README's example (install curl)");
+        filter.extend(["--skip", "readme"]);
+    }
+    cmd!(shell, "cargo test --locked --workspace --")
+        .args(filter)
+        .env("ISOTHERM_RUNTIME", runtime.name())
+        .quiet()
+        .run()?;
+
+    for what in skipped {
+        println!("SKIPPED: {what}");
+    }
+    println!("\nAll of it passed, but for what is named as skipped.");
+    Ok(())
+}
+
+fn parse(arguments: Vec<String>) -> Result<Runtime> {
+    use lexopt::prelude::*;
+    let mut runtime = Runtime::Embedded;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("runtime") => runtime = Runtime::named(&parser.value()?.string()?)?,
+            other => bail!("{}; see cargo xtask help", other.unexpected()),
+        }
+    }
+    Ok(runtime)
+}
+
+fn check_sizes() -> Result<()> {
+    step("Sizes of the components");
+    for component in ["isotherm_ingest", "isotherm_query"] {
+        let file = target_directory().join(format!("wasm32-wasip2/release/{component}.wasm"));
+        let bytes = std::fs::metadata(&file)
+            .with_context(|| format!("{} was not built", file.display()))?
+            .len();
+        println!("{component}: {bytes} bytes, of {COMPONENT_BYTES_MAX}");
+        if bytes > COMPONENT_BYTES_MAX {
+            bail!("{component} has outgrown its limit");
+        }
+    }
+    Ok(())
+}
+
+/// Licences, bans and sources of the dependencies. Returns what was skipped.
+fn deny(shell: &Shell) -> Result<Vec<&'static str>> {
+    step("Licences and sources of the dependencies");
+    let has_deny = cmd!(shell, "cargo deny --version").quiet().ignore_stdout().ignore_stderr();
+    if has_deny.run().is_err() {
+        let skipped = "cargo deny (install it: cargo install --locked cargo-deny)";
+        println!("skipped: {skipped}");
+        return Ok(vec![skipped]);
+    }
+    cmd!(shell, "cargo deny --offline --locked check bans licenses sources").quiet().run()?;
+    Ok(Vec::new())
+}
