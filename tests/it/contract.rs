@@ -1,0 +1,376 @@
+//! What a client sees, answer by answer, over a real socket.
+
+use http::Method;
+use isotherm::reading::UnixMillis;
+use isotherm_it::Service;
+use isotherm_load::sender::Answer;
+use serde_json::{Value, json};
+
+/// The real clock of this machine, which the service goes by.
+#[expect(clippy::disallowed_methods, reason = "the tests share the service's clock")]
+pub(crate) fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
+
+fn reading(device: &str, region: &str, temperature: f64, timestamp: i64) -> Value {
+    json!({"device_id": device, "region": region, "temperature_c": temperature, "timestamp": timestamp})
+}
+
+/// Asserts that `answer` is a problem of this status and kind, fit for a
+/// caller's eyes.
+#[track_caller]
+fn check_problem(answer: &Answer, status: u16, kind: &str) {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let problem = answer.json().unwrap();
+    assert_eq!(problem["type"], format!("urn:isotherm:problem:{kind}"));
+    assert_eq!(problem["status"], status);
+    assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
+    assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+}
+
+#[test]
+fn a_reading_is_acknowledged_and_then_counted() {
+    let service = Service::start(&[]).unwrap();
+    let now = now_ms();
+    let readings = json!([reading("d1", "hall", 21.5, now), reading("d2", "hall", 20.25, now - 5)]);
+    let answer = service.post(&readings.to_string()).unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.json().unwrap(), json!({"ack": "journaled", "accepted": 2, "rejected": []}));
+
+    let answer = service.get("/v1/regions/hall").unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let mut body = answer.json().unwrap();
+    let age = body["newest_age_ms"].take().as_i64().unwrap();
+    assert!((0..60_000).contains(&age), "{age}");
+    let as_of = body["as_of"].take();
+    let instant = |ms| UnixMillis::new(ms).unwrap().to_string();
+    assert!(as_of.as_str().unwrap() >= instant(now).as_str());
+    assert_eq!(
+        body,
+        json!({
+            "region": "hall", "count": 2, "average_c": 20.875, "min_c": 20.25, "max_c": 21.5,
+            "standard_deviation_c": 0.625, "sum_millicelsius": 41_750,
+            "oldest": instant(now - 5), "newest": instant(now), "newest_age_ms": null,
+            "from": null, "to": null, "as_of": null, "unfolded_entries": 0
+        })
+    );
+}
+
+#[test]
+fn who_prefers_to_wait_learns_the_outcome_of_every_reading() {
+    let service = Service::start(&[]).unwrap();
+    let now = now_ms();
+    let waiting = |body: Value| {
+        let headers = [("prefer", "wait")];
+        service.sender().post(body.to_string().as_bytes(), &headers).unwrap()
+    };
+    let first = waiting(json!([
+        reading("d1", "hall", 21.5, now),
+        reading("d1", "hall", 21.5, now),
+        reading("d1", "hall", 22.5, now),
+        reading("bad name", "hall", 22.5, now),
+        reading("d2", "hall", 22.5, now),
+    ]));
+    assert_eq!(first.status, 200, "{}", first.body);
+    assert_eq!(first.header("preference-applied"), Some("wait"));
+    let body = first.json().unwrap();
+    assert_eq!(body["ack"], "folded");
+    assert_eq!([&body["stored"], &body["duplicate"], &body["conflict"]], [2, 1, 1]);
+    assert_eq!(body["outcomes"], json!(["stored", "duplicate", "conflict", "rejected", "stored"]));
+    assert_eq!(body["rejected"][0]["index"], 3);
+    assert_eq!(body["rejected"][0]["reason"], "invalid_device_id");
+
+    let again = waiting(json!([
+        reading("d1", "hall", 21.5, now),
+        reading("d1", "attic", 21.5, now),
+        reading("d3", "hall", 0.0, now),
+    ]));
+    let outcomes = json!(["duplicate", "conflict", "stored"]);
+    assert_eq!(again.json().unwrap()["outcomes"], outcomes);
+
+    let hall = service.get("/v1/regions/hall").unwrap().json().unwrap();
+    assert_eq!((&hall["count"], &hall["sum_millicelsius"]), (&json!(3), &json!(44_000)));
+    // The region of a contradicting reading is known, but nothing counted.
+    let attic = service.get("/v1/regions/attic").unwrap().json().unwrap();
+    assert_eq!((&attic["count"], &attic["average_c"]), (&json!(0), &Value::Null));
+}
+
+#[test]
+fn what_was_acknowledged_first_stands_when_a_waiting_reading_contradicts_it() {
+    let service = Service::start(&[]).unwrap();
+    let now = now_ms();
+    let journaled = service.post(&reading("d1", "hall", 21.5, now).to_string()).unwrap();
+    assert_eq!(journaled.status, 202);
+    let body = reading("d1", "hall", 30.0, now).to_string();
+    let waiting = service.sender().post(body.as_bytes(), &[("prefer", "wait=5")]).unwrap();
+    assert_eq!(waiting.json().unwrap()["outcomes"], json!(["conflict"]));
+    let hall = service.get("/v1/regions/hall").unwrap().json().unwrap();
+    assert_eq!(hall["average_c"], 21.5);
+}
+
+#[test]
+fn bad_input_is_named_and_the_good_beside_it_is_kept() {
+    let service = Service::start(&[]).unwrap();
+    let now = now_ms();
+    let day = 24 * 60 * 60 * 1_000;
+    let good = reading("good", "mixed", 1.0, now);
+    let long = "9".repeat(400);
+    let cases = [
+        (r#"{"device_id":"d","region":"r","temperature_c":1}"#.to_owned(), "missing_field"),
+        (json!({"device_id": "d", "region": "r", "temperature_c": 1, "timestamp": now, "unit": "F"}).to_string(), "unknown_field"),
+        (format!(r#"{{"device_id":"d","device_id":"d","region":"r","temperature_c":1,"timestamp":{now}}}"#), "duplicate_field"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":"NaN","timestamp":{now}}}"#), "wrong_type"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":"-Infinity","timestamp":{now}}}"#), "wrong_type"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":{long},"timestamp":{now}}}"#), "temperature_out_of_range"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":1,"timestamp":{long}}}"#), "invalid_timestamp"),
+        (reading("a/b", "r", 1.0, now).to_string(), "invalid_device_id"),
+        (reading("a\"b", "r", 1.0, now).to_string(), "invalid_device_id"),
+        (reading("a\u{1}b", "r", 1.0, now).to_string(), "invalid_device_id"),
+        (reading("d", "zürich", 1.0, now).to_string(), "invalid_region"),
+        (reading("d", "", 1.0, now).to_string(), "invalid_region"),
+        (reading("d", "r", -273.16, now).to_string(), "temperature_out_of_range"),
+        (reading("d", "r", 1.0, now / 1_000).to_string(), "timestamp_in_seconds"),
+        (reading("d", "r", 1.0, now + day).to_string(), "in_future"),
+        (reading("d", "r", 1.0, now - 8 * day).to_string(), "too_old"),
+        ("1e999".to_owned(), "malformed"),
+        ("null".to_owned(), "malformed"),
+    ];
+    for (index, (bad, reason)) in cases.iter().enumerate() {
+        let alone = service.post(bad).unwrap();
+        if bad.starts_with('{') {
+            check_problem(&alone, 422, "nothing-valid");
+            let error = &alone.json().unwrap()["errors"][0];
+            assert_eq!((&error["index"], &error["reason"]), (&json!(0), &json!(reason)), "{bad}");
+        } else {
+            check_problem(&alone, 400, "unreadable");
+        }
+
+        let neighbour = reading("good", "mixed", 1.0, now - i64::try_from(index).unwrap());
+        let beside = service.post(&format!("[{neighbour},{bad},{good}]")).unwrap();
+        assert_eq!(beside.status, 202, "{bad}: {}", beside.body);
+        let body = beside.json().unwrap();
+        assert_eq!(body["accepted"], 2);
+        assert_eq!(body["rejected"][0]["index"], 1);
+        assert_eq!(body["rejected"][0]["reason"], *reason, "{bad}");
+        assert!(body["rejected"][0]["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+    }
+    let mixed = service.get("/v1/regions/mixed").unwrap().json().unwrap();
+    assert_eq!(mixed["count"], cases.len());
+    assert_eq!(service.get("/v1/regions/r").unwrap().status, 404);
+}
+
+#[test]
+fn what_can_not_be_read_at_all_is_refused_as_a_whole() {
+    let service = Service::start(&[]).unwrap();
+    let good = reading("d", "r", 1.0, now_ms()).to_string();
+    for bad in [
+        "",
+        "{",
+        "nope",
+        "[NaN]",
+        "7",
+        "\"text\"",
+        &format!("{good}{good}"),
+        &format!("[{good},NaN]"),
+    ] {
+        check_problem(&service.post(bad).unwrap(), 400, "unreadable");
+    }
+    check_problem(&service.sender().post(b"[\"\xff\"]", &[]).unwrap(), 400, "unreadable");
+    check_problem(&service.post("[]").unwrap(), 422, "nothing-valid");
+    let many = format!("[{}]", vec![good.as_str(); 10_001].join(","));
+    check_problem(&service.post(&many).unwrap(), 413, "too-large");
+    let all = format!("[{}]", vec![good.as_str(); 10_000].join(","));
+    assert_eq!(service.post(&all).unwrap().json().unwrap()["accepted"], 10_000);
+
+    let json = good.as_bytes();
+    for (headers, status) in [
+        ([("content-type", "text/plain")], 415),
+        ([("content-type", "application/x-www-form-urlencoded")], 415),
+        ([("content-type", "application/jsonx")], 415),
+        ([("content-encoding", "gzip")], 415),
+        ([("content-type", "Application/JSON; charset=utf-8")], 202),
+        ([("content-encoding", "identity")], 202),
+    ] {
+        let answer = service.sender().post(json, &headers).unwrap();
+        assert_eq!(answer.status, status, "{headers:?}: {}", answer.body);
+        if status == 415 {
+            check_problem(&answer, 415, "unsupported-media-type");
+        }
+    }
+}
+
+#[test]
+fn a_body_may_have_eight_mebibytes_unless_the_operator_says_otherwise() {
+    let padded = |bytes: usize| {
+        let reading = reading("d", "r", 1.0, now_ms()).to_string();
+        format!("{reading}{}", " ".repeat(bytes - reading.len()))
+    };
+    let service = Service::start(&[]).unwrap();
+    let limit = 8 * 1024 * 1024;
+    assert_eq!(service.post(&padded(limit)).unwrap().status, 202);
+    check_problem(&service.post(&padded(limit + 1)).unwrap(), 413, "too-large");
+
+    let small = Service::start(&[("max_body_bytes", "1000")]).unwrap();
+    assert_eq!(small.post(&padded(1_000)).unwrap().status, 202);
+    check_problem(&small.post(&padded(1_001)).unwrap(), 413, "too-large");
+}
+
+#[test]
+fn the_longest_readings_fit_into_one_request() {
+    let service = Service::start(&[("retention", "0")]).unwrap();
+    let name = |i: usize| format!("{i:0>64}");
+    let one = |i: usize| reading(&name(i), &name(i % 2_000), 999.999, 1_700_000_000_000);
+    let batch: Vec<Value> = (0..10_000).map(one).collect();
+    let answer = service.post(&Value::from(batch).to_string()).unwrap();
+    assert_eq!(answer.json().unwrap()["accepted"], 10_000);
+    let regions = service.get("/v1/regions").unwrap().json().unwrap();
+    assert_eq!(regions["regions"].as_array().unwrap().len(), 1_000);
+    assert_eq!(regions["unfolded_entries"], 0);
+}
+
+#[test]
+fn resources_say_which_methods_they_answer_to() {
+    let service = Service::start(&[]).unwrap();
+    let head = service.sender().send(&Method::HEAD, "/v1/regions").unwrap();
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    for (method, path, allow) in [
+        (Method::GET, "/v1/readings", "POST"),
+        (Method::DELETE, "/v1/readings", "POST"),
+        (Method::DELETE, "/v1/regions", "GET, HEAD"),
+        (Method::OPTIONS, "/v1/regions/hall", "GET, HEAD"),
+        (Method::DELETE, "/healthz", "GET, HEAD"),
+    ] {
+        let answer = service.sender().send(&method, path).unwrap();
+        check_problem(&answer, 405, "method-not-allowed");
+        assert_eq!(answer.header("allow"), Some(allow));
+    }
+    assert_eq!(service.get("/healthz").unwrap().json().unwrap(), json!({"status": "ok"}));
+    for path in ["/", "/v1", "/v1/region", "/v1/regions/", "/v1/regions/a/b", "/v1/readings/x"] {
+        check_problem(&service.get(path).unwrap(), 404, "not-found");
+    }
+}
+
+#[test]
+fn a_region_is_found_by_its_encoded_name_and_an_unknown_one_is_not() {
+    let service = Service::start(&[]).unwrap();
+    let name = "eu:de.be-1_a";
+    assert_eq!(service.post(&reading("d", name, 1.0, now_ms()).to_string()).unwrap().status, 202);
+    for path in ["/v1/regions/eu:de.be-1_a", "/v1/regions/eu%3Ade%2Ebe-1_a"] {
+        assert_eq!(service.get(path).unwrap().json().unwrap()["region"], name);
+    }
+    for path in ["/v1/regions/none", "/v1/regions/a%2Fb", "/v1/regions/%ff", "/v1/regions/%"] {
+        check_problem(&service.get(path).unwrap(), 404, "not-found");
+    }
+}
+
+#[test]
+fn a_range_holds_its_start_and_not_its_end_and_nothing_is_not_zero() {
+    let service = Service::start(&[("retention", "0")]).unwrap();
+    let start = 1_700_000_040_000; // a whole minute
+    let minute = 60_000;
+    let batch: Vec<Value> = (0..150)
+        .map(|i| reading("d", "hall", f64::from(i), start + i64::from(i) * minute + 59_999))
+        .collect();
+    assert_eq!(service.post(&Value::from(batch).to_string()).unwrap().status, 202);
+    let hall = |query: &str| service.get(&format!("/v1/regions/hall?{query}")).unwrap();
+    for (from, to) in [(0, 150), (0, 1), (1, 2), (7, 131), (100, 150), (149, 150), (-500, 500)] {
+        let query = format!("from={}&to={}", start + from * minute, start + to * minute);
+        let body = hall(&query).json().unwrap();
+        let (first, last) = (from.max(0), to.min(150));
+        let sum: i64 = (first..last).sum::<i64>() * 1_000;
+        assert_eq!(body["count"], last - first, "{query}");
+        assert_eq!(body["sum_millicelsius"], sum, "{query}");
+        assert_eq!(
+            (&body["min_c"], &body["max_c"]),
+            (&json!(first as f64), &json!((last - 1) as f64))
+        );
+    }
+
+    // An edge inside a minute takes the whole minute, and the answer says so.
+    let body = hall("from=2023-11-14T22:14:30Z&to=2023-11-14T22:14:31Z").json().unwrap();
+    assert_eq!(
+        (&body["from"], &body["to"]),
+        (&json!("2023-11-14T22:14:00.000Z"), &json!("2023-11-14T22:15:00.000Z"))
+    );
+    assert_eq!(body["count"], 1);
+
+    let empty = hall(&format!("to={start}")).json().unwrap();
+    assert_eq!(empty["count"], 0);
+    for field in
+        ["average_c", "min_c", "max_c", "standard_deviation_c", "newest", "sum_millicelsius"]
+    {
+        assert_eq!(empty[field], Value::Null, "{field}");
+    }
+    let list = service.get(&format!("/v1/regions?to={start}")).unwrap().json().unwrap();
+    assert_eq!(list["regions"][0]["average_c"], Value::Null);
+
+    for bad in [
+        "from=5&to=5",
+        "from=6&to=5",
+        "from=x",
+        "from=",
+        "to=-1",
+        "since=5",
+        "from=1&from=2",
+        "to=99999999999999999999",
+    ] {
+        check_problem(&hall(bad), 400, "bad-parameter");
+    }
+    let plus = hall("from=2023-11-14T22:14:30+01:00");
+    check_problem(&plus, 400, "bad-parameter");
+    assert!(plus.body.contains("%2B"), "{}", plus.body);
+    check_problem(&hall(&"x".repeat(5_000)), 400, "bad-parameter");
+}
+
+#[test]
+fn regions_come_in_pages_in_the_order_of_their_names() {
+    let service = Service::start(&[]).unwrap();
+    let now = now_ms();
+    let names = ["b", "a", "d", "c", "e"];
+    let batch: Vec<Value> = names.iter().map(|name| reading("d", name, 1.0, now)).collect();
+    // One device can't be in two regions at one time.
+    assert_eq!(service.post(&Value::from(batch).to_string()).unwrap().status, 202);
+    let batch: Vec<Value> = names.iter().map(|name| reading(name, name, 1.0, now)).collect();
+    assert_eq!(service.post(&Value::from(batch).to_string()).unwrap().status, 202);
+
+    let mut path = "/v1/regions?limit=2".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let page = service.get(&path).unwrap().json().unwrap();
+        for region in page["regions"].as_array().unwrap() {
+            seen.push(region["region"].as_str().unwrap().to_owned());
+        }
+        match page["next"].as_str() {
+            Some(next) => path = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["a", "b", "c", "d", "e"]);
+    for bad in ["limit=0", "limit=1001", "limit=x"] {
+        check_problem(&service.get(&format!("/v1/regions?{bad}")).unwrap(), 400, "bad-parameter");
+    }
+}
+
+#[test]
+fn the_operator_decides_how_old_and_how_new_a_reading_may_be() {
+    let service = Service::start(&[("retention", "1h"), ("max_skew", "10s")]).unwrap();
+    let now = now_ms();
+    let status = |offset: i64| {
+        service.post(&reading("d", "r", 1.0, now + offset).to_string()).unwrap().status
+    };
+    assert_eq!([status(-3_500_000), status(5_000)], [202, 202]);
+    assert_eq!([status(-3_700_000), status(60_000)], [422, 422]);
+}
+
+#[test]
+fn a_node_that_is_configured_wrong_accepts_nothing_and_says_why_in_its_log() {
+    let service = Service::start(&[("retention", "a week")]).unwrap();
+    let answer = service.post(&reading("d", "r", 1.0, now_ms()).to_string()).unwrap();
+    check_problem(&answer, 500, "misconfigured");
+    assert!(answer.body.contains("retention"), "{}", answer.body);
+    assert!(!answer.body.contains("a week"), "{}", answer.body);
+    check_problem(&service.get("/v1/regions").unwrap(), 500, "misconfigured");
+}

@@ -1,0 +1,143 @@
+//! Nothing lost, nothing twice: many connections, resends, kills.
+
+use std::sync::Barrier;
+
+use isotherm_it::Service;
+use isotherm_load::sender::Sender;
+use serde_json::{Value, json};
+
+use crate::contract::now_ms;
+
+/// The sum of the temperatures of `ten_thousand`, in thousandths of a degree:
+/// 25 times 0, 125, 250 … 49,875.
+const SUM_MILLI: i64 = 25 * 125 * (399 * 400 / 2);
+
+/// Ten thousand readings of a hundred devices in four regions.
+fn ten_thousand() -> Vec<Value> {
+    let start = now_ms() - 3_600_000;
+    let one = |i: i64| {
+        json!({
+            "device_id": format!("d{}", i % 100),
+            "region": format!("r{}", i % 4),
+            "temperature_c": (i % 400) as f64 / 8.0,
+            "timestamp": start + i / 100 * 1_000,
+        })
+    };
+    (0..10_000).map(one).collect()
+}
+
+/// The sum of the counts and of the sums of all regions.
+fn totals(sender: &Sender) -> (i64, i64) {
+    let body = sender.get("/v1/regions").unwrap().json().unwrap();
+    assert_eq!(body["unfolded_entries"], 0, "{body}");
+    let regions = body["regions"].as_array().unwrap().clone();
+    let add = |field: &str| regions.iter().map(|region| region[field].as_i64().unwrap()).sum();
+    (add("count"), add("sum_millicelsius"))
+}
+
+/// The same readings in an order of its own for every seed.
+pub(crate) fn shuffled<T: Clone>(items: &[T], seed: u64) -> Vec<T> {
+    let mut items = items.to_vec();
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    for last in (1..items.len()).rev() {
+        // xorshift64* (Vigna, 2016)
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        let random = state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        items.swap(last, random as usize % (last + 1));
+    }
+    items
+}
+
+#[test]
+fn sixteen_connections_with_the_same_ten_thousand_readings_leave_ten_thousand() {
+    let service = Service::start(&[]).unwrap();
+    let readings = ten_thousand();
+    let together = Barrier::new(16);
+    std::thread::scope(|scope| {
+        for connection in 0..16_u64 {
+            let (service, readings, together) = (&service, &readings, &together);
+            scope.spawn(move || {
+                let mine = shuffled(readings, connection + 1);
+                let size = 200 + 50 * usize::try_from(connection).unwrap();
+                together.wait();
+                for batch in mine.chunks(size) {
+                    service.sender().deliver(batch).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(totals(service.sender()), (10_000, SUM_MILLI));
+}
+
+#[test]
+fn a_query_sees_what_was_acknowledged_before_it_while_others_go_on_sending() {
+    let service = Service::start(&[]).unwrap();
+    let readings = ten_thousand();
+    std::thread::scope(|scope| {
+        for half in readings.chunks(5_000) {
+            let service = &service;
+            scope.spawn(move || {
+                let mine = half[0]["device_id"].clone();
+                for (index, batch) in half.chunks(250).enumerate() {
+                    service.sender().deliver(batch).unwrap();
+                    let body = service.get("/v1/regions").unwrap().json().unwrap();
+                    let regions = body["regions"].as_array().unwrap();
+                    let count: i64 = regions.iter().map(|r| r["count"].as_i64().unwrap()).sum();
+                    let sent = 250 * (i64::try_from(index).unwrap() + 1);
+                    let unfolded = body["unfolded_entries"].as_i64().unwrap();
+                    assert!(count >= sent || unfolded > 0, "{mine}: {count} of {sent}");
+                }
+            });
+        }
+    });
+    assert_eq!(totals(service.sender()), (10_000, SUM_MILLI));
+}
+
+#[test]
+fn waiting_and_journaling_senders_at_once_count_every_reading_once() {
+    let service = Service::start(&[]).unwrap();
+    let readings = ten_thousand();
+    std::thread::scope(|scope| {
+        for connection in 0..8_u64 {
+            let (service, readings) = (&service, &readings);
+            scope.spawn(move || {
+                let headers: &[(&str, &str)] =
+                    if connection % 2 == 0 { &[("prefer", "wait=10")] } else { &[] };
+                for batch in shuffled(readings, connection + 1).chunks(500) {
+                    let body = Value::from(batch.to_vec()).to_string();
+                    let answer = service.sender().post(body.as_bytes(), headers).unwrap();
+                    assert!(matches!(answer.status, 200 | 202), "{}", answer.body);
+                }
+            });
+        }
+    });
+    assert_eq!(totals(service.sender()), (10_000, SUM_MILLI));
+}
+
+#[test]
+fn a_kill_in_the_middle_loses_nothing_acknowledged_and_sending_again_counts_nothing_twice() {
+    let mut service = Service::start(&[]).unwrap();
+    let readings = ten_thousand();
+    let mut acknowledged = 0;
+    for (index, batch) in readings.chunks(100).enumerate() {
+        // Two batches in flight while it dies: acknowledged or not, but never
+        // half.
+        service.sender().deliver(batch).unwrap();
+        acknowledged += batch.len();
+        if index % 25 == 24 {
+            if index == 49 {
+                service.get("/v1/regions").unwrap();
+            }
+            service.kill();
+            service.run().unwrap();
+            let (count, _) = totals(service.sender());
+            assert_eq!(usize::try_from(count).unwrap(), acknowledged);
+        }
+    }
+    for batch in shuffled(&readings, 7).chunks(999) {
+        service.sender().deliver(batch).unwrap();
+    }
+    assert_eq!(totals(service.sender()), (10_000, SUM_MILLI));
+}

@@ -1,0 +1,165 @@
+//! What starts a service for a black-box test: the components in the runtime
+//! that `ISOTHERM_RUNTIME` names, on a port and in a directory of its own.
+
+#![forbid(unsafe_code)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use isotherm_load::sender::{Answer, Sender};
+use tempfile::TempDir;
+
+/// How long a test's sender keeps trying.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running service. It is killed when it is dropped.
+pub struct Service {
+    directory: TempDir,
+    variables: Vec<String>,
+    process: Option<Child>,
+    sender: Sender,
+    log: Arc<Mutex<String>>,
+}
+
+impl Service {
+    /// Starts a service with these variables and waits until it serves.
+    pub fn start(variables: &[(&str, &str)]) -> Result<Self> {
+        let pair = |(name, value): &(&str, &str)| format!("{name}={value}");
+        let mut service = Self {
+            directory: TempDir::new()?,
+            variables: variables.iter().map(pair).collect(),
+            process: None,
+            sender: Sender::new("http://127.0.0.1:0", PATIENCE),
+            log: Arc::default(),
+        };
+        service.run()?;
+        Ok(service)
+    }
+
+    /// Starts it again on its old stores, on another port, after `kill`.
+    pub fn run(&mut self) -> Result<()> {
+        self.kill();
+        let mut process = self.command()?.spawn().context("the runtime can't be started")?;
+        let stdout = process.stdout.take().context("no standard output")?;
+        let stderr = process.stderr.take().context("no standard error")?;
+        self.process = Some(process);
+        self.collect(stderr);
+        let mut lines = BufReader::new(stdout);
+        let url = self.wait_until_it_serves(&mut lines)?;
+        self.collect(lines);
+        self.sender = Sender::new(&url, PATIENCE);
+        Ok(())
+    }
+
+    fn command(&self) -> Result<Command> {
+        let mut command = match std::env::var("ISOTHERM_RUNTIME").as_deref() {
+            Ok("spin") => {
+                let mut command = Command::new("spin");
+                let logs = self.directory.path().join("logs");
+                command.arg("up").arg("--log-dir").arg(logs);
+                command
+            }
+            Ok("embedded") | Err(_) => Command::new(binary("isotherm-host")?),
+            Ok(other) => bail!("ISOTHERM_RUNTIME is {other}, neither spin nor embedded"),
+        };
+        command.args(["--from", "spin.toml", "--listen", "127.0.0.1:0", "--state-dir"]);
+        command.arg(self.directory.path());
+        for variable in &self.variables {
+            command.args(["--variable", variable]);
+        }
+        command.current_dir(root()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own: `spin up` starts a process that has to end, too.
+        command.process_group(0);
+        Ok(command)
+    }
+
+    fn wait_until_it_serves(&self, lines: &mut impl BufRead) -> Result<String> {
+        let mut line = String::new();
+        while lines.read_line(&mut line)? > 0 {
+            if let Some((_, url)) = line.split_once("Serving ") {
+                return Ok(url.trim().to_owned());
+            }
+            line.clear();
+        }
+        bail!("the runtime ended before it served; build with `cargo xtask test`\n{}", self.log())
+    }
+
+    /// Reads a stream to its end in the background, into the log.
+    fn collect(&self, mut stream: impl Read + Send + 'static) {
+        let log = self.log.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                let text = String::from_utf8_lossy(buffer.get(..count).unwrap_or_default());
+                log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+            }
+        });
+    }
+
+    /// Ends the service as a power cut does: no process of it gets to tidy up.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let group = format!("-{}", process.id());
+            let killed = Command::new("kill").args(["-KILL", "--", &group]).status();
+            assert!(killed.is_ok_and(|status| status.success()), "the service was not running");
+            assert!(process.wait().is_ok(), "the service did not end");
+        }
+    }
+
+    /// What the service has written to its output and log so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The directory of its stores.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A sender to it, until it is run again.
+    pub fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// One POST of `body` as JSON.
+    pub fn post(&self, body: &str) -> Result<Answer> {
+        self.sender.post(body.as_bytes(), &[])
+    }
+
+    /// One GET of `path`.
+    pub fn get(&self, path: &str) -> Result<Answer> {
+        self.sender.get(path)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("The service's log:\n{}", self.log());
+        }
+        self.kill();
+    }
+}
+
+/// A program of the workspace, where cargo put it beside this test.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let profile = test.ancestors().nth(2).context("the test is in no target directory")?;
+    let path = profile.join(name);
+    if !path.exists() {
+        bail!("{} is not built; run the tests with `cargo xtask test`", path.display());
+    }
+    Ok(path)
+}
+
+/// The project's root.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}

@@ -1,0 +1,23 @@
+//! The integration tests, one binary.
+//!
+//! - `contract`: what a client sees over HTTP, answer by answer;
+//! - `exactly_once`: many connections, resends, kills;
+//! - `real_data`: files of measured temperatures against figures from the file;
+//! - `folding`: journal, ledger and windows on a real SQLite, without HTTP;
+//! - `readme`: its example;
+//! - `tidy`: the house rules.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod contract;
+mod exactly_once;
+mod folding;
+mod readme;
+mod real_data;
+mod tidy;

@@ -1,0 +1,107 @@
+//! The house rules, checked.
+
+use std::path::{Path, PathBuf};
+
+use isotherm_it::root;
+
+fn files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with('.') || name == "target" || name == "node_modules" {
+            continue;
+        }
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+fn sources(extension: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    files(&root(), &mut found);
+    let of_kind = found.into_iter().filter(|path| path.extension().is_some_and(|e| e == extension));
+    of_kind.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The lines before a file's unit tests.
+fn without_tests(source: &str) -> &str {
+    source.split("#[cfg(test)]").next().unwrap_or(source)
+}
+
+#[test]
+fn every_file_opens_with_what_it_is() {
+    for (path, source) in sources("rs") {
+        assert!(source.starts_with("//! "), "{} opens without `//!`", path.display());
+    }
+}
+
+#[test]
+fn files_are_short_enough_to_be_read() {
+    let sources = sources("rs");
+    let lengths: Vec<usize> =
+        sources.iter().map(|(_, source)| without_tests(source).lines().count()).collect();
+    for ((path, _), lines) in sources.iter().zip(&lengths) {
+        assert!(*lines <= 600, "{} has {lines} lines", path.display());
+    }
+    let mut sorted = lengths;
+    sorted.sort_unstable();
+    assert!(
+        sorted[sorted.len() / 2] < 300,
+        "the median file has {} lines",
+        sorted[sorted.len() / 2]
+    );
+}
+
+#[test]
+fn nothing_is_left_for_later_and_no_error_is_swallowed() {
+    let marks = ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "let _ =", "#[ignore"];
+    for (path, source) in sources("rs") {
+        if path.ends_with("tests/it/tidy.rs") {
+            continue;
+        }
+        for (number, line) in source.lines().enumerate() {
+            let found = marks.iter().find(|mark| line.contains(*mark));
+            assert_eq!(found, None, "{}:{}", path.display(), number + 1);
+        }
+    }
+}
+
+#[test]
+fn the_application_knows_no_sdk_but_in_one_file() {
+    for (path, source) in sources("rs") {
+        let in_shared = path.starts_with(root().join("shared"));
+        if in_shared && !path.ends_with("host/spin.rs") {
+            assert!(!source.contains("spin_sdk"), "{} knows the SDK", path.display());
+            assert!(!source.contains("wasi::"), "{} knows WASI", path.display());
+        }
+    }
+}
+
+#[test]
+fn text_ends_in_one_newline_and_no_line_in_a_space() {
+    for extension in ["rs", "toml", "md", "sql", "wit", "yml"] {
+        for (path, text) in sources(extension) {
+            let end = text.ends_with('\n') && !text.ends_with("\n\n");
+            assert!(end, "{} does not end in one newline", path.display());
+            let trailing = text.lines().position(|line| line.ends_with([' ', '\t']));
+            assert_eq!(trailing, None, "{} has a space at a line's end", path.display());
+        }
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for (path, text) in sources("md") {
+        let directory = path.parent().unwrap();
+        for link in text.split("](").skip(1) {
+            let target = link.split([')', '#', ' ']).next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            assert!(directory.join(target).exists(), "{}: {target}", path.display());
+        }
+    }
+}
