@@ -16,6 +16,8 @@ pub enum Error {
     SchemaTooNew {
         /// The schema version found there.
         found: i64,
+        /// The newest that this release knows.
+        known: i64,
     },
     /// The database holds something that no release wrote.
     Corrupt(&'static str),
@@ -45,11 +47,10 @@ impl fmt::Display for Error {
         match self {
             Self::Journal(error) => write!(f, "journal (key-value store): {error}"),
             Self::Regions(error) => write!(f, "regions database (SQLite): {error}"),
-            Self::SchemaTooNew { found } => write!(
+            Self::SchemaTooNew { found, known } => write!(
                 f,
-                "regions database has schema version {found}, this release knows up to {}: \
-                 deploy the newer release",
-                crate::schema::VERSION
+                "regions database has schema version {found}, this release knows up to {known}: \
+                 deploy the newer release"
             ),
             Self::Corrupt(part) => write!(f, "regions database: impossible {part}"),
             Self::Misconfigured { variable, cause } => write!(f, "variable {variable}: {cause}"),

@@ -97,10 +97,15 @@ impl<'a, H: Host> Fold<'a, H> {
         budget: Budget,
     ) -> Result<Self, Error> {
         let started_ms = host.monotonic_ms();
-        let patience = format!("PRAGMA busy_timeout = {}", budget.lock_ms);
-        sql.execute(&patience, &[]).map_err(Error::Regions)?;
         schema::ensure(sql)?;
         Ok(Self { host, journal, sql, budget, started_ms })
+    }
+
+    /// One transaction, for whose lock the budget says how long to wait.
+    fn transaction<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let patience = format!("PRAGMA busy_timeout = {}", self.budget.lock_ms);
+        self.sql.execute(&patience, &[]).map_err(Error::Regions)?;
+        schema::transaction(self.sql, work)
     }
 
     /// Folds the backlog as far as the budget goes, then prunes if all of it
@@ -131,7 +136,7 @@ impl<'a, H: Host> Fold<'a, H> {
     /// Posts readings that are not in the journal, and says what became of
     /// each, in their order.
     pub fn post(&self, readings: &[Reading<'_>]) -> Result<Vec<Outcome>, Error> {
-        schema::transaction(self.sql, || ledger::post(self.sql, readings))
+        self.transaction(|| ledger::post(self.sql, readings))
     }
 
     fn is_late(&self) -> bool {
@@ -140,7 +145,7 @@ impl<'a, H: Host> Fold<'a, H> {
     }
 
     fn step(&self, names: &[EntryName]) -> Result<(), Error> {
-        let done = schema::transaction(self.sql, || {
+        let done = self.transaction(|| {
             let entries = journal::load(self.journal, names).map_err(Error::Journal)?;
             self.post_entries(&entries)?;
             Ok(entries.iter().map(|entry| entry.name().clone()).collect::<Vec<_>>())
@@ -189,9 +194,8 @@ impl<'a, H: Host> Fold<'a, H> {
         if !ledger::has_rows_before(self.sql, before)? {
             return Ok(());
         }
-        let pruned = schema::transaction(self.sql, || {
-            ledger::prune(self.sql, before, limits::ROWS_PRUNED_PER_FOLD)
-        });
+        let pruned =
+            self.transaction(|| ledger::prune(self.sql, before, limits::ROWS_PRUNED_PER_FOLD));
         match pruned {
             Err(error) if error.is_busy() => Ok(()),
             other => other,

@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::host::Host;
 use crate::limits;
 
 /// The head of a request, as far as the application looks at it.
@@ -209,6 +210,38 @@ impl Problem {
     /// The body ended before it was complete.
     pub fn body_cut_off() -> Self {
         Self::new(Kind::Unreadable, "the body was cut off; nothing was kept, send it again")
+    }
+}
+
+/// No success: because of the request, or because of the node.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Request(Box<Problem>),
+    Node(Error),
+}
+
+impl Refusal {
+    /// The answer. What is wrong with the node goes to its log.
+    pub(crate) fn into_response(self, host: &impl Host) -> Response {
+        match self {
+            Self::Request(problem) => (*problem).into(),
+            Self::Node(error) => {
+                host.log(&error.to_string());
+                Problem::from(&error).into()
+            }
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Node(error)
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Request(Box::new(problem))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::fold::{Backlog, Budget, Fold};
 use crate::host::Host;
-use crate::http::{ItemError, Kind, Problem, Request, Response, is_zero};
+use crate::http::{ItemError, Kind, Problem, Refusal, Request, Response, is_zero};
 use crate::journal::{self, Entry};
 use crate::json::{self, Unreadable};
 use crate::ledger::Outcome;
@@ -68,29 +68,7 @@ const JSON: &str = "application/json";
 pub fn post_readings(host: &impl Host, request: &Request, body: &[u8], now: UnixMillis) -> Handled {
     match accept(host, request, body, now) {
         Ok(handled) => handled,
-        Err(Refusal::Request(problem)) => Response::from(*problem).into(),
-        Err(Refusal::Node(error)) => {
-            host.log(&error.to_string());
-            Response::from(Problem::from(&error)).into()
-        }
-    }
-}
-
-/// Nothing was kept: because of the request, or because of the node.
-enum Refusal {
-    Request(Box<Problem>),
-    Node(Error),
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Node(error)
-    }
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self::Request(Box::new(problem))
+        Err(refusal) => refusal.into_response(host).into(),
     }
 }
 

@@ -63,12 +63,12 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
     let rows = rows(sql, readings)?;
     let is_open = |reading: &Reading<'_>| reading.timestamp.get() >= pruned_before;
 
-    // The first row of every identity is the one that may be stored.
+    // In the order of the key, and of one key in the order of the request: the
+    // first is the one that may be stored.
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.retain(|&i| readings.get(i).is_some_and(is_open));
     order.sort_by_key(|&i| rows.get(i).map(Row::key));
-    let mut candidates: Vec<Row> = order.iter().filter_map(|&i| rows.get(i).copied()).collect();
-    candidates.dedup_by_key(|row| row.key());
+    let candidates: Vec<Row> = order.iter().filter_map(|&i| rows.get(i).copied()).collect();
 
     let inserted = insert(sql, &candidates)?;
     let standing = standing(sql, &candidates, &inserted)?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::fold::{Backlog, Budget, Fold};
 use crate::host::Host;
-use crate::http::{Kind, Problem, Request, Response};
+use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::limits;
 use crate::reading::{Region, UnixMillis};
 use crate::report::{self, Range};
@@ -22,29 +22,7 @@ use crate::stats::Stats;
 pub fn answer(host: &impl Host, request: &Request, now: UnixMillis) -> Response {
     match route(host, request, now) {
         Ok(response) => response,
-        Err(Refusal::Request(problem)) => (*problem).into(),
-        Err(Refusal::Node(error)) => {
-            host.log(&error.to_string());
-            Problem::from(&error).into()
-        }
-    }
-}
-
-/// No answer: because of the request, or because of the node.
-enum Refusal {
-    Request(Box<Problem>),
-    Node(Error),
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Node(error)
-    }
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self::Request(Box::new(problem))
+        Err(refusal) => refusal.into_response(host),
     }
 }
 

@@ -17,7 +17,7 @@ const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 pub(crate) fn ensure(sql: &impl Sql) -> Result<(), Error> {
     match version(sql)? {
         VERSION => Ok(()),
-        newer if newer > VERSION => Err(Error::SchemaTooNew { found: newer }),
+        newer if newer > VERSION => Err(Error::SchemaTooNew { found: newer, known: VERSION }),
         _ => migrate(sql),
     }
 }

@@ -395,12 +395,13 @@ fn nothing_is_pruned_while_entries_wait() {
 fn a_database_of_a_newer_release_is_refused_and_left_alone() {
     let node = Node::new();
     node.fold();
-    let newer = isotherm::schema::VERSION + 1;
+    let known = isotherm::schema::VERSION;
+    let newer = known + 1;
     let sql = node.host.sql().unwrap();
     Sql::execute(&sql, &format!("PRAGMA user_version = {newer}"), &[]).unwrap();
     node.journal(&[reading("a", "hall", 1, START)]);
     let refused = fold_with(&node.host, &node.host.key_value().unwrap(), FOR_EVER, START);
-    assert_eq!(refused, Err(Error::SchemaTooNew { found: newer }));
+    assert_eq!(refused, Err(Error::SchemaTooNew { found: newer, known }));
     assert_eq!(node.keys("journal/"), 1);
 
     let request = Request {
