@@ -97,7 +97,7 @@ impl<'a, H: Host> Fold<'a, H> {
         budget: Budget,
     ) -> Result<Self, Error> {
         let started_ms = host.monotonic_ms();
-        schema::ensure(sql)?;
+        schema::ensure(host, sql)?;
         Ok(Self { host, journal, sql, budget, started_ms })
     }
 

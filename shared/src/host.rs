@@ -23,6 +23,10 @@ pub trait Host {
     fn variable(&self, name: &str) -> Result<Option<String>, StoreError>;
     /// Milliseconds that never run backwards, from an arbitrary start.
     fn monotonic_ms(&self) -> u64;
+    /// Waits, and lets others work.
+    fn sleep_ms(&self, ms: u64);
+    /// A random number, uniform over its type. Not for secrets.
+    fn random(&self) -> u64;
     /// Writes one line to the operator's log. Never a body or a token.
     fn log(&self, line: &str);
 }

@@ -46,6 +46,7 @@ pub mod query;
 pub mod reading;
 pub mod rejection;
 pub mod report;
+pub mod retry;
 pub mod schema;
 pub mod settings;
 pub mod stats;

@@ -67,6 +67,10 @@ pub const WAIT_MS_MAX: u64 = 10_000;
 /// How long `ingest` may fold after it has answered, in milliseconds.
 pub const AFTER_ANSWER_FOLD_MS_MAX: u64 = 5_000;
 
+/// How long to try to apply the schema while others do the same, in
+/// milliseconds.
+pub const MIGRATION_MS_MAX: u64 = 5_000;
+
 /// Expired ledger rows removed by one fold: more than one usually adds, so
 /// that the ledger does not grow without end.
 pub const ROWS_PRUNED_PER_FOLD: i64 = 65_536;

@@ -1,7 +1,9 @@
 //! The database's schema, applied on first use.
 
 use crate::error::Error;
-use crate::host::{Sql, Value};
+use crate::host::{Host, Sql, Value};
+use crate::limits;
+use crate::retry::{self, Policy};
 
 /// The schema version that this release writes. An older database is brought
 /// up to it, a newer one is refused.
@@ -14,13 +16,18 @@ const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 ///
 /// Costs one statement when it has. Two components may start at once: the
 /// second waits for the first one's transaction and then finds it done.
-pub(crate) fn ensure(sql: &impl Sql) -> Result<(), Error> {
+pub(crate) fn ensure(host: &impl Host, sql: &impl Sql) -> Result<(), Error> {
     match version(sql)? {
         VERSION => Ok(()),
         newer if newer > VERSION => Err(Error::SchemaTooNew { found: newer, known: VERSION }),
-        _ => migrate(sql),
+        // Two who switch the file to WAL mode at once both find it locked, and
+        // SQLite does not wait in that case.
+        _ => retry::run(host, MIGRATION, Error::is_busy, || migrate(sql)),
     }
 }
+
+const MIGRATION: Policy =
+    Policy { base_ms: 2, cap_ms: 50, total_ms: limits::MIGRATION_MS_MAX, attempts: u32::MAX };
 
 fn version(sql: &impl Sql) -> Result<i64, Error> {
     let rows = sql.execute("PRAGMA user_version", &[]).map_err(Error::Regions)?;

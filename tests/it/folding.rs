@@ -271,6 +271,14 @@ impl Host for DyingHost {
         self.0.monotonic_ms()
     }
 
+    fn sleep_ms(&self, ms: u64) {
+        self.0.sleep_ms(ms);
+    }
+
+    fn random(&self) -> u64 {
+        self.0.random()
+    }
+
     fn log(&self, line: &str) {
         self.0.log(line);
     }
@@ -422,7 +430,7 @@ fn two_components_that_start_at_once_find_one_schema() {
     for _ in 0..20 {
         let node = Node::new();
         std::thread::scope(|scope| {
-            for _ in 0..2 {
+            for _ in 0..4 {
                 scope.spawn(|| node.fold());
             }
         });

@@ -10,7 +10,7 @@ use isotherm_it::{Service, binary, root};
 use isotherm_load::sender::Sender;
 use serde_json::{Value, json};
 
-use crate::exactly_once::shuffled;
+use crate::exactly_once::{settled, shuffled};
 
 /// What a file says of a region: thousandths of a degree in whole numbers.
 #[derive(Debug, Default, PartialEq)]
@@ -122,8 +122,7 @@ fn batches(readings: &[Value], size: usize) -> Vec<Vec<Value>> {
 }
 
 fn check(sender: &Sender, expected: &BTreeMap<String, Expected>) {
-    let body = sender.get("/v1/regions").unwrap().json().unwrap();
-    assert_eq!(body["unfolded_entries"], 0);
+    let body = settled(sender);
     let regions = body["regions"].as_array().unwrap();
     let names: Vec<&str> =
         regions.iter().map(|region| region["region"].as_str().unwrap()).collect();

@@ -41,6 +41,14 @@ impl Host for Spin {
         wasi::clocks::monotonic_clock::now() / 1_000_000
     }
 
+    fn sleep_ms(&self, ms: u64) {
+        wasi::clocks::monotonic_clock::subscribe_duration(ms.saturating_mul(1_000_000)).block();
+    }
+
+    fn random(&self) -> u64 {
+        wasi::random::random::get_random_u64()
+    }
+
     fn log(&self, line: &str) {
         eprintln!("{line}");
     }

@@ -1,6 +1,7 @@
 //! The application's seam over the same stores, without WebAssembly: real SQL
 //! in native tests.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,6 +57,14 @@ impl Host for NativeHost {
     fn monotonic_ms(&self) -> u64 {
         // Native tests give a fold all the time that it wants.
         0
+    }
+
+    fn sleep_ms(&self, ms: u64) {
+        std::thread::sleep(std::time::Duration::from_millis(ms));
+    }
+
+    fn random(&self) -> u64 {
+        RandomState::new().hash_one(0)
     }
 
     fn log(&self, line: &str) {
