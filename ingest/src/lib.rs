@@ -6,21 +6,23 @@
 use isotherm::host::Host;
 use isotherm::host::spin::{self, Spin};
 use isotherm::http::{Problem, Request};
-use isotherm::ingest::{self, Handled};
-use isotherm::{fold, settings};
+use isotherm::ingest::{self, FollowUp, Handled};
+use isotherm::settings;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]
 fn handle(request: IncomingRequest, out: ResponseOutparam) {
-    let now = spin::now();
     let head = spin::head(&request);
-    let Handled { response, fold_after } = match read(&head, request) {
+    let read = read(&head, request);
+    // After the body: it may have taken long to come.
+    let now = spin::now();
+    let Handled { response, follow_up } = match read {
         Ok(body) => ingest::post_readings(&Spin, &head, &body, now),
-        Err(problem) => Handled { response: problem.into(), fold_after: false },
+        Err(problem) => Handled { response: problem.into(), follow_up: FollowUp::default() },
     };
     spin::send(response, out);
-    if fold_after && let Err(error) = fold::after_answer(&Spin, now) {
-        Spin.log(&format!("fold after the answer: {error}"));
+    if let Err(error) = ingest::after_answer(&Spin, follow_up, now) {
+        Spin.log(&format!("after the answer: {error}"));
     }
 }
 

@@ -21,6 +21,17 @@ pub enum Error {
     },
     /// The database holds something that no release wrote.
     Corrupt(&'static str),
+    /// The regions database failed several times and is being spared.
+    Spared {
+        /// When to ask again, in milliseconds, at least 1.
+        retry_after_ms: i64,
+    },
+    /// The work could not be done in the time that it was given.
+    TooSlow,
+    /// The journal has reached its bound.
+    JournalFull,
+    /// The provider of configuration variables failed.
+    Variables(StoreError),
     /// A configuration variable can't be read.
     Misconfigured {
         /// The variable's name.
@@ -36,8 +47,13 @@ impl Error {
         matches!(self, Self::Regions(e) | Self::Journal(e) if e.kind == StoreErrorKind::Busy)
     }
 
-    pub(crate) fn variable(variable: &'static str) -> impl FnOnce(StoreError) -> Self {
-        move |error| Self::Misconfigured { variable, cause: error.message }
+    /// Whether this speaks against asking the regions database again soon.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Regions(error) => error.kind != StoreErrorKind::Busy,
+            Self::SchemaTooNew { .. } | Self::Corrupt(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -53,6 +69,12 @@ impl fmt::Display for Error {
                  deploy the newer release"
             ),
             Self::Corrupt(part) => write!(f, "regions database: impossible {part}"),
+            Self::Spared { retry_after_ms } => {
+                write!(f, "regions database: spared for another {retry_after_ms} ms")
+            }
+            Self::TooSlow => f.write_str("not done in the time given"),
+            Self::JournalFull => f.write_str("the journal has reached its bound"),
+            Self::Variables(error) => write!(f, "variables: {error}"),
             Self::Misconfigured { variable, cause } => write!(f, "variable {variable}: {cause}"),
         }
     }

@@ -36,6 +36,12 @@ pub trait Host {
 pub trait KeyValue {
     /// Stores `value` under `key`, over what was there.
     fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
+    /// The value under `key`, if there is one.
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Stores `new` under `key` if `old` is what is there; says whether it was.
+    /// Where nothing is expected, something may be overwritten: Spin's stores
+    /// don't tell.
+    fn replace(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError>;
     /// The values of `keys`, in any order; absent ones may be missing.
     fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, StoreError>;
     /// Removes `keys`; absent ones are no error.

@@ -57,16 +57,21 @@ impl Response {
     }
 
     fn of_type(content_type: &str, status: StatusCode, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(body) => Self::bytes(content_type, status, body),
+            // Only a map with keys that are no strings can't be written, and
+            // there is none; an answer without a body is still an answer.
+            Err(_) => Self::bytes(content_type, StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
+        }
+    }
+
+    /// A response of any type that no cache keeps.
+    pub(crate) fn bytes(content_type: &str, status: StatusCode, body: Vec<u8>) -> Self {
         let headers = vec![
             ("content-type", content_type.to_owned()),
             ("cache-control", "no-store".to_owned()),
         ];
-        match serde_json::to_vec(value) {
-            Ok(body) => Self { status, headers, body },
-            // Only a map with keys that are no strings can't be written, and
-            // there is none; an answer without a body is still an answer.
-            Err(_) => Self { status: StatusCode::INTERNAL_SERVER_ERROR, headers, body: Vec::new() },
-        }
+        Self { status, headers, body }
     }
 
     /// The same with one more header.
@@ -248,19 +253,29 @@ impl From<Problem> for Refusal {
 /// The table: what the caller is told. The cause is for the log.
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
-        let retry = |detail| {
+        let retry = |after_s: i64, detail| {
             Self::new(Kind::StoreUnavailable, detail)
-                .with_header("retry-after", limits::RETRY_AFTER_S.to_string())
+                .with_header("retry-after", after_s.to_string())
         };
+        let later = |detail| retry(limits::RETRY_AFTER_S, detail);
         match error {
-            Error::Journal(_) => retry("the journal can't be used; nothing was kept, try again"),
-            Error::Regions(_) => retry("the regions database can't be used; try again"),
-            Error::SchemaTooNew { .. } => retry(
+            Error::Journal(_) => later("the journal can't be used; nothing was kept, try again"),
+            Error::JournalFull => {
+                later("the journal is full until the regions database is back; nothing was kept")
+            }
+            Error::TooSlow => later("not done in time; nothing was kept, try again"),
+            Error::Regions(_) => later("the regions database can't be used; try again"),
+            Error::Spared { retry_after_ms } => retry(
+                retry_after_ms.saturating_add(999) / 1_000,
+                "the regions database can't be used at the moment; try again",
+            ),
+            Error::SchemaTooNew { .. } => later(
                 "the regions database belongs to a newer release; the operator must deploy it",
             ),
             Error::Corrupt(_) => {
-                retry("the regions database is damaged; the operator must look at the log")
+                later("the regions database is damaged; the operator must look at the log")
             }
+            Error::Variables(_) => later("the configuration can't be read; try again"),
             Error::Misconfigured { variable, .. } => Self::new(
                 Kind::Misconfigured,
                 format!("the operator must correct the variable {variable}; see the log"),

@@ -7,33 +7,46 @@ use std::borrow::Cow;
 use http::{Method, StatusCode};
 use serde::Serialize;
 
+use crate::bound;
 use crate::error::Error;
-use crate::fold::{Backlog, Budget, Fold};
-use crate::host::Host;
+use crate::fold;
+use crate::guard::Guard;
+use crate::host::{Host, KeyValue};
 use crate::http::{ItemError, Kind, Problem, Refusal, Request, Response, is_zero};
+use crate::inventory::{FULL_KEY, Inventory};
 use crate::journal::{self, Entry};
 use crate::json::{self, Unreadable};
 use crate::ledger::Outcome;
 use crate::limits;
 use crate::reading::{Reading, UnixMillis};
-use crate::rejection::{Reason, Rejection};
+use crate::regions::{Budget, Regions};
+use crate::rejection::{Reason, Rejection, Rejections};
 use crate::settings::Horizon;
 
 /// The route that `ingest` owns.
 pub const READINGS_PATH: &str = "/v1/readings";
 
-/// A response, and whether to look at the journal's length after it is sent.
-#[derive(Clone, Debug)]
+/// A response, and what to do after it is sent.
+#[derive(Debug)]
 pub struct Handled {
     /// What to answer.
     pub response: Response,
-    /// Whether to call `fold::after_answer` then.
-    pub fold_after: bool,
+    /// What to call `after_answer` with then.
+    pub follow_up: FollowUp,
+}
+
+/// Work that no sender waits for.
+#[derive(Debug, Default)]
+pub struct FollowUp {
+    /// Rejections to count, of a request that left no entry.
+    note: Option<Entry>,
+    /// Whether to look after the journal.
+    folds: bool,
 }
 
 impl From<Response> for Handled {
     fn from(response: Response) -> Self {
-        Self { response, fold_after: false }
+        Self { response, follow_up: FollowUp::default() }
     }
 }
 
@@ -81,20 +94,80 @@ fn accept(
     let horizon = Horizon::from_variables(host)?;
     let mut batch = Batch::new(json::parse(body).map_err(unreadable)?, horizon, now);
     if batch.readings.is_empty() {
-        return Err(nothing_valid(&batch).into());
+        let note = (batch.items > 0).then(|| Entry::note(&batch.rejections(), host.random()));
+        let follow_up = FollowUp { note, folds: is_turn_to_fold(host, 1) };
+        return Ok(Handled { response: nothing_valid(&batch).into(), follow_up });
     }
+    let folds = is_turn_to_fold(host, batch.readings.len());
+    let follow_up = FollowUp { note: None, folds };
     if let Some(wait_ms) = wait_ms(request.prefer.as_deref()) {
-        match fold_now(host, &batch.readings, wait_ms, horizon, now) {
-            Ok(outcomes) => return Ok(folded(&mut batch, &outcomes).into()),
+        match fold_now(host, &batch.readings, wait_ms, now) {
+            Ok(outcomes) => {
+                let response = folded(&mut batch, &outcomes);
+                let response = response.with_header("preference-applied", "wait");
+                return Ok(Handled { response, follow_up });
+            }
             // The journal takes it instead: durable, and counted later.
             Err(error) => host.log(&format!("Prefer: wait was not met: {error}")),
         }
     }
-    let entry = Entry::encode(&batch.readings).ok_or(Error::Corrupt("batch"))?;
-    let journal = host.key_value().map_err(Error::Journal)?;
-    journal::append(&journal, &entry).map_err(Error::Journal)?;
-    Ok(Handled { response: journaled(&batch), fold_after: is_turn_to_fold(&entry) })
+    match journal_them(host, &batch, now) {
+        Ok(()) => Ok(Handled { response: journaled(&batch), follow_up }),
+        Err(Error::Journal(error)) => {
+            host.log(&format!("the journal failed, so the readings are folded at once: {error}"));
+            let regions = Regions::open(host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
+            let outcomes = fold::post(&regions, &batch.readings)?;
+            Ok(folded(&mut batch, &outcomes).into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
+
+/// Makes the readings durable: one look at whether there is room, one entry.
+fn journal_them<H: Host>(host: &H, batch: &Batch<'_>, now: UnixMillis) -> Result<(), Error> {
+    let journal = host.key_value().map_err(Error::Journal)?;
+    bound::check(host, &journal, now)?;
+    let entry = Entry::encode(&batch.readings, &batch.rejections());
+    journal::append(host, &journal, &entry).map_err(Error::Journal)
+}
+
+/// Counts what the answer left to count, and folds, if it is this request's
+/// turn.
+pub fn after_answer<H: Host>(host: &H, follow_up: FollowUp, now: UnixMillis) -> Result<(), Error> {
+    if follow_up.note.is_none() && !follow_up.folds {
+        return Ok(());
+    }
+    let journal = host.key_value().map_err(Error::Journal)?;
+    if let Some(note) = &follow_up.note
+        && journal.get(FULL_KEY).map_err(Error::Journal)?.is_none()
+    {
+        journal::append(host, &journal, note).map_err(Error::Journal)?;
+    }
+    if !follow_up.folds {
+        return Ok(());
+    }
+    let horizon = Horizon::from_variables(host)?;
+    let inventory = Inventory::list(host, &journal)?;
+    let folded = Guard::new(host, &journal, inventory.has_breaker).call(now, || {
+        let regions = Regions::open(host, AFTER_ANSWER)?;
+        let left = fold::run(&regions, &journal, &inventory)?;
+        if left == 0 {
+            fold::prune(&regions, horizon, now)?;
+        }
+        Ok(left)
+    });
+    let left = match folded {
+        Ok(left) => left,
+        Err(error) if error.is_busy() || matches!(error, Error::Spared { .. }) => {
+            inventory.unfolded()
+        }
+        Err(error) => return Err(error),
+    };
+    bound::update(host, &journal, &inventory, left, now)
+}
+
+/// Nobody waits for it, and who finds the lock taken leaves it to who has it.
+const AFTER_ANSWER: Budget = Budget { lock_ms: 0, total_ms: limits::AFTER_ANSWER_FOLD_MS_MAX };
 
 /// A request's readings that may be counted, with their positions, and what is
 /// wrong with the others.
@@ -102,7 +175,7 @@ struct Batch<'a> {
     items: usize,
     readings: Vec<Reading<'a>>,
     positions: Vec<usize>,
-    rejected: Vec<ItemError>,
+    rejected: Vec<(Reason, ItemError)>,
 }
 
 impl<'a> Batch<'a> {
@@ -128,13 +201,24 @@ impl<'a> Batch<'a> {
 
     fn reject(&mut self, index: usize, rejection: Rejection) {
         let Rejection { reason, detail } = rejection;
-        self.rejected.push(ItemError { index, reason: reason.code(), detail });
+        self.rejected.push((reason, ItemError { index, reason: reason.code(), detail }));
+    }
+
+    /// How many readings were rejected, by reason.
+    fn rejections(&self) -> Rejections {
+        let mut rejections = Rejections::default();
+        for (reason, _) in &self.rejected {
+            rejections.add(*reason, 1);
+        }
+        rejections
     }
 
     /// The rejections that an answer names, and how many it leaves out.
-    fn named(&self) -> (&[ItemError], usize) {
-        let named = self.rejected.len().min(limits::REJECTIONS_NAMED_MAX);
-        (self.rejected.get(..named).unwrap_or_default(), self.rejected.len() - named)
+    fn named(&self) -> (Vec<ItemError>, usize) {
+        let named = self.rejected.iter().take(limits::REJECTIONS_NAMED_MAX);
+        let named: Vec<ItemError> = named.map(|(_, error)| error.clone()).collect();
+        let omitted = self.rejected.len() - named.len();
+        (named, omitted)
     }
 }
 
@@ -164,14 +248,14 @@ fn nothing_valid(batch: &Batch<'_>) -> Problem {
         1 => Cow::Borrowed("the reading was rejected; correct it before sending it again"),
         n => Cow::Owned(format!("all {n} readings were rejected; correct them first")),
     };
-    Problem::new(Kind::NothingValid, detail).with_errors(named.to_vec(), omitted)
+    Problem::new(Kind::NothingValid, detail).with_errors(named, omitted)
 }
 
 #[derive(Serialize)]
-struct Journaled<'a> {
+struct Journaled {
     ack: &'static str,
     accepted: usize,
-    rejected: &'a [ItemError],
+    rejected: Vec<ItemError>,
     #[serde(skip_serializing_if = "is_zero")]
     rejected_omitted: usize,
 }
@@ -184,14 +268,14 @@ fn journaled(batch: &Batch<'_>) -> Response {
 }
 
 #[derive(Serialize)]
-struct Folded<'a> {
+struct Folded {
     ack: &'static str,
     stored: usize,
     duplicate: usize,
     conflict: usize,
     /// Of every item of the request, in its order.
     outcomes: Vec<&'static str>,
-    rejected: &'a [ItemError],
+    rejected: Vec<ItemError>,
     #[serde(skip_serializing_if = "is_zero")]
     rejected_omitted: usize,
 }
@@ -213,7 +297,6 @@ fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
             *place = name;
         }
     }
-    batch.rejected.sort_by_key(|error| error.index);
     let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
     let (rejected, rejected_omitted) = batch.named();
     let body = Folded {
@@ -225,7 +308,7 @@ fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
         rejected,
         rejected_omitted,
     };
-    Response::json(StatusCode::OK, &body).with_header("preference-applied", "wait")
+    Response::json(StatusCode::OK, &body)
 }
 
 /// How long the sender wants to wait for the fold, in milliseconds: from
@@ -251,25 +334,29 @@ fn fold_now<H: Host>(
     host: &H,
     readings: &[Reading<'_>],
     wait_ms: u64,
-    horizon: Horizon,
     now: UnixMillis,
 ) -> Result<Vec<Outcome>, Error> {
     let journal = host.key_value().map_err(Error::Journal)?;
-    let backlog = Backlog::list(&journal)?;
-    let sql = host.sql().map_err(Error::Regions)?;
-    let fold = Fold::new(host, &journal, &sql, Budget::waiting(wait_ms))?;
-    fold.run(&backlog, horizon, now)?;
-    fold.post(readings)
+    let inventory = Inventory::list(host, &journal)?;
+    Guard::new(host, &journal, inventory.has_breaker).call(now, || {
+        let regions = Regions::open(host, Budget::waiting(wait_ms))?;
+        match fold::run(&regions, &journal, &inventory)? {
+            0 => fold::post(&regions, readings),
+            _ => Err(Error::TooSlow),
+        }
+    })
 }
 
-/// Whether this request is one of those that look at the journal's length.
+/// Whether a request with so many readings looks after the journal.
 ///
-/// Looking costs a listing of the store, so of single readings one in 64 does,
-/// and the larger a batch is the likelier it does. The entry's digest is the
-/// dice: nobody has to keep count.
-fn is_turn_to_fold(entry: &Entry) -> bool {
-    let weight = 1 + entry.name().readings() * 64 / limits::FOLD_DUE_READINGS;
-    usize::from(entry.name().dice()) < weight.saturating_mul(4)
+/// Looking costs a listing of the store and a fold, so of single readings one
+/// in 64 does, and the larger a batch is the likelier it does. Chance needs no
+/// count that requests would have to share.
+fn is_turn_to_fold(host: &impl Host, readings: usize) -> bool {
+    const CERTAIN: usize = limits::BATCH_FOLDS_FOR_CERTAIN;
+    let weight = (CERTAIN / limits::SINGLES_PER_FOLD).saturating_add(readings);
+    let dice = usize::try_from(host.random() % CERTAIN as u64).unwrap_or(0);
+    dice < weight
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! The journal: readings that are durable but not yet folded.
 //!
 //! One accepted request is one entry, one key-value pair. Its key is
-//! `journal/1/<readings>-<sha256>`: how many readings it holds, as eight hex
-//! digits, so that a fold can plan its steps from the keys alone; and the
-//! SHA-256 of its value in hex. So a request that is sent again overwrites its
-//! own entry and no other, and what was damaged in storage is noticed.
+//! `journal/1/<readings>-<bytes>-<sha256>`: how many readings it holds and how
+//! long its value is, as eight hex digits each, so that a fold can plan its
+//! steps from the keys alone; and the SHA-256 of its value in hex. So a request
+//! that is sent again overwrites its own entry and no other, and what was
+//! damaged in storage is noticed.
 //!
 //! The value, version 1 (all integers LEB128 unless said otherwise):
 //!
 //! ```text
 //! version     one byte, 1
-//! readings    how many, at least 1
+//! readings    how many
 //! base        the lowest timestamp, Unix milliseconds
 //! regions     how many, then for each: one byte of length, the name
 //! then for each reading:
@@ -18,6 +19,9 @@
 //!   region    index into the regions
 //!   milli     thousandths of a degree Celsius, zigzag
 //!   after     milliseconds after the base
+//! rejections  how many reasons, then for each: one byte, its position in
+//!             Reason::ALL, and how many readings of the request it met
+//! nonce       0, or what keeps two entries without readings apart
 //! ```
 
 use std::collections::HashMap;
@@ -25,13 +29,19 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::host::{KeyValue, StoreError};
+use crate::host::{Host, KeyValue, StoreError, StoreErrorKind};
 use crate::limits;
 use crate::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use crate::rejection::{Reason, Rejections};
+use crate::retry::{self, Policy};
 
 const PREFIX: &str = "journal/1/";
 const QUARANTINE_PREFIX: &str = "quarantine/1/";
 const VERSION: u8 = 1;
+
+/// Around key-value calls: all of them may be repeated.
+const RETRIES: Policy =
+    Policy { base_ms: 5, cap_ms: 100, total_ms: limits::JOURNAL_RETRY_MS_MAX, attempts: 4 };
 
 /// The readings of one accepted request, encoded, with their key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,28 +51,42 @@ pub struct Entry {
 }
 
 /// What identifies an entry: the part of its key after the prefix.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryName {
     text: String,
     readings: usize,
+    bytes: usize,
 }
 
 impl EntryName {
     fn of(value: &[u8], readings: usize) -> Self {
-        let digest = Sha256::digest(value);
-        let mut text = format!("{readings:08x}-");
-        for byte in digest {
+        let bytes = value.len();
+        let mut text = format!("{readings:08x}-{bytes:08x}-");
+        for byte in Sha256::digest(value) {
             for nibble in [byte >> 4, byte & 15] {
                 text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('?'));
             }
         }
-        Self { text, readings }
+        Self { text, readings, bytes }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (readings, digest) = text.split_once('-')?;
-        let readings = usize::from_str_radix(readings, 16).ok()?;
-        (digest.len() == 64).then(|| Self { text: text.to_owned(), readings })
+        let mut parts = text.split('-');
+        let mut number = || usize::from_str_radix(parts.next()?, 16).ok();
+        let (readings, bytes) = (number()?, number()?);
+        let digest = parts.next()?;
+        let whole = digest.len() == DIGEST_CHARS && parts.next().is_none();
+        whole.then(|| Self { text: text.to_owned(), readings, bytes })
+    }
+
+    /// The name of the entry under `key`, if it is a journal entry's.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::parse(key.strip_prefix(PREFIX)?)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// How many readings the entry holds, as its key says.
@@ -70,25 +94,85 @@ impl EntryName {
         self.readings
     }
 
-    /// A number from 0 to 255 that the content alone decides, each as likely
-    /// as any other.
-    pub fn dice(&self) -> u8 {
-        self.text.get(9..11).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(0)
+    /// How long the entry's value is, as its key says.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn journal_key(&self) -> String {
         format!("{PREFIX}{}", self.text)
     }
+}
 
-    fn quarantine_key(&self) -> String {
-        format!("{QUARANTINE_PREFIX}{}", self.text)
+/// SHA-256 in hex.
+const DIGEST_CHARS: usize = 64;
+
+/// Why an entry is in quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuarantineReason {
+    /// It can't be read.
+    Unreadable,
+    /// Its readings were older than the ledger when their turn came.
+    TooOld,
+}
+
+impl QuarantineReason {
+    /// The code that stands for the reason in keys and answers.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::TooOld => "too_old",
+        }
     }
 }
 
+/// An entry in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The entry's name.
+    pub name: EntryName,
+    /// Why it is there.
+    pub reason: QuarantineReason,
+}
+
+impl Quarantined {
+    /// The quarantined entry under `key`, if it is one.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let (code, name) = key.strip_prefix(QUARANTINE_PREFIX)?.split_once('/')?;
+        let reasons = [QuarantineReason::Unreadable, QuarantineReason::TooOld];
+        let reason = reasons.into_iter().find(|reason| reason.code() == code)?;
+        Some(Self { name: EntryName::parse(name)?, reason })
+    }
+
+    fn key(&self) -> String {
+        format!("{QUARANTINE_PREFIX}{}/{}", self.reason.code(), self.name.text)
+    }
+}
+
+/// What an entry holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// The accepted readings, in the order of the request.
+    pub readings: Vec<Reading<'a>>,
+    /// How many of the request's readings were rejected, by reason.
+    pub rejections: Rejections,
+}
+
 impl Entry {
-    /// Encodes `readings`; `None` if there are none.
-    pub fn encode(readings: &[Reading<'_>]) -> Option<Self> {
-        let base = readings.iter().map(|r| r.timestamp.get()).min()?;
+    /// Encodes the accepted `readings` of a request and how many were rejected
+    /// beside them.
+    pub fn encode(readings: &[Reading<'_>], rejections: &Rejections) -> Self {
+        Self::with_nonce(readings, rejections, 0)
+    }
+
+    /// An entry that only counts rejections. `nonce` keeps it apart from others
+    /// of the same content, which a request with readings does not need.
+    pub fn note(rejections: &Rejections, nonce: u64) -> Self {
+        Self::with_nonce(&[], rejections, nonce)
+    }
+
+    fn with_nonce(readings: &[Reading<'_>], rejections: &Rejections, nonce: u64) -> Self {
+        let base = readings.iter().map(|r| r.timestamp.get()).min().unwrap_or(0);
         let mut regions: Vec<&str> = Vec::new();
         let mut index_of: HashMap<&str, usize> = HashMap::new();
         for reading in readings {
@@ -109,15 +193,23 @@ impl Entry {
         }
         for reading in readings {
             put_name(&mut value, reading.device_id.as_str());
-            put_length(&mut value, index_of.get(reading.region.as_str()).copied()?);
+            let index = index_of.get(reading.region.as_str()).copied();
+            put_length(&mut value, index.unwrap_or(regions.len()));
             put_unsigned(&mut value, zigzag(reading.temperature.get()));
             put_unsigned(&mut value, reading.timestamp.get().abs_diff(base));
         }
-        Some(Self { name: EntryName::of(&value, readings.len()), value })
+        put_length(&mut value, rejections.reasons());
+        for (reason, count) in rejections.iter() {
+            let code = Reason::ALL.iter().position(|known| *known == reason);
+            put_length(&mut value, code.unwrap_or(Reason::ALL.len()));
+            put_unsigned(&mut value, count);
+        }
+        put_unsigned(&mut value, nonce);
+        Self { name: EntryName::of(&value, readings.len()), value }
     }
 
-    /// The readings of the entry, in the order of the request.
-    pub fn decode(&self) -> Result<Vec<Reading<'_>>, DecodeError> {
+    /// What the entry holds.
+    pub fn decode(&self) -> Result<Content<'_>, DecodeError> {
         if EntryName::of(&self.value, self.name.readings) != self.name {
             return Err(DecodeError::Checksum);
         }
@@ -139,7 +231,12 @@ impl Entry {
         for _ in 0..count {
             readings.push(input.reading(base, &regions)?);
         }
-        if input.0.is_empty() { Ok(readings) } else { Err(DecodeError::Content("length")) }
+        let rejections = input.rejections()?;
+        input.unsigned()?;
+        if !input.0.is_empty() {
+            return Err(DecodeError::Content("length"));
+        }
+        Ok(Content { readings, rejections })
     }
 
     /// The entry's key-value pair in the journal, as `append` stores it.
@@ -178,42 +275,55 @@ impl fmt::Display for DecodeError {
 }
 
 /// Makes `entry` durable: when this returns, its readings are on disk.
-pub fn append(store: &impl KeyValue, entry: &Entry) -> Result<(), StoreError> {
+pub fn append<H: Host>(host: &H, store: &H::KeyValue, entry: &Entry) -> Result<(), StoreError> {
     let (key, value) = entry.as_pair();
-    store.set(&key, value)
+    retried(host, || store.set(&key, value))
 }
 
-/// The names of all entries, in the order of their keys.
-pub fn list(store: &impl KeyValue) -> Result<Vec<EntryName>, StoreError> {
-    let keys = store.keys()?;
-    let names = keys.iter().filter_map(|key| EntryName::parse(key.strip_prefix(PREFIX)?));
-    let mut names: Vec<EntryName> = names.collect();
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// Those of the named entries that are still there.
-pub fn load(store: &impl KeyValue, names: &[EntryName]) -> Result<Vec<Entry>, StoreError> {
+/// Those of the named entries that are still there, in any order.
+pub fn load<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    names: &[EntryName],
+) -> Result<Vec<Entry>, StoreError> {
     let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
-    let pairs = store.get_many(&keys)?;
+    let pairs = retried(host, || store.get_many(&keys))?;
     let entry = |(key, value): (String, Option<Vec<u8>>)| {
-        Some(Entry { name: EntryName::parse(key.strip_prefix(PREFIX)?)?, value: value? })
+        Some(Entry { name: EntryName::from_key(&key)?, value: value? })
     };
-    let mut entries: Vec<Entry> = pairs.into_iter().filter_map(entry).collect();
-    // Hosts answer in any order; a fold's order should not depend on the host.
-    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(entries)
+    Ok(pairs.into_iter().filter_map(entry).collect())
 }
 
 /// Removes the named entries; those that are already gone are no error.
-pub fn remove(store: &impl KeyValue, names: &[EntryName]) -> Result<(), StoreError> {
+pub fn remove<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    names: &[EntryName],
+) -> Result<(), StoreError> {
     let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
-    store.delete_many(&keys)
+    retried(host, || store.delete_many(&keys))
 }
 
 /// Keeps `entry` where no fold looks for it, for a human to decide.
-pub fn quarantine(store: &impl KeyValue, entry: &Entry) -> Result<(), StoreError> {
-    store.set(&entry.name.quarantine_key(), &entry.value)
+pub fn quarantine<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    entry: &Entry,
+    reason: QuarantineReason,
+) -> Result<(), StoreError> {
+    let quarantined = Quarantined { name: entry.name.clone(), reason };
+    retried(host, || store.set(&quarantined.key(), &entry.value))
+}
+
+/// Repeats a key-value call that a pause may mend. What the component may not
+/// do, and what there is no room for, no pause mends.
+pub(crate) fn retried<T>(
+    host: &impl Host,
+    call: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let is_transient =
+        |error: &StoreError| !matches!(error.kind, StoreErrorKind::Denied | StoreErrorKind::Full);
+    retry::run(host, RETRIES, is_transient, call)
 }
 
 fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
@@ -281,6 +391,15 @@ impl<'a> Input<'a> {
         std::str::from_utf8(name).map_err(|_not_text| DecodeError::Content("name"))
     }
 
+    fn rejections(&mut self) -> Result<Rejections, DecodeError> {
+        let mut rejections = Rejections::default();
+        for _ in 0..self.length()? {
+            let reason = Reason::ALL.get(self.length()?).copied();
+            rejections.add(reason.ok_or(DecodeError::Content("reason"))?, self.unsigned()?);
+        }
+        Ok(rejections)
+    }
+
     fn reading(&mut self, base: u64, regions: &[Region<'a>]) -> Result<Reading<'a>, DecodeError> {
         let device_id = DeviceId::new(self.name()?).ok_or(DecodeError::Content("device"))?;
         let region = regions.get(self.length()?).cloned().ok_or(DecodeError::Content("region"))?;
@@ -315,28 +434,54 @@ mod tests {
         ]
     }
 
-    #[test]
-    fn an_entry_gives_back_its_readings_in_order() {
-        let readings = assorted();
-        let entry = Entry::encode(&readings).unwrap();
-        assert_eq!(entry.decode().unwrap(), readings);
-        assert_eq!(entry.name().readings(), 4);
+    fn encode(readings: &[Reading<'_>]) -> Entry {
+        Entry::encode(readings, &Rejections::default())
     }
 
     #[test]
-    fn nothing_is_no_entry() {
-        assert_eq!(Entry::encode(&[]), None);
+    fn an_entry_gives_back_its_readings_in_order() {
+        let readings = assorted();
+        let mut rejections = Rejections::default();
+        rejections.add(Reason::TooOld, 300);
+        rejections.add(Reason::Malformed, 1);
+        let entry = Entry::encode(&readings, &rejections);
+        assert_eq!(entry.decode().unwrap(), Content { readings, rejections });
+        assert_eq!(entry.name().readings(), 4);
+        assert_eq!(entry.name().bytes(), entry.value.len());
+        assert_eq!(EntryName::from_key(&entry.as_pair().0).as_ref(), Some(entry.name()));
+    }
+
+    #[test]
+    fn a_note_of_rejections_is_an_entry_of_its_own() {
+        let mut rejections = Rejections::default();
+        rejections.add(Reason::WrongType, 2);
+        let (one, other) = (Entry::note(&rejections, 1), Entry::note(&rejections, 2));
+        assert_ne!(one.name(), other.name());
+        assert_eq!(one.decode().unwrap(), Content { readings: Vec::new(), rejections });
+    }
+
+    #[test]
+    fn a_quarantined_entry_is_known_by_its_key() {
+        let name = encode(&assorted()).name().clone();
+        for reason in [QuarantineReason::Unreadable, QuarantineReason::TooOld] {
+            let quarantined = Quarantined { name: name.clone(), reason };
+            assert_eq!(Quarantined::from_key(&quarantined.key()), Some(quarantined));
+        }
+        assert_eq!(Quarantined::from_key("quarantine/1/lost/x"), None);
     }
 
     #[test]
     fn the_encoding_of_version_1_does_not_change() {
-        let entry = Entry::encode(&[reading("d1", "hall", -1_500, 1_262_304_000_000)]).unwrap();
+        let entry = encode(&[reading("d1", "hall", -1_500, 1_262_304_000_000)]);
         let (key, value) = entry.as_pair();
         let hex: String = value.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "01 01 80f0b9b9de24 01 0468616c6c 026431 00 b717 00".replace(' ', ""));
+        assert_eq!(
+            hex,
+            "01 01 80f0b9b9de24 01 0468616c6c 026431 00 b717 00 00 00".replace(' ', "")
+        );
         assert_eq!(
             key,
-            "journal/1/00000001-".to_owned()
+            "journal/1/00000001-00000017-".to_owned()
                 + &Sha256::digest(value).iter().map(|b| format!("{b:02x}")).collect::<String>()
         );
     }
@@ -344,14 +489,14 @@ mod tests {
     #[test]
     fn the_same_readings_have_the_same_key_and_others_another() {
         let readings = assorted();
-        let key = |readings: &[Reading<'_>]| Entry::encode(readings).unwrap().name().clone();
+        let key = |readings: &[Reading<'_>]| encode(readings).name().clone();
         assert_eq!(key(&readings), key(&readings));
         assert_ne!(key(&readings), key(&readings[1..]));
     }
 
     #[test]
     fn every_flipped_bit_and_every_truncation_is_noticed() {
-        let entry = Entry::encode(&assorted()).unwrap();
+        let entry = encode(&assorted());
         for index in 0..entry.value.len() {
             for bit in 0..8 {
                 let mut damaged = entry.clone();
@@ -367,8 +512,8 @@ mod tests {
     #[test]
     fn what_no_encoder_wrote_is_refused_though_its_checksum_is_right() {
         let named = |value: &[u8]| Entry { name: EntryName::of(value, 1), value: value.to_vec() };
-        let good = Entry::encode(&[reading("d", "r", 1, 5)]).unwrap();
-        assert_eq!(good.value, [1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0]);
+        let good = encode(&[reading("d", "r", 1, 5)]);
+        assert_eq!(good.value, [1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 0, 0]);
         for (value, error) in [
             (&[][..], DecodeError::Truncated),
             (&[2, 1, 5], DecodeError::Version(2)),
@@ -378,7 +523,9 @@ mod tests {
             (&[1, 1, 5, 1, 1, b'r', 0, 0, 2, 0], DecodeError::Content("device")),
             (&[1, 1, 5, 1, 1, b'r', 1, 0xff, 0, 2, 0], DecodeError::Content("name")),
             (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2], DecodeError::Truncated),
-            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 0], DecodeError::Content("length")),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 0], DecodeError::Truncated),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 0, 0, 0], DecodeError::Content("length")),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 1, 99, 1, 0], DecodeError::Content("reason")),
             (&[1, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], {
                 DecodeError::Content("integer")
             }),
@@ -398,7 +545,7 @@ mod tests {
                 reading(&names[i], &regions[i % 50], 21_437, at)
             })
             .collect();
-        let bytes = Entry::encode(&readings).unwrap().value.len();
+        let bytes = encode(&readings).value.len();
         assert!(bytes <= 24 * 1000, "{bytes} bytes");
     }
 }

@@ -6,12 +6,13 @@
 //! transaction. So any number of folds may post the same readings, at once or
 //! again, and the windows come out the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::limits;
 use crate::reading::{MilliCelsius, Reading, UnixMillis};
+use crate::rejection::Rejections;
 use crate::stats::Stats;
 
 /// What became of one reading.
@@ -29,12 +30,15 @@ pub enum Outcome {
     TooOld,
 }
 
-/// A row of the ledger. Ordered by its key, then by its content.
+/// A row of the ledger. Ordered by its key, then by where it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     minute: i64,
     device: i64,
     ms: i64,
+    /// The position of its reading among those that are posted; 0 for a row
+    /// from the database.
+    index: usize,
     region: i64,
     milli: i64,
 }
@@ -42,6 +46,10 @@ struct Row {
 impl Row {
     fn key(&self) -> (i64, i64, i64) {
         (self.minute, self.device, self.ms)
+    }
+
+    fn content(&self) -> (i64, i64) {
+        (self.region, self.milli)
     }
 
     fn parameters(&self) -> [Value; limits::LEDGER_COLUMNS] {
@@ -60,41 +68,43 @@ impl Row {
 /// Must run inside a transaction.
 pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outcome>, Error> {
     let pruned_before = tally(sql, "pruned_before")?;
-    let rows = rows(sql, readings)?;
-    let is_open = |reading: &Reading<'_>| reading.timestamp.get() >= pruned_before;
-
-    // In the order of the key, and of one key in the order of the request: the
+    let is_open = |(_, reading): &(usize, &Reading<'_>)| reading.timestamp.get() >= pruned_before;
+    // In the order of the key, and of one key in the order of the readings: the
     // first is the one that may be stored.
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.retain(|&i| readings.get(i).is_some_and(is_open));
-    order.sort_by_key(|&i| rows.get(i).map(Row::key));
-    let candidates: Vec<Row> = order.iter().filter_map(|&i| rows.get(i).copied()).collect();
+    let mut rows = rows(sql, readings.iter().enumerate().filter(is_open))?;
+    rows.sort_unstable();
 
-    let inserted = insert(sql, &candidates)?;
-    let standing = standing(sql, &candidates, &inserted)?;
+    let inserted = insert(sql, &rows)?;
+    let standing = standing(sql, &rows, &inserted)?;
     add_to_windows(sql, &inserted)?;
 
     let mut outcomes = vec![Outcome::TooOld; readings.len()];
-    let mut unclaimed: BTreeSet<(i64, i64, i64)> = inserted.iter().map(Row::key).collect();
     let mut conflicts = Vec::new();
-    for (index, row) in order.iter().filter_map(|&i| Some((i, rows.get(i)?))) {
-        let stands = find(&inserted, row).or_else(|| find(&standing, row));
-        let outcome = if unclaimed.remove(&row.key()) {
+    let mut claimed = None;
+    for row in &rows {
+        // Rows of one key are neighbours, and the first of them was inserted if
+        // any of them was.
+        let own = find(&inserted, row);
+        let is_first = own.is_some() && claimed != Some(row.key());
+        claimed = Some(row.key());
+        let stands = own.or_else(|| find(&standing, row)).map(Row::content);
+        let outcome = if is_first {
             Outcome::Stored
-        } else if stands == Some(row) {
+        } else if stands == Some(row.content()) {
             Outcome::Duplicate
         } else {
             conflicts.push(*row);
             Outcome::Conflict
         };
-        if let Some(place) = outcomes.get_mut(index) {
+        if let Some(place) = outcomes.get_mut(row.index) {
             *place = outcome;
         }
     }
     keep_conflicts(sql, &conflicts)?;
-    let duplicates = outcomes.iter().filter(|&&o| o == Outcome::Duplicate).count();
-    add_to_tally(sql, "duplicates", duplicates)?;
+    let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
+    add_to_tally(sql, "duplicates", count(Outcome::Duplicate))?;
     add_to_tally(sql, "conflicts", conflicts.len())?;
+    add_to_tally(sql, "too_old", count(Outcome::TooOld))?;
     Ok(outcomes)
 }
 
@@ -104,56 +114,64 @@ fn find<'a>(sorted: &'a [Row], row: &Row) -> Option<&'a Row> {
 }
 
 /// The readings as rows, in their order; names that are new get an id.
-fn rows(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Row>, Error> {
-    let devices = ids(sql, "devices", readings.iter().map(|r| r.device_id.as_str()))?;
-    let regions = ids(sql, "regions", readings.iter().map(|r| r.region.as_str()))?;
-    let row = |reading: &Reading<'_>| {
+fn rows<'a>(
+    sql: &impl Sql,
+    readings: impl Iterator<Item = (usize, &'a Reading<'a>)> + Clone,
+) -> Result<Vec<Row>, Error> {
+    let devices = ids(sql, "devices", readings.clone().map(|(_, r)| r.device_id.as_str()))?;
+    let regions = ids(sql, "regions", readings.clone().map(|(_, r)| r.region.as_str()))?;
+    let row = |(index, reading): (usize, &Reading<'_>)| {
         Some(Row {
             minute: reading.timestamp.minute(),
             device: *devices.get(reading.device_id.as_str())?,
             ms: reading.timestamp.ms_of_minute(),
+            index,
             region: *regions.get(reading.region.as_str())?,
             milli: i64::from(reading.temperature.get()),
         })
     };
-    readings.iter().map(row).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
+    readings.map(row).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
 }
 
 fn ids<'a>(
     sql: &impl Sql,
     table: &str,
     names: impl Iterator<Item = &'a str>,
-) -> Result<BTreeMap<String, i64>, Error> {
-    let names: BTreeSet<&str> = names.collect();
+) -> Result<HashMap<String, i64>, Error> {
+    let names: HashSet<&str> = names.collect();
     let known =
         format!("SELECT name, id FROM {table} WHERE name IN (SELECT value FROM json_each(?1))");
     let new = format!(
         "INSERT INTO {table} (name) SELECT value FROM json_each(?1) WHERE true \
          ON CONFLICT (name) DO NOTHING RETURNING name, id"
     );
-    let mut ids = name_ids(sql, &known, &names)?;
-    let missing: BTreeSet<&str> =
-        names.into_iter().filter(|&name| !ids.contains_key(name)).collect();
-    if !missing.is_empty() {
-        ids.append(&mut name_ids(sql, &new, &missing)?);
+    let mut ids = name_ids(sql, &known, names.iter())?;
+    if ids.len() < names.len() {
+        let missing = names.iter().filter(|&&name| !ids.contains_key(name));
+        let created = name_ids(sql, &new, missing)?;
+        ids.extend(created);
     }
     Ok(ids)
 }
 
-fn name_ids(
+fn name_ids<'a>(
     sql: &impl Sql,
     statement: &str,
-    names: &BTreeSet<&str>,
-) -> Result<BTreeMap<String, i64>, Error> {
+    names: impl Iterator<Item = &'a &'a str>,
+) -> Result<HashMap<String, i64>, Error> {
     // A name has no character that JSON would escape.
-    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    let quoted: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
     let list = Value::Text(format!("[{}]", quoted.join(",")));
     let rows = sql.execute(statement, &[list]).map_err(Error::Regions)?;
+    names_and_numbers(rows).ok_or(Error::Corrupt("name"))
+}
+
+fn names_and_numbers(rows: Vec<Vec<Value>>) -> Option<HashMap<String, i64>> {
     let pair = |row: Vec<Value>| match <[Value; 2]>::try_from(row) {
-        Ok([Value::Text(name), Value::Integer(id)]) => Some((name, id)),
+        Ok([Value::Text(name), Value::Integer(number)]) => Some((name, number)),
         _ => None,
     };
-    rows.into_iter().map(pair).collect::<Option<_>>().ok_or(Error::Corrupt("name"))
+    rows.into_iter().map(pair).collect()
 }
 
 /// Inserts those of the rows whose key is free, and returns them, sorted.
@@ -194,7 +212,7 @@ fn ledger_rows(sql: &impl Sql, statement: &str, parameters: &[Value]) -> Result<
     let rows = sql.execute(statement, parameters).map_err(Error::Regions)?;
     let row = |row: Vec<Value>| {
         let [minute, device, ms, region, milli] = integers(&row)?;
-        Some(Row { minute, device, ms, region, milli })
+        Some(Row { minute, device, ms, index: 0, region, milli })
     };
     rows.into_iter().map(row).collect::<Option<_>>().ok_or(Error::Corrupt("ledger row"))
 }
@@ -265,6 +283,14 @@ pub(crate) fn prune(sql: &impl Sql, horizon: UnixMillis, rows_max: i64) -> Resul
     sql.execute(remove, &parameters).map(drop).map_err(Error::Regions)
 }
 
+/// When the newest reading in the ledger was measured, to the minute.
+pub(crate) fn newest(sql: &impl Sql) -> Result<Option<UnixMillis>, Error> {
+    let newest = "SELECT minute FROM ledger ORDER BY minute DESC LIMIT 1";
+    let rows = sql.execute(newest, &[]).map_err(Error::Regions)?;
+    let minute = rows.first().and_then(|row| integers(row));
+    Ok(minute.and_then(|[minute]| UnixMillis::from_minute(minute, 0)))
+}
+
 /// Whether the ledger has rows from before `horizon`.
 pub(crate) fn has_rows_before(sql: &impl Sql, horizon: UnixMillis) -> Result<bool, Error> {
     let oldest = "SELECT minute FROM ledger ORDER BY minute, device, ms LIMIT 1";
@@ -283,6 +309,32 @@ pub(crate) fn tally(sql: &impl Sql, name: &str) -> Result<i64, Error> {
         None => Ok(0),
         Some(row) => integers(row).map(|[value]| value).ok_or(Error::Corrupt("tally")),
     }
+}
+
+/// The prefix of the tallies of rejected readings, before a reason's code.
+pub(crate) const REJECTED_PREFIX: &str = "rejected.";
+
+/// Counts rejected readings by their reasons.
+pub(crate) fn count_rejections(sql: &impl Sql, rejections: &Rejections) -> Result<(), Error> {
+    for (reason, count) in rejections.iter() {
+        let name = format!("{REJECTED_PREFIX}{}", reason.code());
+        add_to_tally(sql, &name, usize::try_from(count).unwrap_or(usize::MAX))?;
+    }
+    Ok(())
+}
+
+/// All tallies by their names.
+pub(crate) fn tallies(sql: &impl Sql) -> Result<HashMap<String, i64>, Error> {
+    let rows = sql.execute("SELECT name, value FROM tallies", &[]).map_err(Error::Regions)?;
+    names_and_numbers(rows).ok_or(Error::Corrupt("tally"))
+}
+
+/// How many readings are counted in all regions.
+pub(crate) fn stored(sql: &impl Sql) -> Result<i64, Error> {
+    let statement = "SELECT coalesce(sum(readings), 0) FROM windows WHERE span = 0";
+    let rows = sql.execute(statement, &[]).map_err(Error::Regions)?;
+    let number = rows.first().and_then(|row| integers(row));
+    number.map(|[stored]| stored).ok_or(Error::Corrupt("window"))
 }
 
 fn add_to_tally(sql: &impl Sql, name: &str, count: usize) -> Result<(), Error> {

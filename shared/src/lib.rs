@@ -5,18 +5,22 @@
 //!
 //! Ground state, which nothing else can restore:
 //! - the **journal** ([`journal`]): readings that were acknowledged but not yet
-//!   folded, in a key-value store;
+//!   folded, in a key-value store ([`inventory`] says what else is there);
 //! - the **ledger** ([`ledger`]): folded readings inside the dedup horizon, in
-//!   SQLite. Its primary key (device, timestamp) makes a reading count once.
+//!   SQLite ([`regions`]). Its primary key (device, timestamp) makes a reading
+//!   count once.
 //!
 //! Derived state: the **windows**, statistics ([`stats`]) per region and
 //! minute, hour and all time. They are written in the ledger's transactions
-//! and outlive its rows.
+//! and outlive its rows. A [`snapshot`] of them is kept for bad times.
 //!
 //! The way of a reading: [`ingest`] takes a body apart ([`json`], `decimal`,
 //! [`reading`]), judges its times ([`settings`]), and makes it durable
-//! ([`journal`]); a [`fold`] moves it into ledger and windows; [`query`] folds,
-//! then reads ([`report`]).
+//! ([`journal`], within its [`bound`]); a [`fold`] moves it into ledger and
+//! windows; [`query`] folds, then reads ([`report`]).
+//!
+//! When a store fails: [`retry`] repeats what may be repeated, [`breaker`] and
+//! [`guard`] spare a database that is away, [`error`] says whose turn it is.
 //!
 //! Architecture invariants:
 //! - Nothing here knows a network, a clock or an SDK, but for `host::spin`.
@@ -32,21 +36,28 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bound;
+pub mod breaker;
 mod decimal;
 pub mod error;
 pub mod fold;
+pub mod guard;
 pub mod host;
 pub mod http;
 pub mod ingest;
+pub mod inventory;
 pub mod journal;
 pub mod json;
 pub mod ledger;
 pub mod limits;
+pub mod metrics;
 pub mod query;
 pub mod reading;
+pub mod regions;
 pub mod rejection;
 pub mod report;
 pub mod retry;
 pub mod schema;
 pub mod settings;
+pub mod snapshot;
 pub mod stats;

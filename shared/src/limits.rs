@@ -17,6 +17,9 @@ pub const BODY_BYTES_DEFAULT: usize = 8 * 1024 * 1024;
 /// its readings and their journal entry at once.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// How much of a body that is too large is read and dropped before the answer.
+pub const BODY_BYTES_DROPPED_MAX: usize = 64 * 1024 * 1024;
+
 /// The most rejected readings that one answer names; the others are counted.
 pub const REJECTIONS_NAMED_MAX: usize = 1_000;
 
@@ -26,7 +29,11 @@ pub const ECHO_CHARS_MAX: usize = 40;
 /// The longest query string, in bytes.
 pub const QUERY_BYTES_MAX: usize = 4_096;
 
-/// The most regions in one answer; the next page goes on after the last.
+/// The most quarantined entries in one answer.
+pub const QUARANTINED_LISTED_MAX: usize = 1_000;
+
+/// The most regions in one answer; the next page goes on after the last. The
+/// last good snapshot keeps as many.
 pub const REGIONS_PER_PAGE_MAX: usize = 1_000;
 
 /// The most contradicting readings kept; further ones are counted only.
@@ -35,11 +42,11 @@ pub const CONFLICTS_KEPT_MAX: i64 = 10_000;
 /// A fold step ends with the entry that reaches this many readings. It bounds
 /// memory (about 200 bytes a reading while it is folded) and how long the
 /// write lock is held.
-pub const READINGS_PER_FOLD_STEP: usize = 32_768;
+pub const READINGS_PER_FOLD_STEP: usize = 16_384;
 
 /// The most entries in a fold step: one key-value call gets them all, and the
 /// host answers at most 128 MiB.
-pub const ENTRIES_PER_FOLD_STEP_MAX: usize = 1_024;
+pub const ENTRIES_PER_FOLD_STEP_MAX: usize = 4_096;
 
 /// Rows written by one SQL statement. SQLite takes at most 32,766 parameters,
 /// and libSQL is paid by the round trip.
@@ -48,11 +55,50 @@ pub const ROWS_PER_STATEMENT: usize = 512;
 /// Parameters that SQLite takes in one statement (SQLITE_MAX_VARIABLE_NUMBER).
 pub const SQL_PARAMETERS_MAX: usize = 32_766;
 
-/// Journal entries from which `ingest` folds after it has answered.
-pub const FOLD_DUE_ENTRIES: usize = 64;
+/// How long to repeat a failing key-value call, in milliseconds.
+pub const JOURNAL_RETRY_MS_MAX: u64 = 1_000;
 
-/// Journaled readings from which `ingest` folds after it has answered.
-pub const FOLD_DUE_READINGS: usize = 16_384;
+/// Failures in a row after which the regions database is spared.
+pub const BREAKER_FAILURES_TO_OPEN: u32 = 3;
+
+/// How long it is spared at first, in milliseconds.
+pub const BREAKER_COOLDOWN_MS_MIN: i64 = 1_000;
+
+/// How long it is spared at most, in milliseconds: as long as the averages may
+/// go on being stale after the database is back.
+pub const BREAKER_COOLDOWN_MS_MAX: i64 = 15_000;
+
+/// The default of the variable `journal_max_entries`: a listing of so many
+/// leaves a component room in 64 MiB of memory.
+pub const JOURNAL_ENTRIES_DEFAULT: usize = 100_000;
+
+/// What `journal_max_entries` may be set to: the host lists at most 128 MiB of
+/// keys, and what can't be listed can't be folded.
+pub const JOURNAL_ENTRIES_MAX: usize = 1_000_000;
+
+/// The default of the variable `journal_max_bytes`.
+pub const JOURNAL_BYTES_DEFAULT: usize = 512 * 1024 * 1024;
+
+/// What `journal_max_bytes` may be set to, on a machine of 32 bits.
+pub const JOURNAL_BYTES_MAX: usize = u32::MAX as usize;
+
+/// How long a full journal is taken to be full without looking again, in
+/// milliseconds.
+pub const JOURNAL_FULL_MS: i64 = 2_000;
+
+/// How old the last good snapshot may be before another is kept, in
+/// milliseconds.
+pub const SNAPSHOT_AGE_MS_MAX: u64 = 10_000;
+
+/// A fold step ends with the entry that reaches this many bytes.
+pub const BYTES_PER_FOLD_STEP: usize = 2 * 1024 * 1024;
+
+/// Of single readings, one in so many makes `ingest` fold after its answer; of
+/// batches, the more the larger they are.
+pub const SINGLES_PER_FOLD: usize = 64;
+
+/// A batch of so many readings makes `ingest` fold for certain.
+pub const BATCH_FOLDS_FOR_CERTAIN: usize = 16_384;
 
 /// How long `query` may fold before it answers, in milliseconds.
 pub const QUERY_FOLD_MS_MAX: u64 = 250;
@@ -67,13 +113,9 @@ pub const WAIT_MS_MAX: u64 = 10_000;
 /// How long `ingest` may fold after it has answered, in milliseconds.
 pub const AFTER_ANSWER_FOLD_MS_MAX: u64 = 5_000;
 
-/// How long to try to apply the schema while others do the same, in
-/// milliseconds.
-pub const MIGRATION_MS_MAX: u64 = 5_000;
-
-/// Expired ledger rows removed by one fold: more than one usually adds, so
-/// that the ledger does not grow without end.
-pub const ROWS_PRUNED_PER_FOLD: i64 = 65_536;
+/// Expired ledger rows removed in one transaction, which bounds how long it
+/// holds the write lock.
+pub const ROWS_PRUNED_PER_STEP: i64 = 16_384;
 
 /// How much longer than the dedup horizon ledger rows are kept, in
 /// milliseconds: a reading accepted just inside the horizon is folded a little
@@ -81,7 +123,7 @@ pub const ROWS_PRUNED_PER_FOLD: i64 = 65_536;
 pub const PRUNE_SLACK_MS: i64 = 10 * 60 * 1_000;
 
 /// What a sender is told to wait before it tries again, in seconds.
-pub const RETRY_AFTER_S: u32 = 5;
+pub const RETRY_AFTER_S: i64 = 5;
 
 /// Parameters that a ledger row takes in a statement.
 pub(crate) const LEDGER_COLUMNS: usize = 5;
@@ -92,9 +134,7 @@ pub(crate) const WINDOW_COLUMNS: usize = 11;
 const _: () = assert!(ROWS_PER_STATEMENT * LEDGER_COLUMNS <= SQL_PARAMETERS_MAX);
 const _: () = assert!(ROWS_PER_STATEMENT * WINDOW_COLUMNS <= SQL_PARAMETERS_MAX);
 const _: () = assert!(READINGS_PER_REQUEST_MAX <= READINGS_PER_FOLD_STEP);
-const _: () = assert!((READINGS_PER_FOLD_STEP as i64) < ROWS_PRUNED_PER_FOLD);
 const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);
 const _: () = assert!(WAIT_MS_DEFAULT <= WAIT_MS_MAX);
-const _: () = assert!(FOLD_DUE_READINGS <= READINGS_PER_FOLD_STEP);
 // A request of readings with the longest names fits into the default body.
 const _: () = assert!(READINGS_PER_REQUEST_MAX * (2 * NAME_BYTES_MAX + 128) <= BODY_BYTES_DEFAULT);

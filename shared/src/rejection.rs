@@ -1,6 +1,7 @@
 //! Why a single reading of a request was not accepted.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A reading that was not accepted, and why, in a sentence for the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ impl Rejection {
 }
 
 /// The reasons for a rejection. Their codes are part of the interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Not an object that can be read.
     Malformed,
@@ -48,6 +49,23 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All reasons. A journal entry counts them by their position here, so new
+    /// ones go to the end.
+    pub const ALL: [Self; 12] = [
+        Self::Malformed,
+        Self::MissingField,
+        Self::UnknownField,
+        Self::DuplicateField,
+        Self::WrongType,
+        Self::InvalidDeviceId,
+        Self::InvalidRegion,
+        Self::TemperatureOutOfRange,
+        Self::InvalidTimestamp,
+        Self::TimestampInSeconds,
+        Self::InFuture,
+        Self::TooOld,
+    ];
+
     /// The code that stands for the reason in an answer.
     pub fn code(self) -> &'static str {
         match self {
@@ -64,5 +82,34 @@ impl Reason {
             Self::InFuture => "in_future",
             Self::TooOld => "too_old",
         }
+    }
+}
+
+/// How many readings were rejected, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejections(BTreeMap<Reason, u64>);
+
+impl Rejections {
+    /// Counts `count` more for `reason`.
+    pub fn add(&mut self, reason: Reason, count: u64) {
+        let counted = self.0.entry(reason).or_default();
+        *counted = counted.saturating_add(count);
+    }
+
+    /// Counts those of `other`, too.
+    pub fn merge(&mut self, other: &Self) {
+        for (reason, count) in other.iter() {
+            self.add(reason, count);
+        }
+    }
+
+    /// The reasons that occurred, with their counts, at least 1.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        self.0.iter().map(|(reason, count)| (*reason, *count))
+    }
+
+    /// How many different reasons occurred.
+    pub fn reasons(&self) -> usize {
+        self.0.len()
     }
 }

@@ -56,21 +56,14 @@ impl Range {
 /// A region's name and its statistics; `None` where the range holds nothing.
 pub type RegionStats = (String, Option<Stats>);
 
-/// One region; `None` if no reading ever named it.
+/// One region; `None` if no counted or contradicting reading ever named it.
 pub(crate) fn region(
     sql: &impl Sql,
     name: &str,
     range: Option<Range>,
 ) -> Result<Option<RegionStats>, Error> {
-    let rows = match range {
-        None => sql.execute(&all_time("WHERE r.name = ?1"), &[text(name)]),
-        Some(range) => sql.execute(
-            &in_range("r.name = ?10"),
-            &[range_parameters(range), vec![text(name)]].concat(),
-        ),
-    };
-    let found = named_stats(rows.map_err(Error::Regions)?)?;
-    Ok(found.into_iter().next())
+    let one = "SELECT id, name FROM regions WHERE name = ?1 LIMIT ?2";
+    Ok(select(sql, one, name, 1, range)?.into_iter().next())
 }
 
 /// The regions after `after` in the order of their names, at most `limit`.
@@ -80,53 +73,55 @@ pub(crate) fn regions(
     limit: usize,
     range: Option<Range>,
 ) -> Result<Vec<RegionStats>, Error> {
-    let page = vec![text(after), Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX))];
+    let page = "SELECT id, name FROM regions WHERE name > ?1 ORDER BY name LIMIT ?2";
+    select(sql, page, after, limit, range)
+}
+
+/// The statistics of the regions that `chosen` selects by parameters 1 and 2.
+///
+/// All time is a window of its own, so it costs one row a region. A range costs
+/// its three pieces, each of which is one run of neighbouring rows.
+fn select(
+    sql: &impl Sql,
+    chosen: &str,
+    name: &str,
+    limit: usize,
+    range: Option<Range>,
+) -> Result<Vec<RegionStats>, Error> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut parameters = vec![Value::Text(name.to_owned()), Value::Integer(limit)];
     let rows = match range {
-        None => sql.execute(&all_time("WHERE r.name > ?1 ORDER BY r.name LIMIT ?2"), &page),
-        Some(range) => sql.execute(
-            &in_range("r.name > ?10 ORDER BY r.name LIMIT ?11"),
-            &[range_parameters(range), page].concat(),
+        None => sql.execute(
+            &format!(
+                "SELECT r.name, w.readings, w.sum, w.squares_high, w.squares_low, \
+                        w.min, w.max, w.oldest, w.newest \
+                 FROM ({chosen}) AS r LEFT JOIN windows AS w \
+                      ON w.region = r.id AND w.span = 0 AND w.start = 0 \
+                 ORDER BY r.name"
+            ),
+            &parameters,
         ),
+        Some(range) => {
+            let pieces = range.pieces();
+            let numbers = pieces.iter().flat_map(|&(span, from, to)| [span, from, to]);
+            parameters.extend(numbers.map(Value::Integer));
+            sql.execute(
+                &format!(
+                    "SELECT r.name, sum(w.readings), sum(w.sum), sum(w.squares_high), \
+                            sum(w.squares_low), min(w.min), max(w.max), min(w.oldest), \
+                            max(w.newest) \
+                     FROM ({chosen}) AS r CROSS JOIN ( \
+                         SELECT ?3 AS span, ?4 AS first, ?5 AS after UNION ALL \
+                         SELECT ?6, ?7, ?8 UNION ALL SELECT ?9, ?10, ?11) AS p \
+                     LEFT JOIN windows AS w ON w.region = r.id AND w.span = p.span \
+                          AND w.start >= p.first AND w.start < p.after \
+                     GROUP BY r.name ORDER BY r.name"
+                ),
+                &parameters,
+            )
+        }
     };
     named_stats(rows.map_err(Error::Regions)?)
-}
-
-fn text(value: &str) -> Value {
-    Value::Text(value.to_owned())
-}
-
-fn range_parameters(range: Range) -> Vec<Value> {
-    let pieces = range.pieces();
-    pieces.iter().flat_map(|&(span, from, to)| [span, from, to]).map(Value::Integer).collect()
-}
-
-/// All time is a window of its own, so this costs one row a region.
-fn all_time(condition: &str) -> String {
-    format!(
-        "SELECT r.name, w.readings, w.sum, w.squares_high, w.squares_low, \
-                w.min, w.max, w.oldest, w.newest \
-         FROM regions AS r LEFT JOIN windows AS w \
-              ON w.region = r.id AND w.span = 0 AND w.start = 0 {condition}"
-    )
-}
-
-/// The sums of the three pieces, parameters 1 to 9, for each region that meets
-/// the condition. Each piece is one run of neighbouring rows.
-fn in_range(condition: &str) -> String {
-    format!(
-        "SELECT r.name, sum(w.readings), sum(w.sum), sum(w.squares_high), sum(w.squares_low), \
-                min(w.min), max(w.max), min(w.oldest), max(w.newest) \
-         FROM regions AS r LEFT JOIN ( \
-             SELECT ?1 AS span, ?2 AS first, ?3 AS after UNION ALL \
-             SELECT ?4, ?5, ?6 UNION ALL SELECT ?7, ?8, ?9) AS p \
-         LEFT JOIN windows AS w ON w.region = r.id AND w.span = p.span \
-              AND w.start >= p.first AND w.start < p.after \
-         WHERE {}",
-        match condition.split_once(" ORDER BY ") {
-            Some((filter, order)) => format!("{filter} GROUP BY r.id ORDER BY {order}"),
-            None => format!("{condition} GROUP BY r.id"),
-        }
-    )
 }
 
 fn named_stats(rows: Vec<Vec<Value>>) -> Result<Vec<RegionStats>, Error> {

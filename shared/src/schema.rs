@@ -1,9 +1,7 @@
 //! The database's schema, applied on first use.
 
 use crate::error::Error;
-use crate::host::{Host, Sql, Value};
-use crate::limits;
-use crate::retry::{self, Policy};
+use crate::host::{Sql, Value};
 
 /// The schema version that this release writes. An older database is brought
 /// up to it, a newer one is refused.
@@ -12,27 +10,22 @@ pub const VERSION: i64 = 1;
 const MIGRATIONS: [&str; 1] = [include_str!("../schema/0001_ledger_and_windows.sql")];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 
-/// Makes sure that the database has this release's schema.
+/// Makes sure that the database has this release's schema; costs one statement
+/// when it has.
 ///
-/// Costs one statement when it has. Two components may start at once: the
-/// second waits for the first one's transaction and then finds it done.
-pub(crate) fn ensure(host: &impl Host, sql: &impl Sql) -> Result<(), Error> {
-    match version(sql)? {
-        VERSION => Ok(()),
-        newer if newer > VERSION => Err(Error::SchemaTooNew { found: newer, known: VERSION }),
-        // Two who switch the file to WAL mode at once both find it locked, and
-        // SQLite does not wait in that case.
-        _ => retry::run(host, MIGRATION, Error::is_busy, || migrate(sql)),
-    }
+/// Two components may start at once. Who finds the other at it fails with
+/// `Busy` and may repeat this.
+pub(crate) fn ensure(sql: &impl Sql) -> Result<(), Error> {
+    if version(sql)? == VERSION { Ok(()) } else { migrate(sql) }
 }
-
-const MIGRATION: Policy =
-    Policy { base_ms: 2, cap_ms: 50, total_ms: limits::MIGRATION_MS_MAX, attempts: u32::MAX };
 
 fn version(sql: &impl Sql) -> Result<i64, Error> {
     let rows = sql.execute("PRAGMA user_version", &[]).map_err(Error::Regions)?;
     match rows.first().map(Vec::as_slice) {
-        Some([Value::Integer(version)]) => Ok(*version),
+        Some([Value::Integer(found)]) if *found > VERSION => {
+            Err(Error::SchemaTooNew { found: *found, known: VERSION })
+        }
+        Some([Value::Integer(found)]) => Ok(*found),
         _ => Err(Error::Corrupt("user_version")),
     }
 }
@@ -40,36 +33,42 @@ fn version(sql: &impl Sql) -> Result<i64, Error> {
 fn migrate(sql: &impl Sql) -> Result<(), Error> {
     let run = |statement: &str| sql.execute(statement, &[]).map(drop).map_err(Error::Regions);
     // Readers then don't wait for the writer nor the writer for readers, and a
-    // commit is one sync. It is a property of the file, and can't be set
-    // inside a transaction.
-    run("PRAGMA journal_mode = WAL")?;
-    transaction(sql, || {
-        let found = version(sql)?;
+    // commit is one sync. It is a property of the file, and can't be set inside
+    // a transaction. A database server has its own way, and refuses.
+    match run("PRAGMA journal_mode = WAL") {
+        Err(error) if error.is_busy() => return Err(error),
+        _ => {}
+    }
+    begin(sql)?;
+    let migrated = version(sql).and_then(|found| {
         let done = usize::try_from(found).map_err(|_negative| Error::Corrupt("user_version"))?;
         for migration in MIGRATIONS.iter().skip(done) {
             statements(migration).try_for_each(run)?;
         }
-        run(&format!("PRAGMA user_version = {}", VERSION.max(found)))
-    })
+        run(&format!("PRAGMA user_version = {VERSION}"))?;
+        commit(sql)
+    });
+    if migrated.is_err() {
+        roll_back(sql);
+    }
+    migrated
 }
 
-/// Runs `work` in one transaction that holds the database's write lock from
-/// its first statement on. Rolled back if `work` fails.
-pub(crate) fn transaction<T>(
-    sql: &impl Sql,
-    work: impl FnOnce() -> Result<T, Error>,
-) -> Result<T, Error> {
-    sql.execute("BEGIN IMMEDIATE", &[]).map_err(Error::Regions)?;
-    let done = work().and_then(|value| {
-        sql.execute("COMMIT", &[]).map_err(Error::Regions)?;
-        Ok(value)
-    });
-    if done.is_err() {
-        // If this fails too, the connection's end rolls back; the first error
-        // is the one to report.
-        drop(sql.execute("ROLLBACK", &[]));
-    }
-    done
+/// Begins a transaction that holds the write lock from the start, or fails with
+/// `Busy`.
+pub(crate) fn begin(sql: &impl Sql) -> Result<(), Error> {
+    sql.execute("BEGIN IMMEDIATE", &[]).map(drop).map_err(Error::Regions)
+}
+
+/// Commits: what the transaction wrote is on disk when this returns.
+pub(crate) fn commit(sql: &impl Sql) -> Result<(), Error> {
+    sql.execute("COMMIT", &[]).map(drop).map_err(Error::Regions)
+}
+
+/// Rolls back. If this fails too, the connection's end rolls back; the error
+/// that led here is the one to report.
+pub(crate) fn roll_back(sql: &impl Sql) {
+    drop(sql.execute("ROLLBACK", &[]));
 }
 
 /// The statements of a migration: each ends at a semicolon at a line's end.

@@ -52,13 +52,42 @@ impl Horizon {
 /// The variable `max_body_bytes`: the largest request body, in bytes.
 pub fn max_body_bytes(host: &impl Host) -> Result<usize, Error> {
     const NAME: &str = "max_body_bytes";
-    let Some(text) = host.variable(NAME).map_err(Error::variable(NAME))? else {
-        return Ok(limits::BODY_BYTES_DEFAULT);
+    number(host, NAME, limits::BODY_BYTES_DEFAULT, limits::BODY_BYTES_MAX)
+}
+
+/// How long the journal may become before readings are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalBound {
+    /// The most entries.
+    pub entries: usize,
+    /// The most bytes of entries.
+    pub bytes: usize,
+}
+
+impl JournalBound {
+    /// From the variables `journal_max_entries` and `journal_max_bytes`.
+    pub fn from_variables(host: &impl Host) -> Result<Self, Error> {
+        let (entries, bytes) = (limits::JOURNAL_ENTRIES_DEFAULT, limits::JOURNAL_BYTES_DEFAULT);
+        Ok(Self {
+            entries: number(host, "journal_max_entries", entries, limits::JOURNAL_ENTRIES_MAX)?,
+            bytes: number(host, "journal_max_bytes", bytes, limits::JOURNAL_BYTES_MAX)?,
+        })
+    }
+}
+
+fn number(
+    host: &impl Host,
+    name: &'static str,
+    default: usize,
+    max: usize,
+) -> Result<usize, Error> {
+    let Some(text) = host.variable(name).map_err(Error::Variables)? else {
+        return Ok(default);
     };
-    let bytes = text.trim().parse().ok();
-    bytes.filter(|bytes| (1..=limits::BODY_BYTES_MAX).contains(bytes)).ok_or_else(|| {
-        let rule = format!("must be a number from 1 to {}", limits::BODY_BYTES_MAX);
-        Error::Misconfigured { variable: NAME, cause: rule }
+    let number = text.trim().parse().ok();
+    number.filter(|number| (1..=max).contains(number)).ok_or_else(|| {
+        let rule = format!("must be a number from 1 to {max}");
+        Error::Misconfigured { variable: name, cause: rule }
     })
 }
 
@@ -66,7 +95,7 @@ const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 fn duration(host: &impl Host, name: &'static str, default_ms: i64) -> Result<i64, Error> {
-    let Some(text) = host.variable(name).map_err(Error::variable(name))? else {
+    let Some(text) = host.variable(name).map_err(Error::Variables)? else {
         return Ok(default_ms);
     };
     parse_duration_ms(text.trim()).ok_or_else(|| {

@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use isotherm::error::Error;
-use isotherm::fold::{Backlog, Budget, Fold};
+use isotherm::fold;
 use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use isotherm::http::Request;
+use isotherm::inventory::Inventory;
 use isotherm::journal::{self, Entry};
 use isotherm::ledger::Outcome;
 use isotherm::limits;
 use isotherm::query;
 use isotherm::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use isotherm::regions::{Budget, Regions};
+use isotherm::rejection::Rejections;
 use isotherm::settings::Horizon;
 use isotherm::stats::Stats;
 use isotherm_host::native::NativeHost;
@@ -49,8 +52,8 @@ impl Node {
     }
 
     fn journal(&self, readings: &[Reading<'_>]) -> Entry {
-        let entry = Entry::encode(readings).unwrap();
-        journal::append(&self.host.key_value().unwrap(), &entry).unwrap();
+        let entry = Entry::encode(readings, &Rejections::default());
+        journal::append(&self.host, &self.host.key_value().unwrap(), &entry).unwrap();
         entry
     }
 
@@ -64,9 +67,7 @@ impl Node {
     }
 
     fn post(&self, readings: &[Reading<'_>]) -> Vec<Outcome> {
-        let (journal, sql) = (self.host.key_value().unwrap(), self.host.sql().unwrap());
-        let fold = Fold::new(&self.host, &journal, &sql, PATIENT).unwrap();
-        fold.post(readings).unwrap()
+        fold::post(&Regions::open(&self.host, PATIENT).unwrap(), readings).unwrap()
     }
 
     fn rows(&self, statement: &str) -> Vec<Vec<i64>> {
@@ -100,9 +101,13 @@ fn fold_with<H: Host>(
     horizon: Horizon,
     now: i64,
 ) -> Result<usize, Error> {
-    let sql = host.sql().unwrap();
-    let backlog = Backlog::list(journal)?;
-    Fold::new(host, journal, &sql, PATIENT)?.run(&backlog, horizon, at(now))
+    let inventory = Inventory::list(host, journal)?;
+    let regions = Regions::open(host, PATIENT)?;
+    let left = fold::run(&regions, journal, &inventory)?;
+    if left == 0 {
+        fold::prune(&regions, horizon, at(now))?;
+    }
+    Ok(left)
 }
 
 #[test]
@@ -240,6 +245,14 @@ impl KeyValue for DiesBeforeRemoval {
         KeyValue::get_many(&self.0, keys)
     }
 
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        KeyValue::get(&self.0, key)
+    }
+
+    fn replace(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError> {
+        KeyValue::replace(&self.0, key, old, new)
+    }
+
     fn delete_many(&self, _keys: &[String]) -> Result<(), StoreError> {
         Err(StoreError::from_message("killed"))
     }
@@ -306,11 +319,8 @@ fn folds_at_once_over_the_same_journal_count_every_reading_once() {
     let node = Node::new();
     let names: Vec<String> = (0..100).map(|i| format!("d{i}")).collect();
     for minute in 0..50 {
-        let one = |name: &'static str| name;
-        let batch: Vec<_> = names
-            .iter()
-            .map(|name| reading(name, one("hall"), minute, START + minute * 60_000))
-            .collect();
+        let one = |name| reading(name, "hall", minute, START + minute * 60_000);
+        let batch: Vec<_> = names.iter().map(|name| one(name)).collect();
         node.journal(&batch);
     }
     std::thread::scope(|scope| {
@@ -343,7 +353,8 @@ fn an_entry_that_can_not_be_read_is_set_aside_and_the_rest_goes_on() {
     assert_eq!(node.number("SELECT count(*) FROM ledger"), 1);
     assert_eq!(node.host.logged().len(), 1);
     assert!(node.host.logged()[0].contains("checksum"), "{:?}", node.host.logged());
-    let kept = KeyValue::get_many(&journal, &[key.replace("journal", "quarantine")]).unwrap();
+    let kept = KeyValue::get_many(&journal, &[key.replace("journal/1", "quarantine/1/unreadable")])
+        .unwrap();
     assert_eq!(kept[0].1.as_deref(), Some(flipped.as_slice()), "byte by byte as it was");
 }
 
@@ -378,25 +389,65 @@ fn expired_rows_are_pruned_windows_stay_and_what_can_not_be_told_apart_is_set_as
 }
 
 #[test]
-fn nothing_is_pruned_while_entries_wait() {
+fn a_clock_that_runs_ahead_for_a_while_forgets_nothing_recent() {
     let node = Node::new();
     let hour = 3_600_000;
     let horizon = Horizon { retention_ms: Some(hour), max_skew_ms: 0 };
-    node.post(&[reading("a", "hall", 1, START)]);
+    let recent = reading("a", "hall", 1, START);
+    node.journal(std::slice::from_ref(&recent));
+    node.fold_at(horizon, START + 365 * 24 * hour);
+    assert_eq!(node.post(&[recent]), [Outcome::Duplicate]);
+    assert_eq!(node.post(&[reading("a", "hall", 1, START - hour)]), [Outcome::Stored]);
+}
+
+#[test]
+fn a_fold_stops_when_its_time_is_up_and_says_what_is_left() {
+    let node = Node::new();
+    let batch: Vec<_> = (0..10_000).map(|i| reading("x", "hall", 1_000, START + i)).collect();
+    for chunk in 0..5 {
+        let later =
+            |r: &Reading<'static>| reading("x", "hall", 1, r.timestamp.get() + chunk * 10_000);
+        node.journal(&batch.iter().map(later).collect::<Vec<_>>());
+    }
+    // Every look at the clock costs 100 ms, so one step is all there is time
+    // for: two entries reach the bound of readings.
+    let host = node.host.clone().simulated(100, 1);
+    let journal = host.key_value().unwrap();
+    let inventory = Inventory::list(&host, &journal).unwrap();
+    let regions = Regions::open(&host, Budget::waiting(500)).unwrap();
+    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap(), 3);
+    assert_eq!(node.number("SELECT readings FROM windows WHERE span = 0"), 20_000);
+    assert_eq!(node.keys("journal/"), 3);
+    assert_eq!(node.fold(), 0);
+    assert_eq!(node.number("SELECT readings FROM windows WHERE span = 0"), 50_000);
+}
+
+#[test]
+fn who_does_not_wait_for_the_lock_leaves_the_entries_to_who_has_it() {
+    let node = Node::new();
+    node.fold();
     node.journal(&[reading("b", "hall", 1, START)]);
-    // A second connection holds the write lock, so the fold leaves the entry.
-    let (busy, sql) = (node.host.sql().unwrap(), node.host.sql().unwrap());
+    let busy = node.host.sql().unwrap();
     Sql::execute(&busy, "BEGIN IMMEDIATE", &[]).unwrap();
     let journal = node.host.key_value().unwrap();
-    let hasty = Budget { lock_ms: 0, total_ms: 1_000 };
-    let fold = Fold::new(&node.host, &journal, &sql, hasty).unwrap();
-    let backlog = Backlog::list(&journal).unwrap();
-    assert_eq!(fold.run(&backlog, horizon, at(START + 10 * hour)).unwrap(), 1);
+    let inventory = Inventory::list(&node.host, &journal).unwrap();
+    let regions = Regions::open(&node.host, Budget { lock_ms: 0, total_ms: 1_000 }).unwrap();
+    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap(), 1);
+    let regions = Regions::open(&node.host, Budget::waiting(50)).unwrap();
+    assert!(fold::post(&regions, &[reading("c", "hall", 1, START)]).unwrap_err().is_busy());
     Sql::execute(&busy, "COMMIT", &[]).unwrap();
-    assert_eq!(node.number("SELECT count(*) FROM ledger"), 1);
-    assert_eq!(node.fold_at(horizon, START + 10 * hour), 0);
-    assert_eq!(node.number("SELECT sum(readings) FROM windows WHERE span = 0"), 2);
-    assert_eq!(node.number("SELECT count(*) FROM ledger"), 0);
+    assert_eq!(node.fold(), 0);
+    assert_eq!(node.number("SELECT sum(readings) FROM windows WHERE span = 0"), 1);
+}
+
+#[test]
+fn entries_of_a_newer_release_wait_for_it_and_hold_up_pruning() {
+    let node = Node::new();
+    let journal = node.host.key_value().unwrap();
+    KeyValue::set(&journal, "journal/2/whatever", b"?").unwrap();
+    node.journal(&[reading("a", "hall", 1, START)]);
+    assert_eq!(node.fold(), 1);
+    assert_eq!(node.keys("journal/"), 1);
 }
 
 #[test]
@@ -420,7 +471,7 @@ fn a_database_of_a_newer_release_is_refused_and_left_alone() {
         content_encoding: None,
         prefer: None,
     };
-    let answer = query::answer(&node.host, &request, at(START));
+    let answer = query::answer(&node.host, &request, at(START)).response;
     assert_eq!(answer.status, http::StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers.iter().any(|(name, _)| *name == "retry-after"));
 }
@@ -500,9 +551,7 @@ fn statistics_survive_sums_of_squares_beyond_64_bits() {
         &[Value::Integer(many), Value::Integer(high), Value::Integer(low)],
     )
     .unwrap();
-    let (journal, sql) = (node.host.key_value().unwrap(), node.host.sql().unwrap());
-    let fold = Fold::new(&node.host, &journal, &sql, PATIENT).unwrap();
-    assert_eq!(fold.post(&[reading("b", "hall", 0, START)]).unwrap(), [Outcome::Stored]);
+    assert_eq!(node.post(&[reading("b", "hall", 0, START)]), [Outcome::Stored]);
     let columns = &node.rows("SELECT squares_high, squares_low FROM windows WHERE span = 0")[0];
     let squares = i128::from(columns[0]) * 1_048_576 + i128::from(columns[1]);
     assert_eq!(squares, 1_000_000_000_000 * i128::from(many + 1));

@@ -17,7 +17,9 @@
 
 mod contract;
 mod exactly_once;
+mod faulty;
 mod folding;
 mod readme;
 mod real_data;
+mod seam_faults;
 mod tidy;

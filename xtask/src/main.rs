@@ -87,16 +87,18 @@ fn step(what: &str) {
 fn build(shell: &Shell) -> Result<()> {
     target::ensure(shell)?;
     step("Building the components for wasm32-wasip2");
-    cmd!(shell, "cargo build --release --locked --target wasm32-wasip2")
+    // The directory that spin.toml names, whatever the environment prefers.
+    cmd!(shell, "cargo build --release --locked --target wasm32-wasip2 --target-dir target")
         .args(["--package", "isotherm-ingest", "--package", "isotherm-query"])
         .quiet()
         .run()?;
     Ok(())
 }
 
-/// Where cargo puts what it builds.
-fn target_directory() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+/// Where cargo put this program, and puts the others.
+fn program(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    Ok(here.with_file_name(name))
 }
 
 fn replay(shell: &Shell, arguments: &[String]) -> Result<()> {

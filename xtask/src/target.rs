@@ -68,7 +68,7 @@ fn from_debian(shell: &Shell) -> Result<()> {
     let sysroot = cmd!(shell, "rustc --print sysroot").quiet().read()?;
     let version = cmd!(shell, "rustc --version").quiet().read()?;
     let version = version.split(' ').nth(1).context("rustc names no version")?.to_owned();
-    let directory = crate::target_directory().join("wasm32-wasip2-from-debian");
+    let directory = crate::root().join("target/wasm32-wasip2-from-debian");
     std::fs::create_dir_all(&directory)?;
     let workshop = Workshop { shell, directory, sysroot: sysroot.into(), version };
     workshop.download()?;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
-use crate::{Runtime, build, step, target, target_directory};
+use crate::{Runtime, build, root, step, target};
 
 /// The largest that a component may be, in bytes.
 const COMPONENT_BYTES_MAX: u64 = 320_000;
@@ -18,7 +18,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
 
     step("Clippy, on this machine and on wasm32-wasip2");
     cmd!(shell, "cargo clippy --locked --workspace --all-targets -- -D warnings").quiet().run()?;
-    cmd!(shell, "cargo clippy --locked --release --target wasm32-wasip2")
+    cmd!(shell, "cargo clippy --locked --release --target wasm32-wasip2 --target-dir target")
         .args(["--package", "isotherm", "--package", "isotherm-ingest"])
         .args(["--package", "isotherm-query", "--", "-D", "warnings"])
         .quiet()
@@ -72,7 +72,7 @@ fn parse(arguments: Vec<String>) -> Result<Runtime> {
 fn check_sizes() -> Result<()> {
     step("Sizes of the components");
     for component in ["isotherm_ingest", "isotherm_query"] {
-        let file = target_directory().join(format!("wasm32-wasip2/release/{component}.wasm"));
+        let file = root().join(format!("target/wasm32-wasip2/release/{component}.wasm"));
         let bytes = std::fs::metadata(&file)
             .with_context(|| format!("{} was not built", file.display()))?
             .len();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use rusqlite::Connection;
 use xshell::{Shell, cmd};
 
-use crate::{Runtime, build, step, target_directory};
+use crate::{Runtime, build, program, step};
 
 /// The journal's file, as `runtime-config.toml` names it.
 const JOURNAL: &str = ".spin/journal.db";
@@ -44,7 +44,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     let served = match runtime {
         Runtime::Spin => cmd!(shell, "spin up {flags...}").quiet().run(),
         Runtime::Embedded => {
-            let host = target_directory().join("debug/isotherm-host");
+            let host = program("isotherm-host")?;
             cmd!(shell, "{host} {flags...}").quiet().run()
         }
     };

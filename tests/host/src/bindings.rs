@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{
     RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
-use crate::stores::{DatabaseConnection, DatabaseFile, KeyValueFile};
+use crate::stores::{Cas, DatabaseConnection, DatabaseFile, KeyValueFile};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -20,13 +20,14 @@ mod generated {
         with: {
             "spin:sqlite/sqlite.connection": crate::stores::DatabaseConnection,
             "wasi:keyvalue/store.bucket": crate::stores::KeyValueFile,
+            "wasi:keyvalue/atomics.cas": crate::stores::Cas,
         },
     });
 }
 
 use generated::fermyon::spin::variables;
 use generated::spin::sqlite::sqlite;
-use generated::wasi::keyvalue::{batch, store};
+use generated::wasi::keyvalue::{atomics, batch, store};
 
 /// What one component may use, the same for all its instances.
 pub(crate) struct Grants {
@@ -199,6 +200,52 @@ impl batch::Host for Instance {
     ) -> Result<(), store::Error> {
         let store = self.bucket(&bucket)?;
         block_in_place(|| store.delete_many(&keys)).map_err(store::Error::Other)
+    }
+}
+
+impl atomics::Host for Instance {
+    fn increment(
+        &mut self,
+        _bucket: Resource<KeyValueFile>,
+        _key: String,
+        _delta: i64,
+    ) -> Result<i64, store::Error> {
+        Err(store::Error::Other("increment: not provided by this runtime".to_owned()))
+    }
+
+    fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> Result<(), atomics::CasError> {
+        let failed = |error: String| atomics::CasError::StoreError(store::Error::Other(error));
+        let mut cas = self.table.delete(cas).map_err(|error| failed(error.to_string()))?;
+        if block_in_place(|| cas.swap(&value)).map_err(failed)? {
+            return Ok(());
+        }
+        block_in_place(|| cas.look().map(drop)).map_err(failed)?;
+        let fresh = self.table.push(cas).map_err(|error| failed(error.to_string()))?;
+        Err(atomics::CasError::CasFailed(fresh))
+    }
+}
+
+impl atomics::HostCas for Instance {
+    fn new(
+        &mut self,
+        bucket: Resource<KeyValueFile>,
+        key: String,
+    ) -> Result<Resource<Cas>, store::Error> {
+        let store = self.bucket(&bucket)?;
+        self.table
+            .push(Cas::new(store, key))
+            .map_err(|error| store::Error::Other(error.to_string()))
+    }
+
+    fn current(&mut self, cas: Resource<Cas>) -> Result<Option<Vec<u8>>, store::Error> {
+        let other = |error: String| store::Error::Other(error);
+        let cas = self.table.get_mut(&cas).map_err(|error| other(error.to_string()))?;
+        block_in_place(|| cas.look()).map_err(other)
+    }
+
+    fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {
+        self.table.delete(cas)?;
+        Ok(())
     }
 }
 

@@ -35,7 +35,7 @@ fn arguments() -> Result<Option<Arguments>> {
         listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
         runtime_config_file: None,
         state_dir: ".spin".into(),
-        variables: environment(),
+        variables: Vec::new(),
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -71,7 +71,7 @@ async fn main() -> Result<()> {
         println!("{USAGE}");
         return Ok(());
     };
-    let application = Application::read(&arguments.from, &arguments.variables)?;
+    let application = Application::read(&arguments.from, &environment(), &arguments.variables)?;
     let config: Option<&Path> = arguments.runtime_config_file.as_deref();
     let stores = Stores::read(config, &arguments.state_dir)?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)

@@ -86,14 +86,21 @@ struct ComponentTable {
 }
 
 impl Application {
-    /// Reads the manifest at `path`. `overrides` are values of application
-    /// variables, over their defaults.
-    pub fn read(path: &Path, overrides: &[(String, String)]) -> Result<Self> {
+    /// Reads the manifest at `path`. `environment` and `overrides` are values of
+    /// application variables, over their defaults; those of the environment may
+    /// be meant for others.
+    pub fn read(
+        path: &Path,
+        environment: &[(String, String)],
+        overrides: &[(String, String)],
+    ) -> Result<Self> {
         let file: ManifestFile = read_toml(path)?;
         if file.spin_manifest_version != 2 {
             bail!("{}: only spin_manifest_version = 2 is followed", path.display());
         }
-        let values = application_variables(&file.variables, overrides)?;
+        let known = |(name, _): &&(String, String)| file.variables.contains_key(name);
+        let ours: Vec<_> = environment.iter().filter(known).chain(overrides).cloned().collect();
+        let values = application_variables(&file.variables, &ours)?;
         let base = path.parent().unwrap_or(Path::new("."));
         let mut components = Vec::new();
         for trigger in file.trigger.http {

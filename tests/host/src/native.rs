@@ -3,7 +3,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
@@ -17,6 +19,53 @@ pub struct NativeHost {
     regions: DatabaseFile,
     variables: Vec<(String, String)>,
     log: Arc<Mutex<Vec<String>>>,
+    clock: Clock,
+}
+
+/// Time and chance: the machine's, or simulated ones, which are the same in
+/// every run. Simulated time passes by being looked at, and by sleeping.
+#[derive(Clone)]
+enum Clock {
+    Real(Instant),
+    Simulated { step_ms: u64, now_ms: Arc<AtomicU64>, random: Arc<AtomicU64> },
+}
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "a host is where clocks are read")]
+    fn real() -> Self {
+        Self::Real(Instant::now())
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        match self {
+            Self::Real(start) => u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            Self::Simulated { step_ms, now_ms, .. } => {
+                now_ms.fetch_add(*step_ms, Ordering::Relaxed)
+            }
+        }
+    }
+
+    fn sleep_ms(&self, ms: u64) {
+        match self {
+            Self::Real(_) => std::thread::sleep(Duration::from_millis(ms)),
+            Self::Simulated { now_ms, .. } => {
+                now_ms.fetch_add(ms, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn random(&self) -> u64 {
+        match self {
+            Self::Real(_) => RandomState::new().hash_one(0),
+            // SplitMix64 (Steele, Lea, Flood, 2014)
+            Self::Simulated { random, .. } => {
+                let mut z = random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+                z ^ (z >> 31)
+            }
+        }
+    }
 }
 
 impl NativeHost {
@@ -28,7 +77,17 @@ impl NativeHost {
             regions: DatabaseFile::new(&directory.join("regions.db"))?,
             variables: variables.iter().map(pair).collect(),
             log: Arc::default(),
+            clock: Clock::real(),
         })
+    }
+
+    /// The same host with simulated time and chance. The clock advances by
+    /// `step_ms` whenever it is looked at.
+    #[must_use]
+    pub fn simulated(mut self, step_ms: u64, seed: u64) -> Self {
+        let (now_ms, random) = (Arc::default(), Arc::new(AtomicU64::new(seed)));
+        self.clock = Clock::Simulated { step_ms, now_ms, random };
+        self
     }
 
     /// What was logged so far.
@@ -55,16 +114,15 @@ impl Host for NativeHost {
     }
 
     fn monotonic_ms(&self) -> u64 {
-        // Native tests give a fold all the time that it wants.
-        0
+        self.clock.elapsed_ms()
     }
 
     fn sleep_ms(&self, ms: u64) {
-        std::thread::sleep(std::time::Duration::from_millis(ms));
+        self.clock.sleep_ms(ms);
     }
 
     fn random(&self) -> u64 {
-        RandomState::new().hash_one(0)
+        self.clock.random()
     }
 
     fn log(&self, line: &str) {
@@ -75,6 +133,16 @@ impl Host for NativeHost {
 impl KeyValue for KeyValueFile {
     fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         self.set(key, value).map_err(StoreError::from_message)
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(key).map_err(StoreError::from_message)
+    }
+
+    fn replace(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError> {
+        let current = self.get(key).map_err(StoreError::from_message)?;
+        Ok(current.as_deref() == old
+            && self.swap(key, old, new).map_err(StoreError::from_message)?)
     }
 
     fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, StoreError> {

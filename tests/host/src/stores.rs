@@ -93,6 +93,26 @@ impl KeyValueFile {
         if bytes > RESULT_BYTES_MAX { Err(too_large()) } else { Ok(pairs) }
     }
 
+    /// The value under `key`, if there is one.
+    pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(self.get_many(&[key.to_owned()])?.into_iter().next().map(|(_, value)| value))
+    }
+
+    /// Stores `new` under `key` if `old` is there; says whether it was. As in
+    /// Spin, where nothing is expected whatever is there is overwritten.
+    pub fn swap(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, Failure> {
+        let Some(old) = old else { return self.set(key, new).map(|()| true) };
+        let run = || -> rusqlite::Result<usize> {
+            self.connection()
+                .prepare_cached(
+                    "UPDATE spin_key_value SET value = $4
+                     WHERE store = $1 AND key = $2 AND value = $3",
+                )?
+                .execute(params![self.store, key, old, new])
+        };
+        run().map(|changed| changed == 1).map_err(in_debug_words)
+    }
+
     /// Removes `keys` in one transaction; absent ones are no error.
     pub fn delete_many(&self, keys: &[String]) -> Result<(), Failure> {
         let run = || -> rusqlite::Result<usize> {
@@ -141,6 +161,31 @@ fn in_debug_words(error: rusqlite::Error) -> Failure {
 
 fn too_large() -> Failure {
     format!("query result exceeds limit of {RESULT_BYTES_MAX} bytes")
+}
+
+/// A value that was looked at, to be replaced if it is still there.
+pub struct Cas {
+    store: KeyValueFile,
+    key: String,
+    seen: Option<Vec<u8>>,
+}
+
+impl Cas {
+    /// For the value under `key`, not looked at yet.
+    pub fn new(store: KeyValueFile, key: String) -> Self {
+        Self { store, key, seen: None }
+    }
+
+    /// The value at the moment.
+    pub fn look(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        self.seen = self.store.get(&self.key)?;
+        Ok(self.seen.clone())
+    }
+
+    /// Replaces what was last seen; says whether it was still there.
+    pub fn swap(&self, new: &[u8]) -> Result<bool, Failure> {
+        self.store.swap(&self.key, self.seen.as_deref(), new)
+    }
 }
 
 /// A SQLite database in a file. Every connection to it is a new one.

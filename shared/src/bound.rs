@@ -1,0 +1,68 @@
+//! The journal's bound: readings are refused before the disk is full.
+//!
+//! To know the journal's length takes a listing, which is too much for every
+//! request. Who lists it anyway, after an answer, leaves a mark (`full/1`)
+//! where it has reached its bound, and every request looks for the mark. A mark
+//! that has become old is looked into: so the bound can be exceeded by what
+//! arrives between two folds, and refusals end by themselves.
+
+use crate::error::Error;
+use crate::host::{Host, KeyValue};
+use crate::inventory::{FULL_KEY, Inventory};
+use crate::journal;
+use crate::limits;
+use crate::reading::UnixMillis;
+use crate::settings::JournalBound;
+
+/// Fails with `JournalFull` if there is no room for another entry.
+pub(crate) fn check<H: Host>(host: &H, store: &H::KeyValue, now: UnixMillis) -> Result<(), Error> {
+    let mark = journal::retried(host, || store.get(FULL_KEY)).map_err(Error::Journal)?;
+    let Some(mark) = mark else { return Ok(()) };
+    if is_fresh(&mark, now) {
+        return Err(Error::JournalFull);
+    }
+    let inventory = Inventory::list(host, store)?;
+    update(host, store, &inventory, inventory.unfolded(), now)?;
+    if is_reached(host, &inventory, inventory.unfolded())? {
+        return Err(Error::JournalFull);
+    }
+    Ok(())
+}
+
+/// Sets or removes the mark, after a fold of what `inventory` lists left so
+/// many entries.
+pub(crate) fn update<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    inventory: &Inventory,
+    left: usize,
+    now: UnixMillis,
+) -> Result<(), Error> {
+    if is_reached(host, inventory, left)? {
+        if !inventory.is_full {
+            host.log("the journal has reached its bound; readings are refused until it is folded");
+        }
+        let mark = now.get().to_string().into_bytes();
+        return journal::retried(host, || store.set(FULL_KEY, &mark)).map_err(Error::Journal);
+    }
+    if inventory.is_full {
+        host.log("the journal has room again");
+        let mark = [FULL_KEY.to_owned()];
+        return journal::retried(host, || store.delete_many(&mark)).map_err(Error::Journal);
+    }
+    Ok(())
+}
+
+fn is_reached(host: &impl Host, inventory: &Inventory, left: usize) -> Result<bool, Error> {
+    let bound = JournalBound::from_variables(host)?;
+    // What is left is a part of what was listed, and has about its share of the
+    // bytes.
+    let bytes = inventory.journal_bytes() / inventory.unfolded().max(1) * left;
+    Ok(left >= bound.entries || bytes >= bound.bytes)
+}
+
+fn is_fresh(mark: &[u8], now: UnixMillis) -> bool {
+    let text = std::str::from_utf8(mark).ok();
+    let since = text.and_then(|text| text.parse::<i64>().ok());
+    since.is_some_and(|since| (0..limits::JOURNAL_FULL_MS).contains(&(now.get() - since)))
+}

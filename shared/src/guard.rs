@@ -1,0 +1,85 @@
+//! The regions database behind its circuit breaker, whose state is kept in
+//! key-value: the one thing that requests share.
+//!
+//! The breaker is a courtesy and not a promise: where its state can't be read
+//! or written, calls go through.
+
+use crate::breaker::{State, Verdict};
+use crate::error::Error;
+use crate::host::{Host, KeyValue};
+use crate::inventory::BREAKER_KEY;
+use crate::reading::UnixMillis;
+
+/// Lets calls through to the regions database, or spares it.
+pub struct Guard<'a, H: Host> {
+    host: &'a H,
+    store: &'a H::KeyValue,
+    /// What is stored, and what it means.
+    stored: Option<Vec<u8>>,
+    state: State,
+}
+
+impl<'a, H: Host> Guard<'a, H> {
+    /// A guard in the stored state; `has_state` is the inventory's word that
+    /// there is one to read.
+    pub fn new(host: &'a H, store: &'a H::KeyValue, has_state: bool) -> Self {
+        let stored = if has_state { store.get(BREAKER_KEY).unwrap_or(None) } else { None };
+        let text = stored.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let state = text.and_then(|text| text.parse().ok()).unwrap_or(State::NEW);
+        Self { host, store, stored, state }
+    }
+
+    /// The breaker's state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Makes the call unless the database is being spared, and learns from how
+    /// it ends.
+    pub fn call<T>(
+        mut self,
+        now: UnixMillis,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match self.state.ask(now) {
+            Verdict::Go => {}
+            Verdict::Probe(state) => {
+                // Of those who want to probe at once, one does.
+                if !self.become_state(state, "the cool-down is over") {
+                    return Err(Error::Spared { retry_after_ms: 1_000 });
+                }
+            }
+            Verdict::Spare { retry_after_ms } => return Err(Error::Spared { retry_after_ms }),
+        }
+        let done = work();
+        match &done {
+            Err(error) if error.is_outage() => {
+                let cause = error.to_string();
+                self.become_state(self.state.failed(now), &cause);
+            }
+            _ if self.state != State::NEW => {
+                self.become_state(State::NEW, "a call succeeded");
+                // Absent is as good as new, and what is absent need not be read.
+                drop(self.store.delete_many(&[BREAKER_KEY.to_owned()]));
+            }
+            _ => {}
+        }
+        done
+    }
+
+    /// Stores `next` and logs the transition, unless somebody else was first.
+    /// Where the store fails, everybody is first.
+    fn become_state(&mut self, next: State, cause: &str) -> bool {
+        let written = next.to_string().into_bytes();
+        let swapped = self.store.replace(BREAKER_KEY, self.stored.as_deref(), &written);
+        if swapped == Ok(false) {
+            return false;
+        }
+        if next.name() != self.state.name() {
+            let (old, new) = (self.state.name(), next.name());
+            self.host.log(&format!("breaker of the regions database: {old} to {new}: {cause}"));
+        }
+        (self.stored, self.state) = (Some(written), next);
+        true
+    }
+}

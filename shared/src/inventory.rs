@@ -1,0 +1,93 @@
+//! What is in the key-value store, from one listing of its keys.
+//!
+//! Everything that a request wants to know in the ordinary case is in the keys
+//! themselves, so one listing answers it: how long the journal is, what is in
+//! quarantine, whether the regions database is being spared, how old the last
+//! good snapshot is.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `journal/1/<name>` | an entry ([`crate::journal`]) |
+//! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
+//! | `breaker/1/regions` | the state of the breaker, if it is not new |
+//! | `full/1` | when the journal was found full, Unix milliseconds |
+//! | `snapshot/1/<as of>-<readings>` | the last good averages |
+
+use crate::error::Error;
+use crate::host::{Host, KeyValue};
+use crate::journal::{self, EntryName, Quarantined};
+use crate::snapshot;
+
+/// The state of the regions database's breaker.
+pub const BREAKER_KEY: &str = "breaker/1/regions";
+
+/// That the journal has reached its bound.
+pub const FULL_KEY: &str = "full/1";
+
+/// A listing, sorted by what the keys mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// The journal's entries, in the order of their keys.
+    pub entries: Vec<EntryName>,
+    /// Journal keys that this release can't read; a newer one wrote them. They
+    /// wait for it.
+    pub foreign_entries: usize,
+    /// What is in quarantine, in the order of its keys.
+    pub quarantined: Vec<Quarantined>,
+    /// Whether the breaker has a state worth reading.
+    pub has_breaker: bool,
+    /// Whether the journal was found full.
+    pub is_full: bool,
+    /// The snapshots, oldest first; one but for a moment.
+    pub snapshots: Vec<snapshot::Name>,
+}
+
+impl Inventory {
+    /// Lists the store.
+    pub fn list<H: Host>(host: &H, store: &H::KeyValue) -> Result<Self, Error> {
+        let mut keys = journal::retried(host, || store.keys()).map_err(Error::Journal)?;
+        // All that is listed is then in the order of its keys.
+        keys.sort_unstable();
+        let mut inventory = Self::default();
+        for key in &keys {
+            inventory.sort_in(key);
+        }
+        Ok(inventory)
+    }
+
+    fn sort_in(&mut self, key: &str) {
+        if let Some(name) = EntryName::from_key(key) {
+            self.entries.push(name);
+        } else if key.starts_with("journal/") {
+            self.foreign_entries += 1;
+        } else if let Some(quarantined) = Quarantined::from_key(key) {
+            self.quarantined.push(quarantined);
+        } else if let Some(name) = snapshot::Name::from_key(key) {
+            self.snapshots.push(name);
+        } else if key == BREAKER_KEY {
+            self.has_breaker = true;
+        } else if key == FULL_KEY {
+            self.is_full = true;
+        }
+    }
+
+    /// Acknowledged entries that wait to be folded.
+    pub fn unfolded(&self) -> usize {
+        self.entries.len() + self.foreign_entries
+    }
+
+    /// The readings in the journal.
+    pub fn journal_readings(&self) -> usize {
+        self.entries.iter().map(EntryName::readings).sum()
+    }
+
+    /// The bytes of the journal's values.
+    pub fn journal_bytes(&self) -> usize {
+        self.entries.iter().map(EntryName::bytes).sum()
+    }
+
+    /// The readings in quarantine.
+    pub fn quarantined_readings(&self) -> usize {
+        self.quarantined.iter().map(|quarantined| quarantined.name.readings()).sum()
+    }
+}

@@ -1,0 +1,95 @@
+//! The regions database, opened: with the schema in place, within a budget of
+//! time.
+//!
+//! SQLite's own busy handler waits in growing steps and starves whoever comes
+//! late, so it is switched off: who finds a lock comes back after a random
+//! pause (`retry`), for as long as the budget lets it.
+
+use crate::error::Error;
+use crate::host::{Host, Sql};
+use crate::retry::{self, Policy};
+use crate::schema;
+
+/// How long to work with the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How long to wait for the write lock, in milliseconds; 0 leaves the work
+    /// to whoever has it.
+    pub lock_ms: u64,
+    /// When to stop starting further steps, in milliseconds after the start.
+    pub total_ms: u64,
+}
+
+impl Budget {
+    /// To wait and work for `ms` milliseconds.
+    pub const fn waiting(ms: u64) -> Self {
+        Self { lock_ms: ms, total_ms: ms }
+    }
+}
+
+/// A connection to the regions database.
+pub struct Regions<'a, H: Host> {
+    host: &'a H,
+    sql: H::Sql,
+    budget: Budget,
+    started_ms: u64,
+}
+
+impl<'a, H: Host> Regions<'a, H> {
+    /// Opens the database and applies the schema if need be.
+    pub fn open(host: &'a H, budget: Budget) -> Result<Self, Error> {
+        let started_ms = host.monotonic_ms();
+        let sql = host.sql().map_err(Error::Regions)?;
+        let regions = Self { host, sql, budget, started_ms };
+        // A server that does not take the pragma has no file to wait for.
+        drop(regions.sql.execute("PRAGMA busy_timeout = 0", &[]));
+        regions.patiently(budget.total_ms, || schema::ensure(&regions.sql))?;
+        Ok(regions)
+    }
+
+    /// Runs `work` in one transaction that holds the write lock from its first
+    /// statement on. Rolled back if `work` fails.
+    pub(crate) fn transaction<T>(
+        &self,
+        work: impl FnOnce(&H::Sql) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.patiently(self.budget.lock_ms, || schema::begin(&self.sql))?;
+        let done = work(&self.sql);
+        let done = done.and_then(|value| {
+            // A commit that finds readers in its way can be repeated.
+            self.patiently(self.budget.total_ms, || schema::commit(&self.sql))?;
+            Ok(value)
+        });
+        if done.is_err() {
+            schema::roll_back(&self.sql);
+        }
+        done
+    }
+
+    /// Runs `work`, which only reads.
+    pub(crate) fn read<T>(&self, work: impl Fn(&H::Sql) -> Result<T, Error>) -> Result<T, Error> {
+        self.patiently(self.budget.total_ms, || work(&self.sql))
+    }
+
+    /// Whether the budget is used up.
+    pub(crate) fn is_late(&self) -> bool {
+        self.left_ms() == 0
+    }
+
+    /// The runtime around this.
+    pub(crate) fn host(&self) -> &'a H {
+        self.host
+    }
+
+    fn left_ms(&self) -> u64 {
+        let elapsed_ms = self.host.monotonic_ms().saturating_sub(self.started_ms);
+        self.budget.total_ms.saturating_sub(elapsed_ms)
+    }
+
+    /// Repeats `work` while it finds a lock, for `ms` at most.
+    fn patiently<T>(&self, ms: u64, work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        let total_ms = ms.min(self.left_ms());
+        let policy = Policy { base_ms: 2, cap_ms: 25, total_ms, attempts: u32::MAX };
+        retry::run(self.host, policy, Error::is_busy, work)
+    }
+}

@@ -1,0 +1,94 @@
+//! The last good averages, for the time when the regions database is away.
+//!
+//! One key-value pair: `snapshot/1/<as of>-<readings>`, Unix milliseconds and
+//! how many readings the averages count, so that a listing tells how old it is
+//! and whether there is anything new. The value is JSON: for each region its
+//! name and its columns of the table `windows`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::host::{Host, KeyValue};
+use crate::inventory::Inventory;
+use crate::journal;
+use crate::ledger;
+use crate::limits;
+use crate::reading::UnixMillis;
+use crate::regions::{Budget, Regions};
+use crate::report;
+use crate::stats::Stats;
+
+const PREFIX: &str = "snapshot/1/";
+
+/// A snapshot by its key. Keys are in the order of age: until the year 2286,
+/// Unix milliseconds have 13 digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    as_of: UnixMillis,
+    readings: i64,
+}
+
+impl Name {
+    /// The snapshot under `key`, if it is one.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let (as_of, readings) = key.strip_prefix(PREFIX)?.split_once('-')?;
+        let as_of = UnixMillis::new(as_of.parse().ok()?)?;
+        Some(Self { as_of, readings: readings.parse().ok()? })
+    }
+
+    fn key(&self) -> String {
+        format!("{PREFIX}{:013}-{}", self.as_of.get(), self.readings)
+    }
+}
+
+/// The averages over all time of up to `limits::REGIONS_PER_PAGE_MAX` regions,
+/// in the order of their names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// When they were good.
+    pub as_of: UnixMillis,
+    /// The regions with their statistics.
+    pub regions: Vec<(String, Stats)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row(String, [i64; 8]);
+
+/// The newest snapshot in the inventory, if it can be read.
+pub(crate) fn load(store: &impl KeyValue, inventory: &Inventory) -> Option<Snapshot> {
+    let name = inventory.snapshots.last()?;
+    let value = store.get(&name.key()).ok()??;
+    let rows: Vec<Row> = serde_json::from_slice(&value).ok()?;
+    let region = |Row(name, columns)| Some((name, Stats::from_columns(columns)?));
+    let regions = rows.into_iter().map(region).collect::<Option<_>>()?;
+    Some(Snapshot { as_of: name.as_of, regions })
+}
+
+/// Whether it is time to keep another snapshot.
+pub(crate) fn is_due(inventory: &Inventory, now: UnixMillis) -> bool {
+    let newest = inventory.snapshots.last();
+    // In either direction: a snapshot from the future comes from a clock set back.
+    newest.is_none_or(|name| now.get().abs_diff(name.as_of.get()) >= limits::SNAPSHOT_AGE_MS_MAX)
+}
+
+/// Keeps a snapshot as of `now`, unless nothing was counted since the last one.
+pub fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
+    let store = host.key_value().map_err(Error::Journal)?;
+    let inventory = Inventory::list(host, &store)?;
+    if !is_due(&inventory, now) {
+        return Ok(());
+    }
+    let regions = Regions::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
+    let readings = regions.read(ledger::stored)?;
+    let name = Name { as_of: now, readings };
+    if inventory.snapshots.last().is_some_and(|last| last.readings == readings) {
+        return Ok(());
+    }
+    let all = regions.read(|sql| report::regions(sql, "", limits::REGIONS_PER_PAGE_MAX, None))?;
+    let row = |(name, stats): (String, Option<Stats>)| Some(Row(name, stats?.to_columns()?));
+    let rows: Vec<Row> = all.into_iter().filter_map(row).collect();
+    let value = serde_json::to_vec(&rows).map_err(|_no_map| Error::Corrupt("snapshot"))?;
+    journal::retried(host, || store.set(&name.key(), &value)).map_err(Error::Journal)?;
+    let older: Vec<String> = inventory.snapshots.iter().map(Name::key).collect();
+    journal::retried(host, || store.delete_many(&older)).map_err(Error::Journal)
+}

@@ -1,0 +1,135 @@
+//! A host whose calls fail on demand: the seam's side of fault injection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
+use isotherm_host::native::NativeHost;
+use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
+
+/// Which calls fail, counted over all stores of a host.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    calls: AtomicUsize,
+    /// The first call that fails, from 1; 0 for none.
+    pub(crate) first: usize,
+    /// Whether all later ones fail, too.
+    pub(crate) for_ever: bool,
+    /// Whether a failing call does its work before it fails, as when only the
+    /// answer gets lost.
+    pub(crate) works: bool,
+    healed: AtomicBool,
+}
+
+impl Plan {
+    pub(crate) fn new(first: usize, for_ever: bool, works: bool) -> Arc<Self> {
+        let (calls, healed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Arc::new(Self { calls, first, for_ever, works, healed })
+    }
+
+    /// From now on nothing fails.
+    pub(crate) fn heal(&self) {
+        self.healed.store(true, Ordering::Relaxed);
+    }
+
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn call<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let due = self.first > 0
+            && (number == self.first || (self.for_ever && number > self.first))
+            && !self.healed.load(Ordering::Relaxed);
+        if !due {
+            return work();
+        }
+        if self.works {
+            work()?;
+        }
+        Err(StoreError::from_message(format!("injected into call {number}")))
+    }
+}
+
+/// A host that fails by a plan.
+pub(crate) struct FaultyHost {
+    pub(crate) inner: NativeHost,
+    pub(crate) plan: Arc<Plan>,
+}
+
+pub(crate) struct Faulty<S> {
+    inner: S,
+    plan: Arc<Plan>,
+}
+
+impl Host for FaultyHost {
+    type KeyValue = Faulty<KeyValueFile>;
+    type Sql = Faulty<DatabaseConnection>;
+
+    fn key_value(&self) -> Result<Self::KeyValue, StoreError> {
+        let inner = self.plan.call(|| self.inner.key_value())?;
+        Ok(Faulty { inner, plan: self.plan.clone() })
+    }
+
+    fn sql(&self) -> Result<Self::Sql, StoreError> {
+        let inner = self.plan.call(|| self.inner.sql())?;
+        Ok(Faulty { inner, plan: self.plan.clone() })
+    }
+
+    fn variable(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.inner.variable(name)
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        self.inner.monotonic_ms()
+    }
+
+    fn sleep_ms(&self, ms: u64) {
+        self.inner.sleep_ms(ms);
+    }
+
+    fn random(&self) -> u64 {
+        self.inner.random()
+    }
+
+    fn log(&self, line: &str) {
+        self.inner.log(line);
+    }
+}
+
+impl KeyValue for Faulty<KeyValueFile> {
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.plan.call(|| KeyValue::set(&self.inner, key, value))
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.plan.call(|| KeyValue::get(&self.inner, key))
+    }
+
+    fn replace(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError> {
+        self.plan.call(|| KeyValue::replace(&self.inner, key, old, new))
+    }
+
+    fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, StoreError> {
+        self.plan.call(|| KeyValue::get_many(&self.inner, keys))
+    }
+
+    fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        self.plan.call(|| KeyValue::delete_many(&self.inner, keys))
+    }
+
+    fn keys(&self) -> Result<Vec<String>, StoreError> {
+        self.plan.call(|| KeyValue::keys(&self.inner))
+    }
+}
+
+impl Sql for Faulty<DatabaseConnection> {
+    fn execute(
+        &self,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        self.plan.call(|| Sql::execute(&self.inner, statement, parameters))
+    }
+}
