@@ -2,9 +2,10 @@
 //!
 //! To know the journal's length takes a listing, which is too much for every
 //! request. Who lists it anyway, after an answer, leaves a mark (`full/1`)
-//! where it has reached its bound, and every request looks for the mark. A mark
-//! that has become old is looked into: so the bound can be exceeded by what
-//! arrives between two folds, and refusals end by themselves.
+//! where it has reached its bound, and every request looks for the mark. So the
+//! bound can be exceeded by what arrives between two listings. A mark that has
+//! become old is looked into, and who does that folds after its answer: so
+//! refusals end by themselves.
 
 use crate::error::Error;
 use crate::host::{Host, KeyValue};
@@ -14,19 +15,36 @@ use crate::limits;
 use crate::reading::UnixMillis;
 use crate::settings::JournalBound;
 
-/// Fails with `JournalFull` if there is no room for another entry.
-pub(crate) fn check<H: Host>(host: &H, store: &H::KeyValue, now: UnixMillis) -> Result<(), Error> {
+/// Whether there is room for another entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// There is.
+    Free,
+    /// There is none.
+    None {
+        /// Whether it is this request's turn to fold: where nobody reads,
+        /// nobody else would.
+        is_turn_to_fold: bool,
+    },
+}
+
+/// Looks for the mark, and into one that is old.
+pub(crate) fn check<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    now: UnixMillis,
+) -> Result<Room, Error> {
     let mark = journal::retried(host, || store.get(FULL_KEY)).map_err(Error::Journal)?;
-    let Some(mark) = mark else { return Ok(()) };
+    let Some(mark) = mark else { return Ok(Room::Free) };
     if is_fresh(&mark, now) {
-        return Err(Error::JournalFull);
+        return Ok(Room::None { is_turn_to_fold: false });
     }
     let inventory = Inventory::list(host, store)?;
     update(host, store, &inventory, inventory.unfolded(), now)?;
     if is_reached(host, &inventory, inventory.unfolded())? {
-        return Err(Error::JournalFull);
+        return Ok(Room::None { is_turn_to_fold: true });
     }
-    Ok(())
+    Ok(Room::Free)
 }
 
 /// Sets or removes the mark, after a fold of what `inventory` lists left so

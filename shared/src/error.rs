@@ -47,6 +47,15 @@ impl Error {
         matches!(self, Self::Regions(e) | Self::Journal(e) if e.kind == StoreErrorKind::Busy)
     }
 
+    /// Whether the regions database is damaged, which no waiting mends.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Regions(error) => error.kind == StoreErrorKind::Damaged,
+            Self::Corrupt(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether this speaks against asking the regions database again soon.
     pub fn is_outage(&self) -> bool {
         match self {
@@ -62,7 +71,17 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Journal(error) => write!(f, "journal (key-value store): {error}"),
-            Self::Regions(error) => write!(f, "regions database (SQLite): {error}"),
+            Self::Regions(error) => {
+                write!(f, "regions database (SQLite): {error}")?;
+                if error.kind == StoreErrorKind::Damaged {
+                    // A component can't move a file.
+                    f.write_str(
+                        "; the operator must move its file aside: a new one is made, \
+                         and takes what is in the journal",
+                    )?;
+                }
+                Ok(())
+            }
             Self::SchemaTooNew { found, known } => write!(
                 f,
                 "regions database has schema version {found}, this release knows up to {known}: \

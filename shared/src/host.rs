@@ -87,6 +87,8 @@ pub enum StoreErrorKind {
     Busy,
     /// No space left, or a quota reached.
     Full,
+    /// The file is no database any more, or a broken one.
+    Damaged,
     /// The runtime does not give this component the store.
     Denied,
     /// Anything else.
@@ -95,7 +97,7 @@ pub enum StoreErrorKind {
 
 impl StoreError {
     /// An error in the runtime's words, sorted by what SQLite writes for
-    /// SQLITE_BUSY, SQLITE_LOCKED and SQLITE_FULL.
+    /// SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_CORRUPT and SQLITE_NOTADB.
     pub fn from_message(message: impl Into<String>) -> Self {
         let message = message.into();
         let says = |words: &str| message.contains(words);
@@ -103,6 +105,8 @@ impl StoreError {
             StoreErrorKind::Busy
         } else if says("disk is full") || says("SQLITE_FULL") || says("DiskFull") {
             StoreErrorKind::Full
+        } else if says("not a database") || says("is malformed") || says("NotADatabase") {
+            StoreErrorKind::Damaged
         } else {
             StoreErrorKind::Other
         };
@@ -126,14 +130,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_and_a_full_disk_are_told_apart() {
+    fn a_lock_a_full_disk_and_a_damaged_file_are_told_apart() {
         for (message, kind) in [
             ("database is locked", StoreErrorKind::Busy),
             ("database table is locked: ledger", StoreErrorKind::Busy),
             ("SqliteFailure(Error { code: DatabaseBusy, .. })", StoreErrorKind::Busy),
             ("database or disk is full", StoreErrorKind::Full),
             ("SqliteFailure(Error { code: DiskFull, .. })", StoreErrorKind::Full),
-            ("file is not a database", StoreErrorKind::Other),
+            ("file is not a database", StoreErrorKind::Damaged),
+            ("database disk image is malformed", StoreErrorKind::Damaged),
+            ("disk I/O error", StoreErrorKind::Other),
         ] {
             assert_eq!(StoreError::from_message(message).kind, kind, "{message}");
         }

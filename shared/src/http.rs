@@ -264,7 +264,12 @@ impl From<&Error> for Problem {
                 later("the journal is full until the regions database is back; nothing was kept")
             }
             Error::TooSlow => later("not done in time; nothing was kept, try again"),
-            Error::Regions(_) => later("the regions database can't be used; try again"),
+            error if error.is_damage() => {
+                later("the regions database is damaged; the operator must look at the log")
+            }
+            Error::Regions(_) | Error::Corrupt(_) => {
+                later("the regions database can't be used; try again")
+            }
             Error::Spared { retry_after_ms } => retry(
                 retry_after_ms.saturating_add(999) / 1_000,
                 "the regions database can't be used at the moment; try again",
@@ -272,9 +277,6 @@ impl From<&Error> for Problem {
             Error::SchemaTooNew { .. } => later(
                 "the regions database belongs to a newer release; the operator must deploy it",
             ),
-            Error::Corrupt(_) => {
-                later("the regions database is damaged; the operator must look at the log")
-            }
             Error::Variables(_) => later("the configuration can't be read; try again"),
             Error::Misconfigured { variable, .. } => Self::new(
                 Kind::Misconfigured,

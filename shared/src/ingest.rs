@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use http::{Method, StatusCode};
 use serde::Serialize;
 
-use crate::bound;
+use crate::bound::{self, Room};
 use crate::error::Error;
 use crate::fold;
 use crate::guard::Guard;
@@ -112,7 +112,13 @@ fn accept(
         }
     }
     match journal_them(host, &batch, now) {
-        Ok(()) => Ok(Handled { response: journaled(&batch), follow_up }),
+        Ok(Room::Free) => Ok(Handled { response: journaled(&batch), follow_up }),
+        Ok(Room::None { is_turn_to_fold }) => {
+            // The log has it once, from when the mark was set.
+            let response = Problem::from(&Error::JournalFull).into();
+            let folds = is_turn_to_fold || follow_up.folds;
+            Ok(Handled { response, follow_up: FollowUp { note: None, folds } })
+        }
         Err(Error::Journal(error)) => {
             host.log(&format!("the journal failed, so the readings are folded at once: {error}"));
             let regions = Regions::open(host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
@@ -123,12 +129,15 @@ fn accept(
     }
 }
 
-/// Makes the readings durable: one look at whether there is room, one entry.
-fn journal_them<H: Host>(host: &H, batch: &Batch<'_>, now: UnixMillis) -> Result<(), Error> {
+/// Makes the readings durable, if there is room: one look, one entry.
+fn journal_them<H: Host>(host: &H, batch: &Batch<'_>, now: UnixMillis) -> Result<Room, Error> {
     let journal = host.key_value().map_err(Error::Journal)?;
-    bound::check(host, &journal, now)?;
-    let entry = Entry::encode(&batch.readings, &batch.rejections());
-    journal::append(host, &journal, &entry).map_err(Error::Journal)
+    let room = bound::check(host, &journal, now)?;
+    if room == Room::Free {
+        let entry = Entry::encode(&batch.readings, &batch.rejections());
+        journal::append(host, &journal, &entry).map_err(Error::Journal)?;
+    }
+    Ok(room)
 }
 
 /// Counts what the answer left to count, and folds, if it is this request's
@@ -156,14 +165,12 @@ pub fn after_answer<H: Host>(host: &H, follow_up: FollowUp, now: UnixMillis) -> 
         }
         Ok(left)
     });
-    let left = match folded {
-        Ok(left) => left,
-        Err(error) if error.is_busy() || matches!(error, Error::Spared { .. }) => {
-            inventory.unfolded()
-        }
-        Err(error) => return Err(error),
-    };
-    bound::update(host, &journal, &inventory, left, now)
+    let left = folded.as_ref().map_or_else(|_| inventory.unfolded(), |&left| left);
+    bound::update(host, &journal, &inventory, left, now)?;
+    match folded {
+        Err(error) if !error.is_busy() && !matches!(error, Error::Spared { .. }) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Nobody waits for it, and who finds the lock taken leaves it to who has it.

@@ -15,14 +15,14 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap()
 }
 
-fn reading(device: &str, region: &str, temperature: f64, timestamp: i64) -> Value {
+pub(crate) fn reading(device: &str, region: &str, temperature: f64, timestamp: i64) -> Value {
     json!({"device_id": device, "region": region, "temperature_c": temperature, "timestamp": timestamp})
 }
 
 /// Asserts that `answer` is a problem of this status and kind, fit for a
 /// caller's eyes.
 #[track_caller]
-fn check_problem(answer: &Answer, status: u16, kind: &str) {
+pub(crate) fn check_problem(answer: &Answer, status: u16, kind: &str) {
     assert_eq!(answer.status, status, "{}", answer.body);
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     let problem = answer.json().unwrap();

@@ -10,10 +10,10 @@ use crate::contract::now_ms;
 
 /// The sum of the temperatures of `ten_thousand`, in thousandths of a degree:
 /// 25 times 0, 125, 250 … 49,875.
-const SUM_MILLI: i64 = 25 * 125 * (399 * 400 / 2);
+pub(crate) const SUM_MILLI: i64 = 25 * 125 * (399 * 400 / 2);
 
 /// Ten thousand readings of a hundred devices in four regions.
-fn ten_thousand() -> Vec<Value> {
+pub(crate) fn ten_thousand() -> Vec<Value> {
     let start = now_ms() - 3_600_000;
     let one = |i: i64| {
         json!({
@@ -39,7 +39,7 @@ pub(crate) fn settled(sender: &Sender) -> Value {
 }
 
 /// The sum of the counts and of the sums of all regions.
-fn totals(sender: &Sender) -> (i64, i64) {
+pub(crate) fn totals(sender: &Sender) -> (i64, i64) {
     let body = settled(sender);
     let regions = body["regions"].as_array().unwrap().clone();
     let add = |field: &str| regions.iter().map(|region| region[field].as_i64().unwrap()).sum();

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,14 @@ use tempfile::TempDir;
 /// How long a test's sender keeps trying.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where the embedded runtime has its switches.
+const FAULTS_PATH: &str = "/.well-known/isotherm-host/faults";
+
 /// A running service. It is killed when it is dropped.
 pub struct Service {
     directory: TempDir,
-    variables: Vec<String>,
+    arguments: Vec<String>,
+    survives_file_limit: bool,
     process: Option<Child>,
     sender: Sender,
     log: Arc<Mutex<String>>,
@@ -29,14 +34,38 @@ pub struct Service {
 impl Service {
     /// Starts a service with these variables and waits until it serves.
     pub fn start(variables: &[(&str, &str)]) -> Result<Self> {
-        let pair = |(name, value): &(&str, &str)| format!("{name}={value}");
+        Self::start_with(variables, &[])
+    }
+
+    /// The same in the embedded runtime, with switches that make its stores
+    /// fail (`set_faults`).
+    pub fn start_faulty(variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start_with(variables, &["--faults"])
+    }
+
+    /// The same with further arguments for the runtime.
+    pub fn start_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Self> {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        let variables = variables
+            .iter()
+            .flat_map(|(name, value)| ["--variable".to_owned(), format!("{name}={value}")]);
         let mut service = Self {
             directory: TempDir::new()?,
-            variables: variables.iter().map(pair).collect(),
+            arguments: arguments.chain(variables).collect(),
+            survives_file_limit: false,
             process: None,
             sender: Sender::new("http://127.0.0.1:0", PATIENCE),
             log: Arc::default(),
         };
+        service.run()?;
+        Ok(service)
+    }
+
+    /// The same, for a limit on the size of files that `prlimit` sets: what is
+    /// beyond it can't be written, as on a full disk.
+    pub fn start_limited() -> Result<Self> {
+        let mut service = Self::start(&[])?;
+        service.survives_file_limit = true;
         service.run()?;
         Ok(service)
     }
@@ -57,21 +86,24 @@ impl Service {
     }
 
     fn command(&self) -> Result<Command> {
-        let mut command = match std::env::var("ISOTHERM_RUNTIME").as_deref() {
-            Ok("spin") => {
-                let mut command = Command::new("spin");
-                let logs = self.directory.path().join("logs");
-                command.arg("up").arg("--log-dir").arg(logs);
-                command
-            }
-            Ok("embedded") | Err(_) => Command::new(binary("isotherm-host")?),
-            Ok(other) => bail!("ISOTHERM_RUNTIME is {other}, neither spin nor embedded"),
-        };
-        command.args(["--from", "spin.toml", "--listen", "127.0.0.1:0", "--state-dir"]);
-        command.arg(self.directory.path());
-        for variable in &self.variables {
-            command.args(["--variable", variable]);
+        let mut words = Vec::new();
+        if self.survives_file_limit {
+            // By default the signal ends the process that meets the limit.
+            words.extend(["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"].map(OsString::from));
         }
+        match std::env::var("ISOTHERM_RUNTIME").as_deref() {
+            Ok("spin") => {
+                words.extend(["spin", "up", "--log-dir"].map(OsString::from));
+                words.push(self.directory.path().join("logs").into());
+            }
+            Ok("embedded") | Err(_) => words.push(binary("isotherm-host")?.into()),
+            Ok(other) => bail!("ISOTHERM_RUNTIME is {other}, neither spin nor embedded"),
+        }
+        let (program, rest) = words.split_first().context("no program")?;
+        let mut command = Command::new(program);
+        command.args(rest);
+        command.args(["--from", "spin.toml", "--listen", "127.0.0.1:0", "--state-dir"]);
+        command.arg(self.directory.path()).args(&self.arguments);
         command.current_dir(root()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own: `spin up` starts a process that has to end, too.
@@ -102,7 +134,22 @@ impl Service {
         });
     }
 
-    /// Ends the service as a power cut does: no process of it gets to tidy up.
+    /// The id of its process.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
+    /// Lets its stores fail by these rules, or by none (`isotherm_host::faults`).
+    pub fn set_faults(&self, rules: &serde_json::Value) -> Result<()> {
+        let plan = serde_json::json!({"seed": 1, "rules": rules}).to_string();
+        let answer = self.sender.put(FAULTS_PATH, plan.as_bytes())?;
+        if answer.status != 204 {
+            bail!("the faults were not set: {} {}", answer.status, answer.body);
+        }
+        Ok(())
+    }
+
+    /// Ends the service with SIGKILL: no process of it gets to tidy up.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             let group = format!("-{}", process.id());
@@ -125,6 +172,16 @@ impl Service {
     /// A sender to it, until it is run again.
     pub fn sender(&self) -> &Sender {
         &self.sender
+    }
+
+    /// The file of its journal.
+    pub fn journal_file(&self) -> PathBuf {
+        self.directory().join("sqlite_key_value.db")
+    }
+
+    /// The file of its regions database.
+    pub fn regions_file(&self) -> PathBuf {
+        self.directory().join("sqlite_db.db")
     }
 
     /// One POST of `body` as JSON.

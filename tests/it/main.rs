@@ -3,6 +3,8 @@
 //! - `contract`: what a client sees over HTTP, answer by answer;
 //! - `exactly_once`: many connections, resends, kills;
 //! - `real_data`: files of measured temperatures against figures from the file;
+//! - `store_faults`: the same while the stores fail;
+//! - `faulty`, `seam_faults`: every single call of the application fails;
 //! - `folding`: journal, ledger and windows on a real SQLite, without HTTP;
 //! - `readme`: its example;
 //! - `tidy`: the house rules.
@@ -22,4 +24,5 @@ mod folding;
 mod readme;
 mod real_data;
 mod seam_faults;
+mod store_faults;
 mod tidy;

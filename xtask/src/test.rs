@@ -39,9 +39,23 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     // The tests start these two by their path.
     cmd!(shell, "cargo build --locked --workspace").quiet().run()?;
     let mut filter = Vec::new();
-    if cmd!(shell, "curl --version").quiet().ignore_stdout().run().is_err() {
-        skipped.push("the README's example (install curl)");
-        filter.extend(["--skip", "readme"]);
+    for (tool, test, what) in [
+        ("curl", "readme::", "the README's example (install curl)"),
+        (
+            "prlimit",
+            "store_faults::a_disk_without_space",
+            "the full disk (install util-linux's prlimit)",
+        ),
+    ] {
+        let is_there = cmd!(shell, "{tool} --version").quiet().ignore_stdout().ignore_stderr();
+        if is_there.run().is_err() {
+            skipped.push(what);
+            filter.extend(["--skip", test]);
+        }
+    }
+    if runtime == Runtime::Spin {
+        skipped.push("store_faults:: (its stores fail on demand in the embedded runtime only)");
+        filter.extend(["--skip", "store_faults::"]);
     }
     cmd!(shell, "cargo test --locked --workspace --")
         .args(filter)

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use rusqlite::types::Value as SqliteValue;
 use tokio::task::block_in_place;
+use wasmtime::StoreLimits;
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
-use crate::stores::{Cas, DatabaseConnection, DatabaseFile, KeyValueFile};
+use crate::faults::{Faults, Store};
+use crate::stores::{Cas, DatabaseConnection, DatabaseFile, Failure, KeyValueFile};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -34,6 +36,7 @@ pub(crate) struct Grants {
     pub(crate) key_value: BTreeMap<String, KeyValueFile>,
     pub(crate) sqlite: BTreeMap<String, DatabaseFile>,
     pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) faults: Arc<Faults>,
 }
 
 /// The state of one instance, which lives for one request.
@@ -43,17 +46,36 @@ pub(crate) struct Instance {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoOutbound,
+    limits: StoreLimits,
 }
 
 impl Instance {
-    pub(crate) fn new(grants: Arc<Grants>) -> Self {
+    pub(crate) fn new(grants: Arc<Grants>, limits: StoreLimits) -> Self {
         Self {
             grants,
             table: ResourceTable::new(),
             wasi: WasiCtx::builder().inherit_stdout().inherit_stderr().build(),
             http: WasiHttpCtx::new(),
             hooks: NoOutbound,
+            limits,
         }
+    }
+
+    /// What the instance's memory is held to.
+    pub(crate) fn limits(&mut self) -> &mut StoreLimits {
+        &mut self.limits
+    }
+
+    /// A call to key-value, which may take long, or meet a fault.
+    fn key_value<T>(&self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, store::Error> {
+        let called = block_in_place(|| self.grants.faults.call(Store::KeyValue, work));
+        called.map_err(store::Error::Other)
+    }
+
+    /// A call to SQLite, which may take long, or meet a fault.
+    fn sqlite<T>(&self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, sqlite::Error> {
+        let called = block_in_place(|| self.grants.faults.call(Store::Sqlite, work));
+        called.map_err(sqlite::Error::Io)
     }
 
     fn bucket(&self, bucket: &Resource<KeyValueFile>) -> Result<KeyValueFile, store::Error> {
@@ -139,7 +161,7 @@ impl store::HostBucket for Instance {
         value: Vec<u8>,
     ) -> Result<(), store::Error> {
         let store = self.bucket(&bucket)?;
-        block_in_place(|| store.set(&key, &value)).map_err(store::Error::Other)
+        self.key_value(|| store.set(&key, &value))
     }
 
     fn delete(&mut self, bucket: Resource<KeyValueFile>, key: String) -> Result<(), store::Error> {
@@ -163,7 +185,7 @@ impl store::HostBucket for Instance {
             return Err(store::Error::Other("list_keys: cursor not supported".to_owned()));
         }
         let store = self.bucket(&bucket)?;
-        let keys = block_in_place(|| store.keys()).map_err(store::Error::Other)?;
+        let keys = self.key_value(|| store.keys())?;
         Ok(store::KeyResponse { keys, cursor: None })
     }
 
@@ -180,7 +202,7 @@ impl batch::Host for Instance {
         keys: Vec<String>,
     ) -> Result<Vec<(String, Option<Vec<u8>>)>, store::Error> {
         let store = self.bucket(&bucket)?;
-        let pairs = block_in_place(|| store.get_many(&keys)).map_err(store::Error::Other)?;
+        let pairs = self.key_value(|| store.get_many(&keys))?;
         Ok(pairs.into_iter().map(|(key, value)| (key, Some(value))).collect())
     }
 
@@ -190,7 +212,7 @@ impl batch::Host for Instance {
         pairs: Vec<(String, Vec<u8>)>,
     ) -> Result<(), store::Error> {
         let store = self.bucket(&bucket)?;
-        block_in_place(|| store.set_many(&pairs)).map_err(store::Error::Other)
+        self.key_value(|| store.set_many(&pairs))
     }
 
     fn delete_many(
@@ -199,7 +221,7 @@ impl batch::Host for Instance {
         keys: Vec<String>,
     ) -> Result<(), store::Error> {
         let store = self.bucket(&bucket)?;
-        block_in_place(|| store.delete_many(&keys)).map_err(store::Error::Other)
+        self.key_value(|| store.delete_many(&keys))
     }
 }
 
@@ -216,10 +238,10 @@ impl atomics::Host for Instance {
     fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> Result<(), atomics::CasError> {
         let failed = |error: String| atomics::CasError::StoreError(store::Error::Other(error));
         let mut cas = self.table.delete(cas).map_err(|error| failed(error.to_string()))?;
-        if block_in_place(|| cas.swap(&value)).map_err(failed)? {
+        if self.key_value(|| cas.swap(&value)).map_err(atomics::CasError::StoreError)? {
             return Ok(());
         }
-        block_in_place(|| cas.look().map(drop)).map_err(failed)?;
+        self.key_value(|| cas.look().map(drop)).map_err(atomics::CasError::StoreError)?;
         let fresh = self.table.push(cas).map_err(|error| failed(error.to_string()))?;
         Err(atomics::CasError::CasFailed(fresh))
     }
@@ -238,9 +260,10 @@ impl atomics::HostCas for Instance {
     }
 
     fn current(&mut self, cas: Resource<Cas>) -> Result<Option<Vec<u8>>, store::Error> {
+        let grants = self.grants.clone();
         let other = |error: String| store::Error::Other(error);
         let cas = self.table.get_mut(&cas).map_err(|error| other(error.to_string()))?;
-        block_in_place(|| cas.look()).map_err(other)
+        block_in_place(|| grants.faults.call(Store::KeyValue, || cas.look())).map_err(other)
     }
 
     fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {
@@ -266,8 +289,7 @@ impl sqlite::HostConnection for Instance {
     ) -> Result<sqlite::QueryResult, sqlite::Error> {
         let parameters = parameters.into_iter().map(to_sqlite).collect();
         let connection = self.connection(&connection)?;
-        let answer = block_in_place(|| connection.execute(&statement, parameters))
-            .map_err(sqlite::Error::Io)?;
+        let answer = self.sqlite(|| connection.execute(&statement, parameters))?;
         let row = |row: Vec<SqliteValue>| sqlite::RowResult {
             values: row.into_iter().map(from_sqlite).collect(),
         };

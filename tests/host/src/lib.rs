@@ -8,6 +8,7 @@
 //! - [`manifest`]: `spin.toml` and `runtime-config.toml`;
 //! - [`stores`]: key-value and SQLite, in Spin's file formats;
 //! - `bindings`: the stores as the interfaces of Spin;
+//! - [`faults`]: switches that make the stores fail;
 //! - [`server`]: HTTP in front, a fresh instance for every request;
 //! - [`native`]: the same stores without WebAssembly, for native tests.
 //!
@@ -16,7 +17,9 @@
 #![forbid(unsafe_code)]
 
 mod bindings;
+pub mod faults;
 pub mod manifest;
 pub mod native;
+pub mod random;
 pub mod server;
 pub mod stores;

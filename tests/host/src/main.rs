@@ -8,17 +8,23 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use isotherm_host::faults::FAULTS_PATH;
 use isotherm_host::manifest::{Application, Stores};
-use isotherm_host::server::Server;
+use isotherm_host::server::{Options, Server};
 
 const USAGE: &str = "\
 Serves a Spin application for development and tests; deploy with Spin itself.
 
 isotherm-host [--from spin.toml] [--listen 127.0.0.1:3000]
               [--runtime-config-file FILE] [--state-dir .spin]
-              [--variable NAME=VALUE]...
+              [--variable NAME=VALUE]... [--max-instance-memory BYTES] [--faults]
 
-Variables are also taken from the environment, as SPIN_VARIABLE_NAME.";
+Variables are also taken from the environment, as SPIN_VARIABLE_NAME.
+
+--faults lets whoever reaches the address make the stores fail, by a PUT to
+/.well-known/isotherm-host/faults: {\"rules\": [{\"store\": \"sqlite\", \"effect\":
+\"full\", \"probability\": 0.5}], \"seed\": 7}. Stores are key_value and sqlite,
+effects fail, lost, full, locked, damaged, and stall with \"ms\"; GET shows them.";
 
 struct Arguments {
     from: PathBuf,
@@ -26,6 +32,7 @@ struct Arguments {
     runtime_config_file: Option<PathBuf>,
     state_dir: PathBuf,
     variables: Vec<(String, String)>,
+    options: Options,
 }
 
 fn arguments() -> Result<Option<Arguments>> {
@@ -36,6 +43,7 @@ fn arguments() -> Result<Option<Arguments>> {
         runtime_config_file: None,
         state_dir: ".spin".into(),
         variables: Vec::new(),
+        options: Options::default(),
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -50,6 +58,10 @@ fn arguments() -> Result<Option<Arguments>> {
                 let text = parser.value()?.string()?;
                 let (name, value) = text.split_once('=').context("--variable NAME=VALUE")?;
                 arguments.variables.push((name.to_owned(), value.to_owned()));
+            }
+            Long("faults") => arguments.options.faults = true,
+            Long("max-instance-memory") => {
+                arguments.options.instance_memory_bytes_max = Some(parser.value()?.parse()?);
             }
             Short('h') | Long("help") => return Ok(None),
             other => bail!("{}\n\n{USAGE}", other.unexpected()),
@@ -90,7 +102,10 @@ async fn main() -> Result<()> {
         .iter()
         .map(|component| (component.id.clone(), component.route.clone()))
         .collect();
-    let server = Server::new(application, &stores)?;
+    let server = Server::new(application, &stores, arguments.options)?;
+    if arguments.options.faults {
+        println!("The stores can be made to fail: PUT http://{address}{FAULTS_PATH}");
+    }
     println!("\nServing http://{address}\nAvailable Routes:");
     for (id, route) in routes {
         match route.strip_suffix("/...") {

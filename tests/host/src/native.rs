@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 
+use crate::random;
 use crate::stores::{DatabaseConnection, DatabaseFile, KeyValueFile};
 
 /// A host in a directory of its own, with variables and a captured log.
@@ -57,13 +58,7 @@ impl Clock {
     fn random(&self) -> u64 {
         match self {
             Self::Real(_) => RandomState::new().hash_one(0),
-            // SplitMix64 (Steele, Lea, Flood, 2014)
-            Self::Simulated { random, .. } => {
-                let mut z = random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                z ^ (z >> 31)
-            }
+            Self::Simulated { random, .. } => random::mix(random.fetch_add(1, Ordering::Relaxed)),
         }
     }
 }

@@ -12,18 +12,21 @@ use http_body_util::{BodyExt, Full};
 use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, StoreLimitsBuilder,
+};
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::bindings::{self, Grants, Instance};
+use crate::faults::{FAULTS_PATH, Faults};
 use crate::manifest::{Application, Stores};
 use crate::stores::{DatabaseFile, KeyValueFile};
 
@@ -37,6 +40,17 @@ const HEALTH_PATH: &str = "/.well-known/spin/health";
 pub struct Server {
     application: Application,
     components: BTreeMap<String, Prepared>,
+    faults: Arc<Faults>,
+    options: Options,
+}
+
+/// What a person decides at the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Whether the stores can be made to fail over HTTP.
+    pub faults: bool,
+    /// The most memory that an instance may have, in bytes.
+    pub instance_memory_bytes_max: Option<usize>,
 }
 
 struct Prepared {
@@ -46,11 +60,12 @@ struct Prepared {
 
 impl Server {
     /// Compiles the components and opens the stores.
-    pub fn new(application: Application, stores: &Stores) -> Result<Self> {
+    pub fn new(application: Application, stores: &Stores, options: Options) -> Result<Self> {
         let engine = engine()?;
         let mut linker = Linker::new(&engine);
         bindings::add_to_linker(&mut linker)?;
         let key_value = open_key_value(&application, stores)?;
+        let faults = Arc::new(Faults::default());
         let mut components = BTreeMap::new();
         for component in &application.components {
             let source = &component.source;
@@ -61,12 +76,13 @@ impl Server {
                 key_value: granted(&component.key_value_stores, &key_value)?,
                 sqlite: databases(&component.sqlite_databases, &stores.sqlite)?,
                 variables: component.variables.clone(),
+                faults: faults.clone(),
             };
             let instance = ProxyPre::new(linker.instantiate_pre(&compiled)?)?;
             let prepared = Prepared { instance, grants: Arc::new(grants) };
             components.insert(component.id.clone(), prepared);
         }
-        Ok(Self { application, components })
+        Ok(Self { application, components, faults, options })
     }
 
     /// Serves connections for ever, one task each.
@@ -89,6 +105,21 @@ impl Server {
         }
     }
 
+    /// Sets or shows the faults.
+    async fn switch(
+        &self,
+        request: Request<hyper::body::Incoming>,
+    ) -> Result<Response<HyperOutgoingBody>> {
+        match *request.method() {
+            Method::GET => Ok(text(StatusCode::OK, self.faults.show()?)),
+            Method::PUT => {
+                self.faults.set(&request.into_body().collect().await?.to_bytes())?;
+                Ok(text(StatusCode::NO_CONTENT, Vec::new()))
+            }
+            ref other => bail!("{other} is neither GET nor PUT"),
+        }
+    }
+
     async fn answer(
         &self,
         request: Request<hyper::body::Incoming>,
@@ -98,12 +129,17 @@ impl Server {
         if path == HEALTH_PATH {
             return plain(StatusCode::OK, "OK");
         }
+        if path == FAULTS_PATH && self.options.faults {
+            return self.switch(request).await.unwrap_or_else(|error| {
+                text(StatusCode::BAD_REQUEST, format!("{error:#}\n").into_bytes())
+            });
+        }
         let component = self.application.route(&path);
         let prepared = component.and_then(|component| self.components.get(&component.id));
         let Some(prepared) = prepared else {
             return plain(StatusCode::NOT_FOUND, "");
         };
-        match prepared.handle(request).await {
+        match prepared.handle(request, self.options.instance_memory_bytes_max).await {
             Ok(response) => response,
             Err(error) => {
                 eprintln!("request from {peer} to {path} failed: {error:?}");
@@ -117,10 +153,17 @@ impl Prepared {
     async fn handle(
         &self,
         mut request: Request<hyper::body::Incoming>,
+        memory_bytes_max: Option<usize>,
     ) -> Result<Response<HyperOutgoingBody>> {
         // HTTP/1.0 does without a host, wasi:http does not.
         request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
-        let mut store = Store::new(self.instance.engine(), Instance::new(self.grants.clone()));
+        let mut limits = StoreLimitsBuilder::new().trap_on_grow_failure(true);
+        if let Some(bytes) = memory_bytes_max {
+            limits = limits.memory_size(bytes);
+        }
+        let instance = Instance::new(self.grants.clone(), limits.build());
+        let mut store = Store::new(self.instance.engine(), instance);
+        store.limiter(|instance| instance.limits());
         store.epoch_deadline_async_yield_and_update(1);
         let (sender, receiver) = oneshot::channel();
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
@@ -150,8 +193,12 @@ fn flatten(
     Ok(joined??)
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<HyperOutgoingBody> {
-    let body = Full::new(Bytes::from_static(text.as_bytes()));
+fn plain(status: StatusCode, body: &'static str) -> Response<HyperOutgoingBody> {
+    text(status, body.into())
+}
+
+fn text(status: StatusCode, body: Vec<u8>) -> Response<HyperOutgoingBody> {
+    let body = Full::new(Bytes::from(body));
     let mut response = Response::new(body.map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status;
     response

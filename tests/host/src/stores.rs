@@ -64,8 +64,8 @@ impl KeyValueFile {
             for (key, value) in pairs {
                 transaction
                     .prepare_cached(
-                        "INSERT INTO spin_key_value (store, key, value) VALUES ($1, $2, $3)
-                         ON CONFLICT(store, key) DO UPDATE SET value = $3",
+                        "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
+                         ON CONFLICT(store, key) DO UPDATE SET value = ?3",
                     )?
                     .execute(params![self.store, key, value])?;
             }
@@ -105,8 +105,8 @@ impl KeyValueFile {
         let run = || -> rusqlite::Result<usize> {
             self.connection()
                 .prepare_cached(
-                    "UPDATE spin_key_value SET value = $4
-                     WHERE store = $1 AND key = $2 AND value = $3",
+                    "UPDATE spin_key_value SET value = ?4
+                     WHERE store = ?1 AND key = ?2 AND value = ?3",
                 )?
                 .execute(params![self.store, key, old, new])
         };
@@ -129,7 +129,7 @@ impl KeyValueFile {
     pub fn keys(&self) -> Result<Vec<String>, Failure> {
         let run = || -> rusqlite::Result<Vec<String>> {
             self.connection()
-                .prepare_cached("SELECT key FROM spin_key_value WHERE store = $1")?
+                .prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1")?
                 .query_map([&self.store], |row| row.get(0))?
                 .collect()
         };
@@ -276,4 +276,24 @@ fn create_parent(path: &Path) -> Result<()> {
     let Some(parent) = path.parent() else { return Ok(()) };
     std::fs::create_dir_all(parent)
         .with_context(|| format!("the directory {} can't be created", parent.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_replaced_if_it_is_the_one_that_was_seen() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = KeyValueFile::open(&directory.path().join("kv.db"), "default").unwrap();
+        let mut cas = Cas::new(store.clone(), "key".to_owned());
+        assert_eq!(cas.look(), Ok(None));
+        assert_eq!(cas.swap(b"1"), Ok(true));
+        assert_eq!(cas.look(), Ok(Some(b"1".to_vec())));
+        store.set("key", b"2").unwrap();
+        assert_eq!(cas.swap(b"3"), Ok(false));
+        assert_eq!(cas.look(), Ok(Some(b"2".to_vec())));
+        assert_eq!(cas.swap(b"3"), Ok(true));
+        assert_eq!(store.get("key"), Ok(Some(b"3".to_vec())));
+    }
 }

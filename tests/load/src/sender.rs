@@ -93,6 +93,12 @@ impl Sender {
         answer(request.send(body)?)
     }
 
+    /// One PUT of `body` as JSON to `path`, whatever comes back.
+    pub fn put(&self, path: &str, body: &[u8]) -> Result<Answer> {
+        let request = self.agent.put(format!("{}{path}", self.url));
+        answer(request.header("content-type", "application/json").send(body)?)
+    }
+
     /// One GET of `path`, whatever comes back.
     pub fn get(&self, path: &str) -> Result<Answer> {
         self.send(&Method::GET, path)

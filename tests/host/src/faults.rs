@@ -1,0 +1,242 @@
+//! Faults on demand: what makes a store fail, stall, or say that its disk is
+//! full, for tests and for trying out what happens then. Off by default.
+//!
+//! Switched on by the flag `--faults`, the runtime answers to
+//! `/.well-known/isotherm-host/faults`: `PUT` sets the plan, `GET` shows it with
+//! how often each store was called. The plan is JSON:
+//!
+//! ```json
+//! {"seed": 7, "rules": [
+//!     {"store": "sqlite", "effect": "locked", "probability": 0.5},
+//!     {"store": "key_value", "effect": "stall", "ms": 200}]}
+//! ```
+//!
+//! The rules are asked in their order at every call to a store: those that
+//! stall hold it up, the first other one decides how it fails. With the same
+//! seed and the same sequence of calls, the same calls fail.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::random;
+use crate::stores::Failure;
+
+/// Where the switches are.
+pub const FAULTS_PATH: &str = "/.well-known/isotherm-host/faults";
+
+/// The longest stall, in milliseconds.
+const STALL_MS_MAX: u64 = 60_000;
+
+/// The two stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// Key-value, which holds the journal.
+    KeyValue,
+    /// The database with ledger and windows.
+    Sqlite,
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// It fails and does nothing.
+    Fail,
+    /// It does its work and then fails: the answer got lost.
+    Lost,
+    /// It fails as on a full disk.
+    Full,
+    /// It fails as when somebody else holds a lock.
+    Locked,
+    /// It fails as on a file that is damaged.
+    Damaged,
+    /// It takes `ms` longer.
+    Stall,
+}
+
+/// One rule of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Whose calls.
+    pub store: Store,
+    /// What happens to them.
+    pub effect: Effect,
+    /// How likely, from 0 to 1.
+    #[serde(default = "always")]
+    pub probability: f64,
+    /// How long a stall is, in milliseconds.
+    #[serde(default)]
+    pub ms: u64,
+}
+
+fn always() -> f64 {
+    1.0
+}
+
+/// What `PUT` takes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Decides, with the probabilities, which calls it meets.
+    #[serde(default)]
+    pub seed: u64,
+    /// Asked in this order.
+    pub rules: Vec<Rule>,
+}
+
+/// The switches of a runtime.
+#[derive(Default)]
+pub struct Faults(Mutex<State>);
+
+/// What `GET` answers.
+#[derive(Default, Serialize)]
+struct State {
+    plan: Plan,
+    /// Calls so far, met or not.
+    key_value_calls: u64,
+    sqlite_calls: u64,
+    #[serde(skip)]
+    random: u64,
+}
+
+impl Faults {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over the plan in `json`.
+    pub fn set(&self, json: &[u8]) -> Result<()> {
+        let plan: Plan = serde_json::from_slice(json)?;
+        for rule in &plan.rules {
+            if !(0.0..=1.0).contains(&rule.probability) {
+                bail!("probability {} is not from 0 to 1", rule.probability);
+            }
+            if rule.ms > STALL_MS_MAX {
+                bail!("a stall of {} ms is longer than {STALL_MS_MAX} ms", rule.ms);
+            }
+        }
+        let mut state = self.state();
+        (state.random, state.plan) = (plan.seed, plan);
+        Ok(())
+    }
+
+    /// The plan and the numbers of calls, as JSON.
+    pub fn show(&self) -> Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&*self.state())?)
+    }
+
+    /// Makes a call to `store`, or lets it meet its fault.
+    pub(crate) fn call<T>(
+        &self,
+        store: Store,
+        work: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (stall_ms, effect) = self.state().roll(store);
+        if stall_ms > 0 {
+            std::thread::sleep(Duration::from_millis(stall_ms));
+        }
+        let Some(effect) = effect else { return work() };
+        if effect == Effect::Lost {
+            work()?;
+        }
+        Err(match effect {
+            Effect::Full => "database or disk is full".to_owned(),
+            Effect::Locked => "database is locked".to_owned(),
+            Effect::Damaged => "file is not a database".to_owned(),
+            Effect::Fail | Effect::Lost | Effect::Stall => "injected fault".to_owned(),
+        })
+    }
+}
+
+impl State {
+    /// How long the next call to `store` stalls, and how it then fails.
+    fn roll(&mut self, store: Store) -> (u64, Option<Effect>) {
+        match store {
+            Store::KeyValue => self.key_value_calls += 1,
+            Store::Sqlite => self.sqlite_calls += 1,
+        }
+        let mut stall_ms = 0;
+        for rule in self.plan.rules.iter().filter(|rule| rule.store == store) {
+            // 53 bits are what a double holds exactly.
+            let dice = (random::next(&mut self.random) >> 11) as f64 / (1_u64 << 53) as f64;
+            if dice >= rule.probability {
+                continue;
+            }
+            if rule.effect != Effect::Stall {
+                return (stall_ms, Some(rule.effect));
+            }
+            stall_ms += rule.ms;
+        }
+        (stall_ms, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(plan: &str) -> Faults {
+        let faults = Faults::default();
+        faults.set(plan.as_bytes()).unwrap();
+        faults
+    }
+
+    fn outcomes(faults: &Faults, store: Store, calls: usize) -> Vec<bool> {
+        (0..calls).map(|_| faults.call(store, || Ok(())).is_ok()).collect()
+    }
+
+    #[test]
+    fn a_rule_meets_its_store_and_no_other() {
+        let faults = with(r#"{"rules": [{"store": "sqlite", "effect": "full"}]}"#);
+        let failed = faults.call(Store::Sqlite, || Ok(())).unwrap_err();
+        assert_eq!(failed, "database or disk is full");
+        assert_eq!(faults.call(Store::KeyValue, || Ok(5)), Ok(5));
+        faults.set(br#"{"rules": []}"#).unwrap();
+        assert_eq!(faults.call(Store::Sqlite, || Ok(5)), Ok(5));
+    }
+
+    #[test]
+    fn the_same_seed_fails_the_same_calls() {
+        let plan = |seed: u64| {
+            format!(
+                r#"{{"seed": {seed}, "rules":
+                    [{{"store": "sqlite", "effect": "fail", "probability": 0.5}}]}}"#
+            )
+        };
+        let first = outcomes(&with(&plan(1)), Store::Sqlite, 200);
+        assert_eq!(outcomes(&with(&plan(1)), Store::Sqlite, 200), first);
+        assert_ne!(outcomes(&with(&plan(2)), Store::Sqlite, 200), first);
+        let met = first.iter().filter(|ok| !**ok).count();
+        assert!((70..130).contains(&met), "{met} of 200 with probability 0.5");
+    }
+
+    #[test]
+    fn a_lost_answer_leaves_the_work_done() {
+        let faults = with(r#"{"rules": [{"store": "key_value", "effect": "lost"}]}"#);
+        let mut done = false;
+        let work = || {
+            done = true;
+            Ok(())
+        };
+        assert!(faults.call(Store::KeyValue, work).is_err());
+        assert!(done);
+    }
+
+    #[test]
+    fn a_plan_that_can_not_be_followed_is_refused() {
+        for bad in [
+            "{}",
+            r#"{"rules": [{"store": "redis", "effect": "fail"}]}"#,
+            r#"{"rules": [{"store": "sqlite", "effect": "fail", "probability": 2}]}"#,
+            r#"{"rules": [{"store": "sqlite", "effect": "stall", "ms": 60001}]}"#,
+            r#"{"rules": [{"store": "sqlite", "effect": "fail", "often": true}]}"#,
+        ] {
+            assert!(Faults::default().set(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}
