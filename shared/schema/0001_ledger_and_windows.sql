@@ -55,8 +55,10 @@ CREATE TABLE conflicts (
     PRIMARY KEY (minute, device, ms, region, milli)
 ) STRICT, WITHOUT ROWID;
 
--- Single numbers: `pruned_before` (Unix milliseconds; no ledger row is older),
--- `duplicates` and `conflicts` (readings seen in folds, at least 0).
+-- Single numbers. `pruned_before`: Unix milliseconds; a reading from before then
+-- can't be told from a duplicate any more, and is not counted. All others count
+-- readings: `duplicates`, `conflicts` and `too_old` as folds saw them, so an
+-- entry that is folded again counts again; `rejected.<reason>`.
 CREATE TABLE tallies (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL

@@ -39,13 +39,17 @@ pub fn run<H: Host>(
     Ok(left)
 }
 
-/// Posts readings that are not in the journal, and says what became of each, in
-/// their order.
+/// Posts readings that are not in the journal, counts what was rejected beside
+/// them, and says what became of each, in their order.
 pub fn post<H: Host>(
     regions: &Regions<'_, H>,
     readings: &[Reading<'_>],
+    rejections: &Rejections,
 ) -> Result<Vec<Outcome>, Error> {
-    regions.transaction(|sql| ledger::post(sql, readings))
+    regions.transaction(|sql| {
+        ledger::count_rejections(sql, rejections)?;
+        ledger::post(sql, readings)
+    })
 }
 
 /// Removes expired ledger rows, as far as the budget goes.

@@ -101,7 +101,7 @@ fn accept(
     let folds = is_turn_to_fold(host, batch.readings.len());
     let follow_up = FollowUp { note: None, folds };
     if let Some(wait_ms) = wait_ms(request.prefer.as_deref()) {
-        match fold_now(host, &batch.readings, wait_ms, now) {
+        match fold_now(host, &batch, wait_ms, now) {
             Ok(outcomes) => {
                 let response = folded(&mut batch, &outcomes);
                 let response = response.with_header("preference-applied", "wait");
@@ -122,7 +122,7 @@ fn accept(
         Err(Error::Journal(error)) => {
             host.log(&format!("the journal failed, so the readings are folded at once: {error}"));
             let regions = Regions::open(host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
-            let outcomes = fold::post(&regions, &batch.readings)?;
+            let outcomes = fold::post(&regions, &batch.readings, &batch.rejections())?;
             Ok(folded(&mut batch, &outcomes).into())
         }
         Err(error) => Err(error.into()),
@@ -335,11 +335,11 @@ fn wait_ms(prefer: Option<&str>) -> Option<u64> {
     })
 }
 
-/// Posts the readings at once, behind what is already in the journal: what was
+/// Posts the batch at once, behind what is already in the journal: what was
 /// acknowledged first stands in a conflict.
 fn fold_now<H: Host>(
     host: &H,
-    readings: &[Reading<'_>],
+    batch: &Batch<'_>,
     wait_ms: u64,
     now: UnixMillis,
 ) -> Result<Vec<Outcome>, Error> {
@@ -348,7 +348,7 @@ fn fold_now<H: Host>(
     Guard::new(host, &journal, inventory.has_breaker).call(now, || {
         let regions = Regions::open(host, Budget::waiting(wait_ms))?;
         match fold::run(&regions, &journal, &inventory)? {
-            0 => fold::post(&regions, readings),
+            0 => fold::post(&regions, &batch.readings, &batch.rejections()),
             _ => Err(Error::TooSlow),
         }
     })

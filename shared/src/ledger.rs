@@ -243,7 +243,8 @@ fn add_to_windows(sql: &impl Sql, inserted: &[Row]) -> Result<(), Error> {
                  squares_high = squares_high + excluded.squares_high, \
                  squares_low = squares_low + excluded.squares_low, \
                  min = min(min, excluded.min), max = max(max, excluded.max), \
-                 oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest)",
+                 oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest), \
+                 revision = revision + 1",
             placeholders(chunk.len(), limits::WINDOW_COLUMNS)
         );
         sql.execute(&statement, &chunk.concat()).map_err(Error::Regions)?;

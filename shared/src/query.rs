@@ -20,10 +20,9 @@ use crate::limits;
 use crate::metrics::{self, Counted};
 use crate::reading::{Region, UnixMillis};
 use crate::regions::{Budget, Regions};
-use crate::report::{self, Range, RegionStats};
+use crate::report::{self, Figures, Range, RegionFigures};
 use crate::settings::Horizon;
 use crate::snapshot::{self, Snapshot};
-use crate::stats::Stats;
 
 /// A response, and whether to call `snapshot::keep` after it is sent.
 #[derive(Debug)]
@@ -116,10 +115,13 @@ struct RegionBody {
     oldest: Option<UnixMillis>,
     newest: Option<UnixMillis>,
     newest_age_ms: Option<i64>,
+    /// Grows whenever one of the figures above changes.
+    revision: Option<i64>,
 }
 
 impl RegionBody {
-    fn new(region: String, stats: Option<Stats>, now: UnixMillis) -> Self {
+    fn new(region: String, figures: Option<Figures>, now: UnixMillis) -> Self {
+        let stats = figures.map(|figures| figures.stats);
         Self {
             region,
             count: stats.map_or(0, |s| s.readings()),
@@ -131,6 +133,7 @@ impl RegionBody {
             oldest: stats.map(|s| s.oldest()),
             newest: stats.map(|s| s.newest()),
             newest_age_ms: stats.map(|s| now.get() - s.newest().get()),
+            revision: figures.map(|figures| figures.revision),
         }
     }
 }
@@ -222,7 +225,7 @@ fn regions(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answe
     let limit = limit(&parameters)?;
     // One more tells whether there is another page.
     let most = limit.saturating_add(1);
-    let mut read: Read<Vec<RegionStats>> = fold_and_read(
+    let mut read: Read<Vec<RegionFigures>> = fold_and_read(
         host,
         span,
         now,

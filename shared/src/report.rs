@@ -53,15 +53,41 @@ impl Range {
     }
 }
 
-/// A region's name and its statistics; `None` where the range holds nothing.
-pub type RegionStats = (String, Option<Stats>);
+/// What is known of a region and a range that holds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// The statistics.
+    pub stats: Stats,
+    /// The sum of the revisions of the windows that they were merged from, at
+    /// least 1. It grows whenever the statistics change, so the same range with
+    /// the same revision has the same statistics.
+    pub revision: i64,
+}
+
+impl Figures {
+    /// The stored form: the statistics' columns, then the revision.
+    pub(crate) fn to_columns(self) -> Option<[i64; 9]> {
+        let [n, sum, high, low, min, max, oldest, newest] = self.stats.to_columns()?;
+        Some([n, sum, high, low, min, max, oldest, newest, self.revision])
+    }
+
+    /// The figures in the columns; `None` if nobody can have written them.
+    pub(crate) fn from_columns(columns: [i64; 9]) -> Option<Self> {
+        let [n, sum, high, low, min, max, oldest, newest, revision] = columns;
+        let stats = Stats::from_columns([n, sum, high, low, min, max, oldest, newest])?;
+        Some(Self { stats, revision })
+    }
+}
+
+/// A region's name and its figures; `None` where the range holds nothing.
+pub type RegionFigures = (String, Option<Figures>);
 
 /// One region; `None` if no counted or contradicting reading ever named it.
 pub(crate) fn region(
     sql: &impl Sql,
     name: &str,
     range: Option<Range>,
-) -> Result<Option<RegionStats>, Error> {
+) -> Result<Option<RegionFigures>, Error> {
     let one = "SELECT id, name FROM regions WHERE name = ?1 LIMIT ?2";
     Ok(select(sql, one, name, 1, range)?.into_iter().next())
 }
@@ -72,7 +98,7 @@ pub(crate) fn regions(
     after: &str,
     limit: usize,
     range: Option<Range>,
-) -> Result<Vec<RegionStats>, Error> {
+) -> Result<Vec<RegionFigures>, Error> {
     let page = "SELECT id, name FROM regions WHERE name > ?1 ORDER BY name LIMIT ?2";
     select(sql, page, after, limit, range)
 }
@@ -87,14 +113,14 @@ fn select(
     name: &str,
     limit: usize,
     range: Option<Range>,
-) -> Result<Vec<RegionStats>, Error> {
+) -> Result<Vec<RegionFigures>, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut parameters = vec![Value::Text(name.to_owned()), Value::Integer(limit)];
     let rows = match range {
         None => sql.execute(
             &format!(
                 "SELECT r.name, w.readings, w.sum, w.squares_high, w.squares_low, \
-                        w.min, w.max, w.oldest, w.newest \
+                        w.min, w.max, w.oldest, w.newest, w.revision \
                  FROM ({chosen}) AS r LEFT JOIN windows AS w \
                       ON w.region = r.id AND w.span = 0 AND w.start = 0 \
                  ORDER BY r.name"
@@ -109,7 +135,7 @@ fn select(
                 &format!(
                     "SELECT r.name, sum(w.readings), sum(w.sum), sum(w.squares_high), \
                             sum(w.squares_low), min(w.min), max(w.max), min(w.oldest), \
-                            max(w.newest) \
+                            max(w.newest), sum(w.revision) \
                      FROM ({chosen}) AS r CROSS JOIN ( \
                          SELECT ?3 AS span, ?4 AS first, ?5 AS after UNION ALL \
                          SELECT ?6, ?7, ?8 UNION ALL SELECT ?9, ?10, ?11) AS p \
@@ -121,10 +147,10 @@ fn select(
             )
         }
     };
-    named_stats(rows.map_err(Error::Regions)?)
+    named_figures(rows.map_err(Error::Regions)?)
 }
 
-fn named_stats(rows: Vec<Vec<Value>>) -> Result<Vec<RegionStats>, Error> {
+fn named_figures(rows: Vec<Vec<Value>>) -> Result<Vec<RegionFigures>, Error> {
     let named = |row: Vec<Value>| {
         let (name, columns) = match row.split_first()? {
             (Value::Text(name), columns) => (name.clone(), columns),
@@ -133,7 +159,7 @@ fn named_stats(rows: Vec<Vec<Value>>) -> Result<Vec<RegionStats>, Error> {
         if columns.first() == Some(&Value::Null) {
             return Some((name, None));
         }
-        Stats::from_columns(integers(columns)?).map(|stats| (name, Some(stats)))
+        Figures::from_columns(integers(columns)?).map(|figures| (name, Some(figures)))
     };
     rows.into_iter().map(named).collect::<Option<_>>().ok_or(Error::Corrupt("window"))
 }

@@ -5,9 +5,13 @@ use crate::host::{Sql, Value};
 
 /// The schema version that this release writes. An older database is brought
 /// up to it, a newer one is refused.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
-const MIGRATIONS: [&str; 1] = [include_str!("../schema/0001_ledger_and_windows.sql")];
+/// The n-th brings a database from version n-1 to n.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../schema/0001_ledger_and_windows.sql"),
+    include_str!("../schema/0002_revisions.sql"),
+];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 
 /// Makes sure that the database has this release's schema; costs one statement
@@ -87,6 +91,7 @@ mod tests {
         let tables = ["devices", "regions", "ledger", "windows", "conflicts", "tallies"];
         let parts: Vec<&str> = statements(MIGRATIONS[0]).collect();
         assert_eq!(parts.len(), tables.len());
+        assert_eq!(statements(MIGRATIONS[1]).count(), 1);
         for (part, table) in parts.iter().zip(tables) {
             assert_eq!(part.matches("CREATE TABLE").count(), 1);
             assert!(part.contains(&format!("CREATE TABLE {table} (")), "{part}");

@@ -3,7 +3,7 @@
 //! One key-value pair: `snapshot/1/<as of>-<readings>`, Unix milliseconds and
 //! how many readings the averages count, so that a listing tells how old it is
 //! and whether there is anything new. The value is JSON: for each region its
-//! name and its columns of the table `windows`.
+//! name and its columns of the table `windows`, from `readings` on.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,7 @@ use crate::ledger;
 use crate::limits;
 use crate::reading::UnixMillis;
 use crate::regions::{Budget, Regions};
-use crate::report;
-use crate::stats::Stats;
+use crate::report::{self, Figures, RegionFigures};
 
 const PREFIX: &str = "snapshot/1/";
 
@@ -47,19 +46,19 @@ impl Name {
 pub struct Snapshot {
     /// When they were good.
     pub as_of: UnixMillis,
-    /// The regions with their statistics.
-    pub regions: Vec<(String, Stats)>,
+    /// The regions with their figures.
+    pub regions: Vec<(String, Figures)>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Row(String, [i64; 8]);
+struct Row(String, [i64; 9]);
 
 /// The newest snapshot in the inventory, if it can be read.
 pub(crate) fn load(store: &impl KeyValue, inventory: &Inventory) -> Option<Snapshot> {
     let name = inventory.snapshots.last()?;
     let value = store.get(&name.key()).ok()??;
     let rows: Vec<Row> = serde_json::from_slice(&value).ok()?;
-    let region = |Row(name, columns)| Some((name, Stats::from_columns(columns)?));
+    let region = |Row(name, columns)| Some((name, Figures::from_columns(columns)?));
     let regions = rows.into_iter().map(region).collect::<Option<_>>()?;
     Some(Snapshot { as_of: name.as_of, regions })
 }
@@ -85,7 +84,7 @@ pub fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
         return Ok(());
     }
     let all = regions.read(|sql| report::regions(sql, "", limits::REGIONS_PER_PAGE_MAX, None))?;
-    let row = |(name, stats): (String, Option<Stats>)| Some(Row(name, stats?.to_columns()?));
+    let row = |(name, figures): RegionFigures| Some(Row(name, figures?.to_columns()?));
     let rows: Vec<Row> = all.into_iter().filter_map(row).collect();
     let value = serde_json::to_vec(&rows).map_err(|_no_map| Error::Corrupt("snapshot"))?;
     journal::retried(host, || store.set(&name.key(), &value)).map_err(Error::Journal)?;

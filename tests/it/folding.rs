@@ -67,7 +67,8 @@ impl Node {
     }
 
     fn post(&self, readings: &[Reading<'_>]) -> Vec<Outcome> {
-        fold::post(&Regions::open(&self.host, PATIENT).unwrap(), readings).unwrap()
+        let regions = Regions::open(&self.host, PATIENT).unwrap();
+        fold::post(&regions, readings, &Rejections::default()).unwrap()
     }
 
     fn rows(&self, statement: &str) -> Vec<Vec<i64>> {
@@ -434,7 +435,8 @@ fn who_does_not_wait_for_the_lock_leaves_the_entries_to_who_has_it() {
     let regions = Regions::open(&node.host, Budget { lock_ms: 0, total_ms: 1_000 }).unwrap();
     assert_eq!(fold::run(&regions, &journal, &inventory).unwrap(), 1);
     let regions = Regions::open(&node.host, Budget::waiting(50)).unwrap();
-    assert!(fold::post(&regions, &[reading("c", "hall", 1, START)]).unwrap_err().is_busy());
+    let refused = fold::post(&regions, &[reading("c", "hall", 1, START)], &Rejections::default());
+    assert!(refused.unwrap_err().is_busy());
     Sql::execute(&busy, "COMMIT", &[]).unwrap();
     assert_eq!(node.fold(), 0);
     assert_eq!(node.number("SELECT sum(readings) FROM windows WHERE span = 0"), 1);

@@ -6,6 +6,7 @@
 //! - `store_faults`: the same while the stores fail;
 //! - `faulty`, `seam_faults`: every single call of the application fails;
 //! - `folding`: journal, ledger and windows on a real SQLite, without HTTP;
+//! - `migration`: databases of older releases;
 //! - `readme`: its example;
 //! - `tidy`: the house rules.
 
@@ -21,6 +22,7 @@ mod contract;
 mod exactly_once;
 mod faulty;
 mod folding;
+mod migration;
 mod readme;
 mod real_data;
 mod seam_faults;

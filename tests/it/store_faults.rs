@@ -114,6 +114,7 @@ fn while_the_database_is_away_readings_are_taken_and_the_last_good_averages_serv
     assert_eq!(log.matches(": closed to open").count(), 1, "{log}");
     assert_eq!(log.matches(": half-open to closed").count(), 1, "{log}");
     let probes = log.matches(": open to half-open").count();
+    assert_eq!(log.matches("breaker of the").count(), 2 * probes + 1, "each once: {log}");
     assert_eq!(probes, log.matches(": half-open to open").count() + 1, "{log}");
 }
 
@@ -242,13 +243,14 @@ fn metrics_count_what_was_accepted_and_what_was_rejected() {
     let mut contradicting = good;
     contradicting["temperature_c"] = json!(7);
     settled(service.sender());
-    assert_eq!(service.post(&contradicting.to_string()).unwrap().status, 202);
+    let waiting = json!([contradicting, hot]).to_string();
+    assert_eq!(service.sender().post(waiting.as_bytes(), WAIT).unwrap().status, 200);
     let expected = [
         "isotherm_readings_accepted_total 4",
         "isotherm_readings_folded_total{outcome=\"stored\"} 2",
         "isotherm_readings_folded_total{outcome=\"duplicate\"} 1",
         "isotherm_readings_folded_total{outcome=\"conflict\"} 1",
-        "isotherm_readings_rejected_total{reason=\"temperature_out_of_range\"} 3",
+        "isotherm_readings_rejected_total{reason=\"temperature_out_of_range\"} 4",
         "isotherm_journal_entries 0",
     ];
     // The rejections of a request without a valid reading are noted after its

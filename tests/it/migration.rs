@@ -1,0 +1,115 @@
+//! A database that an older release wrote goes on under this one.
+
+use std::path::Path;
+
+use isotherm::http::Request;
+use isotherm::reading::UnixMillis;
+use isotherm::regions::{Budget, Regions};
+use isotherm::{ingest, query, schema};
+use isotherm_host::native::NativeHost;
+use isotherm_it::root;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::faulty::{FaultyHost, Plan};
+
+const START: i64 = 1_700_000_040_000;
+const NOW: i64 = START + 86_400_000;
+
+/// A node with the stored database of schema version 1.
+fn node(directory: &Path) -> NativeHost {
+    let stored = root().join("tests/data/regions-schema-1.db");
+    std::fs::copy(stored, directory.join("regions.db")).unwrap();
+    NativeHost::new(directory, &[("retention", "0")]).unwrap().simulated(1, 1)
+}
+
+fn version(directory: &Path) -> i64 {
+    let sql = Connection::open(directory.join("regions.db")).unwrap();
+    sql.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+fn nth(n: i64, temperature: f64) -> Value {
+    let region = if n % 2 == 0 { "hall" } else { "attic" };
+    json!({
+        "device_id": format!("d{}", n % 3), "region": region,
+        "temperature_c": temperature, "timestamp": START + n * 30_000,
+    })
+}
+
+fn original(n: i64) -> Value {
+    nth(n, (n * 37 % 400) as f64 / 8.0 - 10.0)
+}
+
+fn request(method: http::Method, path: &str, query: Option<&str>) -> Request {
+    Request {
+        method,
+        path: path.to_owned(),
+        query: query.map(ToOwned::to_owned),
+        content_type: None,
+        content_encoding: None,
+        prefer: Some("wait".to_owned()),
+    }
+}
+
+fn get(host: &NativeHost, path: &str, query: Option<&str>) -> Value {
+    let now = UnixMillis::new(NOW).unwrap();
+    let answer = query::answer(host, &request(http::Method::GET, path, query), now).response;
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+fn check_figures(host: &NativeHost) {
+    for (region, sum) in [("hall", 1_487_500), ("attic", 1_400_000)] {
+        let body = get(host, &format!("/v1/regions/{region}"), None);
+        assert_eq!((&body["count"], &body["sum_millicelsius"]), (&json!(100), &json!(sum)));
+    }
+    let range = "from=2023-11-14T22:30:00Z&to=2023-11-14T23:15:00Z";
+    let body = get(host, "/v1/regions/attic", Some(range));
+    assert_eq!((&body["count"], &body["sum_millicelsius"]), (&json!(45), &json!(625_625)));
+}
+
+#[test]
+fn a_database_of_the_previous_version_keeps_its_figures_and_still_tells_duplicates() {
+    let directory = TempDir::new().unwrap();
+    let host = node(directory.path());
+    assert_eq!(version(directory.path()), schema::VERSION - 1, "the fixture is the previous one");
+    check_figures(&host);
+    assert_eq!(version(directory.path()), schema::VERSION);
+
+    let before = get(&host, "/v1/regions/hall", None)["revision"].as_i64().unwrap();
+    let batch = json!([original(0), original(199), nth(4, 33.0), nth(200, 1.0)]);
+    let now = UnixMillis::new(NOW).unwrap();
+    let post = request(http::Method::POST, "/v1/readings", None);
+    let answer = ingest::post_readings(&host, &post, batch.to_string().as_bytes(), now).response;
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(body["outcomes"], json!(["duplicate", "duplicate", "conflict", "stored"]));
+    let hall = get(&host, "/v1/regions/hall", None);
+    assert_eq!((&hall["count"], &hall["sum_millicelsius"]), (&json!(101), &json!(1_488_500)));
+    assert_eq!(hall["revision"], before + 1);
+    let unchanged = get(&host, "/v1/regions/attic", None);
+    assert_eq!(unchanged["revision"], 1);
+}
+
+#[test]
+fn a_migration_that_fails_anywhere_leaves_the_old_version_or_the_new_one() {
+    let open = |host: &FaultyHost| Regions::open(host, Budget::waiting(100)).map(drop);
+    let mut failed = 0;
+    for works in [false, true] {
+        for first in 1.. {
+            let directory = TempDir::new().unwrap();
+            let plan = Plan::new(first, true, works);
+            let host = FaultyHost { inner: node(directory.path()), plan };
+            let done = open(&host);
+            let version = version(directory.path());
+            assert!((1..=schema::VERSION).contains(&version), "{version}");
+            check_figures(&host.inner);
+            match done {
+                Ok(()) if host.plan.calls() < first => break,
+                Ok(()) => {}
+                Err(_) => failed += 1,
+            }
+        }
+    }
+    assert!(failed >= 10, "{failed} failures are not every step of a migration");
+}
