@@ -40,8 +40,13 @@ const QUARANTINE_PREFIX: &str = "quarantine/1/";
 const VERSION: u8 = 1;
 
 /// Around key-value calls: all of them may be repeated.
-const RETRIES: Policy =
-    Policy { base_ms: 5, cap_ms: 100, total_ms: limits::JOURNAL_RETRY_MS_MAX, attempts: 4 };
+const RETRIES: Policy = Policy {
+    base_ms: 5,
+    cap_ms: 100,
+    impatient_after_ms: limits::JOURNAL_RETRY_MS_MAX,
+    total_ms: limits::JOURNAL_RETRY_MS_MAX,
+    attempts: 4,
+};
 
 /// The readings of one accepted request, encoded, with their key.
 #[derive(Clone, Debug, PartialEq, Eq)]

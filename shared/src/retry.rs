@@ -14,6 +14,10 @@ pub struct Policy {
     pub base_ms: u64,
     /// The longest pause before any attempt, in milliseconds.
     pub cap_ms: u64,
+    /// From when on the pauses are those before the second attempt again, in
+    /// milliseconds after the first one: where many wait for one lock, who has
+    /// waited long must not be the one who asks least.
+    pub impatient_after_ms: u64,
     /// No attempt is started later than this after the first one, in
     /// milliseconds. 0 is one attempt.
     pub total_ms: u64,
@@ -30,7 +34,8 @@ impl Policy {
             return None;
         }
         let doubled = 1_u64.checked_shl(failed.saturating_sub(1)).unwrap_or(u64::MAX);
-        let most = self.base_ms.saturating_mul(doubled).min(self.cap_ms);
+        let cap = if elapsed_ms < self.impatient_after_ms { self.cap_ms } else { self.base_ms };
+        let most = self.base_ms.saturating_mul(doubled).min(cap);
         let pause = random % most.saturating_add(1).max(1);
         (elapsed_ms.saturating_add(pause) <= self.total_ms).then_some(pause)
     }
@@ -64,7 +69,8 @@ pub fn run<T, E>(
 mod tests {
     use super::*;
 
-    const POLICY: Policy = Policy { base_ms: 2, cap_ms: 50, total_ms: 1_000, attempts: 20 };
+    const POLICY: Policy =
+        Policy { base_ms: 2, cap_ms: 50, impatient_after_ms: 600, total_ms: 1_000, attempts: 20 };
 
     #[test]
     fn pauses_are_spread_from_nothing_to_a_doubling_bound() {
@@ -77,11 +83,20 @@ mod tests {
     }
 
     #[test]
+    fn who_has_waited_long_asks_often() {
+        let longest = |elapsed_ms| {
+            let pauses = (0..1_000).filter_map(|random| POLICY.pause_ms(9, elapsed_ms, random));
+            pauses.max()
+        };
+        assert_eq!((longest(599), longest(600)), (Some(50), Some(2)));
+    }
+
+    #[test]
     fn attempts_and_time_are_bounded() {
         assert_eq!(POLICY.pause_ms(20, 0, 0), None);
         assert_eq!(POLICY.pause_ms(1, 1_000, 0), Some(0));
         assert_eq!(POLICY.pause_ms(1, 1_001, 0), None);
-        assert_eq!(POLICY.pause_ms(19, 990, 50), None, "the pause would go beyond the time");
+        assert_eq!(POLICY.pause_ms(19, 999, 2), None, "the pause would go beyond the time");
         let once = Policy { total_ms: 0, ..POLICY };
         assert_eq!(once.pause_ms(1, 1, 0), None);
         let endless = Policy { attempts: u32::MAX, total_ms: u64::MAX, ..POLICY };

@@ -1,9 +1,12 @@
-//! A host whose calls fail on demand: the seam's side of fault injection.
+//! A node whose host calls fail on demand: the seam's side of fault injection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
+use isotherm::http::{Request, Response};
+use isotherm::reading::UnixMillis;
+use isotherm::{ingest, query, snapshot};
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 
@@ -131,5 +134,48 @@ impl Sql for Faulty<DatabaseConnection> {
         parameters: &[Value],
     ) -> Result<Vec<Vec<Value>>, StoreError> {
         self.plan.call(|| Sql::execute(&self.inner, statement, parameters))
+    }
+}
+
+/// A node and its clock, which goes on by a second with every request.
+pub(crate) struct Node {
+    pub(crate) host: FaultyHost,
+    pub(crate) now: UnixMillis,
+}
+
+impl Node {
+    fn tick(&mut self) -> UnixMillis {
+        self.now = self.now.saturating_add(1_000);
+        self.now
+    }
+
+    /// One request to `ingest`, and what it does after its answer.
+    pub(crate) fn post(&mut self, body: &serde_json::Value, prefer: Option<&str>) -> Response {
+        let (now, head) = (self.tick(), request(http::Method::POST, "/v1/readings", prefer));
+        let handled = ingest::post_readings(&self.host, &head, body.to_string().as_bytes(), now);
+        // What fails here fails after the answer, and nobody hears of it.
+        drop(ingest::after_answer(&self.host, handled.follow_up, now));
+        handled.response
+    }
+
+    /// One request to `query`, and what it does after its answer.
+    pub(crate) fn get(&mut self, path: &str) -> Response {
+        let (now, head) = (self.tick(), request(http::Method::GET, path, None));
+        let answered = query::answer(&self.host, &head, now);
+        if answered.keeps_snapshot {
+            drop(snapshot::keep(&self.host, now));
+        }
+        answered.response
+    }
+}
+
+fn request(method: http::Method, path: &str, prefer: Option<&str>) -> Request {
+    Request {
+        method,
+        path: path.to_owned(),
+        query: None,
+        content_type: Some("application/json".to_owned()),
+        content_encoding: None,
+        prefer: prefer.map(ToOwned::to_owned),
     }
 }

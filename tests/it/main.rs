@@ -1,4 +1,4 @@
-//! The integration tests, one binary.
+//! The integration tests, but for those under load (under_load.rs).
 //!
 //! - `contract`: what a client sees over HTTP, answer by answer;
 //! - `exactly_once`: many connections, resends, kills;
@@ -7,6 +7,7 @@
 //! - `faulty`, `seam_faults`: every single call of the application fails;
 //! - `folding`: journal, ledger and windows on a real SQLite, without HTTP;
 //! - `migration`: databases of older releases;
+//! - `model`: random stories against a model of a few lines;
 //! - `readme`: its example;
 //! - `tidy`: the house rules.
 
@@ -23,6 +24,7 @@ mod exactly_once;
 mod faulty;
 mod folding;
 mod migration;
+mod model;
 mod readme;
 mod real_data;
 mod seam_faults;

@@ -5,73 +5,30 @@
 use std::collections::BTreeSet;
 
 use isotherm::host::{Host, Sql, Value};
-use isotherm::http::{Request, Response};
 use isotherm::reading::UnixMillis;
-use isotherm::{ingest, query, snapshot};
 use isotherm_host::native::NativeHost;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-use crate::faulty::{FaultyHost, Plan};
+use crate::faulty::{FaultyHost, Node, Plan};
 
 const NOW: i64 = 1_700_000_000_000;
 
-fn request(method: http::Method, path: &str, prefer: Option<&str>) -> Request {
-    Request {
-        method,
-        path: path.to_owned(),
-        query: None,
-        content_type: Some("application/json".to_owned()),
-        content_encoding: None,
-        prefer: prefer.map(ToOwned::to_owned),
-    }
-}
-
-/// A node and its clock, which runs a second with every request.
-struct Run {
-    host: FaultyHost,
-    seconds: i64,
-}
-
-impl Run {
-    fn now(&mut self) -> UnixMillis {
-        self.seconds += 1;
-        UnixMillis::new(NOW + self.seconds * 1_000).unwrap()
-    }
-
-    fn post(&mut self, body: &Json, prefer: Option<&str>) -> Response {
-        let (now, head) = (self.now(), request(http::Method::POST, "/v1/readings", prefer));
-        let handled = ingest::post_readings(&self.host, &head, body.to_string().as_bytes(), now);
-        // What fails here fails after the answer, and nobody hears of it.
-        drop(ingest::after_answer(&self.host, handled.follow_up, now));
-        handled.response
-    }
-
-    fn get(&mut self, path: &str) -> Response {
-        let now = self.now();
-        let answered = query::answer(&self.host, &request(http::Method::GET, path, None), now);
-        if answered.keeps_snapshot {
-            drop(snapshot::keep(&self.host, now));
+/// As a sensor: again until it is acknowledged. After some attempts, a human
+/// repairs what is broken for good.
+fn deliver(node: &mut Node, body: &Json, prefer: Option<&str>) {
+    for attempt in 0..40 {
+        if attempt == 3 {
+            node.host.plan.heal();
         }
-        answered.response
-    }
-
-    /// As a sensor: again until it is acknowledged. After some attempts, a
-    /// human repairs what is broken for good.
-    fn deliver(&mut self, body: &Json, prefer: Option<&str>) {
-        for attempt in 0..40 {
-            if attempt == 3 {
-                self.host.plan.heal();
-            }
-            let response = self.post(body, prefer);
-            match response.status.as_u16() {
-                200 | 202 => return,
-                503 => {}
-                other => panic!("{other}: {}", String::from_utf8_lossy(&response.body)),
-            }
+        let response = node.post(body, prefer);
+        match response.status.as_u16() {
+            200 | 202 => return,
+            503 => {}
+            other => panic!("{other}: {}", String::from_utf8_lossy(&response.body)),
         }
-        panic!("not acknowledged though everything is well");
     }
+    panic!("not acknowledged though everything is well");
 }
 
 fn batch(from: i64, count: i64) -> Json {
@@ -117,18 +74,19 @@ fn story(first: usize, for_ever: bool, works: bool) -> (State, usize) {
     let directory = TempDir::new().unwrap();
     let native = NativeHost::new(directory.path(), &[]).unwrap().simulated(1, 7);
     let plan = Plan::new(first, for_ever, works);
-    let mut run = Run { host: FaultyHost { inner: native, plan }, seconds: 0 };
+    let now = UnixMillis::new(NOW).unwrap();
+    let mut run = Node { host: FaultyHost { inner: native, plan }, now };
 
-    run.deliver(&batch(0, 20), None);
+    deliver(&mut run, &batch(0, 20), None);
     run.get("/v1/regions");
-    run.deliver(&batch(10, 20), Some("wait"));
+    deliver(&mut run, &batch(10, 20), Some("wait"));
     for i in 0..4 {
-        run.deliver(&batch(30 + i * 3, 5), None);
+        deliver(&mut run, &batch(30 + i * 3, 5), None);
     }
     // So many that the request folds after its answer, by the dice of this seed.
-    run.deliver(&batch(44, 3_000), None);
+    deliver(&mut run, &batch(44, 3_000), None);
     run.get("/v1/regions/r1");
-    run.deliver(&batch(3_044, 10), Some("wait"));
+    deliver(&mut run, &batch(3_044, 10), Some("wait"));
 
     run.host.plan.heal();
     for _ in 0..20 {

@@ -2,7 +2,8 @@
 //!
 //! - `target`: how wasm32-wasip2 gets onto this machine;
 //! - `up`: the two components, served;
-//! - `test`: everything that CI runs.
+//! - `test`: everything that CI runs;
+//! - `crash`: the crash test in full.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
+mod crash;
 mod target;
 mod test;
 mod up;
@@ -24,6 +26,10 @@ cargo xtask up [--runtime spin|embedded] [--listen 127.0.0.1:3000] [--variable N
 cargo xtask test [--runtime embedded|spin]
     Everything that CI runs: formatting, clippy, unit tests, SQL, and black-box
     tests over HTTP against the components in that runtime.
+
+cargo xtask crash [--kills 200] [--seed NUMBER] [--runtime embedded|spin]
+    Kills the service again and again while 8 connections send, and compares
+    the averages with what was acknowledged. `test` does it with 20 kills.
 
 cargo xtask replay FILE [--url http://127.0.0.1:3000] [...]
     Sends the readings of a CSV file; `--help` lists how columns are named.
@@ -43,6 +49,7 @@ fn main() -> Result<()> {
     match command.as_str() {
         "up" => up::run(&shell, rest),
         "test" => test::run(&shell, rest),
+        "crash" => crash::run(&shell, rest),
         "replay" => replay(&shell, &rest),
         "build" => build(&shell),
         "target" => target::ensure(&shell),

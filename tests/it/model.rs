@@ -1,0 +1,371 @@
+//! Random stories against a model of a few lines.
+//!
+//! Sensors send what they measured in any order and company, again and again,
+//! while calls fail, processes are killed, clocks are set and rows are pruned.
+//! After every step a reader's view (of a copy, so that looking changes
+//! nothing) must be that of the model: each acknowledged reading is counted
+//! exactly once, or in quarantine because it was older than the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use isotherm::fold;
+use isotherm::host::{Host, KeyValue};
+use isotherm::inventory::Inventory;
+use isotherm::journal;
+use isotherm::reading::UnixMillis;
+use isotherm::regions::{Budget, Regions};
+use isotherm::settings::Horizon;
+use isotherm_host::native::NativeHost;
+use proptest::prelude::*;
+use proptest::test_runner::{FileFailurePersistence, RngSeed};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::faulty::{FaultyHost, Node, Plan};
+
+const START: i64 = 1_700_000_000_000;
+const HOUR: i64 = 3_600_000;
+/// How many readings were ever measured.
+const READINGS: i64 = 400;
+const RETENTION_HOURS: i64 = 12;
+const VARIABLES: &[(&str, &str)] = &[("retention", "12h"), ("max_skew", "5m")];
+
+/// What was measured, once and for all: by four devices in three regions, every
+/// six hours.
+fn region(id: usize) -> String {
+    format!("r{}", id % 3)
+}
+
+fn milli(id: usize) -> i64 {
+    i64::try_from(id * 7_919 % 50_000).unwrap() - 10_000
+}
+
+/// Half past an hour, so that no clock is ever right at a reading's limits.
+fn timestamp(id: usize) -> i64 {
+    START + i64::try_from(id / 4).unwrap() * 6 * HOUR + HOUR / 2
+}
+
+fn reading(id: usize, milli: i64) -> Value {
+    json!({
+        "device_id": format!("d{}", id % 4), "region": region(id),
+        "temperature_c": milli as f64 / 1_000.0, "timestamp": timestamp(id),
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A sensor sends these until they are acknowledged: readings by their
+    /// distance from what is measured at the moment.
+    Send { near: Vec<i64>, waits: bool, trouble: Trouble },
+    /// A sensor contradicts those of them that are counted.
+    Contradict { near: Vec<i64>, waits: bool },
+    /// A client reads, which folds.
+    Read { trouble: Trouble },
+    /// What `ingest` does after an answer when it is its turn: fold and prune.
+    Fold { trouble: Trouble },
+    /// The node's clock is set.
+    Clock { hours: i64 },
+}
+
+/// What goes wrong meanwhile, at the n-th call to a store; whether the call did
+/// its work before.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    None,
+    /// One call fails.
+    Fault {
+        call: usize,
+        works: bool,
+    },
+    /// All calls fail from there on, until the request is answered.
+    Outage {
+        call: usize,
+        works: bool,
+    },
+    /// The process is killed, and started again.
+    Kill {
+        call: usize,
+        works: bool,
+    },
+}
+
+fn trouble() -> impl Strategy<Value = Trouble> {
+    let call = 1..60_usize;
+    prop_oneof![
+        2 => Just(Trouble::None),
+        1 => (call.clone(), any::<bool>()).prop_map(|(call, works)| Trouble::Fault { call, works }),
+        1 => (call.clone(), any::<bool>())
+            .prop_map(|(call, works)| Trouble::Outage { call, works }),
+        1 => (call, any::<bool>()).prop_map(|(call, works)| Trouble::Kill { call, works }),
+    ]
+}
+
+/// Readings around the present and the retention, in any order, now and then
+/// twice.
+fn near() -> impl Strategy<Value = Vec<i64>> {
+    prop::collection::vec(-16..6_i64, 1..12_usize)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (near(), any::<bool>(), trouble())
+            .prop_map(|(near, waits, trouble)| Step::Send { near, waits, trouble }),
+        2 => (near(), any::<bool>()).prop_map(|(near, waits)| Step::Contradict { near, waits }),
+        2 => trouble().prop_map(|trouble| Step::Read { trouble }),
+        3 => trouble().prop_map(|trouble| Step::Fold { trouble }),
+        4 => (-16..20_i64).prop_map(|hours| Step::Clock { hours }),
+    ]
+}
+
+/// The model: which readings were acknowledged, and which of them are counted.
+#[derive(Default)]
+struct Model {
+    acknowledged: BTreeSet<usize>,
+    counted: BTreeSet<usize>,
+    /// Of the counted ones, those that are in the ledger itself.
+    folded: BTreeSet<usize>,
+}
+
+struct World {
+    directory: TempDir,
+    node: Node,
+    model: Model,
+    latest: UnixMillis,
+    restarts: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let now = UnixMillis::new(START + 100 * HOUR).unwrap();
+        let node = Node { host: host(directory.path(), 0), now };
+        Self { directory, node, model: Model::default(), latest: now, restarts: 0 }
+    }
+
+    /// Does `work` under this trouble; a kill ends it.
+    fn under<T>(&mut self, trouble: Trouble, work: impl FnOnce(&mut Node) -> T) -> T {
+        let plan = match trouble {
+            Trouble::None => Plan::new(0, false, false),
+            Trouble::Fault { call, works } => Plan::new(call, false, works),
+            Trouble::Outage { call, works } | Trouble::Kill { call, works } => {
+                Plan::new(call, true, works)
+            }
+        };
+        self.node.host.plan = plan;
+        let given = work(&mut self.node);
+        if let Trouble::Kill { .. } = trouble {
+            self.restarts += 1;
+            self.node.host = host(self.directory.path(), self.restarts);
+        }
+        given
+    }
+
+    fn run(&mut self, step: &Step) {
+        match step {
+            Step::Send { near, waits, trouble } => {
+                let acknowledged = self.deliver(&self.ids(near), *waits, *trouble, milli);
+                self.model.acknowledged.extend(acknowledged);
+            }
+            Step::Contradict { near, waits } => {
+                let mut known = self.ids(near);
+                known.retain(|id| self.model.folded.contains(id));
+                if !known.is_empty() {
+                    self.deliver(&known, *waits, Trouble::None, |id| milli(id) + 1);
+                }
+            }
+            Step::Read { trouble } => {
+                let response = self.under(*trouble, |node| node.get("/v1/regions"));
+                assert!(matches!(response.status.as_u16(), 200 | 503));
+                let body: Value = serde_json::from_slice(&response.body).unwrap();
+                if body["unfolded_entries"] == 0 && body["stale"] == false {
+                    self.model.folded = self.model.counted.clone();
+                }
+            }
+            Step::Fold { trouble } => {
+                let left = self.under(*trouble, fold_and_prune);
+                if left == Some(0) {
+                    self.model.folded = self.model.counted.clone();
+                }
+            }
+            Step::Clock { hours } => {
+                self.node.now = self.node.now.saturating_add(hours * HOUR);
+                self.latest = self.latest.max(self.node.now);
+            }
+        }
+    }
+
+    fn ids(&self, near: &[i64]) -> Vec<usize> {
+        let present = (self.node.now.get() - START) / (6 * HOUR) * 4;
+        let id =
+            |distance: &i64| usize::try_from((present + distance).clamp(0, READINGS - 1)).unwrap();
+        near.iter().map(id).collect()
+    }
+
+    /// Sends until it is acknowledged or refused for good; returns which
+    /// readings were acknowledged.
+    fn deliver(
+        &mut self,
+        ids: &[usize],
+        waits: bool,
+        trouble: Trouble,
+        milli: impl Fn(usize) -> i64,
+    ) -> Vec<usize> {
+        let body: Value = ids.iter().map(|&id| reading(id, milli(id))).collect();
+        let prefer = waits.then_some("wait");
+        let mut trouble = trouble;
+        for _ in 0..40 {
+            let response = self.under(trouble, |node| node.post(&body, prefer));
+            let answer: Value = serde_json::from_slice(&response.body).unwrap();
+            // A process that was killed has answered nobody.
+            let was_killed = matches!(trouble, Trouble::Kill { .. });
+            trouble = Trouble::None;
+            match response.status.as_u16() {
+                _ if was_killed => {}
+                200 | 202 => {
+                    let rejected = answer["rejected"].as_array().unwrap();
+                    let is_rejected = |index| rejected.iter().any(|r| r["index"] == index);
+                    let accepted = ids.iter().enumerate().filter(|(index, _)| !is_rejected(*index));
+                    return accepted.map(|(_, id)| *id).collect();
+                }
+                422 => return Vec::new(),
+                503 => {}
+                other => panic!("{other}: {answer}"),
+            }
+        }
+        panic!("not acknowledged though everything is well: {:?}", self.node.host.inner.logged());
+    }
+
+    /// Compares what a reader would see now with the model.
+    fn check(&mut self) {
+        let (regions, quarantined) = self.look();
+        // What is in quarantine is older than what the ledger can tell apart.
+        let retention = RETENTION_HOURS * HOUR;
+        for &id in &quarantined {
+            assert!(timestamp(id) < self.latest.get() - retention, "{id} is in quarantine");
+        }
+        let counted = &mut self.model.counted;
+        for id in self.model.acknowledged.difference(&quarantined) {
+            counted.insert(*id);
+        }
+        let mut expected: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for &id in &*counted {
+            expected.entry(region(id)).or_default().push(milli(id));
+        }
+        let figures = |millis: &Vec<i64>| {
+            let celsius = |milli: Option<&i64>| *milli.unwrap() as f64 / 1_000.0;
+            json!({
+                "count": millis.len(), "sum_millicelsius": millis.iter().sum::<i64>(),
+                "min_c": celsius(millis.iter().min()), "max_c": celsius(millis.iter().max()),
+            })
+        };
+        let expected: BTreeMap<String, Value> =
+            expected.iter().map(|(region, millis)| (region.clone(), figures(millis))).collect();
+        assert_eq!(regions, expected);
+    }
+
+    /// Folds a copy of the node's files and reads it: per region count, sum,
+    /// min and max, and which readings are in quarantine.
+    fn look(&self) -> (BTreeMap<String, Value>, BTreeSet<usize>) {
+        let copy = TempDir::new().unwrap();
+        for file in std::fs::read_dir(self.directory.path()).unwrap() {
+            let path = file.unwrap().path();
+            std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
+        let mut node = Node { host: host(copy.path(), 0), now: self.node.now };
+        for _ in 0..30 {
+            let response = node.get("/v1/regions");
+            let body: Value = serde_json::from_slice(&response.body).unwrap();
+            if body["unfolded_entries"] != 0 || body["stale"] != false {
+                continue;
+            }
+            let row = |region: &Value| {
+                let fields = ["count", "sum_millicelsius", "min_c", "max_c"];
+                let figures: Value =
+                    fields.into_iter().map(|f| (f.to_owned(), region[f].clone())).collect();
+                (region["region"].as_str().unwrap().to_owned(), figures)
+            };
+            let regions = body["regions"].as_array().unwrap();
+            // A region that only a contradiction has named counts nothing.
+            let counting = regions.iter().filter(|region| region["count"] != 0);
+            return (counting.map(row).collect(), quarantined(&node.host.inner));
+        }
+        panic!("it does not recover: {:?}", node.host.inner.logged());
+    }
+}
+
+fn host(directory: &Path, seed: u64) -> FaultyHost {
+    let native = NativeHost::new(directory, VARIABLES).unwrap().simulated(1, seed);
+    FaultyHost { inner: native, plan: Plan::new(0, false, false) }
+}
+
+fn fold_and_prune(node: &mut Node) -> Option<usize> {
+    let run = || {
+        let host = &node.host;
+        let horizon = Horizon::from_variables(host)?;
+        let journal = host.key_value().map_err(isotherm::error::Error::Journal)?;
+        let inventory = Inventory::list(host, &journal)?;
+        let regions = Regions::open(host, Budget::waiting(5_000))?;
+        let left = fold::run(&regions, &journal, &inventory)?;
+        if left == 0 {
+            fold::prune(&regions, horizon, node.now)?;
+        }
+        Ok::<usize, isotherm::error::Error>(left)
+    };
+    run().ok()
+}
+
+/// The readings in quarantine, by their ids.
+fn quarantined(host: &NativeHost) -> BTreeSet<usize> {
+    let store = host.key_value().unwrap();
+    let inventory = Inventory::list(host, &store).unwrap();
+    let mut found = BTreeSet::new();
+    for quarantined in inventory.quarantined {
+        assert_eq!(quarantined.reason, journal::QuarantineReason::TooOld);
+        let name = quarantined.name;
+        let (aside, back) = (
+            format!("quarantine/1/too_old/{}", name.as_str()),
+            format!("journal/1/{}", name.as_str()),
+        );
+        let value = KeyValue::get(&store, &aside).unwrap().unwrap();
+        KeyValue::set(&store, &back, &value).unwrap();
+        for entry in journal::load(host, &store, std::slice::from_ref(&name)).unwrap() {
+            for reading in entry.decode().unwrap().readings {
+                let device: usize = reading.device_id.as_str()[1..].parse().unwrap();
+                let slot = (reading.timestamp.get() - START) / (6 * HOUR);
+                found.insert(usize::try_from(slot).unwrap() * 4 + device);
+            }
+        }
+    }
+    found
+}
+
+/// The same stories in every run, unless `PROPTEST_RNG_SEED` or `PROPTEST_CASES`
+/// say otherwise. What ever failed is in model.regressions and goes first.
+fn config() -> ProptestConfig {
+    let persistence =
+        FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/model.regressions"));
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 256;
+    }
+    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
+        config.rng_seed = RngSeed::Fixed(2);
+    }
+    ProptestConfig { failure_persistence: Some(Box::new(persistence)), ..config }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_acknowledged_reading_is_counted_exactly_once_whatever_happens(
+        steps in prop::collection::vec(step(), 1..30)
+    ) {
+        let mut world = World::new();
+        for step in &steps {
+            world.run(step);
+            world.check();
+        }
+    }
+}
