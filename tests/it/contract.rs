@@ -1,5 +1,8 @@
 //! What a client sees, answer by answer, over a real socket.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use http::Method;
 use isotherm::reading::UnixMillis;
 use isotherm_it::Service;
@@ -112,6 +115,25 @@ fn what_was_acknowledged_first_stands_when_a_waiting_reading_contradicts_it() {
     assert_eq!(waiting.json().unwrap()["outcomes"], json!(["conflict"]));
     let hall = service.get("/v1/regions/hall").unwrap().json().unwrap();
     assert_eq!(hall["average_c"], 21.5);
+}
+
+#[test]
+fn head_and_body_of_an_answer_arrive_together() {
+    let service = Service::start(&[]).unwrap();
+    let address = service.sender().url().strip_prefix("http://").unwrap().to_owned();
+    let mut socket = TcpStream::connect(&address).unwrap();
+    for index in 0..20 {
+        let body = reading("d", "hall", 1.0, now_ms() - index).to_string();
+        let length = body.len();
+        let head = format!("POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-length: {length}");
+        socket.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();
+        // In two segments, one read would rarely see both, and a client that
+        // keeps its connection would wait 40 ms for the second.
+        let mut answer = [0; 4_096];
+        let count = socket.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
+        assert!(answer.ends_with("\"rejected\":[]}"), "{answer}");
+    }
 }
 
 #[test]

@@ -21,6 +21,8 @@ use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 use tempfile::TempDir;
 
+use crate::faulty::{FaultyHost, Plan};
+
 const START: i64 = 1_700_000_000_000;
 const FOR_EVER: Horizon = Horizon { retention_ms: None, max_skew_ms: 300_000 };
 const PATIENT: Budget = Budget { lock_ms: 5_000, total_ms: 60_000 };
@@ -421,6 +423,27 @@ fn a_fold_stops_when_its_time_is_up_and_says_what_is_left() {
     assert_eq!(node.keys("journal/"), 3);
     assert_eq!(node.fold(), 0);
     assert_eq!(node.number("SELECT readings FROM windows WHERE span = 0"), 50_000);
+}
+
+#[test]
+fn senders_alone_keep_the_journal_short() {
+    let directory = TempDir::new().unwrap();
+    let inner = NativeHost::new(directory.path(), &[]).unwrap().simulated(1, 3);
+    let host = FaultyHost { inner, plan: Plan::new(0, false, false) };
+    let mut node = crate::faulty::Node { host, now: at(START) };
+    let journaled = |node: &crate::faulty::Node| {
+        let journal = node.host.inner.key_value().unwrap();
+        Inventory::list(&node.host.inner, &journal).unwrap().unfolded()
+    };
+    let mut longest = 0;
+    for index in 0..2_000 {
+        let reading = serde_json::json!({
+            "device_id": "d", "region": "hall", "temperature_c": 1, "timestamp": START - index,
+        });
+        assert_eq!(node.post(&reading, None).status, http::StatusCode::ACCEPTED);
+        longest = longest.max(journaled(&node));
+    }
+    assert!((2..640).contains(&longest), "{longest} entries of 2,000 waited at once");
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! `cargo xtask up`: both components, built and served.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use xshell::{Shell, cmd};
 
 use crate::{Runtime, build, program, step};
 
-/// The journal's file, as `runtime-config.toml` names it.
+/// The stores' files, as `runtime-config.toml` names them.
 const JOURNAL: &str = ".spin/journal.db";
+const REGIONS: &str = ".spin/regions.db";
 
 struct Options {
     runtime: Option<Runtime>,
@@ -34,6 +35,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         cmd!(shell, "cargo build --locked --workspace --bin isotherm-host").quiet().run()?;
     }
     create_journal(&crate::root().join(JOURNAL))?;
+    put_aside_if_damaged(&crate::root().join(REGIONS))?;
     greet(runtime, &options.listen);
 
     let mut flags = vec!["--listen".to_owned(), options.listen];
@@ -81,6 +83,47 @@ fn create_journal(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Puts a damaged regions database aside, for a human to look at: the service
+/// makes a new one, and folds what is in the journal into it.
+fn put_aside_if_damaged(path: &Path) -> Result<()> {
+    if !path.exists() || is_sound(path)? {
+        return Ok(());
+    }
+    // The first number that is free.
+    let aside = (1_u32..)
+        .map(|number| PathBuf::from(format!("{}.damaged-{number}", path.display())))
+        .find(|aside| !aside.exists())
+        .context("no name is free")?;
+    for suffix in ["", "-wal", "-shm"] {
+        let with_suffix = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        if with_suffix(path).exists() {
+            std::fs::rename(with_suffix(path), with_suffix(&aside))?;
+        }
+    }
+    println!(
+        "\nThe regions database was DAMAGED. It is kept as {}.\nA new one is made, and takes \
+         what is in the journal. What was folded before is in the\ndamaged file alone: restore \
+         it from a backup, or see https://sqlite.org/recovery.html.",
+        aside.display()
+    );
+    Ok(())
+}
+
+/// Whether SQLite finds nothing wrong with the file. Fails if it can't be told,
+/// as when somebody else has locked it.
+fn is_sound(path: &Path) -> Result<bool> {
+    let check = || -> rusqlite::Result<String> {
+        Connection::open(path)?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+    };
+    match check() {
+        Ok(verdict) => Ok(verdict == "ok"),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Ok(false),
+            _ => Err(error).with_context(|| format!("{} can't be checked", path.display())),
+        },
+    }
+}
+
 fn greet(runtime: Runtime, listen: &str) {
     let reason = match runtime {
         Runtime::Spin => "with spin",
@@ -94,7 +137,8 @@ fn greet(runtime: Runtime, listen: &str) {
     POST /v1/readings            one reading or an array of them
     GET  /v1/regions             the averages of all regions
     GET  /v1/regions/{{region}}    the average of one; ?from=&to= narrow it
-    GET  /healthz
+    GET  /v1/quarantine          readings that could not be counted
+    GET  /metrics  /readyz  /healthz
 
 Try, in another terminal:
 
@@ -104,4 +148,33 @@ Try, in another terminal:
     curl http://{listen}/v1/regions/hall
 "
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_database_is_put_aside_and_a_sound_one_is_left_alone() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("regions.db");
+        put_aside_if_damaged(&path).unwrap();
+        let fill = "CREATE TABLE t (a); \
+                    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000) \
+                    INSERT INTO t SELECT i || ' some text' FROM n";
+        Connection::open(&path).unwrap().execute_batch(fill).unwrap();
+        put_aside_if_damaged(&path).unwrap();
+        assert!(path.exists());
+
+        // A page in the middle, and then the whole file.
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[3 * 4_096..4 * 4_096].fill(0xaa);
+        for (number, bytes) in [(1, bytes), (2, vec![b'?'; 9_000])] {
+            std::fs::write(&path, &bytes).unwrap();
+            put_aside_if_damaged(&path).unwrap();
+            assert!(!path.exists());
+            let aside = directory.path().join(format!("regions.db.damaged-{number}"));
+            assert_eq!(std::fs::read(aside).unwrap(), bytes);
+        }
+    }
 }

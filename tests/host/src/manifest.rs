@@ -280,4 +280,17 @@ mod tests {
         assert!(expand("{{ other }}", &values).is_err());
         assert!(expand("{{ retention", &values).is_err());
     }
+
+    #[test]
+    fn the_projects_own_files_can_be_followed_and_keep_two_stores_in_two_files() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let stores = Stores::read(Some(&root.join("runtime-config.toml")), Path::new("x")).unwrap();
+        assert_eq!(stores.key_value["default"], root.join(".spin/journal.db"));
+        assert_eq!(stores.sqlite["default"], Path::new(".spin/regions.db"));
+        let defaults = Stores::read(None, Path::new(".spin")).unwrap();
+        assert_ne!(defaults.key_value["default"], defaults.sqlite["default"]);
+        let application = Application::read(&root.join("spin.toml"), &[], &[]).unwrap();
+        let ids: Vec<&str> = application.components.iter().map(|c| c.id.as_str()).collect();
+        assert_eq!(ids, ["ingest", "query"]);
+    }
 }
