@@ -1,5 +1,6 @@
 //! The integration tests, but for those under load (under_load.rs).
 //!
+//! - `backlog`: a long journal in little memory;
 //! - `contract`: what a client sees over HTTP, answer by answer;
 //! - `exactly_once`: many connections, resends, kills;
 //! - `real_data`: files of measured temperatures against figures from the file;
@@ -19,6 +20,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod backlog;
 mod contract;
 mod exactly_once;
 mod faulty;

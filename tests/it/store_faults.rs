@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use isotherm::journal::{Entry, EntryName};
+use isotherm::journal::Entry;
 use isotherm::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use isotherm::rejection::Rejections;
 use isotherm_host::stores::KeyValueFile;
@@ -367,48 +367,6 @@ fn a_damaged_database_is_named_and_readings_are_taken_until_it_is_put_aside() {
     until("the new database answers", || {
         Some(hall(&service)).filter(|body| body["stale"] == false && body["count"] == 19)
     });
-}
-
-#[test]
-fn a_backlog_of_a_hundred_thousand_entries_is_worked_off_in_64_mib() {
-    let memory = (64 * 1024 * 1024).to_string();
-    let mut service = Service::start_with(&[], &["--max-instance-memory", &memory]).unwrap();
-    service.kill();
-    let start = now_ms() - 86_400_000;
-    let mut names = Vec::new();
-    for chunk in 0..100_i64 {
-        let entry = |index: i64| {
-            let index = chunk * 1_000 + index;
-            let device = format!("sensor-{:04}", index % 1_000);
-            let region = format!("region-{:02}", index % 20);
-            let one = Reading {
-                device_id: DeviceId::new(&device).unwrap(),
-                region: Region::new(&region).unwrap(),
-                temperature: MilliCelsius::new(index % 40_000).unwrap(),
-                timestamp: UnixMillis::new(start + index).unwrap(),
-            };
-            let entry = Entry::encode(&[one], &Rejections::default());
-            let (key, value) = entry.as_pair();
-            assert!(EntryName::from_key(&key).is_some());
-            (key, value.to_vec())
-        };
-        let pairs: Vec<_> = (0..1_000).map(entry).collect();
-        journal(&service).set_many(&pairs).unwrap();
-        names.extend(pairs);
-    }
-    assert_eq!(names.len(), 100_000);
-
-    service.run().unwrap();
-    let mut last = 100_000;
-    while last > 0 {
-        let body = service.get("/v1/regions").unwrap();
-        assert_eq!(body.status, 200, "{}", body.body);
-        let left = body.json().unwrap()["unfolded_entries"].as_i64().unwrap();
-        assert!(left < last, "an answer folds at least one step: {left} of {last} left");
-        last = left;
-    }
-    let sum: i64 = (0..100_000).map(|index| index % 40_000).sum();
-    assert_eq!(totals(service.sender()), (100_000, sum));
 }
 
 #[test]

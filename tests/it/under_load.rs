@@ -161,6 +161,16 @@ impl Fleet {
     }
 }
 
+/// Ends the sensors with the test, even if it fails: who waits for them would
+/// wait for ever.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// What `/v1/regions` says once it is fresh and counts every entry.
 fn settled(service: &Service) -> Value {
     let started = Instant::now();
@@ -192,6 +202,7 @@ fn crashes_at_random_moments_lose_nothing_and_count_nothing_twice() {
     let mut service = Service::start(&[]).unwrap();
     let fleet = Fleet::new(&service, 8, Duration::ZERO);
     std::thread::scope(|scope| {
+        let _ends = Ends(&fleet.done);
         for connection in 0..8 {
             let fleet = &fleet;
             scope.spawn(move || fleet.run(connection));
@@ -209,7 +220,6 @@ fn crashes_at_random_moments_lose_nothing_and_count_nothing_twice() {
                 "after kill {kill}: {counted} counted of {acknowledged} acknowledged, {sent} sent"
             );
         }
-        fleet.done.store(true, Ordering::SeqCst);
     });
     fleet.check(&service);
     let batches: usize = fleet.delivered.iter().map(|n| n.load(Ordering::SeqCst)).sum();
@@ -224,6 +234,7 @@ fn a_minute_without_the_database_under_load_loses_nothing_and_ends_in_right_aver
     let fleet = Fleet::new(&service, 8, Duration::from_millis(20));
     let outage = Duration::from_secs(60);
     std::thread::scope(|scope| {
+        let _ends = Ends(&fleet.done);
         for connection in 0..8 {
             let fleet = &fleet;
             scope.spawn(move || fleet.run(connection));
@@ -245,7 +256,6 @@ fn a_minute_without_the_database_under_load_loses_nothing_and_ends_in_right_aver
         // While they go on sending, a reader sees all that came before.
         let acknowledged = fleet.acknowledged.load(Ordering::SeqCst);
         assert!(count(&settled(&service)) >= acknowledged);
-        fleet.done.store(true, Ordering::SeqCst);
     });
     fleet.check(&service);
     let log = service.log();
