@@ -12,6 +12,11 @@ pub enum Error {
     Journal(StoreError),
     /// The database that holds ledger and windows failed.
     Regions(StoreError),
+    /// The database that holds ledger and windows takes too long for anything.
+    Unresponsive {
+        /// How long it took to be opened, in milliseconds.
+        elapsed_ms: u64,
+    },
     /// The database was written by a newer release than this one.
     SchemaTooNew {
         /// The schema version found there.
@@ -60,7 +65,7 @@ impl Error {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Regions(error) => error.kind != StoreErrorKind::Busy,
-            Self::SchemaTooNew { .. } | Self::Corrupt(_) => true,
+            Self::Unresponsive { .. } | Self::SchemaTooNew { .. } | Self::Corrupt(_) => true,
             _ => false,
         }
     }
@@ -81,6 +86,9 @@ impl fmt::Display for Error {
                     )?;
                 }
                 Ok(())
+            }
+            Self::Unresponsive { elapsed_ms } => {
+                write!(f, "regions database (SQLite): took {elapsed_ms} ms to be opened")
             }
             Self::SchemaTooNew { found, known } => write!(
                 f,

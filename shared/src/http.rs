@@ -267,7 +267,7 @@ impl From<&Error> for Problem {
             error if error.is_damage() => {
                 later("the regions database is damaged; the operator must look at the log")
             }
-            Error::Regions(_) | Error::Corrupt(_) => {
+            Error::Regions(_) | Error::Unresponsive { .. } | Error::Corrupt(_) => {
                 later("the regions database can't be used; try again")
             }
             Error::Spared { retry_after_ms } => retry(

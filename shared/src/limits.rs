@@ -58,6 +58,10 @@ pub const SQL_PARAMETERS_MAX: usize = 32_766;
 /// How long to repeat a failing key-value call, in milliseconds.
 pub const JOURNAL_RETRY_MS_MAX: u64 = 1_000;
 
+/// How long the regions database may take to be opened, in milliseconds; one
+/// that takes longer counts as away.
+pub const REGIONS_RESPONSE_MS_MAX: u64 = 2_000;
+
 /// Failures in a row after which the regions database is spared.
 pub const BREAKER_FAILURES_TO_OPEN: u32 = 3;
 

@@ -7,6 +7,7 @@
 
 use crate::error::Error;
 use crate::host::{Host, Sql};
+use crate::limits;
 use crate::retry::{self, Policy};
 use crate::schema;
 
@@ -47,8 +48,10 @@ impl<'a, H: Host> Regions<'a, H> {
         let started_ms = host.monotonic_ms();
         let sql = host.sql().map_err(Error::Regions)?;
         let regions = Self { host, sql, budget, started_ms };
+        regions.check_that_it_responds()?;
         // A server that does not take the pragma has no file to wait for.
         drop(regions.sql.execute("PRAGMA busy_timeout = 0", &[]));
+        regions.check_that_it_responds()?;
         regions.patiently(budget.total_ms, || schema::ensure(&regions.sql))?;
         Ok(regions)
     }
@@ -87,9 +90,22 @@ impl<'a, H: Host> Regions<'a, H> {
         self.host
     }
 
+    /// A call can't be broken off, but nobody has to make another one to a
+    /// database that takes so long for the least of them.
+    fn check_that_it_responds(&self) -> Result<(), Error> {
+        let elapsed_ms = self.elapsed_ms();
+        if elapsed_ms < limits::REGIONS_RESPONSE_MS_MAX {
+            return Ok(());
+        }
+        Err(Error::Unresponsive { elapsed_ms })
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.host.monotonic_ms().saturating_sub(self.started_ms)
+    }
+
     fn left_ms(&self) -> u64 {
-        let elapsed_ms = self.host.monotonic_ms().saturating_sub(self.started_ms);
-        self.budget.total_ms.saturating_sub(elapsed_ms)
+        self.budget.total_ms.saturating_sub(self.elapsed_ms())
     }
 
     /// Repeats `work` while it finds a lock, for `ms` at most.

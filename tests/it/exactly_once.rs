@@ -1,6 +1,7 @@
 //! Nothing lost, nothing twice: many connections, resends, kills.
 
 use std::sync::Barrier;
+use std::time::Duration;
 
 use isotherm_it::Service;
 use isotherm_load::sender::Sender;
@@ -26,16 +27,25 @@ pub(crate) fn ten_thousand() -> Vec<Value> {
     (0..10_000).map(one).collect()
 }
 
-/// What `/v1/regions` says once it counts every acknowledged entry: on a busy
-/// machine a fold may outlast the budget of the first query.
-pub(crate) fn settled(sender: &Sender) -> Value {
-    for _ in 0..100 {
-        let body = sender.get("/v1/regions").unwrap().json().unwrap();
-        if body["unfolded_entries"] == 0 {
-            return body;
+/// Asks again and again, for a minute at most, until there is an answer.
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(answer) = ask() {
+            return answer;
         }
+        std::thread::sleep(Duration::from_millis(100));
     }
-    panic!("the journal does not become empty");
+    panic!("in a minute it did not come to this: {what}");
+}
+
+/// What `/v1/regions` says once it is fresh and counts every acknowledged entry:
+/// on a busy machine a fold may outlast the budget of the first query.
+pub(crate) fn settled(sender: &Sender) -> Value {
+    until("the journal is empty", || {
+        let answer = sender.get("/v1/regions").unwrap();
+        let body = answer.json().unwrap();
+        (body["unfolded_entries"] == 0 && body["stale"] == false).then_some(body)
+    })
 }
 
 /// The sum of the counts and of the sums of all regions.

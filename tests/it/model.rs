@@ -341,7 +341,8 @@ fn quarantined(host: &NativeHost) -> BTreeSet<usize> {
 }
 
 /// The same stories in every run, unless `PROPTEST_RNG_SEED` or `PROPTEST_CASES`
-/// say otherwise. What ever failed is in model.regressions and goes first.
+/// say otherwise. What ever failed is in model.regressions and goes first: so
+/// far, what failed when a protection was taken out to see it fail.
 fn config() -> ProptestConfig {
     let persistence =
         FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/model.regressions"));

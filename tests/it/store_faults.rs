@@ -9,22 +9,12 @@ use isotherm::rejection::Rejections;
 use isotherm_host::stores::KeyValueFile;
 use isotherm_it::Service;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::contract::{check_problem, now_ms, reading};
-use crate::exactly_once::{SUM_MILLI, settled, shuffled, ten_thousand, totals};
+use crate::exactly_once::{SUM_MILLI, settled, shuffled, ten_thousand, totals, until};
 
 const WAIT: &[(&str, &str)] = &[("prefer", "wait")];
-
-/// Asks again and again, for a minute at most, until there is an answer.
-pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..600 {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("in a minute it did not come to this: {what}");
-}
 
 /// A reading of its own for every `index`, a while ago.
 fn nth(index: i64) -> Value {
@@ -211,11 +201,16 @@ fn an_entry_that_can_not_be_read_is_listed_counted_and_never_in_the_way() {
     journal(&service).set(&flipped.as_pair().0, &bytes).unwrap();
     let half = cut.as_pair().1;
     journal(&service).set(&cut.as_pair().0, &half[..half.len() / 2]).unwrap();
+    // What no known release wrote, with the right checksum.
+    let unknown = [9, 9, 9];
+    let digest: String = Sha256::digest(unknown).iter().map(|b| format!("{b:02x}")).collect();
+    let unknown_name = format!("{:08x}-{:08x}-{digest}", 1, unknown.len());
+    journal(&service).set(&format!("journal/1/{unknown_name}"), &unknown).unwrap();
     assert_eq!(service.post(&nth(0).to_string()).unwrap().status, 202);
 
     let body = hall(&service);
     assert_eq!((&body["count"], &body["unfolded_entries"]), (&json!(1), &json!(0)));
-    let mut names = [&flipped, &cut].map(|entry| entry.name().as_str().to_owned());
+    let mut names = [flipped.name().as_str(), cut.name().as_str(), unknown_name.as_str()];
     names.sort_unstable();
     for _ in 0..2 {
         let listed = service.get("/v1/quarantine").unwrap().json().unwrap();
@@ -223,10 +218,10 @@ fn an_entry_that_can_not_be_read_is_listed_counted_and_never_in_the_way() {
         let listed: Vec<&str> = entries.iter().map(|e| e["name"].as_str().unwrap()).collect();
         assert_eq!(listed, names);
         assert!(entries.iter().all(|e| e["reason"] == "unreadable" && e["readings"] == 1));
-        assert_eq!(hall(&service)["quarantined_readings"], 2);
+        assert_eq!(hall(&service)["quarantined_readings"], 3);
     }
     let metrics = service.get("/metrics").unwrap().body;
-    let line = "isotherm_quarantined_entries{reason=\"unreadable\"} 2";
+    let line = "isotherm_quarantined_entries{reason=\"unreadable\"} 3";
     assert!(metrics.lines().any(|l| l == line), "{metrics}");
     let key = format!("quarantine/1/unreadable/{}", flipped.name().as_str());
     assert_eq!(journal(&service).get(&key).unwrap(), Some(bytes), "byte by byte as it was");
@@ -277,7 +272,7 @@ fn faults_at_random_lose_nothing_and_count_nothing_twice() {
         {"store": "key_value", "effect": "stall", "ms": 5, "probability": 0.1},
         {"store": "sqlite", "effect": "locked", "probability": 0.1},
         {"store": "sqlite", "effect": "lost", "probability": 0.02},
-        {"store": "sqlite", "effect": "full", "probability": 0.02},
+        {"store": "sqlite", "effect": "full", "probability": 0.05},
     ]);
     service.set_faults(&rules).unwrap();
     let readings = ten_thousand();
@@ -296,10 +291,6 @@ fn faults_at_random_lose_nothing_and_count_nothing_twice() {
         }
     });
     service.set_faults(&json!([])).unwrap();
-    until("the database is asked again", || {
-        let body = settled(service.sender());
-        (body["stale"] == false).then_some(())
-    });
     assert_eq!(totals(service.sender()), (10_000, SUM_MILLI));
     assert_eq!(keys(&service, "quarantine/"), Vec::<String>::new());
 }
@@ -315,6 +306,26 @@ fn a_slow_database_keeps_no_sender_waiting() {
         assert_eq!(service.post(&nth(index).to_string()).unwrap().status, 202);
     }
     assert!(started.elapsed() < Duration::from_millis(stall_ms), "{:?}", started.elapsed());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long a client waits is what is tested")]
+fn a_slow_database_is_spared_like_one_that_is_away() {
+    let service = Service::start_faulty(&[]).unwrap();
+    assert_eq!(service.post(&nth(0).to_string()).unwrap().status, 202);
+    assert_eq!(hall(&service)["count"], 1);
+    until("a snapshot is kept", || keys(&service, "snapshot/").pop());
+    service.set_faults(&json!([{"store": "sqlite", "effect": "stall", "ms": 2_100}])).unwrap();
+    for _ in 0..3 {
+        assert_eq!(hall(&service)["stale"], true);
+    }
+    let started = std::time::Instant::now();
+    for _ in 0..20 {
+        assert_eq!(hall(&service)["stale"], true);
+    }
+    // Twenty answers, and a probe or two.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(service.log().contains("ms to be opened"), "{}", service.log());
 }
 
 #[test]
@@ -402,10 +413,6 @@ fn a_disk_without_space_refuses_and_goes_on_when_there_is_space_again() {
     for batch in refused {
         service.sender().deliver(batch).unwrap();
     }
-    until("the database is asked again", || {
-        let body = settled(service.sender());
-        (body["stale"] == false).then_some(())
-    });
     assert_eq!(totals(service.sender()), (10_000, SUM_MILLI));
     assert_eq!(keys(&service, "quarantine/"), Vec::<String>::new());
 }
