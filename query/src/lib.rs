@@ -5,8 +5,9 @@
 
 use isotherm::host::Host;
 use isotherm::host::spin::{self, Spin};
-use isotherm::query::{self, Answered};
+use isotherm::query;
 use isotherm::snapshot;
+use isotherm::view::Answered;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]

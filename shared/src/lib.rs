@@ -17,7 +17,7 @@
 //! The way of a reading: [`ingest`] takes a body apart ([`json`], `decimal`,
 //! [`reading`]), judges its times ([`settings`]), and makes it durable
 //! ([`journal`], within its [`bound`]); a [`fold`] moves it into ledger and
-//! windows; [`query`] folds, then reads ([`report`]).
+//! windows; [`query`] folds, then reads ([`view`], [`report`]).
 //!
 //! When a store fails: [`retry`] repeats what may be repeated, [`breaker`] and
 //! [`guard`] spare a database that is away, [`error`] says whose turn it is.
@@ -51,6 +51,7 @@ pub mod json;
 pub mod ledger;
 pub mod limits;
 pub mod metrics;
+mod parameters;
 pub mod query;
 pub mod reading;
 pub mod regions;
@@ -58,6 +59,9 @@ pub mod rejection;
 pub mod report;
 pub mod retry;
 pub mod schema;
+mod series;
 pub mod settings;
 pub mod snapshot;
 pub mod stats;
+mod status;
+pub mod view;

@@ -36,6 +36,12 @@ pub const QUARANTINED_LISTED_MAX: usize = 1_000;
 /// last good snapshot keeps as many.
 pub const REGIONS_PER_PAGE_MAX: usize = 1_000;
 
+/// The most windows in one answer; the next page goes on after the last.
+pub const WINDOWS_PER_PAGE_MAX: usize = 10_000;
+
+/// The longest window, in minutes: a leap year.
+pub const WINDOW_MINUTES_MAX: i64 = 366 * 24 * 60;
+
 /// The most contradicting readings kept; further ones are counted only.
 pub const CONFLICTS_KEPT_MAX: i64 = 10_000;
 

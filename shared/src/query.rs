@@ -1,43 +1,16 @@
 //! The read side: `GET /v1/regions` and what is below it.
-//!
-//! The promise: an answer counts every reading that was acknowledged before it
-//! was asked for, or says how many entries it does not count.
-
-use std::borrow::Cow;
 
 use http::{Method, StatusCode};
 use serde::Serialize;
 
-use crate::breaker::State;
-use crate::error::Error;
-use crate::fold;
-use crate::guard::Guard;
 use crate::host::Host;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
-use crate::inventory::Inventory;
-use crate::ledger;
-use crate::limits;
-use crate::metrics::{self, Counted};
-use crate::reading::{Region, UnixMillis};
-use crate::regions::{Budget, Regions};
-use crate::report::{self, Figures, Range, RegionFigures};
-use crate::settings::Horizon;
-use crate::snapshot::{self, Snapshot};
-
-/// A response, and whether to call `snapshot::keep` after it is sent.
-#[derive(Debug)]
-pub struct Answered {
-    /// What to answer.
-    pub response: Response,
-    /// Whether the last good snapshot is due to be renewed.
-    pub keeps_snapshot: bool,
-}
-
-impl From<Response> for Answered {
-    fn from(response: Response) -> Self {
-        Self { response, keeps_snapshot: false }
-    }
-}
+use crate::parameters::{Span, parameters, region_in_path, unknown_region};
+use crate::reading::UnixMillis;
+use crate::report::{self, Figures, RegionFigures};
+use crate::series;
+use crate::status;
+use crate::view::{Answered, Coverage, Read, fold_and_read};
 
 /// Answers a request. `now` is the node's clock.
 pub fn answer(host: &impl Host, request: &Request, now: UnixMillis) -> Answered {
@@ -53,6 +26,7 @@ const READING: &[Method] = &[Method::GET, Method::HEAD];
 enum Resource<'a> {
     Regions,
     Region(&'a str),
+    Windows(&'a str),
     Quarantine,
     Metrics,
     Readiness,
@@ -68,8 +42,14 @@ impl<'a> Resource<'a> {
             "/readyz" => Some(Self::Readiness),
             "/healthz" => Some(Self::Health),
             _ => {
-                let name = path.strip_prefix("/v1/regions/")?;
-                (!name.is_empty() && !name.contains('/')).then_some(Self::Region(name))
+                let rest = path.strip_prefix("/v1/regions/")?;
+                let (name, what) = rest.split_once('/').map_or((rest, None), |(n, w)| (n, Some(w)));
+                match what {
+                    _ if name.is_empty() => None,
+                    None => Some(Self::Region(name)),
+                    Some("windows") => Some(Self::Windows(name)),
+                    Some(_) => None,
+                }
             }
         }
     }
@@ -77,17 +57,19 @@ impl<'a> Resource<'a> {
 
 fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answered, Refusal> {
     let resource = Resource::at(&request.path).ok_or_else(|| {
-        let detail = "there are GET /v1/regions, /v1/regions/{region}, /v1/quarantine, /metrics, \
-                      /readyz, /healthz and POST /v1/readings";
+        let detail = "there are GET /v1/regions, /v1/regions/{region}, \
+                      /v1/regions/{region}/windows, /v1/quarantine, /metrics, /readyz, \
+                      /healthz and POST /v1/readings";
         Problem::new(Kind::NotFound, detail)
     })?;
     request.allow(READING)?;
     let response = match resource {
         Resource::Regions => return regions(host, request, now),
         Resource::Region(name) => return region(host, request, name, now),
-        Resource::Quarantine => quarantine(host, request, now)?,
-        Resource::Metrics => metrics(host, request, now)?,
-        Resource::Readiness => readiness(host, request, now)?,
+        Resource::Windows(name) => return series::windows(host, request, name, now),
+        Resource::Quarantine => status::quarantine(host, request, now)?,
+        Resource::Metrics => status::metrics(host, request, now)?,
+        Resource::Readiness => status::readiness(host, request, now)?,
         Resource::Health => {
             parameters(request, &[])?;
             Response::json(StatusCode::OK, &Health { status: "ok" })
@@ -101,10 +83,10 @@ struct Health {
     status: &'static str,
 }
 
-/// The statistics of a region over a range.
+/// The figures of a region and a range; without a reading, `null` but for the
+/// count.
 #[derive(Serialize)]
-struct RegionBody {
-    region: String,
+pub(crate) struct FiguresBody {
     count: u64,
     average_c: Option<f64>,
     min_c: Option<f64>,
@@ -112,11 +94,33 @@ struct RegionBody {
     standard_deviation_c: Option<f64>,
     /// Exact: the average is this, divided by 1,000 times the count.
     sum_millicelsius: Option<i128>,
+    /// Grows whenever one of the figures changes.
+    revision: Option<i64>,
+}
+
+impl FiguresBody {
+    pub(crate) fn new(figures: Option<Figures>) -> Self {
+        let stats = figures.map(|figures| figures.stats);
+        Self {
+            count: stats.map_or(0, |s| s.readings()),
+            average_c: stats.map(|s| s.average()),
+            min_c: stats.map(|s| s.min().to_celsius()),
+            max_c: stats.map(|s| s.max().to_celsius()),
+            standard_deviation_c: stats.map(|s| s.standard_deviation()),
+            sum_millicelsius: stats.map(|s| s.sum_milli()),
+            revision: figures.map(|figures| figures.revision),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RegionBody {
+    region: String,
+    #[serde(flatten)]
+    figures: FiguresBody,
     oldest: Option<UnixMillis>,
     newest: Option<UnixMillis>,
     newest_age_ms: Option<i64>,
-    /// Grows whenever one of the figures above changes.
-    revision: Option<i64>,
 }
 
 impl RegionBody {
@@ -124,36 +128,12 @@ impl RegionBody {
         let stats = figures.map(|figures| figures.stats);
         Self {
             region,
-            count: stats.map_or(0, |s| s.readings()),
-            average_c: stats.map(|s| s.average()),
-            min_c: stats.map(|s| s.min().to_celsius()),
-            max_c: stats.map(|s| s.max().to_celsius()),
-            standard_deviation_c: stats.map(|s| s.standard_deviation()),
-            sum_millicelsius: stats.map(|s| s.sum_milli()),
+            figures: FiguresBody::new(figures),
             oldest: stats.map(|s| s.oldest()),
             newest: stats.map(|s| s.newest()),
             newest_age_ms: stats.map(|s| now.get() - s.newest().get()),
-            revision: figures.map(|figures| figures.revision),
         }
     }
-}
-
-/// What an answer covers: which time, as of when, and what is still missing.
-#[derive(Clone, Serialize)]
-struct Coverage {
-    /// `null` is the beginning of time.
-    from: Option<UnixMillis>,
-    /// `null` is the end of time.
-    to: Option<UnixMillis>,
-    as_of: UnixMillis,
-    /// Whether the answer is the last good one, as the database is away.
-    stale: bool,
-    /// Acknowledged journal entries that the answer does not count yet; `null`
-    /// where the journal can't be read.
-    unfolded_entries: Option<usize>,
-    /// Acknowledged readings in quarantine, which the answer will not count;
-    /// `null` where the journal can't be read.
-    quarantined_readings: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -174,25 +154,6 @@ struct RegionList {
     coverage: Coverage,
 }
 
-/// What was read, and what it covers.
-struct Read<T> {
-    value: T,
-    coverage: Coverage,
-    keeps_snapshot: bool,
-}
-
-impl<T> Read<T> {
-    /// The answer with this body. That it is stale is told in a header, too.
-    fn answer(&self, body: &impl Serialize, now: UnixMillis) -> Answered {
-        let mut response = Response::json(StatusCode::OK, body);
-        if self.coverage.stale {
-            let age_ms = (now.get() - self.coverage.as_of.get()).max(0);
-            response = response.with_header("age", (age_ms / 1_000).to_string());
-        }
-        Answered { response, keeps_snapshot: self.keeps_snapshot }
-    }
-}
-
 fn region(
     host: &impl Host,
     request: &Request,
@@ -200,9 +161,7 @@ fn region(
     now: UnixMillis,
 ) -> Result<Answered, Refusal> {
     let span = Span::from_parameters(&parameters(request, &["from", "to"])?)?;
-    let name = percent_encoding::percent_decode_str(encoded).decode_utf8().ok();
-    let unknown = || Problem::new(Kind::NotFound, "no reading has named this region");
-    let name = name.and_then(Region::new).ok_or_else(unknown)?;
+    let name = region_in_path(encoded)?;
     let read = fold_and_read(
         host,
         span,
@@ -213,7 +172,7 @@ fn region(
             all.find(|(known, _)| known == name.as_str()).map(|(n, stats)| (n, Some(stats)))
         },
     )?;
-    let (name, stats) = read.value.clone().ok_or_else(unknown)?;
+    let (name, stats) = read.value.clone().ok_or_else(unknown_region)?;
     let region = RegionBody::new(name, stats, now);
     Ok(read.answer(&OneRegion { region, coverage: read.coverage.clone() }, now))
 }
@@ -222,7 +181,7 @@ fn regions(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answe
     let parameters = parameters(request, &["from", "to", "after", "limit"])?;
     let span = Span::from_parameters(&parameters)?;
     let after = parameters.get("after").unwrap_or_default();
-    let limit = limit(&parameters)?;
+    let limit = parameters.limit()?;
     // One more tells whether there is another page.
     let most = limit.saturating_add(1);
     let mut read: Read<Vec<RegionFigures>> = fold_and_read(
@@ -241,253 +200,8 @@ fn regions(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answe
     let bodies = std::mem::take(&mut read.value).into_iter();
     let body = RegionList {
         regions: bodies.map(|(name, stats)| RegionBody::new(name, stats, now)).collect(),
-        next: last.map(|name| parameters.next_page(&name)),
+        next: last.map(|name| parameters.next_page("/v1/regions", "after", &name)),
         coverage: read.coverage.clone(),
     };
     Ok(read.answer(&body, now))
-}
-
-fn limit(parameters: &Parameters<'_>) -> Result<usize, Problem> {
-    const MOST: usize = limits::REGIONS_PER_PAGE_MAX;
-    let Some(text) = parameters.get("limit") else { return Ok(MOST) };
-    let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-    limit.ok_or_else(|| {
-        Problem::new(Kind::BadParameter, format!("limit must be a number from 1 to {MOST}"))
-    })
-}
-
-const BEFORE_READING: Budget = Budget::waiting(limits::QUERY_FOLD_MS_MAX);
-
-/// Folds what is in the journal, then reads, on one connection.
-///
-/// While the database is away, what was asked for all time comes from the last
-/// good snapshot; while the journal can't be read, it is left unfolded.
-fn fold_and_read<H: Host, T>(
-    host: &H,
-    span: Span,
-    now: UnixMillis,
-    read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
-    recall: impl FnOnce(Snapshot) -> T,
-) -> Result<Read<T>, Refusal> {
-    Horizon::from_variables(host)?;
-    let coverage = |as_of, stale, inventory: Option<&Inventory>, left| Coverage {
-        from: span.from,
-        to: span.to,
-        as_of,
-        stale,
-        unfolded_entries: left,
-        quarantined_readings: inventory.map(Inventory::quarantined_readings),
-    };
-    let journal = match host.key_value().map_err(Error::Journal) {
-        Ok(store) => Inventory::list(host, &store).map(|inventory| (store, inventory)),
-        Err(error) => Err(error),
-    };
-    let (store, inventory) = match journal {
-        Ok(found) => found,
-        Err(error) => {
-            host.log(&format!("answering without what is in the journal: {error}"));
-            let value = read(&Regions::open(host, BEFORE_READING)?)?;
-            let coverage = coverage(now, false, None, None);
-            return Ok(Read { value, coverage, keeps_snapshot: false });
-        }
-    };
-    let done = Guard::new(host, &store, inventory.has_breaker).call(now, || {
-        let regions = Regions::open(host, BEFORE_READING)?;
-        let left = fold::run(&regions, &store, &inventory)?;
-        Ok((read(&regions)?, left))
-    });
-    match done {
-        Ok((value, left)) => Ok(Read {
-            value,
-            coverage: coverage(now, false, Some(&inventory), Some(left)),
-            keeps_snapshot: snapshot::is_due(&inventory, now),
-        }),
-        Err(error) => {
-            let is_all_time = span.range.is_none();
-            let last = snapshot::load(&store, &inventory).filter(|_| is_all_time);
-            let Some(last) = last else { return Err(error.into()) };
-            if !matches!(error, Error::Spared { .. }) {
-                host.log(&format!("answering from the last good snapshot: {error}"));
-            }
-            let left = inventory.unfolded();
-            let coverage = coverage(last.as_of, true, Some(&inventory), Some(left));
-            Ok(Read { value: recall(last), coverage, keeps_snapshot: false })
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Readiness {
-    status: &'static str,
-    journal: &'static str,
-    regions: &'static str,
-    breaker: &'static str,
-}
-
-/// Ready is who can make a reading durable. What else is wrong is named.
-fn readiness(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Response, Refusal> {
-    parameters(request, &[])?;
-    let (inventory, breaker, counted) = look_around(host, now);
-    let (journal, regions) = (inventory.is_some(), counted.is_some());
-    let word = |up: bool| if up { "ok" } else { "failing" };
-    let body = Readiness {
-        status: match (journal, regions) {
-            (true, true) => "ready",
-            (false, false) => "unavailable",
-            _ => "degraded",
-        },
-        journal: word(journal),
-        regions: word(regions),
-        breaker: breaker.name(),
-    };
-    let ready = journal || regions;
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok(Response::json(status, &body))
-}
-
-fn metrics(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Response, Refusal> {
-    parameters(request, &[])?;
-    let (inventory, breaker, counted) = look_around(host, now);
-    let text = metrics::render(inventory.as_ref(), breaker, counted.as_ref());
-    Ok(Response::bytes(metrics::CONTENT_TYPE, StatusCode::OK, text.into_bytes()))
-}
-
-/// What each store says at the moment, without folding; `None` for a store that
-/// fails.
-fn look_around(host: &impl Host, now: UnixMillis) -> (Option<Inventory>, State, Option<Counted>) {
-    let count = || {
-        let regions = Regions::open(host, BEFORE_READING)?;
-        let stored = regions.read(ledger::stored)?;
-        Ok(Counted { stored, tallies: regions.read(ledger::tallies)? })
-    };
-    let store = host.key_value().map_err(Error::Journal);
-    let listed = store.and_then(|store| Ok((Inventory::list(host, &store)?, store)));
-    let noted = |error: Error| host.log(&error.to_string());
-    match listed {
-        Ok((inventory, store)) => {
-            let guard = Guard::new(host, &store, inventory.has_breaker);
-            let counted = guard.call(now, count).map_err(noted).ok();
-            // As it is after the call.
-            let has_breaker = inventory.has_breaker || counted.is_none();
-            let breaker = Guard::new(host, &store, has_breaker).state();
-            (Some(inventory), breaker, counted)
-        }
-        Err(error) => {
-            noted(error);
-            (None, State::NEW, count().map_err(noted).ok())
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Quarantine {
-    entries: Vec<QuarantinedEntry>,
-    /// Further entries that the answer does not name.
-    entries_omitted: usize,
-    as_of: UnixMillis,
-}
-
-#[derive(Serialize)]
-struct QuarantinedEntry {
-    name: String,
-    reason: &'static str,
-    readings: usize,
-    bytes: usize,
-}
-
-fn quarantine(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Response, Refusal> {
-    parameters(request, &[])?;
-    let store = host.key_value().map_err(Error::Journal)?;
-    let quarantined = Inventory::list(host, &store)?.quarantined;
-    let entry = |q: &crate::journal::Quarantined| QuarantinedEntry {
-        name: q.name.as_str().to_owned(),
-        reason: q.reason.code(),
-        readings: q.name.readings(),
-        bytes: q.name.bytes(),
-    };
-    let entries: Vec<QuarantinedEntry> =
-        quarantined.iter().take(limits::QUARANTINED_LISTED_MAX).map(entry).collect();
-    let entries_omitted = quarantined.len() - entries.len();
-    Ok(Response::json(StatusCode::OK, &Quarantine { entries, entries_omitted, as_of: now }))
-}
-
-/// The query parameters of a request, each known and given once.
-struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl Parameters<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
-    }
-
-    /// The same request for what comes after `last`.
-    fn next_page(&self, last: &str) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        let others = self.0.iter().filter(|(name, _)| name != "after");
-        query.extend_pairs(others).append_pair("after", last);
-        format!("/v1/regions?{}", query.finish())
-    }
-}
-
-fn parameters<'a>(request: &'a Request, known: &[&str]) -> Result<Parameters<'a>, Problem> {
-    let query = request.query.as_deref().unwrap_or_default();
-    if query.len() > limits::QUERY_BYTES_MAX {
-        let detail = format!("the query has more than {} bytes", limits::QUERY_BYTES_MAX);
-        return Err(Problem::new(Kind::BadParameter, detail));
-    }
-    let mut parameters = Parameters(Vec::new());
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if !known.contains(&name.as_ref()) {
-            let name: String = name.chars().take(limits::ECHO_CHARS_MAX).collect();
-            let detail = match known {
-                [] => format!("{name:?} is no parameter here; there are none"),
-                _ => format!("{name:?} is no parameter here; there are {}", known.join(", ")),
-            };
-            return Err(Problem::new(Kind::BadParameter, detail));
-        }
-        if parameters.get(&name).is_some() {
-            return Err(Problem::new(Kind::BadParameter, format!("{name} is given twice")));
-        }
-        parameters.0.push((name, value));
-    }
-    Ok(parameters)
-}
-
-/// The time that a request asks about.
-#[derive(Clone, Copy)]
-struct Span {
-    /// All time without one.
-    range: Option<Range>,
-    from: Option<UnixMillis>,
-    to: Option<UnixMillis>,
-}
-
-impl Span {
-    /// From `from` (included) and `to` (excluded), widened to whole minutes.
-    fn from_parameters(parameters: &Parameters<'_>) -> Result<Self, Problem> {
-        let from = instant(parameters, "from")?;
-        let to = instant(parameters, "to")?;
-        if from.is_none() && to.is_none() {
-            return Ok(Self { range: None, from, to });
-        }
-        let covering =
-            Range::covering(from.unwrap_or(UnixMillis::MIN), to.unwrap_or(UnixMillis::MAX));
-        let range =
-            covering.ok_or_else(|| Problem::new(Kind::BadParameter, "from must be before to"))?;
-        Ok(Self {
-            range: Some(range),
-            from: from.map(|_| range.from()),
-            to: to.map(|_| range.to()),
-        })
-    }
-}
-
-fn instant(parameters: &Parameters<'_>, name: &str) -> Result<Option<UnixMillis>, Problem> {
-    let Some(text) = parameters.get(name) else { return Ok(None) };
-    let millis = text.parse().ok().and_then(UnixMillis::new);
-    millis.or_else(|| UnixMillis::parse_rfc3339(text)).map(Some).ok_or_else(|| {
-        // In a query, an unescaped plus sign is a space.
-        let hint = if text.contains(' ') { "; write + as %2B" } else { "" };
-        let detail = format!("{name} must be Unix milliseconds or like 2026-11-22T10:00:00Z{hint}");
-        Problem::new(Kind::BadParameter, detail)
-    })
 }

@@ -1,11 +1,12 @@
 //! Regions and ranges of time as statistics.
 //!
-//! A range is cut into whole hours and the minutes at its two edges, so a year
-//! costs thousands of rows and not the readings.
+//! A range, and each step of a series, is cut into whole hours and the minutes at
+//! its two edges, so a year costs thousands of rows and not the readings.
 
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::integers;
+use crate::limits;
 use crate::reading::UnixMillis;
 use crate::stats::Stats;
 
@@ -36,22 +37,52 @@ impl Range {
         UnixMillis::from_minute(self.to_minute, 0).unwrap_or(UnixMillis::MAX)
     }
 
-    /// The windows that make up the range: (span, first start, start after the
-    /// last), in minutes.
-    fn pieces(&self) -> [(i64, i64, i64); 3] {
-        let first_hour =
-            self.from_minute.div_euclid(60) * 60 + if self.from_minute % 60 == 0 { 0 } else { 60 };
-        let last_hour = self.to_minute.div_euclid(60) * 60;
-        if first_hour >= last_hour {
-            return [(1, self.from_minute, self.to_minute), (60, 0, 0), (1, 0, 0)];
-        }
-        [
-            (1, self.from_minute, first_hour),
-            (60, first_hour, last_hour),
-            (1, last_hour, self.to_minute),
-        ]
+    /// The range cut into steps of so many minutes, at least 1; the last one may
+    /// be shorter.
+    pub fn steps(&self, minutes: i64) -> impl Iterator<Item = Self> + use<> {
+        let Self { from_minute, to_minute } = *self;
+        let starts = std::iter::successors(Some(from_minute), move |start| {
+            start.checked_add(minutes).filter(|next| *next < to_minute)
+        });
+        starts.map(move |start| Self {
+            from_minute: start,
+            to_minute: start.saturating_add(minutes).min(to_minute),
+        })
+    }
+
+    /// Parameters 3 to 5 of `PIECES`, for steps of so many minutes.
+    fn parameters(&self, minutes: i64) -> [Value; 3] {
+        [self.from_minute, self.to_minute, minutes].map(Value::Integer)
+    }
+
+    fn minutes(&self) -> i64 {
+        self.to_minute - self.from_minute
     }
 }
+
+/// The windows that make up the steps of a range: `pieces` has for each step,
+/// by its start, up to three runs of windows of one span. From minute ?3 to
+/// minute ?4 in steps of ?5 minutes.
+const PIECES: &str = "\
+    WITH RECURSIVE \
+    steps (step, ending) AS ( \
+        SELECT ?3, min(?3 + ?5, ?4) UNION ALL \
+        SELECT ending, min(ending + ?5, ?4) FROM steps WHERE ending < ?4), \
+    hours (step, ending, first_hour, last_hour) AS ( \
+        SELECT step, ending, (step + 59) / 60 * 60, ending / 60 * 60 FROM steps), \
+    pieces (step, span, first, after) AS ( \
+        SELECT step, 1, step, iif(first_hour < last_hour, first_hour, ending) FROM hours UNION ALL \
+        SELECT step, 60, first_hour, last_hour FROM hours WHERE first_hour < last_hour UNION ALL \
+        SELECT step, 1, last_hour, ending FROM hours WHERE first_hour < last_hour)";
+
+/// The figures of the windows `w` merged: the columns of `Figures`.
+const MERGED: &str = "\
+    sum(w.readings), sum(w.sum), sum(w.squares_high), sum(w.squares_low), min(w.min), max(w.max), \
+    min(w.oldest), max(w.newest), sum(w.revision)";
+
+/// Which windows are those of a region `r` and a piece `p`.
+const OF_PIECE: &str = "\
+    w.region = r.id AND w.span = p.span AND w.start >= p.first AND w.start < p.after";
 
 /// What is known of a region and a range that holds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,19 +159,12 @@ fn select(
             &parameters,
         ),
         Some(range) => {
-            let pieces = range.pieces();
-            let numbers = pieces.iter().flat_map(|&(span, from, to)| [span, from, to]);
-            parameters.extend(numbers.map(Value::Integer));
+            parameters.extend(range.parameters(range.minutes()));
             sql.execute(
                 &format!(
-                    "SELECT r.name, sum(w.readings), sum(w.sum), sum(w.squares_high), \
-                            sum(w.squares_low), min(w.min), max(w.max), min(w.oldest), \
-                            max(w.newest), sum(w.revision) \
-                     FROM ({chosen}) AS r CROSS JOIN ( \
-                         SELECT ?3 AS span, ?4 AS first, ?5 AS after UNION ALL \
-                         SELECT ?6, ?7, ?8 UNION ALL SELECT ?9, ?10, ?11) AS p \
-                     LEFT JOIN windows AS w ON w.region = r.id AND w.span = p.span \
-                          AND w.start >= p.first AND w.start < p.after \
+                    "{PIECES} SELECT r.name, {MERGED} \
+                     FROM ({chosen}) AS r CROSS JOIN pieces AS p \
+                          LEFT JOIN windows AS w ON {OF_PIECE} \
                      GROUP BY r.name ORDER BY r.name"
                 ),
                 &parameters,
@@ -148,6 +172,39 @@ fn select(
         }
     };
     named_figures(rows.map_err(Error::Regions)?)
+}
+
+/// The figures of a region for each step of the range that holds something, by
+/// the minutes at which the steps start; `None` for an unknown region.
+pub(crate) fn series(
+    sql: &impl Sql,
+    name: &str,
+    range: Range,
+    step_minutes: i64,
+) -> Result<Option<Vec<(i64, Figures)>>, Error> {
+    let known = "SELECT id FROM regions WHERE name = ?1";
+    let name = Value::Text(name.to_owned());
+    let known = sql.execute(known, std::slice::from_ref(&name)).map_err(Error::Regions)?;
+    if known.is_empty() {
+        return Ok(None);
+    }
+    let most = i64::try_from(limits::WINDOWS_PER_PAGE_MAX).unwrap_or(i64::MAX);
+    let mut parameters = vec![name, Value::Integer(most)];
+    parameters.extend(range.parameters(step_minutes));
+    let statement = format!(
+        "{PIECES} SELECT p.step, {MERGED} \
+         FROM (SELECT id FROM regions WHERE name = ?1) AS r CROSS JOIN pieces AS p \
+              CROSS JOIN windows AS w ON {OF_PIECE} \
+         GROUP BY p.step ORDER BY p.step LIMIT ?2"
+    );
+    let rows = sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+    let step = |row: Vec<Value>| {
+        let (start, columns) = row.split_first()?;
+        let [start] = integers(std::slice::from_ref(start))?;
+        Some((start, Figures::from_columns(integers(columns)?)?))
+    };
+    let steps = rows.into_iter().map(step).collect::<Option<_>>();
+    Ok(Some(steps.ok_or(Error::Corrupt("window"))?))
 }
 
 fn named_figures(rows: Vec<Vec<Value>>) -> Result<Vec<RegionFigures>, Error> {
@@ -185,19 +242,10 @@ mod tests {
     }
 
     #[test]
-    fn hours_fill_the_middle_and_minutes_the_edges() {
-        for (from, to) in [(0, 60), (1, 60), (0, 59), (59, 61), (61, 119), (30, 330), (60, 120)] {
-            let mut minutes = Vec::new();
-            for (span, first, after) in range(from, to).pieces() {
-                let mut start = first;
-                while start < after {
-                    minutes.extend(start..start + span);
-                    start += span;
-                }
-            }
-            minutes.sort_unstable();
-            assert_eq!(minutes, (from..to).collect::<Vec<_>>(), "{from} to {to}");
-        }
-        assert_eq!(range(30, 330).pieces(), [(1, 30, 60), (60, 60, 300), (1, 300, 330)]);
+    fn a_range_is_cut_into_steps_of_which_the_last_may_be_shorter() {
+        let steps: Vec<Range> = range(30, 330).steps(120).collect();
+        assert_eq!(steps, [range(30, 150), range(150, 270), range(270, 330)]);
+        assert_eq!(range(0, 60).steps(60).count(), 1);
+        assert_eq!(range(0, 60).steps(i64::MAX).count(), 1);
     }
 }

@@ -105,7 +105,7 @@ fn duration(host: &impl Host, name: &'static str, default_ms: i64) -> Result<i64
 }
 
 /// `0`, or a whole number with a unit: `250ms`, `90s`, `5m`, `12h`, `7d`.
-fn parse_duration_ms(text: &str) -> Option<i64> {
+pub(crate) fn parse_duration_ms(text: &str) -> Option<i64> {
     if text == "0" {
         return Some(0);
     }

@@ -10,6 +10,7 @@
 //! - `migration`: databases of older releases;
 //! - `model`: random stories against a model of a few lines;
 //! - `readme`: its example;
+//! - `series`: a region's figures step by step;
 //! - `tidy`: the house rules.
 
 #![forbid(unsafe_code)]
@@ -30,5 +31,6 @@ mod model;
 mod readme;
 mod real_data;
 mod seam_faults;
+mod series;
 mod store_faults;
 mod tidy;

@@ -152,6 +152,19 @@ fn seattle_hour_by_hour_comes_back_exactly() {
     let july = Expected { milli: july.map(|(_, row)| milli(&row[2])).collect() };
     let path = "/v1/regions/seattle-1?from=2010-07-01T00:00:00Z&to=2010-08-01T00:00:00Z";
     july.check(&service.get(path).unwrap().json().unwrap());
+
+    // Every day of the year, the same way.
+    let path = "/v1/regions/seattle-1/windows?from=2010-01-01T00:00:00Z&to=2011-01-01T00:00:00Z\
+                &step=1d";
+    let body = service.get(path).unwrap().json().unwrap();
+    let windows = body["windows"].as_array().unwrap();
+    assert_eq!(windows.len(), 365);
+    for window in windows {
+        let day = &window["from"].as_str().unwrap()[..10];
+        let of_day =
+            rows.iter().enumerate().filter(|(i, row)| i % 3 == 1 && row[0].starts_with(day));
+        Expected { milli: of_day.map(|(_, row)| milli(&row[2])).collect() }.check(window);
+    }
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! The parameters in a request's query: each known, given once, and parsed.
+
+use std::borrow::Cow;
+
+use crate::http::{Kind, Problem, Request};
+use crate::limits;
+use crate::reading::{Region, UnixMillis};
+use crate::report::Range;
+
+/// The query parameters of a request, each known and given once.
+pub(crate) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl Parameters<'_> {
+    /// The value of a parameter, if it is given.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// The path and query of the request for the next page: the same, but for
+    /// the parameter `name`.
+    pub(crate) fn next_page(&self, path: &str, name: &str, value: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let others = self.0.iter().filter(|(known, _)| known != name);
+        query.extend_pairs(others).append_pair(name, value);
+        format!("{path}?{}", query.finish())
+    }
+
+    /// How many regions on a page, from `limit`.
+    pub(crate) fn limit(&self) -> Result<usize, Problem> {
+        const MOST: usize = limits::REGIONS_PER_PAGE_MAX;
+        let Some(text) = self.get("limit") else { return Ok(MOST) };
+        let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+        limit.ok_or_else(|| {
+            Problem::new(Kind::BadParameter, format!("limit must be a number from 1 to {MOST}"))
+        })
+    }
+}
+
+/// Reads the query of `request`, which may have the `known` parameters and no
+/// other.
+pub(crate) fn parameters<'a>(
+    request: &'a Request,
+    known: &[&str],
+) -> Result<Parameters<'a>, Problem> {
+    let query = request.query.as_deref().unwrap_or_default();
+    if query.len() > limits::QUERY_BYTES_MAX {
+        let detail = format!("the query has more than {} bytes", limits::QUERY_BYTES_MAX);
+        return Err(Problem::new(Kind::BadParameter, detail));
+    }
+    let mut parameters = Parameters(Vec::new());
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !known.contains(&name.as_ref()) {
+            let name: String = name.chars().take(limits::ECHO_CHARS_MAX).collect();
+            let detail = match known {
+                [] => format!("{name:?} is no parameter here; there are none"),
+                _ => format!("{name:?} is no parameter here; there are {}", known.join(", ")),
+            };
+            return Err(Problem::new(Kind::BadParameter, detail));
+        }
+        if parameters.get(&name).is_some() {
+            return Err(Problem::new(Kind::BadParameter, format!("{name} is given twice")));
+        }
+        parameters.0.push((name, value));
+    }
+    Ok(parameters)
+}
+
+/// The time that a request asks about.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    /// All time without one.
+    pub(crate) range: Option<Range>,
+    /// Where it begins; without one, at the beginning of time.
+    pub(crate) from: Option<UnixMillis>,
+    /// Where it ends; without one, at the end of time.
+    pub(crate) to: Option<UnixMillis>,
+}
+
+impl Span {
+    /// From `from` (included) and `to` (excluded), widened to whole minutes.
+    pub(crate) fn from_parameters(parameters: &Parameters<'_>) -> Result<Self, Problem> {
+        let from = instant(parameters, "from")?;
+        let to = instant(parameters, "to")?;
+        if from.is_none() && to.is_none() {
+            return Ok(Self { range: None, from, to });
+        }
+        let covering =
+            Range::covering(from.unwrap_or(UnixMillis::MIN), to.unwrap_or(UnixMillis::MAX));
+        let range =
+            covering.ok_or_else(|| Problem::new(Kind::BadParameter, "from must be before to"))?;
+        Ok(Self {
+            range: Some(range),
+            from: from.map(|_| range.from()),
+            to: to.map(|_| range.to()),
+        })
+    }
+}
+
+/// The region that a piece of a path names, percent-encoded.
+pub(crate) fn region_in_path(encoded: &str) -> Result<Region<'static>, Problem> {
+    let name = percent_encoding::percent_decode_str(encoded).decode_utf8().ok();
+    let name = name.and_then(|name| Region::new(name.into_owned()));
+    name.ok_or_else(unknown_region)
+}
+
+/// The answer about a region that is not there.
+pub(crate) fn unknown_region() -> Problem {
+    Problem::new(Kind::NotFound, "no reading has named this region")
+}
+
+/// An instant, in Unix milliseconds or RFC 3339.
+pub(crate) fn instant(
+    parameters: &Parameters<'_>,
+    name: &str,
+) -> Result<Option<UnixMillis>, Problem> {
+    let Some(text) = parameters.get(name) else { return Ok(None) };
+    let millis = text.parse().ok().and_then(UnixMillis::new);
+    millis.or_else(|| UnixMillis::parse_rfc3339(text)).map(Some).ok_or_else(|| {
+        // In a query, an unescaped plus sign is a space.
+        let hint = if text.contains(' ') { "; write + as %2B" } else { "" };
+        let detail = format!("{name} must be Unix milliseconds or like 2026-11-22T10:00:00Z{hint}");
+        Problem::new(Kind::BadParameter, detail)
+    })
+}

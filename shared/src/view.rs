@@ -1,0 +1,134 @@
+//! What a client sees of the database: what is in the journal is folded first,
+//! and with what was read comes what it covers.
+//!
+//! The promise: an answer counts every reading that was acknowledged before it
+//! was asked for, or says how many entries it does not count.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::fold;
+use crate::guard::Guard;
+use crate::host::Host;
+use crate::http::{Refusal, Response};
+use crate::inventory::Inventory;
+use crate::limits;
+use crate::parameters::Span;
+use crate::reading::UnixMillis;
+use crate::regions::{Budget, Regions};
+use crate::settings::Horizon;
+use crate::snapshot::{self, Snapshot};
+
+/// A response, and whether to call `snapshot::keep` after it is sent.
+#[derive(Debug)]
+pub struct Answered {
+    /// What to answer.
+    pub response: Response,
+    /// Whether the last good snapshot is due to be renewed.
+    pub keeps_snapshot: bool,
+}
+
+impl From<Response> for Answered {
+    fn from(response: Response) -> Self {
+        Self { response, keeps_snapshot: false }
+    }
+}
+
+/// What an answer covers: which time, as of when, and what is still missing.
+#[derive(Clone, Serialize)]
+pub(crate) struct Coverage {
+    /// `null` is the beginning of time.
+    from: Option<UnixMillis>,
+    /// `null` is the end of time.
+    to: Option<UnixMillis>,
+    as_of: UnixMillis,
+    /// Whether the answer is the last good one, as the database is away.
+    stale: bool,
+    /// Acknowledged journal entries that the answer does not count yet; `null`
+    /// where the journal can't be read.
+    unfolded_entries: Option<usize>,
+    /// Acknowledged readings in quarantine, which the answer will not count;
+    /// `null` where the journal can't be read.
+    quarantined_readings: Option<usize>,
+}
+
+/// What was read, and what it covers.
+pub(crate) struct Read<T> {
+    pub(crate) value: T,
+    pub(crate) coverage: Coverage,
+    keeps_snapshot: bool,
+}
+
+impl<T> Read<T> {
+    /// The answer with this body. That it is stale is told in a header, too.
+    pub(crate) fn answer(&self, body: &impl Serialize, now: UnixMillis) -> Answered {
+        let mut response = Response::json(StatusCode::OK, body);
+        if self.coverage.stale {
+            let age_ms = (now.get() - self.coverage.as_of.get()).max(0);
+            response = response.with_header("age", (age_ms / 1_000).to_string());
+        }
+        Answered { response, keeps_snapshot: self.keeps_snapshot }
+    }
+}
+
+/// How long to fold before an answer.
+pub(crate) const BEFORE_READING: Budget = Budget::waiting(limits::QUERY_FOLD_MS_MAX);
+
+/// Folds what is in the journal, then reads, on one connection.
+///
+/// While the database is away, what was asked for all time comes from the last
+/// good snapshot; while the journal can't be read, it is left unfolded.
+pub(crate) fn fold_and_read<H: Host, T>(
+    host: &H,
+    span: Span,
+    now: UnixMillis,
+    read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
+    recall: impl FnOnce(Snapshot) -> T,
+) -> Result<Read<T>, Refusal> {
+    Horizon::from_variables(host)?;
+    let coverage = |as_of, stale, inventory: Option<&Inventory>, left| Coverage {
+        from: span.from,
+        to: span.to,
+        as_of,
+        stale,
+        unfolded_entries: left,
+        quarantined_readings: inventory.map(Inventory::quarantined_readings),
+    };
+    let journal = match host.key_value().map_err(Error::Journal) {
+        Ok(store) => Inventory::list(host, &store).map(|inventory| (store, inventory)),
+        Err(error) => Err(error),
+    };
+    let (store, inventory) = match journal {
+        Ok(found) => found,
+        Err(error) => {
+            host.log(&format!("answering without what is in the journal: {error}"));
+            let value = read(&Regions::open(host, BEFORE_READING)?)?;
+            let coverage = coverage(now, false, None, None);
+            return Ok(Read { value, coverage, keeps_snapshot: false });
+        }
+    };
+    let done = Guard::new(host, &store, inventory.has_breaker).call(now, || {
+        let regions = Regions::open(host, BEFORE_READING)?;
+        let left = fold::run(&regions, &store, &inventory)?;
+        Ok((read(&regions)?, left))
+    });
+    match done {
+        Ok((value, left)) => Ok(Read {
+            value,
+            coverage: coverage(now, false, Some(&inventory), Some(left)),
+            keeps_snapshot: snapshot::is_due(&inventory, now),
+        }),
+        Err(error) => {
+            let is_all_time = span.range.is_none();
+            let last = snapshot::load(&store, &inventory).filter(|_| is_all_time);
+            let Some(last) = last else { return Err(error.into()) };
+            if !matches!(error, Error::Spared { .. }) {
+                host.log(&format!("answering from the last good snapshot: {error}"));
+            }
+            let left = inventory.unfolded();
+            let coverage = coverage(last.as_of, true, Some(&inventory), Some(left));
+            Ok(Read { value: recall(last), coverage, keeps_snapshot: false })
+        }
+    }
+}
