@@ -134,10 +134,11 @@ fn greet(runtime: Runtime, listen: &str) {
     step(&format!("Serving Isotherm on http://{listen} {reason}; end it with Ctrl-C"));
     println!(
         "
-    POST /v1/readings            one reading or an array of them
-    GET  /v1/regions             the averages of all regions
-    GET  /v1/regions/{{region}}    the average of one; ?from=&to= narrow it
-    GET  /v1/quarantine          readings that could not be counted
+    POST /v1/readings                  one reading or an array of them
+    GET  /v1/regions                   the averages of all regions
+    GET  /v1/regions/{{region}}          the average of one; ?from=&to= narrow it
+    GET  /v1/regions/{{region}}/windows  the same step by step; ?from=&to=&step=1h
+    GET  /v1/quarantine                readings that could not be counted
     GET  /metrics  /readyz  /healthz
 
 Try, in another terminal:
