@@ -11,7 +11,7 @@
 //! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
 //! | `breaker/1/regions` | the state of the breaker, if it is not new |
 //! | `full/1` | when the journal was found full, Unix milliseconds |
-//! | `snapshot/1/<as of>-<readings>` | the last good averages |
+//! | `snapshot/1/<as of>` | the last good averages |
 
 use crate::error::Error;
 use crate::host::{Host, KeyValue};

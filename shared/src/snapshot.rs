@@ -1,9 +1,8 @@
 //! The last good averages, for the time when the regions database is away.
 //!
-//! One key-value pair: `snapshot/1/<as of>-<readings>`, Unix milliseconds and
-//! how many readings the averages count, so that a listing tells how old it is
-//! and whether there is anything new. The value is JSON: for each region its
-//! name and its columns of the table `windows`, from `readings` on.
+//! One key-value pair: `snapshot/1/<as of>`, Unix milliseconds, so that a listing
+//! tells how old it is. The value is JSON: for each region its name and its
+//! columns of the table `windows`, from `readings` on.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +10,6 @@ use crate::error::Error;
 use crate::host::{Host, KeyValue};
 use crate::inventory::Inventory;
 use crate::journal;
-use crate::ledger;
 use crate::limits;
 use crate::reading::UnixMillis;
 use crate::regions::{Budget, Regions};
@@ -24,19 +22,17 @@ const PREFIX: &str = "snapshot/1/";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     as_of: UnixMillis,
-    readings: i64,
 }
 
 impl Name {
     /// The snapshot under `key`, if it is one.
     pub fn from_key(key: &str) -> Option<Self> {
-        let (as_of, readings) = key.strip_prefix(PREFIX)?.split_once('-')?;
-        let as_of = UnixMillis::new(as_of.parse().ok()?)?;
-        Some(Self { as_of, readings: readings.parse().ok()? })
+        let as_of = key.strip_prefix(PREFIX)?.parse().ok()?;
+        Some(Self { as_of: UnixMillis::new(as_of)? })
     }
 
     fn key(&self) -> String {
-        format!("{PREFIX}{:013}-{}", self.as_of.get(), self.readings)
+        format!("{PREFIX}{:013}", self.as_of.get())
     }
 }
 
@@ -70,7 +66,7 @@ pub(crate) fn is_due(inventory: &Inventory, now: UnixMillis) -> bool {
     newest.is_none_or(|name| now.get().abs_diff(name.as_of.get()) >= limits::SNAPSHOT_AGE_MS_MAX)
 }
 
-/// Keeps a snapshot as of `now`, unless nothing was counted since the last one.
+/// Keeps a snapshot as of `now`, unless somebody else just did.
 pub fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     let store = host.key_value().map_err(Error::Journal)?;
     let inventory = Inventory::list(host, &store)?;
@@ -78,11 +74,7 @@ pub fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
         return Ok(());
     }
     let regions = Regions::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
-    let readings = regions.read(ledger::stored)?;
-    let name = Name { as_of: now, readings };
-    if inventory.snapshots.last().is_some_and(|last| last.readings == readings) {
-        return Ok(());
-    }
+    let name = Name { as_of: now };
     let all = regions.read(|sql| report::regions(sql, "", limits::REGIONS_PER_PAGE_MAX, None))?;
     let row = |(name, figures): RegionFigures| Some(Row(name, figures?.to_columns()?));
     let rows: Vec<Row> = all.into_iter().filter_map(row).collect();

@@ -11,6 +11,7 @@
 //! - `model`: random stories against a model of a few lines;
 //! - `readme`: its example;
 //! - `series`: a region's figures step by step;
+//! - `snapshots`: when the last good averages are kept;
 //! - `tidy`: the house rules.
 
 #![forbid(unsafe_code)]
@@ -32,5 +33,6 @@ mod readme;
 mod real_data;
 mod seam_faults;
 mod series;
+mod snapshots;
 mod store_faults;
 mod tidy;
