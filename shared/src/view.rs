@@ -86,6 +86,35 @@ pub(crate) fn fold_and_read<H: Host, T>(
     read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
     recall: impl FnOnce(Snapshot) -> T,
 ) -> Result<Read<T>, Refusal> {
+    let mut value = None;
+    let mut read_into_value = |regions: &Regions<'_, H>| {
+        value = Some(read(regions)?);
+        Ok(())
+    };
+    let folded = fold_then(host, span, now, &mut read_into_value)?;
+    let value = match folded.last_good {
+        Some(snapshot) => recall(snapshot),
+        None => value.ok_or(Error::TooSlow)?,
+    };
+    Ok(Read { value, coverage: folded.coverage, keeps_snapshot: folded.keeps_snapshot })
+}
+
+/// What became of a fold, and of what was to be read after it.
+struct Folded {
+    coverage: Coverage,
+    keeps_snapshot: bool,
+    /// What to answer from, where nothing could be read.
+    last_good: Option<Snapshot>,
+}
+
+/// `fold_and_read` without its types: a component is fetched over bad networks,
+/// and this part would be in it once for every kind of answer.
+fn fold_then<H: Host>(
+    host: &H,
+    span: Span,
+    now: UnixMillis,
+    read: &mut dyn FnMut(&Regions<'_, H>) -> Result<(), Error>,
+) -> Result<Folded, Refusal> {
     Horizon::from_variables(host)?;
     let coverage = |as_of, stale, inventory: Option<&Inventory>, left| Coverage {
         from: span.from,
@@ -103,21 +132,22 @@ pub(crate) fn fold_and_read<H: Host, T>(
         Ok(found) => found,
         Err(error) => {
             host.log(&format!("answering without what is in the journal: {error}"));
-            let value = read(&Regions::open(host, BEFORE_READING)?)?;
+            read(&Regions::open(host, BEFORE_READING)?)?;
             let coverage = coverage(now, false, None, None);
-            return Ok(Read { value, coverage, keeps_snapshot: false });
+            return Ok(Folded { coverage, keeps_snapshot: false, last_good: None });
         }
     };
     let done = Guard::new(host, &store, inventory.has_breaker).call(now, || {
         let regions = Regions::open(host, BEFORE_READING)?;
         let left = fold::run(&regions, &store, &inventory)?;
-        Ok((read(&regions)?, left))
+        read(&regions)?;
+        Ok(left)
     });
     match done {
-        Ok((value, left)) => Ok(Read {
-            value,
+        Ok(left) => Ok(Folded {
             coverage: coverage(now, false, Some(&inventory), Some(left)),
             keeps_snapshot: snapshot::is_due(&inventory, now),
+            last_good: None,
         }),
         Err(error) => {
             let is_all_time = span.range.is_none();
@@ -128,7 +158,7 @@ pub(crate) fn fold_and_read<H: Host, T>(
             }
             let left = inventory.unfolded();
             let coverage = coverage(last.as_of, true, Some(&inventory), Some(left));
-            Ok(Read { value: recall(last), coverage, keeps_snapshot: false })
+            Ok(Folded { coverage, keeps_snapshot: false, last_good: Some(last) })
         }
     }
 }

@@ -110,6 +110,6 @@ fn deny(shell: &Shell) -> Result<Vec<&'static str>> {
         println!("skipped: {skipped}");
         return Ok(vec![skipped]);
     }
-    cmd!(shell, "cargo deny --offline --locked check bans licenses sources").quiet().run()?;
+    cmd!(shell, "cargo deny --locked check bans licenses sources").quiet().run()?;
     Ok(Vec::new())
 }
