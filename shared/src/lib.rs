@@ -38,6 +38,7 @@
 
 pub mod bound;
 pub mod breaker;
+mod conflicts;
 mod decimal;
 pub mod error;
 pub mod fold;

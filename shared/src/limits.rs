@@ -32,9 +32,9 @@ pub const QUERY_BYTES_MAX: usize = 4_096;
 /// The most quarantined entries in one answer.
 pub const QUARANTINED_LISTED_MAX: usize = 1_000;
 
-/// The most regions in one answer; the next page goes on after the last. The
-/// last good snapshot keeps as many.
-pub const REGIONS_PER_PAGE_MAX: usize = 1_000;
+/// The most regions or conflicts in one answer; the next page goes on after the
+/// last. The last good snapshot keeps as many regions.
+pub const ITEMS_PER_PAGE_MAX: usize = 1_000;
 
 /// The most windows in one answer; the next page goes on after the last.
 pub const WINDOWS_PER_PAGE_MAX: usize = 10_000;

@@ -10,7 +10,12 @@ use crate::report::Range;
 /// The query parameters of a request, each known and given once.
 pub(crate) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Parameters<'_> {
+impl<'a> Parameters<'a> {
+    #[cfg(test)]
+    pub(crate) fn from_pairs(pairs: &[(&'a str, &'a str)]) -> Self {
+        Self(pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect())
+    }
+
     /// The value of a parameter, if it is given.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
@@ -25,9 +30,9 @@ impl Parameters<'_> {
         format!("{path}?{}", query.finish())
     }
 
-    /// How many regions on a page, from `limit`.
+    /// How many items on a page, from `limit`.
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
-        const MOST: usize = limits::REGIONS_PER_PAGE_MAX;
+        const MOST: usize = limits::ITEMS_PER_PAGE_MAX;
         let Some(text) = self.get("limit") else { return Ok(MOST) };
         let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
         limit.ok_or_else(|| {

@@ -3,6 +3,7 @@
 use http::{Method, StatusCode};
 use serde::Serialize;
 
+use crate::conflicts;
 use crate::host::Host;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::parameters::{Span, parameters, region_in_path, unknown_region};
@@ -27,6 +28,7 @@ enum Resource<'a> {
     Regions,
     Region(&'a str),
     Windows(&'a str),
+    Conflicts,
     Quarantine,
     Metrics,
     Readiness,
@@ -37,6 +39,7 @@ impl<'a> Resource<'a> {
     fn at(path: &'a str) -> Option<Self> {
         match path {
             "/v1/regions" => Some(Self::Regions),
+            "/v1/conflicts" => Some(Self::Conflicts),
             "/v1/quarantine" => Some(Self::Quarantine),
             "/metrics" => Some(Self::Metrics),
             "/readyz" => Some(Self::Readiness),
@@ -58,7 +61,7 @@ impl<'a> Resource<'a> {
 fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answered, Refusal> {
     let resource = Resource::at(&request.path).ok_or_else(|| {
         let detail = "there are GET /v1/regions, /v1/regions/{region}, \
-                      /v1/regions/{region}/windows, /v1/quarantine, /metrics, /readyz, \
+                      /v1/regions/{region}/windows, /v1/conflicts, /v1/quarantine, /metrics, /readyz, \
                       /healthz and POST /v1/readings";
         Problem::new(Kind::NotFound, detail)
     })?;
@@ -67,6 +70,7 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
         Resource::Regions => return regions(host, request, now),
         Resource::Region(name) => return region(host, request, name, now),
         Resource::Windows(name) => return series::windows(host, request, name, now),
+        Resource::Conflicts => return conflicts::conflicts(host, request, now),
         Resource::Quarantine => status::quarantine(host, request, now)?,
         Resource::Metrics => status::metrics(host, request, now)?,
         Resource::Readiness => status::readiness(host, request, now)?,

@@ -36,7 +36,7 @@ impl Name {
     }
 }
 
-/// The averages over all time of up to `limits::REGIONS_PER_PAGE_MAX` regions,
+/// The averages over all time of up to `limits::ITEMS_PER_PAGE_MAX` regions,
 /// in the order of their names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
@@ -75,7 +75,7 @@ pub fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     }
     let regions = Regions::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
     let name = Name { as_of: now };
-    let all = regions.read(|sql| report::regions(sql, "", limits::REGIONS_PER_PAGE_MAX, None))?;
+    let all = regions.read(|sql| report::regions(sql, "", limits::ITEMS_PER_PAGE_MAX, None))?;
     let row = |(name, figures): RegionFigures| Some(Row(name, figures?.to_columns()?));
     let rows: Vec<Row> = all.into_iter().filter_map(row).collect();
     let value = serde_json::to_vec(&rows).map_err(|_no_map| Error::Corrupt("snapshot"))?;

@@ -1,6 +1,7 @@
 //! The integration tests, but for those under load (under_load.rs).
 //!
 //! - `backlog`: a long journal in little memory;
+//! - `conflicts`: contradicting readings, and what stands;
 //! - `contract`: what a client sees over HTTP, answer by answer;
 //! - `exactly_once`: many connections, resends, kills;
 //! - `real_data`: files of measured temperatures against figures from the file;
@@ -23,6 +24,7 @@
 )]
 
 mod backlog;
+mod conflicts;
 mod contract;
 mod exactly_once;
 mod faulty;

@@ -1,0 +1,183 @@
+//! `GET /v1/conflicts`: readings that contradict a counted one, each beside the
+//! reading that stands.
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::host::{Host, Sql, Value};
+use crate::http::{Kind, Problem, Refusal, Request};
+use crate::ledger;
+use crate::parameters::{Parameters, Span, instant, parameters};
+use crate::reading::{MilliCelsius, UnixMillis};
+use crate::report::Range;
+use crate::view::{Answered, Coverage, fold_and_read};
+
+/// The key of a row in the table `conflicts`: minute, device, ms, region, milli.
+type Key = [i64; 5];
+
+/// A contradicting reading, and the one that stands.
+struct Conflict {
+    key: Key,
+    device: String,
+    region: String,
+    /// Region and thousandths of a degree; `None` once the ledger has forgotten
+    /// it.
+    standing: Option<(String, i64)>,
+}
+
+#[derive(Serialize)]
+struct Conflicts {
+    conflicts: Vec<ConflictBody>,
+    /// Contradicting readings that folds have seen, of which the first 10,000 are
+    /// kept.
+    seen: i64,
+    /// The path of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    #[serde(flatten)]
+    coverage: Coverage,
+}
+
+#[derive(Serialize)]
+struct ConflictBody {
+    device_id: String,
+    timestamp: UnixMillis,
+    region: String,
+    temperature_c: f64,
+    standing: Option<Standing>,
+}
+
+#[derive(Serialize)]
+struct Standing {
+    region: String,
+    temperature_c: f64,
+}
+
+/// Answers with a page of conflicts, in the order of their times.
+pub(crate) fn conflicts(
+    host: &impl Host,
+    request: &Request,
+    now: UnixMillis,
+) -> Result<Answered, Refusal> {
+    let parameters = parameters(request, &["from", "to", "after", "limit"])?;
+    let (from, to) = (instant(&parameters, "from")?, instant(&parameters, "to")?);
+    let bounds = (from.unwrap_or(UnixMillis::MIN), to.unwrap_or(UnixMillis::MAX));
+    let range = Range::covering(bounds.0, bounds.1)
+        .ok_or_else(|| Problem::new(Kind::BadParameter, "from must be before to"))?;
+    let span = Span { range: Some(range), from, to };
+    let (after, limit) = (after(&parameters)?, parameters.limit()?);
+    let mut read = fold_and_read(
+        host,
+        span,
+        now,
+        |regions| {
+            // One more tells whether there is another page.
+            let page = regions.read(|sql| select(sql, bounds, after, limit.saturating_add(1)))?;
+            Ok((page, regions.read(|sql| ledger::tally(sql, "conflicts"))?))
+        },
+        |_all_time| (Vec::new(), 0),
+    )?;
+    let (page, seen) = &mut read.value;
+    let more = page.len() > limit;
+    page.truncate(limit);
+    let last = page.last().filter(|_| more).map(|conflict| token(conflict.key));
+    let bodies = page.drain(..).map(body).collect::<Option<_>>();
+    let body = Conflicts {
+        conflicts: bodies.ok_or(Error::Corrupt("conflict"))?,
+        seen: *seen,
+        next: last.map(|last| parameters.next_page("/v1/conflicts", "after", &last)),
+        coverage: read.coverage.clone(),
+    };
+    Ok(read.answer(&body, now))
+}
+
+fn select(
+    sql: &impl Sql,
+    (from, to): (UnixMillis, UnixMillis),
+    after: Key,
+    limit: usize,
+) -> Result<Vec<Conflict>, Error> {
+    let statement = "\
+        SELECT c.minute, c.device, c.ms, c.region, c.milli, d.name, r.name, s.name, l.milli \
+        FROM conflicts AS c \
+             CROSS JOIN devices AS d ON d.id = c.device \
+             CROSS JOIN regions AS r ON r.id = c.region \
+             LEFT JOIN ledger AS l USING (minute, device, ms) \
+             LEFT JOIN regions AS s ON s.id = l.region \
+        WHERE (c.minute, c.ms) >= (?1, ?2) AND (c.minute, c.ms) < (?3, ?4) \
+              AND (c.minute, c.device, c.ms, c.region, c.milli) > (?5, ?6, ?7, ?8, ?9) \
+        ORDER BY c.minute, c.device, c.ms, c.region, c.milli LIMIT ?10";
+    let mut parameters = vec![from.minute(), from.ms_of_minute(), to.minute(), to.ms_of_minute()];
+    parameters.extend(after);
+    parameters.push(i64::try_from(limit).unwrap_or(i64::MAX));
+    let parameters: Vec<Value> = parameters.into_iter().map(Value::Integer).collect();
+    let rows = sql.execute(statement, &parameters).map_err(Error::Regions)?;
+    rows.into_iter().map(conflict).collect::<Option<_>>().ok_or(Error::Corrupt("conflict"))
+}
+
+fn conflict(row: Vec<Value>) -> Option<Conflict> {
+    let (key, names) = row.split_first_chunk::<5>()?;
+    let key = ledger::integers(key)?;
+    match names {
+        [Value::Text(device), Value::Text(region), standing_region, standing_milli] => {
+            let standing = match (standing_region, standing_milli) {
+                (Value::Text(region), Value::Integer(milli)) => Some((region.clone(), *milli)),
+                (Value::Null, Value::Null) => None,
+                _ => return None,
+            };
+            Some(Conflict { key, device: device.clone(), region: region.clone(), standing })
+        }
+        _ => None,
+    }
+}
+
+fn body(conflict: Conflict) -> Option<ConflictBody> {
+    let [minute, _device, ms, _region, milli] = conflict.key;
+    let standing = match conflict.standing {
+        Some((region, milli)) => {
+            Some(Standing { region, temperature_c: MilliCelsius::new(milli)?.to_celsius() })
+        }
+        None => None,
+    };
+    Some(ConflictBody {
+        device_id: conflict.device,
+        timestamp: UnixMillis::from_minute(minute, ms)?,
+        region: conflict.region,
+        temperature_c: MilliCelsius::new(milli)?.to_celsius(),
+        standing,
+    })
+}
+
+/// Before all keys.
+const BEGINNING: Key = [-1, 0, 0, 0, 0];
+
+/// A key as the parameter `after`.
+fn token(key: Key) -> String {
+    key.map(|number| number.to_string()).join(".")
+}
+
+fn after(parameters: &Parameters<'_>) -> Result<Key, Problem> {
+    let Some(text) = parameters.get("after") else { return Ok(BEGINNING) };
+    let numbers: Option<Vec<i64>> = text.split('.').map(|part| part.parse().ok()).collect();
+    let key = numbers.and_then(|numbers| Key::try_from(numbers).ok());
+    key.ok_or_else(|| {
+        Problem::new(Kind::BadParameter, "after must be what the path of a next page has there")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back_from_its_token() {
+        for key in [BEGINNING, [28_333_333, 5, 59_999, 2, -273_150]] {
+            let token = token(key);
+            let parameters = Parameters::from_pairs(&[("after", &token)]);
+            assert_eq!(after(&parameters).ok(), Some(key));
+        }
+        for bad in ["", "1.2.3.4", "1.2.3.4.5.6", "a.b.c.d.e"] {
+            assert!(after(&Parameters::from_pairs(&[("after", bad)])).is_err(), "{bad}");
+        }
+    }
+}
