@@ -9,6 +9,13 @@ use isotherm::reading::UnixMillis;
 use isotherm::{ingest, query, snapshot};
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
+use tempfile::TempDir;
+
+/// A directory for stores that nothing has to survive but the test's own faults:
+/// in memory, where the machine has such a place, as every call syncs.
+pub(crate) fn scratch() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_absent| TempDir::new()).unwrap()
+}
 
 /// Which calls fail, counted over all stores of a host.
 #[derive(Debug)]

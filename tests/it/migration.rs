@@ -10,9 +10,8 @@ use isotherm_host::native::NativeHost;
 use isotherm_it::root;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::faulty::{FaultyHost, Plan};
+use crate::faulty::{FaultyHost, Plan, scratch};
 
 const START: i64 = 1_700_000_040_000;
 const NOW: i64 = START + 86_400_000;
@@ -71,7 +70,7 @@ fn check_figures(host: &NativeHost) {
 
 #[test]
 fn a_database_of_the_previous_version_keeps_its_figures_and_still_tells_duplicates() {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let host = node(directory.path());
     assert_eq!(version(directory.path()), schema::VERSION - 1, "the fixture is the previous one");
     check_figures(&host);
@@ -97,7 +96,7 @@ fn a_migration_that_fails_anywhere_leaves_the_old_version_or_the_new_one() {
     let mut failed = 0;
     for works in [false, true] {
         for first in 1.. {
-            let directory = TempDir::new().unwrap();
+            let directory = scratch();
             let plan = Plan::new(first, true, works);
             let host = FaultyHost { inner: node(directory.path()), plan };
             let done = open(&host);

@@ -22,7 +22,7 @@ use proptest::test_runner::{FileFailurePersistence, RngSeed};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::faulty::{FaultyHost, Node, Plan};
+use crate::faulty::{FaultyHost, Node, Plan, scratch};
 
 const START: i64 = 1_700_000_000_000;
 const HOUR: i64 = 3_600_000;
@@ -137,7 +137,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let directory = TempDir::new().unwrap();
+        let directory = scratch();
         let now = UnixMillis::new(START + 100 * HOUR).unwrap();
         let node = Node { host: host(directory.path(), 0), now };
         Self { directory, node, model: Model::default(), latest: now, restarts: 0 }
@@ -267,7 +267,7 @@ impl World {
     /// Folds a copy of the node's files and reads it: per region count, sum,
     /// min and max, and which readings are in quarantine.
     fn look(&self) -> (BTreeMap<String, Value>, BTreeSet<usize>) {
-        let copy = TempDir::new().unwrap();
+        let copy = scratch();
         for file in std::fs::read_dir(self.directory.path()).unwrap() {
             let path = file.unwrap().path();
             std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();

@@ -8,9 +8,8 @@ use isotherm::host::{Host, Sql, Value};
 use isotherm::reading::UnixMillis;
 use isotherm_host::native::NativeHost;
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 
-use crate::faulty::{FaultyHost, Node, Plan};
+use crate::faulty::{FaultyHost, Node, Plan, scratch};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -71,7 +70,7 @@ type State = (BTreeSet<Vec<String>>, BTreeSet<Vec<String>>);
 /// The whole story once, under a plan. Returns the state at its end and how
 /// many host calls it took.
 fn story(first: usize, for_ever: bool, works: bool) -> (State, usize) {
-    let directory = TempDir::new().unwrap();
+    let directory = scratch();
     let native = NativeHost::new(directory.path(), &[]).unwrap().simulated(1, 7);
     let plan = Plan::new(first, for_ever, works);
     let now = UnixMillis::new(NOW).unwrap();
