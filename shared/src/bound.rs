@@ -65,8 +65,7 @@ pub(crate) fn update<H: Host>(
     }
     if inventory.is_full {
         host.log("the journal has room again");
-        let mark = [FULL_KEY.to_owned()];
-        return journal::retried(host, || store.delete_many(&mark)).map_err(Error::Journal);
+        return journal::delete(host, store, &[FULL_KEY.to_owned()]).map_err(Error::Journal);
     }
     Ok(())
 }

@@ -88,8 +88,8 @@ fn steps(names: &[EntryName]) -> Vec<&[EntryName]> {
     let mut steps = Vec::new();
     let (mut from, mut readings, mut bytes) = (0, 0, 0);
     for (index, name) in names.iter().enumerate() {
-        readings += name.readings();
-        bytes += name.bytes();
+        readings = name.readings().saturating_add(readings);
+        bytes = name.bytes().saturating_add(bytes);
         let entries = index + 1 - from;
         if readings >= limits::READINGS_PER_FOLD_STEP
             || bytes >= limits::BYTES_PER_FOLD_STEP

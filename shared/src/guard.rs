@@ -58,7 +58,7 @@ impl<'a, H: Host> Guard<'a, H> {
                 self.become_state(self.state.failed(now), &cause);
             }
             _ if self.state != State::NEW => {
-                self.become_state(State::NEW, "a call succeeded");
+                self.become_state(self.state.succeeded(), "it responds");
                 // Absent is as good as new, and what is absent need not be read.
                 drop(self.store.delete_many(&[BREAKER_KEY.to_owned()]));
             }

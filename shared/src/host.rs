@@ -44,7 +44,8 @@ pub trait KeyValue {
     fn replace(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError>;
     /// The values of `keys`, in any order; absent ones may be missing.
     fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, StoreError>;
-    /// Removes `keys`; absent ones are no error.
+    /// Removes `keys`, at least one (Redis takes no empty list); absent ones are
+    /// no error.
     fn delete_many(&self, keys: &[String]) -> Result<(), StoreError>;
     /// All keys of the store, in any order.
     fn keys(&self) -> Result<Vec<String>, StoreError>;

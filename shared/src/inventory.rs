@@ -78,16 +78,19 @@ impl Inventory {
 
     /// The readings in the journal.
     pub fn journal_readings(&self) -> usize {
-        self.entries.iter().map(EntryName::readings).sum()
+        self.entries.iter().map(EntryName::readings).fold(0, usize::saturating_add)
     }
 
     /// The bytes of the journal's values.
     pub fn journal_bytes(&self) -> usize {
-        self.entries.iter().map(EntryName::bytes).sum()
+        self.entries.iter().map(EntryName::bytes).fold(0, usize::saturating_add)
     }
 
     /// The readings in quarantine.
     pub fn quarantined_readings(&self) -> usize {
-        self.quarantined.iter().map(|quarantined| quarantined.name.readings()).sum()
+        self.quarantined
+            .iter()
+            .map(|quarantined| quarantined.name.readings())
+            .fold(0, usize::saturating_add)
     }
 }

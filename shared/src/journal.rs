@@ -306,7 +306,19 @@ pub fn remove<H: Host>(
     names: &[EntryName],
 ) -> Result<(), StoreError> {
     let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
-    retried(host, || store.delete_many(&keys))
+    delete(host, store, &keys)
+}
+
+/// Removes `keys`, if there are any: somebody else may have done all the work.
+pub(crate) fn delete<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    keys: &[String],
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    retried(host, || store.delete_many(keys))
 }
 
 /// Keeps `entry` where no fold looks for it, for a human to decide.

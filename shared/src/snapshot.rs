@@ -81,5 +81,5 @@ pub fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     let value = serde_json::to_vec(&rows).map_err(|_no_map| Error::Corrupt("snapshot"))?;
     journal::retried(host, || store.set(&name.key(), &value)).map_err(Error::Journal)?;
     let older: Vec<String> = inventory.snapshots.iter().map(Name::key).collect();
-    journal::retried(host, || store.delete_many(&older)).map_err(Error::Journal)
+    journal::delete(host, &store, &older).map_err(Error::Journal)
 }

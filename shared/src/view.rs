@@ -2,7 +2,8 @@
 //! and with what was read comes what it covers.
 //!
 //! The promise: an answer counts every reading that was acknowledged before it
-//! was asked for, or says how many entries it does not count.
+//! was asked for, or says how many entries it does not count. A stale answer says
+//! of when it is.
 
 use http::StatusCode;
 use serde::Serialize;

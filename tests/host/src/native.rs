@@ -146,6 +146,10 @@ impl KeyValue for KeyValueFile {
     }
 
     fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            // As Redis does, so that native tests notice.
+            return Err(StoreError::from_message("delete: wrong number of arguments"));
+        }
         self.delete_many(keys).map_err(StoreError::from_message)
     }
 

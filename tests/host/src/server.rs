@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -32,6 +32,9 @@ use crate::stores::{DatabaseFile, KeyValueFile};
 
 /// How often a guest that computes gives way to others.
 const YIELD_EVERY: Duration = Duration::from_millis(10);
+
+/// The largest plan of faults, in bytes.
+const PLAN_BYTES_MAX: usize = 64 * 1024;
 
 /// Answers to Spin's own health check.
 const HEALTH_PATH: &str = "/.well-known/spin/health";
@@ -113,7 +116,9 @@ impl Server {
         match *request.method() {
             Method::GET => Ok(text(StatusCode::OK, self.faults.show()?)),
             Method::PUT => {
-                self.faults.set(&request.into_body().collect().await?.to_bytes())?;
+                let body = Limited::new(request.into_body(), PLAN_BYTES_MAX).collect().await;
+                let body = body.map_err(|error| anyhow!("the plan can't be read: {error}"))?;
+                self.faults.set(&body.to_bytes())?;
                 Ok(text(StatusCode::NO_CONTENT, Vec::new()))
             }
             ref other => bail!("{other} is neither GET nor PUT"),
