@@ -1,7 +1,7 @@
 //! `GET /v1/conflicts`: readings that contradict a counted one, each beside the
 //! reading that stands.
 
-use serde::Serialize;
+use serde_json::Value as Json;
 
 use crate::error::Error;
 use crate::host::{Host, Sql, Value};
@@ -10,7 +10,8 @@ use crate::ledger;
 use crate::parameters::{Parameters, Span, instant, parameters};
 use crate::reading::{MilliCelsius, UnixMillis};
 use crate::report::Range;
-use crate::view::{Answered, Coverage, fold_and_read};
+use crate::representation::{Format, Record, Table};
+use crate::view::{Answered, Listing, fold_and_read};
 
 /// The key of a row in the table `conflicts`: minute, device, ms, region, milli.
 type Key = [i64; 5];
@@ -25,40 +26,13 @@ struct Conflict {
     standing: Option<(String, i64)>,
 }
 
-#[derive(Serialize)]
-struct Conflicts {
-    conflicts: Vec<ConflictBody>,
-    /// Contradicting readings that folds have seen, of which the first 10,000 are
-    /// kept.
-    seen: i64,
-    /// The path of the next page, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-    #[serde(flatten)]
-    coverage: Coverage,
-}
-
-#[derive(Serialize)]
-struct ConflictBody {
-    device_id: String,
-    timestamp: UnixMillis,
-    region: String,
-    temperature_c: f64,
-    standing: Option<Standing>,
-}
-
-#[derive(Serialize)]
-struct Standing {
-    region: String,
-    temperature_c: f64,
-}
-
 /// Answers with a page of conflicts, in the order of their times.
 pub(crate) fn conflicts(
     host: &impl Host,
     request: &Request,
     now: UnixMillis,
 ) -> Result<Answered, Refusal> {
+    let format = Format::of(request)?;
     let parameters = parameters(request, &["from", "to", "after", "limit"])?;
     let (from, to) = (instant(&parameters, "from")?, instant(&parameters, "to")?);
     let bounds = (from.unwrap_or(UnixMillis::MIN), to.unwrap_or(UnixMillis::MAX));
@@ -81,14 +55,23 @@ pub(crate) fn conflicts(
     let more = page.len() > limit;
     page.truncate(limit);
     let last = page.last().filter(|_| more).map(|conflict| token(conflict.key));
-    let bodies = page.drain(..).map(body).collect::<Option<_>>();
-    let body = Conflicts {
-        conflicts: bodies.ok_or(Error::Corrupt("conflict"))?,
-        seen: *seen,
-        next: last.map(|last| parameters.next_page("/v1/conflicts", "after", &last)),
-        coverage: read.coverage.clone(),
+    let rows = page.drain(..).map(cells).collect::<Option<_>>();
+    let columns = vec![
+        "device_id",
+        "timestamp",
+        "region",
+        "temperature_c",
+        "standing_region",
+        "standing_temperature_c",
+    ];
+    let table = Table { columns, rows: rows.ok_or(Error::Corrupt("conflict"))? };
+    let listing = Listing {
+        list: Some("conflicts"),
+        // Those that folds have seen, of which the first 10,000 are kept.
+        about: Record::of([("seen", (*seen).into())]),
+        next: last.map(|last| parameters.next_page(&request.path, "after", &last)),
     };
-    Ok(read.answer(&body, now))
+    Ok(read.shown.answer(request, format, table, listing, now))
 }
 
 fn select(
@@ -131,21 +114,21 @@ fn conflict(row: Vec<Value>) -> Option<Conflict> {
     }
 }
 
-fn body(conflict: Conflict) -> Option<ConflictBody> {
+/// The columns of the answer.
+fn cells(conflict: Conflict) -> Option<Vec<Json>> {
     let [minute, _device, ms, _region, milli] = conflict.key;
-    let standing = match conflict.standing {
-        Some((region, milli)) => {
-            Some(Standing { region, temperature_c: MilliCelsius::new(milli)?.to_celsius() })
-        }
-        None => None,
+    let (standing_region, standing) = match conflict.standing {
+        Some((region, milli)) => (Some(region), Some(MilliCelsius::new(milli)?.to_celsius())),
+        None => (None, None),
     };
-    Some(ConflictBody {
-        device_id: conflict.device,
-        timestamp: UnixMillis::from_minute(minute, ms)?,
-        region: conflict.region,
-        temperature_c: MilliCelsius::new(milli)?.to_celsius(),
-        standing,
-    })
+    Some(vec![
+        conflict.device.into(),
+        UnixMillis::from_minute(minute, ms)?.into(),
+        conflict.region.into(),
+        MilliCelsius::new(milli)?.to_celsius().into(),
+        standing_region.into(),
+        standing.into(),
+    ])
 }
 
 /// Before all keys.

@@ -68,6 +68,8 @@ pub enum Value {
     Integer(i64),
     /// TEXT.
     Text(String),
+    /// BLOB.
+    Blob(Vec<u8>),
     /// NULL.
     Null,
 }

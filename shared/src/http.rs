@@ -25,9 +25,31 @@ pub struct Request {
     pub content_encoding: Option<String>,
     /// The header `prefer` (RFC 7240).
     pub prefer: Option<String>,
+    /// The header `accept`.
+    pub accept: Option<String>,
+    /// The header `if-none-match`.
+    pub if_none_match: Option<String>,
 }
 
 impl Request {
+    /// A GET of `target`, a path with or without a query, and no header.
+    pub fn get(target: &str) -> Self {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (target, None),
+        };
+        Self {
+            method: Method::GET,
+            path: path.to_owned(),
+            query,
+            content_type: None,
+            content_encoding: None,
+            prefer: None,
+            accept: None,
+            if_none_match: None,
+        }
+    }
+
     /// Whether the method is one of `allowed`; the problem to answer if not.
     pub(crate) fn allow(&self, allowed: &'static [Method]) -> Result<(), Problem> {
         if allowed.contains(&self.method) {
@@ -74,6 +96,22 @@ impl Response {
         Self { status, headers, body }
     }
 
+    /// A response that may be kept, and is asked about before it is used again.
+    pub(crate) fn revalidated(content_type: &str, tag: &str, body: Vec<u8>) -> Self {
+        let headers = vec![
+            ("content-type", content_type.to_owned()),
+            ("cache-control", REVALIDATED.to_owned()),
+            ("etag", tag.to_owned()),
+        ];
+        Self { status: StatusCode::OK, headers, body }
+    }
+
+    /// The answer to who has the representation with the entity tag `tag`.
+    pub(crate) fn not_modified(tag: &str) -> Self {
+        let headers = vec![("cache-control", REVALIDATED.to_owned()), ("etag", tag.to_owned())];
+        Self { status: StatusCode::NOT_MODIFIED, headers, body: Vec::new() }
+    }
+
     /// The same with one more header.
     #[must_use]
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -81,6 +119,8 @@ impl Response {
         self
     }
 }
+
+const REVALIDATED: &str = "no-cache";
 
 impl From<Problem> for Response {
     fn from(problem: Problem) -> Self {
@@ -143,6 +183,7 @@ pub(crate) enum Kind {
     BadParameter,
     NotFound,
     MethodNotAllowed,
+    NotAcceptable,
     TooLarge,
     UnsupportedMediaType,
     NothingValid,
@@ -162,6 +203,11 @@ impl Kind {
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method")
             }
+            Self::NotAcceptable => (
+                StatusCode::NOT_ACCEPTABLE,
+                "not-acceptable",
+                "There is no representation of a type that is accepted",
+            ),
             Self::TooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large")
             }

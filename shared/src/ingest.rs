@@ -195,7 +195,7 @@ impl<'a> Batch<'a> {
             rejected: Vec::new(),
         };
         for (index, item) in items.into_iter().enumerate() {
-            match item.and_then(|r| horizon.admit(&r, now).map(|()| r)) {
+            match item.and_then(|reading| horizon.admit(reading, now)) {
                 Ok(reading) => {
                     batch.readings.push(reading);
                     batch.positions.push(index);

@@ -7,22 +7,24 @@
 //! that is sent again overwrites its own entry and no other, and what was
 //! damaged in storage is noticed.
 //!
-//! The value, version 1 (all integers LEB128 unless said otherwise):
+//! The value, version 2 (all integers LEB128 unless said otherwise):
 //!
 //! ```text
-//! version     one byte, 1
+//! version     one byte, 2
 //! readings    how many
 //! base        the lowest timestamp, Unix milliseconds
 //! regions     how many, then for each: one byte of length, the name
 //! then for each reading:
 //!   device    one byte of length, the name
-//!   region    index into the regions
+//!   region    index into the regions, doubled, plus 1 if it came late
 //!   milli     thousandths of a degree Celsius, zigzag
 //!   after     milliseconds after the base
 //! rejections  how many reasons, then for each: one byte, its position in
 //!             Reason::ALL, and how many readings of the request it met
 //! nonce       0, or what keeps two entries without readings apart
 //! ```
+//!
+//! Version 1 had the index itself, and told no late readings.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -34,10 +36,13 @@ use crate::limits;
 use crate::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use crate::rejection::{Reason, Rejections};
 use crate::retry::{self, Policy};
+use crate::varint::{self, NoInteger, unzigzag, zigzag};
 
 const PREFIX: &str = "journal/1/";
 const QUARANTINE_PREFIX: &str = "quarantine/1/";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Of releases that did not tell late readings.
+const VERSION_WITHOUT_LATE: u8 = 1;
 
 /// Around key-value calls: all of them may be repeated.
 const RETRIES: Policy = Policy {
@@ -191,7 +196,7 @@ impl Entry {
         let mut value = Vec::with_capacity(16 + readings.len() * 24);
         value.push(VERSION);
         put_length(&mut value, readings.len());
-        put_unsigned(&mut value, base.unsigned_abs());
+        varint::put(&mut value, base.unsigned_abs());
         put_length(&mut value, regions.len());
         for region in &regions {
             put_name(&mut value, region);
@@ -199,17 +204,18 @@ impl Entry {
         for reading in readings {
             put_name(&mut value, reading.device_id.as_str());
             let index = index_of.get(reading.region.as_str()).copied();
-            put_length(&mut value, index.unwrap_or(regions.len()));
-            put_unsigned(&mut value, zigzag(reading.temperature.get()));
-            put_unsigned(&mut value, reading.timestamp.get().abs_diff(base));
+            let index = index.unwrap_or(regions.len()) * 2;
+            put_length(&mut value, index + usize::from(reading.is_late));
+            varint::put(&mut value, zigzag(i64::from(reading.temperature.get())));
+            varint::put(&mut value, reading.timestamp.get().abs_diff(base));
         }
         put_length(&mut value, rejections.reasons());
         for (reason, count) in rejections.iter() {
             let code = Reason::ALL.iter().position(|known| *known == reason);
             put_length(&mut value, code.unwrap_or(Reason::ALL.len()));
-            put_unsigned(&mut value, count);
+            varint::put(&mut value, count);
         }
-        put_unsigned(&mut value, nonce);
+        varint::put(&mut value, nonce);
         Self { name: EntryName::of(&value, readings.len()), value }
     }
 
@@ -219,10 +225,11 @@ impl Entry {
             return Err(DecodeError::Checksum);
         }
         let mut input = Input(&self.value);
-        match input.byte()? {
-            VERSION => {}
+        let tells_late = match input.byte()? {
+            VERSION => true,
+            VERSION_WITHOUT_LATE => false,
             other => return Err(DecodeError::Version(other)),
-        }
+        };
         let count = input.length()?;
         if count != self.name.readings || count > limits::READINGS_PER_REQUEST_MAX {
             return Err(DecodeError::Content("readings"));
@@ -234,7 +241,7 @@ impl Entry {
         }
         let mut readings = Vec::with_capacity(count);
         for _ in 0..count {
-            readings.push(input.reading(base, &regions)?);
+            readings.push(input.reading(base, &regions, tells_late)?);
         }
         let rejections = input.rejections()?;
         input.unsigned()?;
@@ -343,36 +350,14 @@ pub(crate) fn retried<T>(
     retry::run(host, RETRIES, is_transient, call)
 }
 
-fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
-    loop {
-        let low = (value & 0x7f).to_le_bytes()[0];
-        value >>= 7;
-        if value == 0 {
-            out.push(low);
-            return;
-        }
-        out.push(low | 0x80);
-    }
-}
-
 fn put_length(out: &mut Vec<u8>, length: usize) {
-    put_unsigned(out, u64::try_from(length).unwrap_or(u64::MAX));
+    varint::put(out, u64::try_from(length).unwrap_or(u64::MAX));
 }
 
 fn put_name(out: &mut Vec<u8>, name: &str) {
     // A name has at most 64 bytes, so its length is one LEB128 byte.
     put_length(out, name.len());
     out.extend_from_slice(name.as_bytes());
-}
-
-/// Small magnitudes of either sign to small unsigned numbers.
-fn zigzag(value: i32) -> u64 {
-    let value = i64::from(value);
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
 /// What is left to decode.
@@ -386,15 +371,10 @@ impl<'a> Input<'a> {
     }
 
     fn unsigned(&mut self) -> Result<u64, DecodeError> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(DecodeError::Content("integer"))
+        varint::take(&mut self.0).map_err(|reason| match reason {
+            NoInteger::Truncated => DecodeError::Truncated,
+            NoInteger::TooLarge => DecodeError::Content("integer"),
+        })
     }
 
     fn length(&mut self) -> Result<usize, DecodeError> {
@@ -417,15 +397,23 @@ impl<'a> Input<'a> {
         Ok(rejections)
     }
 
-    fn reading(&mut self, base: u64, regions: &[Region<'a>]) -> Result<Reading<'a>, DecodeError> {
+    fn reading(
+        &mut self,
+        base: u64,
+        regions: &[Region<'a>],
+        tells_late: bool,
+    ) -> Result<Reading<'a>, DecodeError> {
         let device_id = DeviceId::new(self.name()?).ok_or(DecodeError::Content("device"))?;
-        let region = regions.get(self.length()?).cloned().ok_or(DecodeError::Content("region"))?;
+        let index = self.length()?;
+        let (index, is_late) =
+            if tells_late { (index / 2, index % 2 == 1) } else { (index, false) };
+        let region = regions.get(index).cloned().ok_or(DecodeError::Content("region"))?;
         let temperature = MilliCelsius::new(unzigzag(self.unsigned()?))
             .ok_or(DecodeError::Content("temperature"))?;
         let timestamp = base.checked_add(self.unsigned()?).and_then(|t| i64::try_from(t).ok());
         let timestamp =
             timestamp.and_then(UnixMillis::new).ok_or(DecodeError::Content("timestamp"))?;
-        Ok(Reading { device_id, region, temperature, timestamp })
+        Ok(Reading { device_id, region, temperature, timestamp, is_late })
     }
 }
 
@@ -439,6 +427,7 @@ mod tests {
             region: Region::new(region).unwrap(),
             temperature: MilliCelsius::new(milli).unwrap(),
             timestamp: UnixMillis::new(at).unwrap(),
+            is_late: at % 2 == 1,
         }
     }
 
@@ -487,20 +476,27 @@ mod tests {
         assert_eq!(Quarantined::from_key("quarantine/1/lost/x"), None);
     }
 
+    fn hex(value: &[u8]) -> String {
+        value.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
     #[test]
-    fn the_encoding_of_version_1_does_not_change() {
-        let entry = encode(&[reading("d1", "hall", -1_500, 1_262_304_000_000)]);
+    fn the_encoding_of_version_2_does_not_change() {
+        let entry = encode(&[reading("d1", "hall", -1_500, 1_262_304_000_001)]);
         let (key, value) = entry.as_pair();
-        let hex: String = value.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(
-            hex,
-            "01 01 80f0b9b9de24 01 0468616c6c 026431 00 b717 00 00 00".replace(' ', "")
-        );
-        assert_eq!(
-            key,
-            "journal/1/00000001-00000017-".to_owned()
-                + &Sha256::digest(value).iter().map(|b| format!("{b:02x}")).collect::<String>()
-        );
+        let written = "02 01 81f0b9b9de24 01 0468616c6c 026431 01 b717 00 00 00";
+        assert_eq!(hex(value), written.replace(' ', ""));
+        assert_eq!(key, format!("journal/1/00000001-00000017-{}", hex(&Sha256::digest(value))));
+    }
+
+    #[test]
+    fn an_entry_of_version_1_is_read_and_has_nothing_late() {
+        // The second of two regions: in version 2, an index of 1 is late in the first.
+        let value = b"\x01\x01\x05\x02\x01r\x01s\x01d\x01\x02\x00\x00\x00".to_vec();
+        let entry = Entry { name: EntryName::of(&value, 1), value };
+        let content = entry.decode().unwrap();
+        assert_eq!(content.readings[0].region.as_str(), "s");
+        assert!(!content.readings[0].is_late);
     }
 
     #[test]
@@ -530,13 +526,14 @@ mod tests {
     fn what_no_encoder_wrote_is_refused_though_its_checksum_is_right() {
         let named = |value: &[u8]| Entry { name: EntryName::of(value, 1), value: value.to_vec() };
         let good = encode(&[reading("d", "r", 1, 5)]);
-        assert_eq!(good.value, [1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 0, 0]);
+        assert_eq!(good.value, [2, 1, 5, 1, 1, b'r', 1, b'd', 1, 2, 0, 0, 0]);
         for (value, error) in [
             (&[][..], DecodeError::Truncated),
-            (&[2, 1, 5], DecodeError::Version(2)),
+            (&[3, 1, 5], DecodeError::Version(3)),
             (&[1, 2, 5, 1, 1, b'r'], DecodeError::Content("readings")),
             (&[1, 1, 5, 1, 1, b'/', 1, b'd', 0, 2, 0], DecodeError::Content("region")),
             (&[1, 1, 5, 1, 1, b'r', 1, b'd', 1, 2, 0], DecodeError::Content("region")),
+            (&[2, 1, 5, 1, 1, b'r', 1, b'd', 2, 2, 0], DecodeError::Content("region")),
             (&[1, 1, 5, 1, 1, b'r', 0, 0, 2, 0], DecodeError::Content("device")),
             (&[1, 1, 5, 1, 1, b'r', 1, 0xff, 0, 2, 0], DecodeError::Content("name")),
             (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2], DecodeError::Truncated),

@@ -226,6 +226,8 @@ impl<'a> Fields<'a> {
                 .ok_or_else(|| Rejection::new(Reason::InvalidRegion, NAME_RULE))?,
             temperature: temperature(present("temperature_c", self.temperature_c)?)?,
             timestamp: timestamp(present("timestamp", self.timestamp)?)?,
+            // It has no clock to say otherwise; `Horizon::admit` has.
+            is_late: false,
         })
     }
 }

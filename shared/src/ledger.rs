@@ -1,4 +1,4 @@
-//! Posting readings to the ledger and its windows.
+//! Posting readings to the ledger, and by it to the windows.
 //!
 //! Architecture invariant: the ledger's primary key alone decides whether a
 //! reading counts. `INSERT … ON CONFLICT DO NOTHING RETURNING` tells which rows
@@ -6,14 +6,14 @@
 //! transaction. So any number of folds may post the same readings, at once or
 //! again, and the windows come out the same.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::limits;
 use crate::reading::{MilliCelsius, Reading, UnixMillis};
 use crate::rejection::Rejections;
-use crate::stats::Stats;
+use crate::windows::{self, Counted, Repeats};
 
 /// What became of one reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ struct Row {
     index: usize,
     region: i64,
     milli: i64,
+    /// Whether its reading came late; not kept in the database.
+    is_late: bool,
 }
 
 impl Row {
@@ -56,9 +58,14 @@ impl Row {
         [self.minute, self.device, self.ms, self.region, self.milli].map(Value::Integer)
     }
 
-    fn stats(&self) -> Option<Stats> {
-        let timestamp = UnixMillis::from_minute(self.minute, self.ms)?;
-        Some(Stats::of(MilliCelsius::new(self.milli)?, timestamp))
+    fn counted(&self) -> Option<Counted> {
+        Some(Counted {
+            region: self.region,
+            device: self.device,
+            timestamp: UnixMillis::from_minute(self.minute, self.ms)?,
+            temperature: MilliCelsius::new(self.milli)?,
+            is_late: self.is_late,
+        })
     }
 }
 
@@ -76,9 +83,10 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
 
     let inserted = insert(sql, &rows)?;
     let standing = standing(sql, &rows, &inserted)?;
-    add_to_windows(sql, &inserted)?;
 
     let mut outcomes = vec![Outcome::TooOld; readings.len()];
+    let mut counted = Vec::with_capacity(inserted.len());
+    let mut repeats = Repeats::default();
     let mut conflicts = Vec::new();
     let mut claimed = None;
     for row in &rows {
@@ -87,12 +95,15 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
         let own = find(&inserted, row);
         let is_first = own.is_some() && claimed != Some(row.key());
         claimed = Some(row.key());
-        let stands = own.or_else(|| find(&standing, row)).map(Row::content);
+        let stands = own.or_else(|| find(&standing, row)).ok_or(Error::Corrupt("ledger row"))?;
         let outcome = if is_first {
+            counted.push(row.counted().ok_or(Error::Corrupt("ledger row"))?);
             Outcome::Stored
-        } else if stands == Some(row.content()) {
+        } else if stands.content() == row.content() {
+            repeats.duplicate(stands.region, stands.minute);
             Outcome::Duplicate
         } else {
+            repeats.conflict(stands.region, stands.minute);
             conflicts.push(*row);
             Outcome::Conflict
         };
@@ -100,6 +111,8 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
             *place = outcome;
         }
     }
+    windows::add(sql, counted)?;
+    repeats.count(sql)?;
     keep_conflicts(sql, &conflicts)?;
     let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
     add_to_tally(sql, "duplicates", count(Outcome::Duplicate))?;
@@ -128,6 +141,7 @@ fn rows<'a>(
             index,
             region: *regions.get(reading.region.as_str())?,
             milli: i64::from(reading.temperature.get()),
+            is_late: reading.is_late,
         })
     };
     readings.map(row).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
@@ -212,44 +226,9 @@ fn ledger_rows(sql: &impl Sql, statement: &str, parameters: &[Value]) -> Result<
     let rows = sql.execute(statement, parameters).map_err(Error::Regions)?;
     let row = |row: Vec<Value>| {
         let [minute, device, ms, region, milli] = integers(&row)?;
-        Some(Row { minute, device, ms, index: 0, region, milli })
+        Some(Row { minute, device, ms, index: 0, region, milli, is_late: false })
     };
     rows.into_iter().map(row).collect::<Option<_>>().ok_or(Error::Corrupt("ledger row"))
-}
-
-/// Adds the inserted rows to their minute, their hour and all time.
-fn add_to_windows(sql: &impl Sql, inserted: &[Row]) -> Result<(), Error> {
-    let mut windows: BTreeMap<(i64, i64, i64), Stats> = BTreeMap::new();
-    for row in inserted {
-        let one = row.stats().ok_or(Error::Corrupt("ledger row"))?;
-        for (span, start) in [(0, 0), (1, row.minute), (60, row.minute - row.minute % 60)] {
-            let window = windows.entry((row.region, span, start));
-            window.and_modify(|stats| *stats = stats.merge(one)).or_insert(one);
-        }
-    }
-    let mut rows: Vec<[Value; limits::WINDOW_COLUMNS]> = Vec::with_capacity(windows.len());
-    for ((region, span, start), stats) in windows {
-        let [n, sum, high, low, min, max, oldest, newest] =
-            stats.to_columns().ok_or(Error::Corrupt("window"))?;
-        let columns = [region, span, start, n, sum, high, low, min, max, oldest, newest];
-        rows.push(columns.map(Value::Integer));
-    }
-    for chunk in rows.chunks(limits::ROWS_PER_STATEMENT) {
-        let statement = format!(
-            "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \
-                                  min, max, oldest, newest) VALUES {} \
-             ON CONFLICT DO UPDATE SET \
-                 readings = readings + excluded.readings, sum = sum + excluded.sum, \
-                 squares_high = squares_high + excluded.squares_high, \
-                 squares_low = squares_low + excluded.squares_low, \
-                 min = min(min, excluded.min), max = max(max, excluded.max), \
-                 oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest), \
-                 revision = revision + 1",
-            placeholders(chunk.len(), limits::WINDOW_COLUMNS)
-        );
-        sql.execute(&statement, &chunk.concat()).map_err(Error::Regions)?;
-    }
-    Ok(())
 }
 
 /// Keeps the contradicting rows, as long as there is room for them.
@@ -355,7 +334,7 @@ fn parameters(rows: &[Row]) -> Vec<Value> {
 
 /// `(?,?,?),(?,?,?)`: the same text for the same number of rows, so that the
 /// host's statement cache knows it again.
-fn placeholders(rows: usize, columns: usize) -> String {
+pub(crate) fn placeholders(rows: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(","));
     vec![row; rows].join(",")
 }
@@ -364,7 +343,7 @@ fn placeholders(rows: usize, columns: usize) -> String {
 pub(crate) fn integers<const N: usize>(row: &[Value]) -> Option<[i64; N]> {
     let integer = |value: &Value| match value {
         Value::Integer(number) => Some(*number),
-        Value::Text(_) | Value::Null => None,
+        Value::Text(_) | Value::Blob(_) | Value::Null => None,
     };
     let numbers: Option<Vec<i64>> = row.iter().map(integer).collect();
     numbers?.try_into().ok()

@@ -10,14 +10,16 @@
 //!   SQLite ([`regions`]). Its primary key (device, timestamp) makes a reading
 //!   count once.
 //!
-//! Derived state: the **windows**, statistics ([`stats`]) per region and
-//! minute, hour and all time. They are written in the ledger's transactions
-//! and outlive its rows. A [`snapshot`] of them is kept for bad times.
+//! Derived state: the **windows**, statistics ([`stats`]), percentiles
+//! ([`histogram`]) and devices per region and minute, hour, day and all time
+//! (`windows`). They are written in the ledger's transactions and outlive its
+//! rows. A [`snapshot`] of them is kept for bad times.
 //!
 //! The way of a reading: [`ingest`] takes a body apart ([`json`], `decimal`,
 //! [`reading`]), judges its times ([`settings`]), and makes it durable
 //! ([`journal`], within its [`bound`]); a [`fold`] moves it into ledger and
-//! windows; [`query`] folds, then reads ([`view`], [`report`]).
+//! windows; [`query`] folds, then reads ([`view`], [`report`]), and writes what the client
+//! accepts (`representation`).
 //!
 //! When a store fails: [`retry`] repeats what may be repeated, [`breaker`] and
 //! [`guard`] spare a database that is away, [`error`] says whose turn it is.
@@ -41,8 +43,10 @@ pub mod breaker;
 mod conflicts;
 mod decimal;
 pub mod error;
+pub mod figures;
 pub mod fold;
 pub mod guard;
+pub mod histogram;
 pub mod host;
 pub mod http;
 pub mod ingest;
@@ -58,6 +62,7 @@ pub mod reading;
 pub mod regions;
 pub mod rejection;
 pub mod report;
+mod representation;
 pub mod retry;
 pub mod schema;
 mod series;
@@ -65,4 +70,6 @@ pub mod settings;
 pub mod snapshot;
 pub mod stats;
 mod status;
+mod varint;
 pub mod view;
+mod windows;

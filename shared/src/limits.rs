@@ -42,6 +42,11 @@ pub const WINDOWS_PER_PAGE_MAX: usize = 10_000;
 /// The longest window, in minutes: a leap year.
 pub const WINDOW_MINUTES_MAX: i64 = 366 * 24 * 60;
 
+/// The most rows that are read to tell the devices of several windows at once,
+/// and the devices and percentiles of parts of hours. Beyond it they are not
+/// told: half a second of the database is more than they are worth.
+pub const DETAIL_ROWS_MAX: i64 = 200_000;
+
 /// The most contradicting readings kept; further ones are counted only.
 pub const CONFLICTS_KEPT_MAX: i64 = 10_000;
 
@@ -139,7 +144,10 @@ pub const RETRY_AFTER_S: i64 = 5;
 pub(crate) const LEDGER_COLUMNS: usize = 5;
 
 /// Parameters that a window takes in a statement.
-pub(crate) const WINDOW_COLUMNS: usize = 11;
+pub(crate) const WINDOW_COLUMNS: usize = 14;
+
+/// Parameters that a window of a device takes in a statement.
+pub(crate) const DEVICE_COLUMNS: usize = 9;
 
 const _: () = assert!(ROWS_PER_STATEMENT * LEDGER_COLUMNS <= SQL_PARAMETERS_MAX);
 const _: () = assert!(ROWS_PER_STATEMENT * WINDOW_COLUMNS <= SQL_PARAMETERS_MAX);

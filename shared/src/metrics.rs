@@ -1,5 +1,6 @@
-//! What the node counts, in the text format of Prometheus, version 0.0.4.
-//! <https://prometheus.io/docs/instrumenting/exposition_formats/>
+//! What the node counts, in the text format of Prometheus, version 0.0.4
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>), or as
+//! OpenMetrics 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 
 use std::collections::HashMap;
 
@@ -9,8 +10,26 @@ use crate::journal::QuarantineReason;
 use crate::ledger::REJECTED_PREFIX;
 use crate::rejection::Reason;
 
-/// The media type of the format.
-pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exposition {
+    Prometheus,
+    OpenMetrics,
+}
+
+impl Exposition {
+    /// What there is to choose from, the first by default.
+    pub(crate) const OFFERS: &[(&str, Self)] =
+        &[("text/plain", Self::Prometheus), ("application/openmetrics-text", Self::OpenMetrics)];
+
+    /// The media type with its parameters.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
 
 /// What the regions database counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +43,12 @@ pub(crate) struct Counted {
 /// Everything that is known at the moment: without the database's counts while
 /// it is away, without the inventory while key-value is.
 pub(crate) fn render(
+    exposition: Exposition,
     inventory: Option<&Inventory>,
     breaker: State,
     counted: Option<&Counted>,
 ) -> String {
-    let mut text = Text(String::new());
+    let mut text = Text { exposition, text: String::new() };
     if let Some(counted) = counted {
         text.counted(counted);
     }
@@ -47,21 +67,32 @@ pub(crate) fn render(
     text.family("isotherm_store_up", "gauge", "Whether a store answered this request.");
     text.sample("isotherm_store_up", &[("store", "journal")], i64::from(inventory.is_some()));
     text.sample("isotherm_store_up", &[("store", "regions")], i64::from(counted.is_some()));
-    text.0
+    if exposition == Exposition::OpenMetrics {
+        text.text.push_str("# EOF\n");
+    }
+    text.text
 }
 
-struct Text(String);
+struct Text {
+    exposition: Exposition,
+    text: String,
+}
 
 impl Text {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
-        self.0.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        // In OpenMetrics, `_total` belongs to a counter's sample, not to its name.
+        let name = match self.exposition {
+            Exposition::Prometheus => name,
+            Exposition::OpenMetrics => name.trim_end_matches("_total"),
+        };
+        self.text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
         let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
         let labels =
             if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        self.0.push_str(&format!("{name}{labels} {value}\n"));
+        self.text.push_str(&format!("{name}{labels} {value}\n"));
     }
 
     fn counted(&mut self, counted: &Counted) {
@@ -137,7 +168,8 @@ mod tests {
                 ("rejected.too_old".to_owned(), 7),
             ]),
         };
-        let text = render(Some(&Inventory::default()), State::NEW, Some(&counted));
+        let text =
+            render(Exposition::Prometheus, Some(&Inventory::default()), State::NEW, Some(&counted));
         let mut announced: Vec<&str> = Vec::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {

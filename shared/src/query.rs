@@ -1,17 +1,21 @@
 //! The read side: `GET /v1/regions` and what is below it.
 
 use http::{Method, StatusCode};
-use serde::Serialize;
+use serde_json::Value;
 
 use crate::conflicts;
+use crate::error::Error;
+use crate::figures;
 use crate::host::Host;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::parameters::{Span, parameters, region_in_path, unknown_region};
 use crate::reading::UnixMillis;
-use crate::report::{self, Figures, RegionFigures};
+use crate::regions::Regions;
+use crate::report::{self, RegionFigures};
+use crate::representation::{Format, Record, Table};
 use crate::series;
 use crate::status;
-use crate::view::{Answered, Coverage, Read, fold_and_read};
+use crate::view::{Answered, Listing, Read, fold_and_read};
 
 /// Answers a request. `now` is the node's clock.
 pub fn answer(host: &impl Host, request: &Request, now: UnixMillis) -> Answered {
@@ -76,86 +80,36 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
         Resource::Readiness => status::readiness(host, request, now)?,
         Resource::Health => {
             parameters(request, &[])?;
-            Response::json(StatusCode::OK, &Health { status: "ok" })
+            let body = [("status", "ok".into())];
+            Response::json(StatusCode::OK, &Record::of(body))
         }
     };
     Ok(response.into())
 }
 
-#[derive(Serialize)]
-struct Health {
-    status: &'static str,
+/// The regions as records.
+fn table(regions: Vec<RegionFigures>, now: UnixMillis) -> Table {
+    let row = |(region, figures): RegionFigures| {
+        let age_ms = figures.map(|figures| now.get() - figures.stats.newest().get());
+        let mut row = vec![Value::from(region)];
+        row.extend(figures::cells(figures.as_ref()));
+        row.push(age_ms.into());
+        row
+    };
+    let columns = [&["region"], figures::COLUMNS, &["newest_age_ms"]].concat();
+    Table { columns, rows: regions.into_iter().map(row).collect() }
 }
 
-/// The figures of a region and a range; without a reading, `null` but for the
-/// count.
-#[derive(Serialize)]
-pub(crate) struct FiguresBody {
-    count: u64,
-    average_c: Option<f64>,
-    min_c: Option<f64>,
-    max_c: Option<f64>,
-    standard_deviation_c: Option<f64>,
-    /// Exact: the average is this, divided by 1,000 times the count.
-    sum_millicelsius: Option<i128>,
-    /// Grows whenever one of the figures changes.
-    revision: Option<i64>,
-}
-
-impl FiguresBody {
-    pub(crate) fn new(figures: Option<Figures>) -> Self {
-        let stats = figures.map(|figures| figures.stats);
-        Self {
-            count: stats.map_or(0, |s| s.readings()),
-            average_c: stats.map(|s| s.average()),
-            min_c: stats.map(|s| s.min().to_celsius()),
-            max_c: stats.map(|s| s.max().to_celsius()),
-            standard_deviation_c: stats.map(|s| s.standard_deviation()),
-            sum_millicelsius: stats.map(|s| s.sum_milli()),
-            revision: figures.map(|figures| figures.revision),
-        }
+/// All time is one statement; a range is several, which are to see the same.
+fn read<H: Host, T>(
+    regions: &Regions<'_, H>,
+    span: Span,
+    work: impl Fn(&H::Sql) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match span.range {
+        None => regions.read(work),
+        Some(_) => regions.read_at_once(work),
     }
-}
-
-#[derive(Serialize)]
-struct RegionBody {
-    region: String,
-    #[serde(flatten)]
-    figures: FiguresBody,
-    oldest: Option<UnixMillis>,
-    newest: Option<UnixMillis>,
-    newest_age_ms: Option<i64>,
-}
-
-impl RegionBody {
-    fn new(region: String, figures: Option<Figures>, now: UnixMillis) -> Self {
-        let stats = figures.map(|figures| figures.stats);
-        Self {
-            region,
-            figures: FiguresBody::new(figures),
-            oldest: stats.map(|s| s.oldest()),
-            newest: stats.map(|s| s.newest()),
-            newest_age_ms: stats.map(|s| now.get() - s.newest().get()),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct OneRegion {
-    #[serde(flatten)]
-    region: RegionBody,
-    #[serde(flatten)]
-    coverage: Coverage,
-}
-
-#[derive(Serialize)]
-struct RegionList {
-    regions: Vec<RegionBody>,
-    /// The path of the next page, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-    #[serde(flatten)]
-    coverage: Coverage,
 }
 
 fn region(
@@ -164,24 +118,25 @@ fn region(
     encoded: &str,
     now: UnixMillis,
 ) -> Result<Answered, Refusal> {
+    let format = Format::of(request)?;
     let span = Span::from_parameters(&parameters(request, &["from", "to"])?)?;
     let name = region_in_path(encoded)?;
     let read = fold_and_read(
         host,
         span,
         now,
-        |regions| regions.read(|sql| report::region(sql, name.as_str(), span.range)),
+        |regions| read(regions, span, |sql| report::region(sql, name.as_str(), span.range)),
         |snapshot| {
             let mut all = snapshot.regions.into_iter();
             all.find(|(known, _)| known == name.as_str()).map(|(n, stats)| (n, Some(stats)))
         },
     )?;
-    let (name, stats) = read.value.clone().ok_or_else(unknown_region)?;
-    let region = RegionBody::new(name, stats, now);
-    Ok(read.answer(&OneRegion { region, coverage: read.coverage.clone() }, now))
+    let found = read.value.ok_or_else(unknown_region)?;
+    Ok(read.shown.answer(request, format, table(vec![found], now), Listing::default(), now))
 }
 
 fn regions(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answered, Refusal> {
+    let format = Format::of(request)?;
     let parameters = parameters(request, &["from", "to", "after", "limit"])?;
     let span = Span::from_parameters(&parameters)?;
     let after = parameters.get("after").unwrap_or_default();
@@ -192,7 +147,7 @@ fn regions(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answe
         host,
         span,
         now,
-        |regions| regions.read(|sql| report::regions(sql, after, most, span.range)),
+        |regions| read(regions, span, |sql| report::regions(sql, after, most, span.range)),
         |snapshot| {
             let all = snapshot.regions.into_iter().map(|(name, stats)| (name, Some(stats)));
             all.filter(|(name, _)| name.as_str() > after).take(most).collect()
@@ -201,11 +156,10 @@ fn regions(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answe
     let more = read.value.len() > limit;
     read.value.truncate(limit);
     let last = read.value.last().filter(|_| more).map(|(name, _)| name.clone());
-    let bodies = std::mem::take(&mut read.value).into_iter();
-    let body = RegionList {
-        regions: bodies.map(|(name, stats)| RegionBody::new(name, stats, now)).collect(),
-        next: last.map(|name| parameters.next_page("/v1/regions", "after", &name)),
-        coverage: read.coverage.clone(),
+    let listing = Listing {
+        list: Some("regions"),
+        about: Record::default(),
+        next: last.map(|name| parameters.next_page(&request.path, "after", &name)),
     };
-    Ok(read.answer(&body, now))
+    Ok(read.shown.answer(request, format, table(read.value, now), listing, now))
 }

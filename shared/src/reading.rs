@@ -20,6 +20,9 @@ pub struct Reading<'a> {
     pub temperature: MilliCelsius,
     /// When it was measured, by the device's clock.
     pub timestamp: UnixMillis,
+    /// Whether it came later than the variable `late_after` has it. It is counted
+    /// all the same.
+    pub is_late: bool,
 }
 
 /// A device's name: 1 to 64 of `A-Z a-z 0-9 . _ : -`.
@@ -160,9 +163,9 @@ impl fmt::Display for UnixMillis {
     }
 }
 
-impl serde::Serialize for UnixMillis {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl From<UnixMillis> for serde_json::Value {
+    fn from(instant: UnixMillis) -> Self {
+        Self::String(instant.to_string())
     }
 }
 

@@ -80,6 +80,21 @@ impl<'a, H: Host> Regions<'a, H> {
         self.patiently(self.budget.total_ms, || work(&self.sql))
     }
 
+    /// Runs `work`, which only reads, in one transaction: no fold changes anything
+    /// between two of its statements.
+    pub(crate) fn read_at_once<T>(
+        &self,
+        work: impl Fn(&H::Sql) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.patiently(self.budget.total_ms, || {
+            schema::begin_reading(&self.sql)?;
+            let done = work(&self.sql);
+            // Nothing was written: to end it is all there is to do.
+            schema::roll_back(&self.sql);
+            done
+        })
+    }
+
     /// Whether the budget is used up.
     pub(crate) fn is_late(&self) -> bool {
         self.left_ms() == 0

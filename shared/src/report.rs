@@ -1,14 +1,17 @@
 //! Regions and ranges of time as statistics.
 //!
-//! A range, and each step of a series, is cut into whole hours and the minutes at
-//! its two edges, so a year costs thousands of rows and not the readings.
+//! A range, and each step of a series, is cut into whole days, and the hours and
+//! minutes at its two edges, so a year costs hundreds of rows and not the
+//! readings.
+
+mod details;
 
 use crate::error::Error;
+use crate::figures::Figures;
+use crate::histogram::Histogram;
 use crate::host::{Sql, Value};
 use crate::ledger::integers;
-use crate::limits;
 use crate::reading::UnixMillis;
-use crate::stats::Stats;
 
 /// A half-open range of event time in whole minutes, the resolution of the
 /// finest windows.
@@ -61,57 +64,55 @@ impl Range {
 }
 
 /// The windows that make up the steps of a range: `pieces` has for each step,
-/// by its start, up to three runs of windows of one span. From minute ?3 to
-/// minute ?4 in steps of ?5 minutes.
+/// by its start, up to five runs of windows of one span: whole days, the hours
+/// and the minutes at their edges. From minute ?3 to minute ?4 in steps of ?5
+/// minutes.
 const PIECES: &str = "\
     WITH RECURSIVE \
     steps (step, ending) AS ( \
         SELECT ?3, min(?3 + ?5, ?4) UNION ALL \
         SELECT ending, min(ending + ?5, ?4) FROM steps WHERE ending < ?4), \
-    hours (step, ending, first_hour, last_hour) AS ( \
-        SELECT step, ending, (step + 59) / 60 * 60, ending / 60 * 60 FROM steps), \
+    cuts (step, ending, hour, hours_end, day, days_end) AS ( \
+        SELECT step, ending, (step + 59) / 60 * 60, ending / 60 * 60, \
+               (step + 1439) / 1440 * 1440, ending / 1440 * 1440 FROM steps), \
     pieces (step, span, first, after) AS ( \
-        SELECT step, 1, step, iif(first_hour < last_hour, first_hour, ending) FROM hours UNION ALL \
-        SELECT step, 60, first_hour, last_hour FROM hours WHERE first_hour < last_hour UNION ALL \
-        SELECT step, 1, last_hour, ending FROM hours WHERE first_hour < last_hour)";
-
-/// The figures of the windows `w` merged: the columns of `Figures`.
-const MERGED: &str = "\
-    sum(w.readings), sum(w.sum), sum(w.squares_high), sum(w.squares_low), min(w.min), max(w.max), \
-    min(w.oldest), max(w.newest), sum(w.revision)";
-
-/// Which windows are those of a region `r` and a piece `p`.
-const OF_PIECE: &str = "\
-    w.region = r.id AND w.span = p.span AND w.start >= p.first AND w.start < p.after";
-
-/// What is known of a region and a range that holds something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figures {
-    /// The statistics.
-    pub stats: Stats,
-    /// The sum of the revisions of the windows that they were merged from, at
-    /// least 1. It grows whenever the statistics change, so the same range with
-    /// the same revision has the same statistics.
-    pub revision: i64,
-}
-
-impl Figures {
-    /// The stored form: the statistics' columns, then the revision.
-    pub(crate) fn to_columns(self) -> Option<[i64; 9]> {
-        let [n, sum, high, low, min, max, oldest, newest] = self.stats.to_columns()?;
-        Some([n, sum, high, low, min, max, oldest, newest, self.revision])
-    }
-
-    /// The figures in the columns; `None` if nobody can have written them.
-    pub(crate) fn from_columns(columns: [i64; 9]) -> Option<Self> {
-        let [n, sum, high, low, min, max, oldest, newest, revision] = columns;
-        let stats = Stats::from_columns([n, sum, high, low, min, max, oldest, newest])?;
-        Some(Self { stats, revision })
-    }
-}
+        SELECT step, 1, step, iif(hour < hours_end, hour, ending) FROM cuts UNION ALL \
+        SELECT step, 1, hours_end, ending FROM cuts WHERE hour < hours_end UNION ALL \
+        SELECT step, 60, hour, iif(day < days_end, day, hours_end) \
+        FROM cuts WHERE hour < hours_end UNION ALL \
+        SELECT step, 60, days_end, hours_end FROM cuts WHERE day < days_end UNION ALL \
+        SELECT step, 1440, day, days_end FROM cuts WHERE day < days_end)";
 
 /// A region's name and its figures; `None` where the range holds nothing.
 pub type RegionFigures = (String, Option<Figures>);
+
+/// The regions that a question is about, by parameters 1 and 2.
+#[derive(Clone, Copy)]
+enum Chosen<'a> {
+    /// The one of this name.
+    One(&'a str),
+    /// So many after this name, in the order of their names.
+    After(&'a str, usize),
+}
+
+impl Chosen<'_> {
+    fn query(self) -> &'static str {
+        match self {
+            Self::One(_) => "(SELECT id, name FROM regions WHERE name = ?1 LIMIT ?2) AS r",
+            Self::After(..) => {
+                "(SELECT id, name FROM regions WHERE name > ?1 ORDER BY name LIMIT ?2) AS r"
+            }
+        }
+    }
+
+    fn parameters(self) -> Vec<Value> {
+        let (name, limit) = match self {
+            Self::One(name) => (name, 1),
+            Self::After(name, limit) => (name, i64::try_from(limit).unwrap_or(i64::MAX)),
+        };
+        vec![Value::Text(name.to_owned()), Value::Integer(limit)]
+    }
+}
 
 /// One region; `None` if no counted or contradicting reading ever named it.
 pub(crate) fn region(
@@ -119,8 +120,7 @@ pub(crate) fn region(
     name: &str,
     range: Option<Range>,
 ) -> Result<Option<RegionFigures>, Error> {
-    let one = "SELECT id, name FROM regions WHERE name = ?1 LIMIT ?2";
-    Ok(select(sql, one, name, 1, range)?.into_iter().next())
+    Ok(figures(sql, Chosen::One(name), range)?.into_iter().next())
 }
 
 /// The regions after `after` in the order of their names, at most `limit`.
@@ -130,95 +130,104 @@ pub(crate) fn regions(
     limit: usize,
     range: Option<Range>,
 ) -> Result<Vec<RegionFigures>, Error> {
-    let page = "SELECT id, name FROM regions WHERE name > ?1 ORDER BY name LIMIT ?2";
-    select(sql, page, after, limit, range)
+    figures(sql, Chosen::After(after, limit), range)
 }
 
-/// The statistics of the regions that `chosen` selects by parameters 1 and 2.
-///
-/// All time is a window of its own, so it costs one row a region. A range costs
-/// its three pieces, each of which is one run of neighbouring rows.
-fn select(
+fn figures(
     sql: &impl Sql,
-    chosen: &str,
-    name: &str,
-    limit: usize,
+    chosen: Chosen<'_>,
     range: Option<Range>,
 ) -> Result<Vec<RegionFigures>, Error> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut parameters = vec![Value::Text(name.to_owned()), Value::Integer(limit)];
-    let rows = match range {
-        None => sql.execute(
-            &format!(
-                "SELECT r.name, w.readings, w.sum, w.squares_high, w.squares_low, \
-                        w.min, w.max, w.oldest, w.newest, w.revision \
-                 FROM ({chosen}) AS r LEFT JOIN windows AS w \
-                      ON w.region = r.id AND w.span = 0 AND w.start = 0 \
-                 ORDER BY r.name"
-            ),
-            &parameters,
-        ),
-        Some(range) => {
-            parameters.extend(range.parameters(range.minutes()));
-            sql.execute(
-                &format!(
-                    "{PIECES} SELECT r.name, {MERGED} \
-                     FROM ({chosen}) AS r CROSS JOIN pieces AS p \
-                          LEFT JOIN windows AS w ON {OF_PIECE} \
-                     GROUP BY r.name ORDER BY r.name"
-                ),
-                &parameters,
-            )
-        }
+    let cells = match range {
+        None => all_time(sql, chosen)?,
+        Some(range) => stepwise(sql, chosen, range, range.minutes())?,
     };
-    named_figures(rows.map_err(Error::Regions)?)
+    Ok(cells.into_iter().map(|cell| (cell.region, cell.figures)).collect())
 }
 
-/// The figures of a region for each step of the range that holds something, by
-/// the minutes at which the steps start; `None` for an unknown region.
+/// The figures of a region for each step of the range, in their order; `None`
+/// for an unknown region.
 pub(crate) fn series(
     sql: &impl Sql,
     name: &str,
     range: Range,
     step_minutes: i64,
-) -> Result<Option<Vec<(i64, Figures)>>, Error> {
-    let known = "SELECT id FROM regions WHERE name = ?1";
-    let name = Value::Text(name.to_owned());
-    let known = sql.execute(known, std::slice::from_ref(&name)).map_err(Error::Regions)?;
-    if known.is_empty() {
-        return Ok(None);
-    }
-    let most = i64::try_from(limits::WINDOWS_PER_PAGE_MAX).unwrap_or(i64::MAX);
-    let mut parameters = vec![name, Value::Integer(most)];
-    parameters.extend(range.parameters(step_minutes));
-    let statement = format!(
-        "{PIECES} SELECT p.step, {MERGED} \
-         FROM (SELECT id FROM regions WHERE name = ?1) AS r CROSS JOIN pieces AS p \
-              CROSS JOIN windows AS w ON {OF_PIECE} \
-         GROUP BY p.step ORDER BY p.step LIMIT ?2"
-    );
-    let rows = sql.execute(&statement, &parameters).map_err(Error::Regions)?;
-    let step = |row: Vec<Value>| {
-        let (start, columns) = row.split_first()?;
-        let [start] = integers(std::slice::from_ref(start))?;
-        Some((start, Figures::from_columns(integers(columns)?)?))
-    };
-    let steps = rows.into_iter().map(step).collect::<Option<_>>();
-    Ok(Some(steps.ok_or(Error::Corrupt("window"))?))
+) -> Result<Option<Vec<Option<Figures>>>, Error> {
+    let cells = stepwise(sql, Chosen::One(name), range, step_minutes)?;
+    let steps: Vec<_> = cells.into_iter().map(|cell| cell.figures).collect();
+    Ok(Some(steps).filter(|steps| !steps.is_empty()))
 }
 
-fn named_figures(rows: Vec<Vec<Value>>) -> Result<Vec<RegionFigures>, Error> {
-    let named = |row: Vec<Value>| {
-        let (name, columns) = match row.split_first()? {
-            (Value::Text(name), columns) => (name.clone(), columns),
-            _ => return None,
-        };
-        if columns.first() == Some(&Value::Null) {
-            return Some((name, None));
+/// A region and a step.
+struct Cell {
+    region: String,
+    step: i64,
+    /// How many windows the figures were merged from.
+    windows: i64,
+    figures: Option<Figures>,
+}
+
+/// The figures over all time, which is a window of its own: one row a region.
+fn all_time(sql: &impl Sql, chosen: Chosen<'_>) -> Result<Vec<Cell>, Error> {
+    let statement = format!(
+        "SELECT r.name, 0, 1, w.readings, w.sum, w.squares_high, w.squares_low, \
+                w.min, w.max, w.oldest, w.newest, w.revision, w.late, w.duplicates, w.conflicts, \
+                coalesce(w.devices, -1), coalesce(w.averages, 0), h.bins \
+         FROM {} LEFT JOIN windows AS w ON w.region = r.id AND w.span = 0 AND w.start = 0 \
+              LEFT JOIN histograms AS h ON h.region = r.id AND h.span = 0 AND h.start = 0 \
+         ORDER BY r.name",
+        chosen.query()
+    );
+    let rows = sql.execute(&statement, &chosen.parameters()).map_err(Error::Regions)?;
+    let cell = |mut row: Vec<Value>| {
+        let bins = row.pop()?;
+        let mut cell = cell(&row)?;
+        if let (Some(figures), Value::Blob(bins)) = (&mut cell.figures, bins) {
+            figures.set_percentiles(&Histogram::decode(&bins)?);
         }
-        Figures::from_columns(integers(columns)?).map(|figures| (name, Some(figures)))
+        Some(cell)
     };
-    rows.into_iter().map(named).collect::<Option<_>>().ok_or(Error::Corrupt("window"))
+    rows.into_iter().map(cell).collect::<Option<_>>().ok_or(Error::Corrupt("window"))
+}
+
+/// The figures of each region and step, in the order of both.
+fn stepwise(
+    sql: &impl Sql,
+    chosen: Chosen<'_>,
+    range: Range,
+    step_minutes: i64,
+) -> Result<Vec<Cell>, Error> {
+    let mut parameters = chosen.parameters();
+    parameters.extend(range.parameters(step_minutes));
+    let statement = format!(
+        "{PIECES} SELECT r.name, p.step, count(w.start), sum(w.readings), sum(w.sum), \
+                sum(w.squares_high), sum(w.squares_low), min(w.min), max(w.max), \
+                min(w.oldest), max(w.newest), sum(w.revision), sum(w.late), sum(w.duplicates), \
+                sum(w.conflicts), coalesce(max(w.devices), -1), coalesce(max(w.averages), 0) \
+         FROM {} CROSS JOIN pieces AS p \
+              LEFT JOIN windows AS w ON w.region = r.id AND w.span = p.span \
+                        AND w.start >= p.first AND w.start < p.after \
+         GROUP BY r.name, p.step ORDER BY r.name, p.step",
+        chosen.query()
+    );
+    let rows = sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+    let cells: Option<Vec<Cell>> = rows.iter().map(|row| cell(row)).collect();
+    let mut cells = cells.ok_or(Error::Corrupt("window"))?;
+    details::add(sql, chosen, &parameters, &mut cells)?;
+    Ok(cells)
+}
+
+/// Region, step, how many windows, and the columns of `Figures`.
+fn cell(row: &[Value]) -> Option<Cell> {
+    let (head, columns) = row.split_first_chunk::<3>()?;
+    let [Value::Text(region), Value::Integer(step), Value::Integer(windows)] = head else {
+        return None;
+    };
+    let figures = match columns.first()? {
+        Value::Null => None,
+        _ => Some(Figures::from_columns(integers(columns)?)?),
+    };
+    Some(Cell { region: region.clone(), step: *step, windows: *windows, figures })
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use crate::host::{Sql, Value};
 
 /// The schema version that this release writes. An older database is brought
 /// up to it, a newer one is refused.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// The n-th brings a database from version n-1 to n.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../schema/0001_ledger_and_windows.sql"),
     include_str!("../schema/0002_revisions.sql"),
+    include_str!("../schema/0003_days_devices_histograms.sql"),
 ];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 
@@ -64,6 +65,11 @@ pub(crate) fn begin(sql: &impl Sql) -> Result<(), Error> {
     sql.execute("BEGIN IMMEDIATE", &[]).map(drop).map_err(Error::Regions)
 }
 
+/// Begins a transaction that sees the database as it is at its first statement.
+pub(crate) fn begin_reading(sql: &impl Sql) -> Result<(), Error> {
+    sql.execute("BEGIN", &[]).map(drop).map_err(Error::Regions)
+}
+
 /// Commits: what the transaction wrote is on disk when this returns.
 pub(crate) fn commit(sql: &impl Sql) -> Result<(), Error> {
     sql.execute("COMMIT", &[]).map(drop).map_err(Error::Regions)
@@ -92,6 +98,7 @@ mod tests {
         let parts: Vec<&str> = statements(MIGRATIONS[0]).collect();
         assert_eq!(parts.len(), tables.len());
         assert_eq!(statements(MIGRATIONS[1]).count(), 1);
+        assert_eq!(statements(MIGRATIONS[2]).count(), 7);
         for (part, table) in parts.iter().zip(tables) {
             assert_eq!(part.matches("CREATE TABLE").count(), 1);
             assert!(part.contains(&format!("CREATE TABLE {table} (")), "{part}");

@@ -1,40 +1,18 @@
 //! `GET /v1/regions/{region}/windows`: a region's figures, step by step.
 
-use serde::Serialize;
-
+use crate::figures::{self, Figures};
 use crate::host::Host;
 use crate::http::{Kind, Problem, Refusal, Request};
 use crate::limits;
 use crate::parameters::{Parameters, Span, instant, parameters, region_in_path, unknown_region};
-use crate::query::FiguresBody;
 use crate::reading::UnixMillis;
-use crate::report::{self, Figures, Range};
+use crate::report::{self, Range};
+use crate::representation::{Format, Record, Table};
 use crate::settings::parse_duration_ms;
-use crate::view::{Answered, Coverage, fold_and_read};
+use crate::view::{Answered, Listing, fold_and_read};
 
 const HOUR_MINUTES: i64 = 60;
-const DAY_MS: i64 = 24 * 60 * UnixMillis::PER_MINUTE;
-
-#[derive(Serialize)]
-struct Series {
-    region: String,
-    step_ms: i64,
-    windows: Vec<WindowBody>,
-    /// The path of the next page, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-    #[serde(flatten)]
-    coverage: Coverage,
-}
-
-/// One step; its own `from` and `to` are half-open.
-#[derive(Serialize)]
-struct WindowBody {
-    from: UnixMillis,
-    to: UnixMillis,
-    #[serde(flatten)]
-    figures: FiguresBody,
-}
+const DAY_MINUTES: i64 = 24 * HOUR_MINUTES;
 
 /// Answers with a window for each step, those without a reading among them.
 pub(crate) fn windows(
@@ -43,9 +21,10 @@ pub(crate) fn windows(
     encoded: &str,
     now: UnixMillis,
 ) -> Result<Answered, Refusal> {
+    let format = Format::of(request)?;
     let parameters = parameters(request, &["from", "to", "step"])?;
-    let range = range(&parameters, now)?;
     let minutes = step_minutes(&parameters)?;
+    let range = range(&parameters, minutes, now)?;
     let name = region_in_path(encoded)?;
     let page: Vec<Range> = range.steps(minutes).take(limits::WINDOWS_PER_PAGE_MAX).collect();
     let end = page.last().map_or(range.to(), Range::to);
@@ -55,7 +34,7 @@ pub(crate) fn windows(
         host,
         span,
         now,
-        |regions| regions.read(|sql| report::series(sql, name.as_str(), on_page, minutes)),
+        |regions| regions.read_at_once(|sql| report::series(sql, name.as_str(), on_page, minutes)),
         |_all_time| None,
     )?;
     let steps = read.value.as_ref().ok_or_else(unknown_region)?;
@@ -64,41 +43,40 @@ pub(crate) fn windows(
         let (from, to) = (end.get(), range.to().get());
         format!("{}?from={from}&to={to}&step={minutes}m", request.path)
     });
-    let body = Series {
-        region: name.as_str().to_owned(),
-        step_ms: minutes * UnixMillis::PER_MINUTE,
-        windows: with_empty_steps(&page, steps),
-        next: next.clone(),
-        coverage: read.coverage.clone(),
+    let step_ms = minutes * UnixMillis::PER_MINUTE;
+    let listing = Listing {
+        list: Some("windows"),
+        about: Record::of([("region", name.as_str().into()), ("step_ms", step_ms.into())]),
+        next,
     };
-    let mut answered = read.answer(&body, now);
-    if let Some(next) = next {
-        let link = format!("<{next}>; rel=\"next\"");
-        answered.response = answered.response.with_header("link", link);
-    }
-    Ok(answered)
+    Ok(read.shown.answer(request, format, table(&page, steps), listing, now))
 }
 
-/// The steps of a page, each with its figures if it has any. `found` is in the
-/// order of the steps.
-fn with_empty_steps(page: &[Range], found: &[(i64, Figures)]) -> Vec<WindowBody> {
-    let mut found = found.iter().peekable();
-    let window = |step: &Range| {
-        let figures = found.next_if(|(start, _)| *start == step.from().minute());
-        WindowBody {
-            from: step.from(),
-            to: step.to(),
-            figures: FiguresBody::new(figures.map(|(_, figures)| *figures)),
-        }
+/// The steps of a page, each with its figures if it has any.
+fn table(page: &[Range], steps: &[Option<Figures>]) -> Table {
+    let row = |(step, figures): (&Range, &Option<Figures>)| {
+        let mut row = vec![step.from().into(), step.to().into()];
+        row.extend(figures::cells(figures.as_ref()));
+        row
     };
-    page.iter().map(window).collect()
+    let columns = [&["from", "to"], figures::COLUMNS].concat();
+    Table { columns, rows: page.iter().zip(steps).map(row).collect() }
 }
 
-/// From `from` to `to`, widened to whole minutes; by default the 24 hours up to
-/// now.
-fn range(parameters: &Parameters<'_>, now: UnixMillis) -> Result<Range, Problem> {
-    let to = instant(parameters, "to")?.unwrap_or(now);
-    let from = instant(parameters, "from")?.unwrap_or_else(|| to.saturating_sub(DAY_MS));
+/// From `from` to `to`, widened to whole minutes. By default up to now, and the
+/// steps that make up a day, or one if it is longer; they then begin at whole
+/// steps of the clock, so that the windows are the same until the next begins.
+fn range(
+    parameters: &Parameters<'_>,
+    step_minutes: i64,
+    now: UnixMillis,
+) -> Result<Range, Problem> {
+    let unit = step_minutes.min(DAY_MINUTES);
+    let now_to = (now.minute() + unit) / unit * unit;
+    let default_to = UnixMillis::from_minute(now_to, 0).unwrap_or(now);
+    let to = instant(parameters, "to")?.unwrap_or(default_to);
+    let span_ms = step_minutes.max(DAY_MINUTES) * UnixMillis::PER_MINUTE;
+    let from = instant(parameters, "from")?.unwrap_or_else(|| to.saturating_sub(span_ms));
     let range = Range::covering(from, to);
     range.ok_or_else(|| Problem::new(Kind::BadParameter, "from must be before to"))
 }

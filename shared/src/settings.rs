@@ -13,22 +13,30 @@ pub struct Horizon {
     pub retention_ms: Option<i64>,
     /// How far a device's clock may be ahead of the node's, in milliseconds.
     pub max_skew_ms: i64,
+    /// How old a reading may be when it comes before it is called late, in
+    /// milliseconds.
+    pub late_after_ms: i64,
 }
 
 impl Horizon {
-    /// From the variables `retention` (default 7 days, `0` is for ever) and
-    /// `max_skew` (default 5 minutes).
+    /// From the variables `retention` (default 7 days, `0` is for ever),
+    /// `max_skew` and `late_after` (default 5 minutes each).
     pub fn from_variables(host: &impl Host) -> Result<Self, Error> {
         let retention_ms = duration(host, "retention", 7 * DAY_MS)?;
         Ok(Self {
             retention_ms: (retention_ms > 0).then_some(retention_ms),
             max_skew_ms: duration(host, "max_skew", 5 * MINUTE_MS)?,
+            late_after_ms: duration(host, "late_after", 5 * MINUTE_MS)?,
         })
     }
 
-    /// Whether a reading with a good timestamp can still be counted, and
-    /// counted once.
-    pub fn admit(&self, reading: &Reading<'_>, now: UnixMillis) -> Result<(), Rejection> {
+    /// The reading, if it has come in time to be counted, and counted once; and
+    /// whether it is late.
+    pub fn admit<'a>(
+        &self,
+        mut reading: Reading<'a>,
+        now: UnixMillis,
+    ) -> Result<Reading<'a>, Rejection> {
         if reading.timestamp > now.saturating_add(self.max_skew_ms) {
             let detail = "timestamp is ahead of this node's clock; check the device's clock";
             return Err(Rejection::new(Reason::InFuture, detail));
@@ -38,7 +46,8 @@ impl Horizon {
                           a duplicate any more";
             return Err(Rejection::new(Reason::TooOld, detail));
         }
-        Ok(())
+        reading.is_late = reading.timestamp < now.saturating_sub(self.late_after_ms);
+        Ok(reading)
     }
 
     /// Before when ledger rows may be pruned: a little longer ago than
@@ -154,24 +163,32 @@ mod tests {
     #[test]
     fn the_horizon_is_closed_at_both_ends() {
         let now = UnixMillis::new(1_700_000_000_000).unwrap();
-        let horizon = Horizon { retention_ms: Some(DAY_MS), max_skew_ms: MINUTE_MS };
+        let horizon = Horizon {
+            retention_ms: Some(DAY_MS),
+            max_skew_ms: MINUTE_MS,
+            late_after_ms: 2 * MINUTE_MS,
+        };
         let verdict = |horizon: Horizon, offset: i64| {
             let reading = Reading {
                 device_id: DeviceId::new("d").unwrap(),
                 region: Region::new("r").unwrap(),
                 temperature: MilliCelsius::new(0).unwrap(),
                 timestamp: UnixMillis::new(now.get() + offset).unwrap(),
+                is_late: false,
             };
-            horizon.admit(&reading, now).map_err(|rejection| rejection.reason)
+            let admitted = horizon.admit(reading, now);
+            admitted.map(|reading| reading.is_late).map_err(|rejection| rejection.reason)
         };
-        assert_eq!(verdict(horizon, MINUTE_MS), Ok(()));
+        assert_eq!(verdict(horizon, MINUTE_MS), Ok(false));
+        assert_eq!(verdict(horizon, -2 * MINUTE_MS), Ok(false));
+        assert_eq!(verdict(horizon, -2 * MINUTE_MS - 1), Ok(true));
         assert_eq!(verdict(horizon, MINUTE_MS + 1), Err(Reason::InFuture));
-        assert_eq!(verdict(horizon, -DAY_MS), Ok(()));
+        assert_eq!(verdict(horizon, -DAY_MS), Ok(true));
         assert_eq!(verdict(horizon, -DAY_MS - 1), Err(Reason::TooOld));
         assert!(horizon.prune_before(now).unwrap() < now.saturating_sub(DAY_MS));
 
         let for_ever = Horizon { retention_ms: None, ..horizon };
-        assert_eq!(verdict(for_ever, -now.get()), Ok(()));
+        assert_eq!(verdict(for_ever, -now.get()), Ok(true));
         assert_eq!(for_ever.prune_before(now), None);
     }
 }

@@ -1,19 +1,20 @@
 //! The last good averages, for the time when the regions database is away.
 //!
 //! One key-value pair: `snapshot/1/<as of>`, Unix milliseconds, so that a listing
-//! tells how old it is. The value is JSON: for each region its name and its
-//! columns of the table `windows`, from `readings` on.
+//! tells how old it is. The value is JSON: for each region its name, its columns
+//! ([`Figures`]) and its percentiles.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::figures::{FIGURE_COLUMNS, Figures, PERCENTS};
 use crate::host::{Host, KeyValue};
 use crate::inventory::Inventory;
 use crate::journal;
 use crate::limits;
 use crate::reading::UnixMillis;
 use crate::regions::{Budget, Regions};
-use crate::report::{self, Figures, RegionFigures};
+use crate::report::{self, RegionFigures};
 
 const PREFIX: &str = "snapshot/1/";
 
@@ -47,14 +48,16 @@ pub struct Snapshot {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Row(String, [i64; 9]);
+struct Row(String, [i64; FIGURE_COLUMNS], Option<[i64; PERCENTS.len()]>);
 
 /// The newest snapshot in the inventory, if it can be read.
 pub(crate) fn load(store: &impl KeyValue, inventory: &Inventory) -> Option<Snapshot> {
     let name = inventory.snapshots.last()?;
     let value = store.get(&name.key()).ok()??;
     let rows: Vec<Row> = serde_json::from_slice(&value).ok()?;
-    let region = |Row(name, columns)| Some((name, Figures::from_columns(columns)?));
+    let region = |Row(name, columns, percentiles)| {
+        Some((name, Figures { percentiles, ..Figures::from_columns(columns)? }))
+    };
     let regions = rows.into_iter().map(region).collect::<Option<_>>()?;
     Some(Snapshot { as_of: name.as_of, regions })
 }
@@ -76,7 +79,10 @@ pub fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     let regions = Regions::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
     let name = Name { as_of: now };
     let all = regions.read(|sql| report::regions(sql, "", limits::ITEMS_PER_PAGE_MAX, None))?;
-    let row = |(name, figures): RegionFigures| Some(Row(name, figures?.to_columns()?));
+    let row = |(name, figures): RegionFigures| {
+        let figures = figures?;
+        Some(Row(name, figures.to_columns()?, figures.percentiles))
+    };
     let rows: Vec<Row> = all.into_iter().filter_map(row).collect();
     let value = serde_json::to_vec(&rows).map_err(|_no_map| Error::Corrupt("snapshot"))?;
     journal::retried(host, || store.set(&name.key(), &value)).map_err(Error::Journal)?;

@@ -2,7 +2,6 @@
 //! here folds.
 
 use http::StatusCode;
-use serde::Serialize;
 
 use crate::breaker::State;
 use crate::error::Error;
@@ -13,19 +12,12 @@ use crate::inventory::Inventory;
 use crate::journal::Quarantined;
 use crate::ledger;
 use crate::limits;
-use crate::metrics::{self, Counted};
+use crate::metrics::{self, Counted, Exposition};
 use crate::parameters::parameters;
 use crate::reading::UnixMillis;
 use crate::regions::Regions;
+use crate::representation::{Document, Format, Record, Table, negotiated};
 use crate::view::BEFORE_READING;
-
-#[derive(Serialize)]
-struct Readiness {
-    status: &'static str,
-    journal: &'static str,
-    regions: &'static str,
-    breaker: &'static str,
-}
 
 /// `GET /readyz`: ready is who can make a reading durable. What else is wrong is
 /// named.
@@ -38,16 +30,17 @@ pub(crate) fn readiness(
     let (inventory, breaker, counted) = look_around(host, now);
     let (journal, regions) = (inventory.is_some(), counted.is_some());
     let word = |up: bool| if up { "ok" } else { "failing" };
-    let body = Readiness {
-        status: match (journal, regions) {
-            (true, true) => "ready",
-            (false, false) => "unavailable",
-            _ => "degraded",
-        },
-        journal: word(journal),
-        regions: word(regions),
-        breaker: breaker.name(),
+    let status = match (journal, regions) {
+        (true, true) => "ready",
+        (false, false) => "unavailable",
+        _ => "degraded",
     };
+    let body = Record::of([
+        ("status", status.into()),
+        ("journal", word(journal).into()),
+        ("regions", word(regions).into()),
+        ("breaker", breaker.name().into()),
+    ]);
     let ready = journal || regions;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(Response::json(status, &body))
@@ -59,10 +52,12 @@ pub(crate) fn metrics(
     request: &Request,
     now: UnixMillis,
 ) -> Result<Response, Refusal> {
+    let exposition = negotiated(request, Exposition::OFFERS)?;
     parameters(request, &[])?;
     let (inventory, breaker, counted) = look_around(host, now);
-    let text = metrics::render(inventory.as_ref(), breaker, counted.as_ref());
-    Ok(Response::bytes(metrics::CONTENT_TYPE, StatusCode::OK, text.into_bytes()))
+    let text = metrics::render(exposition, inventory.as_ref(), breaker, counted.as_ref());
+    let response = Response::bytes(exposition.content_type(), StatusCode::OK, text.into_bytes());
+    Ok(response.with_header("vary", "accept"))
 }
 
 /// What each store says at the moment, without folding; `None` for a store that
@@ -92,39 +87,34 @@ fn look_around(host: &impl Host, now: UnixMillis) -> (Option<Inventory>, State, 
     }
 }
 
-#[derive(Serialize)]
-struct Quarantine {
-    entries: Vec<QuarantinedEntry>,
-    /// Further entries that the answer does not name.
-    entries_omitted: usize,
-    as_of: UnixMillis,
-}
-
-#[derive(Serialize)]
-struct QuarantinedEntry {
-    name: String,
-    reason: &'static str,
-    readings: usize,
-    bytes: usize,
-}
-
 /// `GET /v1/quarantine`.
 pub(crate) fn quarantine(
     host: &impl Host,
     request: &Request,
     now: UnixMillis,
 ) -> Result<Response, Refusal> {
+    let format = Format::of(request)?;
     parameters(request, &[])?;
     let store = host.key_value().map_err(Error::Journal)?;
     let quarantined = Inventory::list(host, &store)?.quarantined;
-    let entry = |q: &Quarantined| QuarantinedEntry {
-        name: q.name.as_str().to_owned(),
-        reason: q.reason.code(),
-        readings: q.name.readings(),
-        bytes: q.name.bytes(),
+    let row = |q: &Quarantined| {
+        vec![
+            q.name.as_str().into(),
+            q.reason.code().into(),
+            q.name.readings().into(),
+            q.name.bytes().into(),
+        ]
     };
-    let entries: Vec<QuarantinedEntry> =
-        quarantined.iter().take(limits::QUARANTINED_LISTED_MAX).map(entry).collect();
-    let entries_omitted = quarantined.len() - entries.len();
-    Ok(Response::json(StatusCode::OK, &Quarantine { entries, entries_omitted, as_of: now }))
+    let listed = quarantined.iter().take(limits::QUARANTINED_LISTED_MAX);
+    let rows: Vec<_> = listed.map(row).collect();
+    // Further entries that the answer does not name.
+    let omitted = quarantined.len() - rows.len();
+    let document = Document {
+        list: Some("entries"),
+        table: Table { columns: vec!["name", "reason", "readings", "bytes"], rows },
+        about: Record::default(),
+        coverage: Record::of([("entries_omitted", omitted.into()), ("as_of", now.into())]),
+        next: None,
+    };
+    Ok(document.into_response(request, format))
 }

@@ -5,19 +5,17 @@
 //! was asked for, or says how many entries it does not count. A stale answer says
 //! of when it is.
 
-use http::StatusCode;
-use serde::Serialize;
-
 use crate::error::Error;
 use crate::fold;
 use crate::guard::Guard;
 use crate::host::Host;
-use crate::http::{Refusal, Response};
+use crate::http::{Refusal, Request, Response};
 use crate::inventory::Inventory;
 use crate::limits;
 use crate::parameters::Span;
 use crate::reading::UnixMillis;
 use crate::regions::{Budget, Regions};
+use crate::representation::{Document, Format, Record, Table};
 use crate::settings::Horizon;
 use crate::snapshot::{self, Snapshot};
 
@@ -37,7 +35,7 @@ impl From<Response> for Answered {
 }
 
 /// What an answer covers: which time, as of when, and what is still missing.
-#[derive(Clone, Serialize)]
+#[derive(Clone)]
 pub(crate) struct Coverage {
     /// `null` is the beginning of time.
     from: Option<UnixMillis>,
@@ -54,17 +52,56 @@ pub(crate) struct Coverage {
     quarantined_readings: Option<usize>,
 }
 
+impl Coverage {
+    fn record(&self) -> Record {
+        Record::of([
+            ("from", self.from.into()),
+            ("to", self.to.into()),
+            ("as_of", self.as_of.into()),
+            ("stale", self.stale.into()),
+            ("unfolded_entries", self.unfolded_entries.into()),
+            ("quarantined_readings", self.quarantined_readings.into()),
+        ])
+    }
+}
+
 /// What was read, and what it covers.
 pub(crate) struct Read<T> {
     pub(crate) value: T,
-    pub(crate) coverage: Coverage,
+    pub(crate) shown: Shown,
+}
+
+/// What an answer says beside what was read, and what is to do after it.
+pub(crate) struct Shown {
+    coverage: Coverage,
     keeps_snapshot: bool,
 }
 
-impl<T> Read<T> {
-    /// The answer with this body. That it is stale is told in a header, too.
-    pub(crate) fn answer(&self, body: &impl Serialize, now: UnixMillis) -> Answered {
-        let mut response = Response::json(StatusCode::OK, body);
+/// An answer in the making: how the records are listed, and what is beside them.
+#[derive(Default)]
+pub(crate) struct Listing {
+    /// In JSON, the name of the list; without one, the only record is the answer.
+    pub(crate) list: Option<&'static str>,
+    /// What belongs to all records.
+    pub(crate) about: Record,
+    /// The path of the next page, if there is one.
+    pub(crate) next: Option<String>,
+}
+
+impl Shown {
+    /// The answer to `request`. That it is stale is told in a header, too.
+    pub(crate) fn answer(
+        &self,
+        request: &Request,
+        format: Format,
+        table: Table,
+        listing: Listing,
+        now: UnixMillis,
+    ) -> Answered {
+        let Listing { list, about, next } = listing;
+        let coverage = self.coverage.record();
+        let document = Document { list, table, about, coverage, next };
+        let mut response = document.into_response(request, format);
         if self.coverage.stale {
             let age_ms = (now.get() - self.coverage.as_of.get()).max(0);
             response = response.with_header("age", (age_ms / 1_000).to_string());
@@ -97,7 +134,8 @@ pub(crate) fn fold_and_read<H: Host, T>(
         Some(snapshot) => recall(snapshot),
         None => value.ok_or(Error::TooSlow)?,
     };
-    Ok(Read { value, coverage: folded.coverage, keeps_snapshot: folded.keeps_snapshot })
+    let shown = Shown { coverage: folded.coverage, keeps_snapshot: folded.keeps_snapshot };
+    Ok(Read { value, shown })
 }
 
 /// What became of a fold, and of what was to be read after it.

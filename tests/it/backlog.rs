@@ -20,6 +20,7 @@ fn entry(start_ms: i64, index: i64) -> (String, Vec<u8>) {
         region: Region::new(&region).unwrap(),
         temperature: MilliCelsius::new(index % 40_000).unwrap(),
         timestamp: UnixMillis::new(start_ms + index).unwrap(),
+        is_late: false,
     };
     let entry = Entry::encode(&[one], &Rejections::default());
     let (key, value) = entry.as_pair();

@@ -38,9 +38,9 @@ fn a_contradiction_is_listed_beside_what_stands() {
         conflicts,
         [
             json!({"device_id": "d1", "timestamp": at(now), "region": "hall",
-                   "temperature_c": 30.0, "standing": {"region": "hall", "temperature_c": 21.5}}),
+                   "temperature_c": 30.0, "standing_region": "hall", "standing_temperature_c": 21.5}),
             json!({"device_id": "d2", "timestamp": at(now - 1), "region": "attic",
-                   "temperature_c": -3.25, "standing": {"region": "hall", "temperature_c": -3.25}}),
+                   "temperature_c": -3.25, "standing_region": "hall", "standing_temperature_c": -3.25}),
         ]
     );
     assert_eq!((&body["seen"], &body["unfolded_entries"]), (&json!(3), &json!(0)));

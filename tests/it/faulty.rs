@@ -179,10 +179,8 @@ impl Node {
 fn request(method: http::Method, path: &str, prefer: Option<&str>) -> Request {
     Request {
         method,
-        path: path.to_owned(),
-        query: None,
         content_type: Some("application/json".to_owned()),
-        content_encoding: None,
         prefer: prefer.map(ToOwned::to_owned),
+        ..Request::get(path)
     }
 }

@@ -1,6 +1,7 @@
 //! The integration tests, but for those under load (under_load.rs).
 //!
 //! - `backlog`: a long journal in little memory;
+//! - `completeness`: what goes with an average, against the readings themselves;
 //! - `conflicts`: contradicting readings, and what stands;
 //! - `contract`: what a client sees over HTTP, answer by answer;
 //! - `exactly_once`: many connections, resends, kills;
@@ -8,6 +9,7 @@
 //! - `store_faults`: the same while the stores fail;
 //! - `faulty`, `seam_faults`: every single call of the application fails;
 //! - `folding`: journal, ledger and windows on a real SQLite, without HTTP;
+//! - `formats`: what a client accepts, and what it has already;
 //! - `migration`: databases of older releases;
 //! - `model`: random stories against a model of a few lines;
 //! - `readme`: its example;
@@ -24,11 +26,13 @@
 )]
 
 mod backlog;
+mod completeness;
 mod conflicts;
 mod contract;
 mod exactly_once;
 mod faulty;
 mod folding;
+mod formats;
 mod migration;
 mod model;
 mod readme;

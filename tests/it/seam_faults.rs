@@ -48,6 +48,7 @@ fn state(host: &impl Host) -> (BTreeSet<Vec<String>>, BTreeSet<Vec<String>>) {
         let text = |value: Value| match value {
             Value::Integer(number) => number.to_string(),
             Value::Text(text) => text,
+            Value::Blob(bytes) => format!("{bytes:?}"),
             Value::Null => "null".to_owned(),
         };
         let rows = sql.execute(statement, &[]).unwrap();
@@ -59,8 +60,9 @@ fn state(host: &impl Host) -> (BTreeSet<Vec<String>>, BTreeSet<Vec<String>>) {
     );
     let windows = rows(
         "SELECT r.name, span, start, readings, sum, squares_high * 1048576 + squares_low, \
-                min, max, oldest, newest \
-         FROM windows JOIN regions r ON r.id = region",
+                min, max, oldest, newest, late, devices, averages, bins \
+         FROM windows JOIN regions r ON r.id = region \
+              LEFT JOIN histograms USING (region, span, start)",
     );
     (ledger, windows)
 }

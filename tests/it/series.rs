@@ -17,14 +17,7 @@ const MINUTE: i64 = 60_000;
 const START: i64 = 1_699_999_200_000;
 
 fn get(host: &NativeHost, query: &str) -> Value {
-    let request = Request {
-        method: http::Method::GET,
-        path: "/v1/regions/hall/windows".to_owned(),
-        query: Some(query.to_owned()),
-        content_type: None,
-        content_encoding: None,
-        prefer: None,
-    };
+    let request = Request::get(&format!("/v1/regions/hall/windows?{query}"));
     let now = UnixMillis::new(START + 400 * 86_400_000).unwrap();
     let answer = query::answer(host, &request, now).response;
     let body = String::from_utf8(answer.body).unwrap();

@@ -192,6 +192,7 @@ fn an_entry_that_can_not_be_read_is_listed_counted_and_never_in_the_way() {
             region: Region::new("hall").unwrap(),
             temperature: MilliCelsius::new(milli).unwrap(),
             timestamp: at,
+            is_late: false,
         };
         Entry::encode(&[one], &Rejections::default())
     };

@@ -5,8 +5,9 @@ use xshell::{Shell, cmd};
 
 use crate::{Runtime, build, root, step, target};
 
-/// The largest that a component may be, in bytes.
-const COMPONENT_BYTES_MAX: u64 = 320_000;
+/// The components, and the largest that each may be, in bytes. `query` answers
+/// much more than `ingest`, which folds as well.
+const COMPONENTS: [(&str, u64); 2] = [("isotherm_ingest", 320_000), ("isotherm_query", 400_000)];
 
 /// Stops at the first step that fails.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
@@ -88,13 +89,13 @@ fn parse(arguments: Vec<String>) -> Result<Runtime> {
 
 fn check_sizes() -> Result<()> {
     step("Sizes of the components");
-    for component in ["isotherm_ingest", "isotherm_query"] {
+    for (component, bytes_max) in COMPONENTS {
         let file = root().join(format!("target/wasm32-wasip2/release/{component}.wasm"));
         let bytes = std::fs::metadata(&file)
             .with_context(|| format!("{} was not built", file.display()))?
             .len();
-        println!("{component}: {bytes} bytes, of {COMPONENT_BYTES_MAX}");
-        if bytes > COMPONENT_BYTES_MAX {
+        println!("{component}: {bytes} bytes, of {bytes_max}");
+        if bytes > bytes_max {
             bail!("{component} has outgrown its limit");
         }
     }

@@ -127,6 +127,7 @@ fn to_sqlite(value: &Value) -> sqlite3::Value {
     match value {
         Value::Integer(number) => sqlite3::Value::Integer(*number),
         Value::Text(text) => sqlite3::Value::Text(text.clone()),
+        Value::Blob(bytes) => sqlite3::Value::Blob(bytes.clone()),
         Value::Null => sqlite3::Value::Null,
     }
 }
@@ -136,7 +137,8 @@ fn from_value(value: sqlite3::Value) -> Result<Value, StoreError> {
         sqlite3::Value::Integer(number) => Ok(Value::Integer(number)),
         sqlite3::Value::Text(text) => Ok(Value::Text(text)),
         sqlite3::Value::Null => Ok(Value::Null),
-        sqlite3::Value::Real(_) | sqlite3::Value::Blob(_) => {
+        sqlite3::Value::Blob(bytes) => Ok(Value::Blob(bytes)),
+        sqlite3::Value::Real(_) => {
             Err(StoreError::from_message("a value of a type that the schema does not have"))
         }
     }
@@ -167,10 +169,6 @@ fn from_sqlite(error: sqlite3::Error) -> StoreError {
 /// The head of `request`, as the application sees it.
 pub fn head(request: &IncomingRequest) -> Request {
     let target = request.path_with_query().unwrap_or_default();
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query.to_owned())),
-        None => (target.as_str(), None),
-    };
     let headers = request.headers();
     let header = |name: &str| {
         let values = headers.get(name);
@@ -181,11 +179,12 @@ pub fn head(request: &IncomingRequest) -> Request {
     };
     Request {
         method: method(&request.method()),
-        path: path.to_owned(),
-        query,
         content_type: header("content-type"),
         content_encoding: header("content-encoding"),
         prefer: header("prefer"),
+        accept: header("accept"),
+        if_none_match: header("if-none-match"),
+        ..Request::get(&target)
     }
 }
 
@@ -235,9 +234,11 @@ pub fn send(response: Response, out: ResponseOutparam) {
 /// Says which part failed; what can fail here is the connection, and the causes
 /// are enumerations whose texts would be a tenth of the component.
 fn try_send(response: Response, out: ResponseOutparam) -> Result<(), &'static str> {
-    let length = response.body.len().to_string();
+    // A 304 has no content, and is not to say that the representation is empty.
+    let length = (response.status != http::StatusCode::NOT_MODIFIED)
+        .then(|| ("content-length".to_owned(), response.body.len().to_string()));
     let headers = response.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let headers = headers.chain([("content-length".to_owned(), length)]);
+    let headers = headers.chain(length);
     let headers: Vec<(String, Vec<u8>)> = headers.map(|(n, v)| (n, v.into_bytes())).collect();
     let fields = Fields::from_list(&headers).map_err(|_cause| "headers")?;
     let outgoing = OutgoingResponse::new(fields);

@@ -175,6 +175,7 @@ fn to_sqlite(value: &Value) -> rusqlite::types::Value {
     match value {
         Value::Integer(number) => rusqlite::types::Value::Integer(*number),
         Value::Text(text) => rusqlite::types::Value::Text(text.clone()),
+        Value::Blob(bytes) => rusqlite::types::Value::Blob(bytes.clone()),
         Value::Null => rusqlite::types::Value::Null,
     }
 }
@@ -183,6 +184,7 @@ fn from_sqlite(value: rusqlite::types::Value) -> Result<Value, StoreError> {
     match value {
         rusqlite::types::Value::Integer(number) => Ok(Value::Integer(number)),
         rusqlite::types::Value::Text(text) => Ok(Value::Text(text)),
+        rusqlite::types::Value::Blob(bytes) => Ok(Value::Blob(bytes)),
         rusqlite::types::Value::Null => Ok(Value::Null),
         other => Err(StoreError::from_message(format!("{other:?} is of no type of the schema"))),
     }

@@ -106,7 +106,20 @@ impl Sender {
 
     /// One request without a body, whatever comes back.
     pub fn send(&self, method: &Method, path: &str) -> Result<Answer> {
-        let request = ureq::http::Request::builder().method(method);
+        self.send_with(method, path, &[])
+    }
+
+    /// The same with headers.
+    pub fn send_with(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let mut request = ureq::http::Request::builder().method(method);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         answer(self.agent.run(request.uri(format!("{}{path}", self.url)).body(())?)?)
     }
 

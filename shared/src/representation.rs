@@ -1,0 +1,368 @@
+//! What an answer holds, as records, and how it is written: JSON, CSV (RFC 4180)
+//! or NDJSON, as the request's `accept` has it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::http::{Kind, Problem, Request, Response};
+
+/// The formats of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Format {
+    Json,
+    Csv,
+    Ndjson,
+}
+
+/// What there is to choose from, the first by default.
+const FORMATS: &[(&str, Format)] = &[
+    ("application/json", Format::Json),
+    ("text/csv", Format::Csv),
+    ("application/x-ndjson", Format::Ndjson),
+];
+
+impl Format {
+    /// The format that `request` accepts.
+    pub(crate) fn of(request: &Request) -> Result<Self, Problem> {
+        negotiated(request, FORMATS)
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+}
+
+/// The offer that the request's `accept` prefers (RFC 9110, 12.5.1), of equally
+/// good ones the first; a problem if it accepts none. An offer is a media type
+/// without parameters.
+pub(crate) fn negotiated<T: Copy>(request: &Request, offers: &[(&str, T)]) -> Result<T, Problem> {
+    let mut best = None;
+    for (media_type, offer) in offers {
+        let quality = quality(request.accept.as_deref().unwrap_or("*/*"), media_type);
+        if quality > best.map_or(0, |(most, _)| most) {
+            best = Some((quality, *offer));
+        }
+    }
+    best.map(|(_, offer)| offer).ok_or_else(|| {
+        let types: Vec<&str> = offers.iter().map(|(media_type, _)| *media_type).collect();
+        Problem::new(Kind::NotAcceptable, format!("there is {}", types.join(", ")))
+    })
+}
+
+/// How much `accept` wants a media type, in thousandths; its most specific range
+/// decides. 0 is not at all.
+fn quality(accept: &str, media_type: &str) -> u16 {
+    let main_type = media_type.split('/').next().unwrap_or_default();
+    let mut decided = (0, 0);
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let specific = match parts.next().unwrap_or_default().to_ascii_lowercase() {
+            name if name == media_type => 3,
+            name if name.strip_suffix("/*") == Some(main_type) => 2,
+            name if name == "*/*" => 1,
+            _ => continue,
+        };
+        let weight = parts.find_map(|parameter| parameter.strip_prefix("q="));
+        let quality = weight.map_or(1_000, thousandths);
+        decided = decided.max((specific, quality));
+    }
+    decided.1
+}
+
+/// A weight from 0 to 1 with at most three digits after its point (RFC 9110,
+/// 12.4.2); what is no weight counts as 1.
+fn thousandths(weight: &str) -> u16 {
+    let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
+    let digits = format!("{whole}{fraction:0<3}");
+    digits.parse().ok().filter(|n| *n <= 1_000).unwrap_or(1_000)
+}
+
+/// Named values in an order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Record(Vec<(&'static str, Value)>);
+
+impl Record {
+    pub(crate) fn of<const N: usize>(fields: [(&'static str, Value); N]) -> Self {
+        Self(fields.into())
+    }
+}
+
+/// Records of the same fields.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Table {
+    pub(crate) columns: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<Value>>,
+}
+
+/// What an answer holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Document {
+    /// In JSON, the name of the list of the table's records. Without one, the
+    /// table's only record is the document.
+    pub(crate) list: Option<&'static str>,
+    /// The records.
+    pub(crate) table: Table,
+    /// What belongs to all of them.
+    pub(crate) about: Record,
+    /// What the answer covers: in JSON among the fields, otherwise in a header.
+    pub(crate) coverage: Record,
+    /// The path of the next page, if there is one.
+    pub(crate) next: Option<String>,
+}
+
+/// Columns that change with the clock alone: an entity tag does without them.
+const VOLATILE: [&str; 2] = ["newest_age_ms", "as_of"];
+
+impl Document {
+    /// The answer to `request`: the document, or 304 if the client has it.
+    pub(crate) fn into_response(self, request: &Request, format: Format) -> Response {
+        let tag = format!("W/\"{:016x}\"", self.digest(format));
+        if let Some(known) = &request.if_none_match
+            && is_among(&tag, known)
+        {
+            return Response::not_modified(&tag).with_header("vary", "accept");
+        }
+        let body = match format {
+            Format::Json => json_line(&self),
+            Format::Csv => self.table.csv(),
+            Format::Ndjson => self.table.ndjson(),
+        };
+        let mut response = Response::revalidated(format.media_type(), &tag, body);
+        response = response.with_header("vary", "accept");
+        if let Some(next) = &self.next {
+            response = response.with_header("link", format!("<{next}>; rel=\"next\""));
+        }
+        if format != Format::Json {
+            response = response.with_header("isotherm-coverage", self.coverage.dictionary());
+        }
+        response
+    }
+
+    /// The same for the same answer, whenever it is given.
+    fn digest(&self, format: Format) -> u64 {
+        let is_steady = |name: &&str| !VOLATILE.contains(name);
+        let mut hasher = DefaultHasher::new();
+        (format, &self.next, &self.about.0).hash(&mut hasher);
+        for (_, value) in self.coverage.0.iter().filter(|(name, _)| is_steady(name)) {
+            value.hash(&mut hasher);
+        }
+        for row in &self.table.rows {
+            let cells = self.table.columns.iter().zip(row);
+            cells.filter(|(name, _)| is_steady(name)).for_each(|(_, v)| v.hash(&mut hasher));
+        }
+        hasher.finish()
+    }
+}
+
+/// Whether one of the entity tags in `list` is `tag`, by the weak comparison
+/// (RFC 9110, 8.8.3.2).
+pub(crate) fn is_among(tag: &str, list: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    list.trim() == "*" || list.split(',').any(|known| opaque(known) == opaque(tag))
+}
+
+impl Table {
+    /// RFC 4180, with a header line. No cell needs quotes: names have no comma,
+    /// quote or line break in them, and nothing else is text of a sender.
+    fn csv(&self) -> Vec<u8> {
+        let mut text = self.columns.join(",").into_bytes();
+        text.extend(b"\r\n");
+        for row in &self.rows {
+            for (position, cell) in row.iter().enumerate() {
+                if position > 0 {
+                    text.push(b',');
+                }
+                match cell {
+                    Value::Null => {}
+                    Value::String(string) => text.extend(string.as_bytes()),
+                    other => text.extend(json_line(other)),
+                }
+            }
+            text.extend(b"\r\n");
+        }
+        text
+    }
+
+    fn ndjson(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for row in &self.rows {
+            text.extend(json_line(&Fields(&self.columns, row)));
+            text.push(b'\n');
+        }
+        text
+    }
+}
+
+impl Record {
+    /// A dictionary of structured fields (RFC 9651); what is null is left out.
+    fn dictionary(&self) -> String {
+        let member = |(name, value): &(&str, Value)| match value {
+            Value::Null => None,
+            Value::Bool(is) => Some(format!("{name}=?{}", u8::from(*is))),
+            other => Some(format!("{name}={other}")),
+        };
+        self.0.iter().filter_map(member).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What is built here has string keys only, so it can always be written.
+fn json_line(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+struct Fields<'a>(&'a [&'static str], &'a [Value]);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.0.iter().zip(self.1) {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Table {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for row in &self.rows {
+            list.serialize_element(&Fields(&self.columns, row))?;
+        }
+        list.end()
+    }
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in &self.about.0 {
+            map.serialize_entry(name, value)?;
+        }
+        match (self.list, self.table.rows.first()) {
+            (Some(name), _) => map.serialize_entry(name, &self.table)?,
+            (None, Some(row)) => {
+                for (name, value) in self.table.columns.iter().zip(row) {
+                    map.serialize_entry(name, value)?;
+                }
+            }
+            (None, None) => {}
+        }
+        if let Some(next) = &self.next {
+            map.serialize_entry("next", next)?;
+        }
+        for (name, value) in &self.coverage.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_most_specific_range_decides_and_the_first_of_equals_wins() {
+        let chosen = |accept: Option<&str>| {
+            let mut request = Request::get("/");
+            request.accept = accept.map(ToOwned::to_owned);
+            Format::of(&request).ok()
+        };
+        for (accept, format) in [
+            (None, Some(Format::Json)),
+            (Some("*/*"), Some(Format::Json)),
+            (Some("text/csv"), Some(Format::Csv)),
+            (Some("TEXT/CSV; charset=utf-8"), Some(Format::Csv)),
+            (Some("text/*"), Some(Format::Csv)),
+            (Some("text/html, application/x-ndjson;q=0.5"), Some(Format::Ndjson)),
+            (Some("application/json;q=0.9, text/csv"), Some(Format::Csv)),
+            (Some("application/json;q=0, */*"), Some(Format::Csv)),
+            (Some("*/*;q=0.1, application/x-ndjson;q=0.25"), Some(Format::Ndjson)),
+            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Some(Format::Json)),
+            (Some("text/html"), None),
+            (Some("*/*;q=0"), None),
+            (Some("application/jsonx"), None),
+            (Some(""), None),
+        ] {
+            assert_eq!(chosen(accept), format, "{accept:?}");
+        }
+    }
+
+    fn document() -> Document {
+        let row = |name: &str, average: Value| vec![json!(name), average, json!(7)];
+        Document {
+            list: Some("regions"),
+            table: Table {
+                columns: vec!["region", "average_c", "newest_age_ms"],
+                rows: vec![row("hall", json!(20.5)), row("yard", Value::Null)],
+            },
+            about: Record::default(),
+            coverage: Record::of([("as_of", json!("2026")), ("stale", json!(false))]),
+            next: None,
+        }
+    }
+
+    fn written(format: Format) -> String {
+        let response = document().into_response(&Request::get("/"), format);
+        String::from_utf8(response.body).unwrap()
+    }
+
+    #[test]
+    fn a_document_in_each_format() {
+        assert_eq!(
+            written(Format::Json),
+            r#"{"regions":[{"region":"hall","average_c":20.5,"newest_age_ms":7},"#.to_owned()
+                + r#"{"region":"yard","average_c":null,"newest_age_ms":7}],"as_of":"2026","stale":false}"#
+        );
+        assert_eq!(
+            written(Format::Csv),
+            "region,average_c,newest_age_ms\r\nhall,20.5,7\r\nyard,,7\r\n"
+        );
+        assert_eq!(
+            written(Format::Ndjson),
+            "{\"region\":\"hall\",\"average_c\":20.5,\"newest_age_ms\":7}\n\
+             {\"region\":\"yard\",\"average_c\":null,\"newest_age_ms\":7}\n"
+        );
+    }
+
+    #[test]
+    fn the_entity_tag_changes_with_the_figures_and_not_with_the_clock() {
+        let digest = document().digest(Format::Json);
+        let mut later = document();
+        later.coverage = Record::of([("as_of", json!("2027")), ("stale", json!(false))]);
+        later.table.rows[0][2] = json!(8);
+        assert_eq!(later.digest(Format::Json), digest);
+        assert_ne!(later.digest(Format::Csv), digest);
+        later.table.rows[0][1] = json!(20.25);
+        assert_ne!(later.digest(Format::Json), digest);
+        let mut stale = document();
+        stale.coverage = Record::of([("as_of", json!("2026")), ("stale", json!(true))]);
+        assert_ne!(stale.digest(Format::Json), digest);
+    }
+
+    #[test]
+    fn a_known_entity_tag_is_found_in_a_list() {
+        let tag = "W/\"0a\"";
+        for list in ["W/\"0a\"", "\"0a\"", "\"x\", W/\"0a\"", "*"] {
+            assert!(is_among(tag, list), "{list}");
+        }
+        for list in ["", "\"0b\"", "W/\"0\""] {
+            assert!(!is_among(tag, list), "{list}");
+        }
+    }
+}
