@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use isotherm::fold;
 use isotherm::http::{Request, Response};
 use isotherm::query;
 use isotherm::reading::UnixMillis;
+use isotherm::regions::{Budget, Regions};
+use isotherm::settings::Horizon;
 use isotherm_host::native::NativeHost;
 use isotherm_host::random::mix;
 use serde_json::{Value, json};
@@ -180,12 +183,13 @@ fn each_step_of_a_series_has_its_own_devices_and_percentiles() {
 #[test]
 fn once_the_ledger_has_forgotten_parts_of_hours_are_not_told_and_whole_ones_are() {
     let mut site = site("12h");
-    // A fold with nothing left behind it prunes.
     site.node.now = UnixMillis::new(START + 5 * DAY).unwrap();
     let fresh = One { device: 99, region: "attic", milli: 1_000, at: START + 5 * DAY, late: false };
     assert_eq!(site.node.post(&fresh.json(), Some("wait")).status, 200);
-    let prunes = Value::from(vec![fresh.json(); 10_000]);
-    assert_eq!(site.node.post(&prunes, None).status, 202);
+    let horizon = Horizon::from_variables(&site.native).unwrap();
+    let regions = Regions::open(&site.native, Budget::waiting(60_000)).unwrap();
+    fold::prune(&regions, horizon, site.node.now).unwrap();
+    drop(regions);
     let (from, to) = (START + DAY + 20 * MINUTE, START + 2 * DAY);
     let part = site.get(&format!("/v1/regions/hall?from={from}&to={to}"));
     let inside = site.inside("hall", from, to);
