@@ -42,6 +42,7 @@ pub mod bound;
 pub mod breaker;
 mod conflicts;
 mod decimal;
+mod devices;
 pub mod error;
 pub mod figures;
 pub mod fold;

@@ -47,6 +47,10 @@ pub const WINDOW_MINUTES_MAX: i64 = 366 * 24 * 60;
 /// told: half a second of the database is more than they are worth.
 pub const DETAIL_ROWS_MAX: i64 = 200_000;
 
+/// The longest range of one device's readings, in days: each of its minutes is
+/// looked up.
+pub const READINGS_RANGE_DAYS_MAX: i64 = 31;
+
 /// The most contradicting readings kept; further ones are counted only.
 pub const CONFLICTS_KEPT_MAX: i64 = 10_000;
 

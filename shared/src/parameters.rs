@@ -103,9 +103,13 @@ impl Span {
 
 /// The region that a piece of a path names, percent-encoded.
 pub(crate) fn region_in_path(encoded: &str) -> Result<Region<'static>, Problem> {
-    let name = percent_encoding::percent_decode_str(encoded).decode_utf8().ok();
-    let name = name.and_then(|name| Region::new(name.into_owned()));
-    name.ok_or_else(unknown_region)
+    decoded(encoded).and_then(Region::new).ok_or_else(unknown_region)
+}
+
+/// A piece of a path without its percent-encoding, if it is text.
+pub(crate) fn decoded(encoded: &str) -> Option<String> {
+    let text = percent_encoding::percent_decode_str(encoded).decode_utf8().ok();
+    text.map(Cow::into_owned)
 }
 
 /// The answer about a region that is not there.

@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::conflicts;
+use crate::devices;
 use crate::error::Error;
 use crate::figures;
 use crate::host::Host;
@@ -32,6 +33,9 @@ enum Resource<'a> {
     Regions,
     Region(&'a str),
     Windows(&'a str),
+    RegionDevices(&'a str),
+    Device(&'a str),
+    DeviceReadings(&'a str),
     Conflicts,
     Quarantine,
     Metrics,
@@ -48,16 +52,22 @@ impl<'a> Resource<'a> {
             "/metrics" => Some(Self::Metrics),
             "/readyz" => Some(Self::Readiness),
             "/healthz" => Some(Self::Health),
-            _ => {
-                let rest = path.strip_prefix("/v1/regions/")?;
-                let (name, what) = rest.split_once('/').map_or((rest, None), |(n, w)| (n, Some(w)));
-                match what {
-                    _ if name.is_empty() => None,
-                    None => Some(Self::Region(name)),
-                    Some("windows") => Some(Self::Windows(name)),
-                    Some(_) => None,
-                }
-            }
+            _ => Self::named(path.strip_prefix("/v1/")?),
+        }
+    }
+
+    /// One that has a name in its path.
+    fn named(path: &'a str) -> Option<Self> {
+        let mut parts = path.split('/');
+        let (kind, name, what) = (parts.next()?, parts.next()?, parts.next());
+        match (kind, what) {
+            _ if name.is_empty() || parts.next().is_some() => None,
+            ("regions", None) => Some(Self::Region(name)),
+            ("regions", Some("windows")) => Some(Self::Windows(name)),
+            ("regions", Some("devices")) => Some(Self::RegionDevices(name)),
+            ("devices", None) => Some(Self::Device(name)),
+            ("devices", Some("readings")) => Some(Self::DeviceReadings(name)),
+            _ => None,
         }
     }
 }
@@ -65,8 +75,9 @@ impl<'a> Resource<'a> {
 fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answered, Refusal> {
     let resource = Resource::at(&request.path).ok_or_else(|| {
         let detail = "there are GET /v1/regions, /v1/regions/{region}, \
-                      /v1/regions/{region}/windows, /v1/conflicts, /v1/quarantine, /metrics, /readyz, \
-                      /healthz and POST /v1/readings";
+                      /v1/regions/{region}/windows, /v1/regions/{region}/devices, \
+                      /v1/devices/{device_id}, /v1/devices/{device_id}/readings, /v1/conflicts, \
+                      /v1/quarantine, /metrics, /readyz, /healthz and POST /v1/readings";
         Problem::new(Kind::NotFound, detail)
     })?;
     request.allow(READING)?;
@@ -74,6 +85,9 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
         Resource::Regions => return regions(host, request, now),
         Resource::Region(name) => return region(host, request, name, now),
         Resource::Windows(name) => return series::windows(host, request, name, now),
+        Resource::RegionDevices(name) => return devices::of_region(host, request, name, now),
+        Resource::Device(name) => return devices::one(host, request, name, now),
+        Resource::DeviceReadings(name) => return devices::readings(host, request, name, now),
         Resource::Conflicts => return conflicts::conflicts(host, request, now),
         Resource::Quarantine => status::quarantine(host, request, now)?,
         Resource::Metrics => status::metrics(host, request, now)?,

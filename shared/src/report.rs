@@ -22,6 +22,9 @@ pub struct Range {
 }
 
 impl Range {
+    /// Every minute there is.
+    pub(crate) const ALL: Self = Self { from_minute: 0, to_minute: i64::MAX };
+
     /// The smallest range of whole minutes that covers `from` (included) to
     /// `to` (excluded); `None` unless `from` is before `to`.
     pub fn covering(from: UnixMillis, to: UnixMillis) -> Option<Self> {

@@ -4,6 +4,7 @@
 //! - `completeness`: what goes with an average, against the readings themselves;
 //! - `conflicts`: contradicting readings, and what stands;
 //! - `contract`: what a client sees over HTTP, answer by answer;
+//! - `devices`: those of a region, one of them, its readings;
 //! - `exactly_once`: many connections, resends, kills;
 //! - `real_data`: files of measured temperatures against figures from the file;
 //! - `store_faults`: the same while the stores fail;
@@ -29,6 +30,7 @@ mod backlog;
 mod completeness;
 mod conflicts;
 mod contract;
+mod devices;
 mod exactly_once;
 mod faulty;
 mod folding;
