@@ -27,6 +27,9 @@ pub trait Host {
     fn sleep_ms(&self, ms: u64);
     /// A random number, uniform over its type. Not for secrets.
     fn random(&self) -> u64;
+    /// The content of a file that is mounted with the component; `None` where
+    /// there is none.
+    fn asset(&self, name: &str) -> Option<Vec<u8>>;
     /// Writes one line to the operator's log. Never a body or a token.
     fn log(&self, line: &str);
 }

@@ -19,7 +19,7 @@
 //! [`reading`]), judges its times ([`settings`]), and makes it durable
 //! ([`journal`], within its [`bound`]); a [`fold`] moves it into ledger and
 //! windows; [`query`] folds, then reads ([`view`], [`report`]), and writes what the client
-//! accepts (`representation`).
+//! accepts (`representation`). The page is files beside it (`assets`).
 //!
 //! When a store fails: [`retry`] repeats what may be repeated, [`breaker`] and
 //! [`guard`] spare a database that is away, [`error`] says whose turn it is.
@@ -38,6 +38,7 @@
 
 #![forbid(unsafe_code)]
 
+mod assets;
 pub mod bound;
 pub mod breaker;
 mod conflicts;

@@ -3,6 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::assets;
 use crate::conflicts;
 use crate::devices;
 use crate::error::Error;
@@ -38,6 +39,7 @@ enum Resource<'a> {
     DeviceReadings(&'a str),
     Conflicts,
     Quarantine,
+    Asset(&'a str),
     Metrics,
     Readiness,
     Health,
@@ -52,7 +54,11 @@ impl<'a> Resource<'a> {
             "/metrics" => Some(Self::Metrics),
             "/readyz" => Some(Self::Readiness),
             "/healthz" => Some(Self::Health),
-            _ => Self::named(path.strip_prefix("/v1/")?),
+            "/" => Some(Self::Asset("index.html")),
+            _ => match path.strip_prefix("/assets/") {
+                Some(name) => Some(Self::Asset(name)),
+                None => Self::named(path.strip_prefix("/v1/")?),
+            },
         }
     }
 
@@ -77,7 +83,8 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
         let detail = "there are GET /v1/regions, /v1/regions/{region}, \
                       /v1/regions/{region}/windows, /v1/regions/{region}/devices, \
                       /v1/devices/{device_id}, /v1/devices/{device_id}/readings, /v1/conflicts, \
-                      /v1/quarantine, /metrics, /readyz, /healthz and POST /v1/readings";
+                      /v1/quarantine, /metrics, /readyz, /healthz, / (the page) \
+                      and POST /v1/readings";
         Problem::new(Kind::NotFound, detail)
     })?;
     request.allow(READING)?;
@@ -90,6 +97,7 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
         Resource::DeviceReadings(name) => return devices::readings(host, request, name, now),
         Resource::Conflicts => return conflicts::conflicts(host, request, now),
         Resource::Quarantine => status::quarantine(host, request, now)?,
+        Resource::Asset(name) => assets::answer(host, request, name)?,
         Resource::Metrics => status::metrics(host, request, now)?,
         Resource::Readiness => status::readiness(host, request, now)?,
         Resource::Health => {

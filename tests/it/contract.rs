@@ -274,7 +274,7 @@ fn resources_say_which_methods_they_answer_to() {
         assert_eq!(answer.header("allow"), Some(allow));
     }
     assert_eq!(service.get("/healthz").unwrap().json().unwrap(), json!({"status": "ok"}));
-    for path in ["/", "/v1", "/v1/region", "/v1/regions/", "/v1/regions/a/b", "/v1/readings/x"] {
+    for path in ["/v1", "/v1/region", "/v1/regions/", "/v1/regions/a/b", "/v1/readings/x"] {
         check_problem(&service.get(path).unwrap(), 404, "not-found");
     }
 }

@@ -103,6 +103,10 @@ impl Host for FaultyHost {
         self.inner.random()
     }
 
+    fn asset(&self, name: &str) -> Option<Vec<u8>> {
+        self.inner.asset(name)
+    }
+
     fn log(&self, line: &str) {
         self.inner.log(line);
     }

@@ -301,6 +301,10 @@ impl Host for DyingHost {
         self.0.random()
     }
 
+    fn asset(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.asset(name)
+    }
+
     fn log(&self, line: &str) {
         self.0.log(line);
     }

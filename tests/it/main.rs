@@ -13,6 +13,7 @@
 //! - `formats`: what a client accepts, and what it has already;
 //! - `migration`: databases of older releases;
 //! - `model`: random stories against a model of a few lines;
+//! - `page`: its files;
 //! - `readme`: its example;
 //! - `series`: a region's figures step by step;
 //! - `snapshots`: when the last good averages are kept;
@@ -37,6 +38,7 @@ mod folding;
 mod formats;
 mod migration;
 mod model;
+mod page;
 mod readme;
 mod real_data;
 mod seam_faults;

@@ -5,6 +5,7 @@ use spin_sdk::http::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, Re
 use spin_sdk::sqlite3::{self, Connection};
 use spin_sdk::variables;
 use spin_sdk::wit::wasi::keyvalue::{atomics, batch, store};
+use wasi::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 use wasi::io::streams::{OutputStream, StreamError};
 
 use crate::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
@@ -14,6 +15,12 @@ use crate::reading::UnixMillis;
 
 /// The label that plain `spin up` provides a store and a database under.
 const LABEL: &str = "default";
+
+/// Where `spin.toml` mounts the files of `query`.
+const ASSETS: &str = "/assets";
+
+/// How much of a file is read at once.
+const ASSET_CHUNK_BYTES: u64 = 64 * 1024;
 
 /// The Spin runtime around this request.
 pub struct Spin;
@@ -50,8 +57,32 @@ impl Host for Spin {
         wasi::random::random::get_random_u64()
     }
 
+    fn asset(&self, name: &str) -> Option<Vec<u8>> {
+        mounted(name).ok().flatten()
+    }
+
     fn log(&self, line: &str) {
         eprintln!("{line}");
+    }
+}
+
+/// The file `name` of the directory `ASSETS`, without the standard library's
+/// files, which would be 20 KB of the component.
+fn mounted(name: &str) -> Result<Option<Vec<u8>>, ErrorCode> {
+    let mounts = wasi::filesystem::preopens::get_directories();
+    let Some((directory, _)) = mounts.into_iter().find(|(_, path)| path == ASSETS) else {
+        return Ok(None);
+    };
+    let file =
+        directory.open_at(PathFlags::empty(), name, OpenFlags::empty(), DescriptorFlags::READ)?;
+    let mut content = Vec::new();
+    loop {
+        let offset = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        let (chunk, is_end) = file.read(ASSET_CHUNK_BYTES, offset)?;
+        content.extend(chunk);
+        if is_end {
+            return Ok(Some(content));
+        }
     }
 }
 

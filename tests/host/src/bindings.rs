@@ -7,12 +7,13 @@ use rusqlite::types::Value as SqliteValue;
 use tokio::task::block_in_place;
 use wasmtime::StoreLimits;
 use wasmtime::component::{Linker, Resource, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
 use crate::faults::{Faults, Store};
+use crate::manifest::Mount;
 use crate::stores::{Cas, DatabaseConnection, DatabaseFile, Failure, KeyValueFile};
 
 mod generated {
@@ -35,6 +36,7 @@ use generated::wasi::keyvalue::{atomics, batch, store};
 pub(crate) struct Grants {
     pub(crate) key_value: BTreeMap<String, KeyValueFile>,
     pub(crate) sqlite: BTreeMap<String, DatabaseFile>,
+    pub(crate) files: Vec<Mount>,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) faults: Arc<Faults>,
 }
@@ -50,15 +52,20 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub(crate) fn new(grants: Arc<Grants>, limits: StoreLimits) -> Self {
-        Self {
+    pub(crate) fn new(grants: Arc<Grants>, limits: StoreLimits) -> wasmtime::Result<Self> {
+        let mut wasi = WasiCtx::builder();
+        wasi.inherit_stdout().inherit_stderr();
+        for Mount { source, destination } in &grants.files {
+            wasi.preopened_dir(source, destination, FsPerms::ReadOnly)?;
+        }
+        Ok(Self {
             grants,
             table: ResourceTable::new(),
-            wasi: WasiCtx::builder().inherit_stdout().inherit_stderr().build(),
+            wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             hooks: NoOutbound,
             limits,
-        }
+        })
     }
 
     /// What the instance's memory is held to.

@@ -28,8 +28,20 @@ pub struct Component {
     pub key_value_stores: Vec<String>,
     /// The labels of its databases.
     pub sqlite_databases: Vec<String>,
+    /// Directories that it can read.
+    pub files: Vec<Mount>,
     /// Its variables with their values.
     pub variables: BTreeMap<String, String>,
+}
+
+/// A directory of this machine, mounted for a component to read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// The directory.
+    pub source: PathBuf,
+    /// Where the component finds it.
+    pub destination: String,
 }
 
 #[derive(Deserialize)]
@@ -78,11 +90,19 @@ struct ComponentTable {
     #[serde(default)]
     sqlite_databases: Vec<String>,
     #[serde(default)]
+    files: Vec<Mount>,
+    #[serde(default)]
     allowed_outbound_hosts: Vec<String>,
     #[serde(default)]
     variables: BTreeMap<String, String>,
     #[serde(rename = "build")]
     _build: Option<toml::Table>,
+}
+
+impl Mount {
+    fn below(&self, base: &Path) -> Self {
+        Self { source: base.join(&self.source), destination: self.destination.clone() }
+    }
 }
 
 impl Application {
@@ -122,6 +142,7 @@ impl Application {
                 source: base.join(&table.source),
                 key_value_stores: table.key_value_stores.clone(),
                 sqlite_databases: table.sqlite_databases.clone(),
+                files: table.files.iter().map(|mount| mount.below(base)).collect(),
                 id,
             });
         }
@@ -249,6 +270,7 @@ mod tests {
             source: PathBuf::new(),
             key_value_stores: Vec::new(),
             sqlite_databases: Vec::new(),
+            files: Vec::new(),
             variables: BTreeMap::new(),
         };
         Application { components: routes.iter().map(component).collect() }

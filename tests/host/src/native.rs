@@ -120,6 +120,11 @@ impl Host for NativeHost {
         self.clock.random()
     }
 
+    /// No file is mounted here: files are served, not computed.
+    fn asset(&self, _name: &str) -> Option<Vec<u8>> {
+        None
+    }
+
     fn log(&self, line: &str) {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
     }

@@ -78,6 +78,7 @@ impl Server {
             let grants = Grants {
                 key_value: granted(&component.key_value_stores, &key_value)?,
                 sqlite: databases(&component.sqlite_databases, &stores.sqlite)?,
+                files: component.files.clone(),
                 variables: component.variables.clone(),
                 faults: faults.clone(),
             };
@@ -166,7 +167,7 @@ impl Prepared {
         if let Some(bytes) = memory_bytes_max {
             limits = limits.memory_size(bytes);
         }
-        let instance = Instance::new(self.grants.clone(), limits.build());
+        let instance = Instance::new(self.grants.clone(), limits.build())?;
         let mut store = Store::new(self.instance.engine(), instance);
         store.limiter(|instance| instance.limits());
         store.epoch_deadline_async_yield_and_update(1);

@@ -1,0 +1,59 @@
+// Figures and times as text, and elements to put them in.
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+/** Degrees Celsius to two digits; a dash for what is not known. */
+export function celsius(value) {
+  return value == null ? "–" : `${value.toFixed(2)} °C`;
+}
+
+/** A count with its thousands apart; a dash for what is not known. */
+export function count(value) {
+  return value == null ? "–" : value.toLocaleString("en");
+}
+
+/** A number of things that have a singular. */
+export function counted(value, one, many) {
+  return value === 1 ? `1 ${one}` : `${count(value)} ${many}`;
+}
+
+/** An instant, to the second, as RFC 3339 without its T. */
+export function instant(ms) {
+  if (ms == null) return "–";
+  return new Date(ms).toISOString().replace("T", " ").replace(/\.\d+Z$/, "Z");
+}
+
+/** How long ago, in its largest unit. */
+export function age(ms) {
+  for (const [unit, name] of [[365 * DAY, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"]]) {
+    if (ms >= unit) return `${Math.floor(ms / unit)} ${name} ago`;
+  }
+  return ms < 0 ? "just now" : `${Math.floor(ms / 1000)} s ago`;
+}
+
+/** `fresh` up to five minutes, `late` up to an hour, then `old`. */
+export function freshness(ms) {
+  if (ms <= 5 * MINUTE) return "fresh";
+  return ms <= HOUR ? "late" : "old";
+}
+
+/** A new element with properties and children; text stays text. */
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+/** Sets a text only where it differs, so that nothing flickers or is read twice. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Marks `node` with how fresh a reading of that instant is. */
+export function markFreshness(node, newest, now) {
+  const ms = newest == null ? Infinity : now - Date.parse(newest);
+  node.dataset.age = freshness(ms);
+  setText(node, newest == null ? "no reading" : age(ms));
+}

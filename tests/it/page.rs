@@ -1,0 +1,55 @@
+//! The page's files, over HTTP. What a person sees of it is tested in a browser
+//! (tests/browser).
+
+use http::Method;
+use isotherm_it::{Service, root};
+
+use crate::contract::check_problem;
+
+#[test]
+fn the_page_and_all_its_files_are_served_and_load_nothing_from_elsewhere() {
+    let service = Service::start(&[]).unwrap();
+    let page = service.get("/").unwrap();
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let directory = root().join("query/assets");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        names.push(entry.unwrap().file_name().into_string().unwrap());
+    }
+    assert!(names.len() > 5, "{names:?}");
+    for name in names {
+        let path = format!("/assets/{name}");
+        let file = service.get(&path).unwrap();
+        assert_eq!(file.status, 200, "{path}");
+        let policy = file.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(file.header("cache-control"), Some("no-cache"));
+        let on_disk = std::fs::read_to_string(root().join("query").join(&path[1..])).unwrap();
+        assert_eq!(file.body, on_disk, "{path}");
+        let tag = file.header("etag").unwrap();
+        let again = service.sender().send_with(&Method::GET, &path, &[("if-none-match", tag)]);
+        assert_eq!(again.unwrap().status, 304, "{path}");
+    }
+}
+
+#[test]
+fn nothing_but_the_pages_files_can_be_had() {
+    let service = Service::start(&[]).unwrap();
+    for path in [
+        "/assets/",
+        "/assets/nothing.js",
+        "/assets/..%2Findex.html",
+        "/assets/%2e%2e/spin.toml",
+        "/assets/a/b.js",
+        "/assets/.hidden.js",
+        "/index.html",
+    ] {
+        check_problem(&service.get(path).unwrap(), 404, "not-found");
+    }
+    check_problem(&service.get("/?x=1").unwrap(), 400, "bad-parameter");
+    let posted = service.sender().send_with(&Method::POST, "/", &[]).unwrap();
+    check_problem(&posted, 405, "method-not-allowed");
+}
