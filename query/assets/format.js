@@ -55,5 +55,5 @@ export function setText(node, text) {
 export function markFreshness(node, newest, now) {
   const ms = newest == null ? Infinity : now - Date.parse(newest);
   node.dataset.age = freshness(ms);
-  setText(node, newest == null ? "no reading" : age(ms));
+  setText(node, newest == null ? "never" : age(ms));
 }

@@ -63,7 +63,7 @@ class Card {
     const hour = windows.findLast((window) => window.count > 0);
     setText(this.average, celsius(hour?.average_c));
     const devices = hour?.devices == null ? "" : ` · ${counted(hour.devices, "device", "devices")}`;
-    setText(this.what, hour ? `${hour.from.slice(0, 13).replace("T", " ")} h${devices}` : "no reading");
+    setText(this.what, hour ? `${hour.from.slice(0, 13).replace("T", " ")} h${devices}` : "no counted reading");
     this.path.setAttribute("d", line(windows.map((window) => window.average_c)));
     return hour?.average_c;
   }
@@ -150,7 +150,9 @@ export class Overview {
 
   tick() {
     for (const { region, newest } of this.regions) {
-      markFreshness(this.card(region).fresh, newest, now());
+      const card = this.card(region);
+      markFreshness(card.fresh, newest, now());
+      if (newest == null) card.showHours([]);
     }
   }
 

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use isotherm_load::sender::{Answer, Sender};
@@ -162,6 +162,20 @@ impl Service {
     /// What the service has written to its output and log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it has logged `text`: the log comes later than the answer that
+    /// it is about.
+    #[expect(clippy::disallowed_methods, reason = "a test waits by the machine's clock")]
+    pub fn wait_for_log(&self, text: &str) -> Result<()> {
+        let started = Instant::now();
+        while !self.log().contains(text) {
+            if started.elapsed() > PATIENCE {
+                bail!("nothing like {text:?} was logged:\n{}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// The directory of its stores.

@@ -17,7 +17,8 @@
 //! - `readme`: its example;
 //! - `series`: a region's figures step by step;
 //! - `snapshots`: when the last good averages are kept;
-//! - `tidy`: the house rules.
+//! - `tidy`: the house rules;
+//! - `tools`: what a browser and the programs of others say of it.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -46,3 +47,4 @@ mod series;
 mod snapshots;
 mod store_faults;
 mod tidy;
+mod tools;

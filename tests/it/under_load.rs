@@ -258,6 +258,7 @@ fn a_minute_without_the_database_under_load_loses_nothing_and_ends_in_right_aver
         assert!(count(&settled(&service)) >= acknowledged);
     });
     fleet.check(&service);
+    service.wait_for_log(": half-open to closed").unwrap();
     let log = service.log();
     assert_eq!(log.matches(": closed to open").count(), 1, "{log}");
     assert_eq!(log.matches(": half-open to closed").count(), 1, "{log}");

@@ -3,6 +3,7 @@
 //! - `target`: how wasm32-wasip2 gets onto this machine;
 //! - `up`: the two components, served;
 //! - `test`: everything that CI runs;
+//! - `tools`: the programs that its tests need of others;
 //! - `crash`: the crash test in full.
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ use xshell::{Shell, cmd};
 mod crash;
 mod target;
 mod test;
+mod tools;
 mod up;
 
 const USAGE: &str = "\

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
+use crate::tools::Tools;
 use crate::{Runtime, build, root, step, target};
 
 /// The components, and the largest that each may be, in bytes. `query` answers
@@ -35,34 +36,15 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         .run()?;
 
     let mut skipped = deny(shell)?;
+    let tools = Tools::find(shell, runtime)?;
+    skipped.extend(tools.skipped);
 
     step(&format!("Tests, with the {} runtime for those over HTTP", runtime.name()));
     // The tests start these two by their path.
     cmd!(shell, "cargo build --locked --workspace").quiet().run()?;
-    let mut filter = Vec::new();
-    for (tool, test, what) in [
-        ("curl", "readme::", "the README's example (install curl)"),
-        (
-            "prlimit",
-            "store_faults::a_disk_without_space",
-            "the full disk (install util-linux's prlimit)",
-        ),
-    ] {
-        let is_there = cmd!(shell, "{tool} --version").quiet().ignore_stdout().ignore_stderr();
-        if is_there.run().is_err() {
-            skipped.push(what);
-            filter.extend(["--skip", test]);
-        }
-    }
-    if runtime == Runtime::Spin {
-        skipped.push(
-            "store_faults:: and a_minute_without_the_database_under_load (stores fail on demand in \
-             the embedded runtime only)",
-        );
-        filter.extend(["--skip", "store_faults::", "--skip", "a_minute_without_the_database"]);
-    }
     cmd!(shell, "cargo test --locked --workspace --")
-        .args(filter)
+        .args(tools.filter)
+        .envs(tools.variables)
         .env("ISOTHERM_RUNTIME", runtime.name())
         .quiet()
         .run()?;

@@ -1,0 +1,217 @@
+// The page in a browser. Started by tests/it/tools.rs, which gives two services:
+// ISOTHERM_URL has the Seattle data and stores that fail on demand,
+// ISOTHERM_EMPTY_URL has nothing. Screenshots go to ISOTHERM_SCREENSHOTS.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, beforeEach, afterEach, test } from "node:test";
+import axe from "axe-core";
+import { chromium } from "playwright-core";
+
+const { ISOTHERM_URL: url, ISOTHERM_EMPTY_URL: emptyUrl, ISOTHERM_SCREENSHOTS: shots } = process.env;
+const DESKTOP = { width: 1200, height: 900 };
+const PHONE = { width: 390, height: 800 };
+
+let browser;
+let page;
+let elsewhere;
+let errors;
+
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.ISOTHERM_CHROMIUM,
+    args: ["--no-sandbox"],
+  });
+});
+after(() => browser.close());
+
+beforeEach(async () => {
+  elsewhere = [];
+  errors = [];
+  page = await opened({ viewport: DESKTOP, colorScheme: "light" });
+});
+afterEach(async () => {
+  await page.context().close();
+  assert.deepEqual(elsewhere, [], "requests to other hosts");
+});
+
+async function opened(options) {
+  const context = await browser.newContext(options);
+  const made = await context.newPage();
+  made.on("request", (request) => {
+    const asked = new URL(request.url());
+    if (![url, emptyUrl].includes(asked.origin) && asked.protocol !== "blob:") elsewhere.push(asked.href);
+  });
+  made.on("pageerror", (error) => errors.push(error.message));
+  made.on("console", (message) => {
+    if (message.type() === "error") errors.push(message.text());
+  });
+  return made;
+}
+
+async function post(to, readings) {
+  const answer = await fetch(`${to}/v1/readings`, {
+    method: "POST",
+    headers: { "content-type": "application/json", prefer: "wait" },
+    body: JSON.stringify(readings),
+  });
+  assert.ok(answer.ok, `${answer.status}`);
+}
+
+async function fail(rules) {
+  const faults = `${url}/.well-known/isotherm-host/faults`;
+  const answer = await fetch(faults, { method: "PUT", body: JSON.stringify({ seed: 1, rules }) });
+  assert.equal(answer.status, 204);
+}
+
+const state = (name) => page.waitForSelector(`#state[data-state="${name}"]`, { timeout: 40_000 });
+const card = (name) => page.locator(`[data-region="${name}"]`);
+const shot = (name) => page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+
+/** Waits until the card shows this average. */
+async function average(name, text, timeout) {
+  await card(name).locator(".average", { hasText: text }).waitFor({ timeout });
+}
+
+async function accessible(what) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate("axe.run()");
+  const grave = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+  assert.deepEqual(grave.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], what);
+  const [wide, visible] = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]");
+  assert.ok(wide <= visible, `${what} is wider than the window: ${wide} of ${visible}`);
+}
+
+test("the regions are there, and a click opens the chart of one", async () => {
+  await page.goto(url);
+  await average("seattle", "4.30 °C");
+  await card("seattle").getByText("15 y ago").waitFor();
+  assert.match(await card("seattle").locator("path").getAttribute("d"), /^M.*L/);
+  await card("seattle").click();
+  await page.getByRole("heading", { name: "seattle" }).waitFor();
+  await page.getByLabel("Range").selectOption("1y");
+  await page.getByText("8,759 readings").waitFor();
+  await page.locator("canvas").waitFor();
+  const inked = await page.locator("canvas").evaluate((canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return data.filter((value, index) => index % 4 === 3 && value > 0).length;
+  });
+  assert.ok(inked > 10_000, `the chart has ${inked} pixels`);
+  await page.getByText("The windows as a table").click();
+  await page.getByRole("cell", { name: "2010-07-25 00:00:00Z" }).waitFor();
+  await page.getByRole("cell", { name: "kbfi" }).waitFor();
+  await page.getByText("The windows as a table").click();
+  await shot("region");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByText("Download CSV").click()]);
+  assert.equal(download.suggestedFilename(), "seattle.csv");
+  await page.getByText("Earlier").click();
+  await page.getByText("0 readings").waitFor();
+  await page.goBack();
+  await page.getByText("8,759 readings").waitFor();
+  assert.deepEqual(errors, []);
+});
+
+test("a new reading moves the number within five seconds", async () => {
+  const timestamp = Date.now();
+  await post(url, [{ device_id: "d1", region: "hall", temperature_c: 20, timestamp }]);
+  await page.goto(url);
+  await average("hall", "20.00 °C");
+  await post(url, [{ device_id: "d2", region: "hall", temperature_c: 30, timestamp }]);
+  await average("hall", "25.00 °C", 5_000);
+  await page.goto(`${url}/#/region/hall?range=1h`);
+  await page.getByText("2 readings").waitFor();
+  await post(url, [{ device_id: "d3", region: "hall", temperature_c: 40, timestamp }]);
+  await page.getByText("30.00 °C on average of 3 readings").waitFor({ timeout: 5_000 });
+  assert.deepEqual(errors, []);
+});
+
+test("it can be used by keyboard alone", async () => {
+  await page.goto(url);
+  await average("seattle", "4.30 °C");
+  let focused = "";
+  for (let presses = 0; presses < 12 && !focused.includes("seattle"); presses += 1) {
+    await page.keyboard.press("Tab");
+    focused = await page.evaluate("document.activeElement.textContent");
+  }
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "seattle" }).waitFor();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate("document.activeElement.textContent"), "All regions");
+});
+
+test("everybody can read it: light and dark, on a desk and on a phone", async () => {
+  for (const [viewport, size] of [[DESKTOP, "desk"], [PHONE, "phone"]]) {
+    for (const colorScheme of ["light", "dark"]) {
+      await page.context().close();
+      page = await opened({ viewport, colorScheme });
+      await page.goto(url);
+      await average("seattle", "4.30 °C");
+      await accessible(`regions ${size} ${colorScheme}`);
+      await shot(`regions-${size}-${colorScheme}`);
+      await page.goto(`${url}/#/region/seattle?range=30d`);
+      await page.locator("canvas").waitFor();
+      await page.getByRole("cell", { name: "kbfi" }).waitFor();
+      await accessible(`region ${size} ${colorScheme}`);
+      await shot(`region-${size}-${colorScheme}`);
+    }
+  }
+  assert.deepEqual(errors, []);
+});
+
+test("while the database is away the last good figures are shown as such", async () => {
+  await page.goto(url);
+  await average("seattle", "4.30 °C");
+  await state("live");
+  await fail([{ store: "sqlite", effect: "fail" }]);
+  await state("stale");
+  await page.getByRole("alert").getByText("The regions database is away").waitFor();
+  assert.equal(await card("seattle").locator(".average").textContent(), "4.30 °C");
+  await accessible("stale");
+  await shot("stale");
+  await fail([]);
+  await state("live");
+  assert.equal(await page.getByRole("alert").count(), 0);
+});
+
+test("without an answer it says so, keeps what it has, and goes on by itself", async () => {
+  await page.goto(url);
+  await average("seattle", "4.30 °C");
+  await page.context().setOffline(true);
+  await state("error");
+  await page.getByText("What is shown is of").waitFor();
+  assert.equal(await card("seattle").locator(".average").textContent(), "4.30 °C");
+  await shot("no-answer");
+  await page.context().setOffline(false);
+  await state("live");
+  await page.goto(`${url}/#/region/nowhere`);
+  await page.getByText("No reading has named this region yet").waitFor();
+});
+
+test("from no region to five hundred", async () => {
+  await page.goto(emptyUrl);
+  await page.getByText("No region yet").waitFor();
+  await accessible("empty");
+  await shot("empty");
+  const series = [];
+  page.on("request", (request) => {
+    if (request.url().includes("/windows")) series.push(request.url());
+  });
+  const timestamp = Date.now();
+  const name = (n) => `region-${String(n).padStart(3, "0")}`;
+  await post(emptyUrl, [{ device_id: "d0", region: name(0), temperature_c: 0, timestamp }]);
+  await post(emptyUrl, [{ device_id: "d0", region: "contradicting", temperature_c: 1, timestamp }]);
+  await card("contradicting").getByText("no counted reading").waitFor();
+  await post(emptyUrl, Array.from({ length: 500 }, (_, n) =>
+    ({ device_id: `d${n}`, region: name(n), temperature_c: n / 10, timestamp })));
+  await average("region-000", "0.00 °C", 5_000);
+  await page.getByText("501 of 501 regions").waitFor({ timeout: 5_000 });
+  assert.equal(await page.locator("[data-region]").count(), 501);
+  await average("region-001", "0.10 °C", 5_000);
+  assert.ok(series.length < 150, `${series.length} series for what is in view`);
+  await accessible("five hundred");
+  await page.screenshot({ path: join(shots, "five-hundred.png") });
+  await page.getByLabel("Filter").fill("region-499");
+  await average("region-499", "49.90 °C", 5_000);
+  assert.equal(await page.locator("[data-region]").count(), 1);
+  assert.deepEqual(errors, []);
+});

@@ -1,0 +1,91 @@
+//! Programs of others that some tests need: looked for, or installed into the
+//! project's directory. A test whose program can't be had is skipped, by name.
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::{Runtime, root, step};
+
+/// What the tests are told, and which of them are left out.
+#[derive(Default)]
+pub(crate) struct Tools {
+    /// Variables that say where programs are.
+    pub(crate) variables: Vec<(&'static str, String)>,
+    /// Arguments that leave tests out.
+    pub(crate) filter: Vec<&'static str>,
+    /// The tests that are left out, and how to have them.
+    pub(crate) skipped: Vec<&'static str>,
+}
+
+/// Names that a Chromium goes by.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+
+impl Tools {
+    /// Looks for everything, and installs what can be installed.
+    pub(crate) fn find(shell: &Shell, runtime: Runtime) -> Result<Self> {
+        step("Programs that some tests need");
+        let mut tools = Self::default();
+        if !is_there(shell, "curl") {
+            tools.skip("readme::", "the README's example (install curl)");
+        }
+        if !is_there(shell, "prlimit") {
+            let what = "the full disk (install util-linux's prlimit)";
+            tools.skip("store_faults::a_disk_without_space", what);
+        }
+        if runtime == Runtime::Spin {
+            let what = "store_faults::, the page in a browser and a_minute_without_the_database \
+                        (stores fail on demand in the embedded runtime only)";
+            tools.skip("store_faults::", what);
+            tools.filter.extend(["--skip", "a_minute_without_the_database"]);
+            tools.filter.extend(["--skip", "tools::the_page"]);
+        } else if let Some(browser) = browser(shell) {
+            tools.variables.push(("ISOTHERM_CHROMIUM", browser));
+        } else {
+            let what = "the page in a browser (install Node.js 20 or newer with npm, and Chromium)";
+            tools.skip("tools::the_page", what);
+        }
+        if let Some(python) = python(shell)? {
+            tools.variables.push(("ISOTHERM_PYTHON", python));
+        } else {
+            let what = "the parser of Prometheus (install Python 3 with venv and pip)";
+            tools.skip("tools::metrics", what);
+        }
+        Ok(tools)
+    }
+
+    fn skip(&mut self, tests: &'static str, what: &'static str) {
+        self.filter.extend(["--skip", tests]);
+        self.skipped.push(what);
+    }
+}
+
+fn is_there(shell: &Shell, program: &str) -> bool {
+    let asked = cmd!(shell, "{program} --version").quiet().ignore_stdout().ignore_stderr();
+    asked.run().is_ok()
+}
+
+/// A browser, if there is one, and the packages that drive it.
+fn browser(shell: &Shell) -> Option<String> {
+    let browser = BROWSERS.into_iter().find(|name| is_there(shell, name))?;
+    let path = cmd!(shell, "sh -c").args([format!("command -v {browser}")]).quiet().read().ok()?;
+    let packages = root().join("tests/browser");
+    let installed = cmd!(shell, "npm ci --no-audit --no-fund --prefix {packages}").quiet();
+    installed.run().ok().map(|()| path)
+}
+
+/// The interpreter of an environment with the packages of the tests.
+fn python(shell: &Shell) -> Result<Option<String>> {
+    let environment = root().join("target/python");
+    let python = environment.join("bin/python");
+    if !python.exists() && cmd!(shell, "python3 -m venv {environment}").quiet().run().is_err() {
+        // A half-made one would be taken for a whole one.
+        shell.remove_path(&environment)?;
+        return Ok(None);
+    }
+    let requirements = root().join("tests/python/requirements.txt");
+    let installed = cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check")
+        .args(["--requirement".into(), requirements])
+        .quiet()
+        .run();
+    Ok(installed.is_ok().then(|| python.display().to_string()))
+}
