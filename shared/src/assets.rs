@@ -1,5 +1,5 @@
-//! Files that go with the component: the page (`query/assets`, mounted by
-//! `spin.toml`).
+//! Files that go with the component: the page, and the description of the
+//! interface (`query/assets`, mounted by `spin.toml`).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

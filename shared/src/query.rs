@@ -55,6 +55,7 @@ impl<'a> Resource<'a> {
             "/readyz" => Some(Self::Readiness),
             "/healthz" => Some(Self::Health),
             "/" => Some(Self::Asset("index.html")),
+            "/openapi.json" => Some(Self::Asset("openapi.json")),
             _ => match path.strip_prefix("/assets/") {
                 Some(name) => Some(Self::Asset(name)),
                 None => Self::named(path.strip_prefix("/v1/")?),
@@ -83,7 +84,7 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
         let detail = "there are GET /v1/regions, /v1/regions/{region}, \
                       /v1/regions/{region}/windows, /v1/regions/{region}/devices, \
                       /v1/devices/{device_id}, /v1/devices/{device_id}/readings, /v1/conflicts, \
-                      /v1/quarantine, /metrics, /readyz, /healthz, / (the page) \
+                      /v1/quarantine, /metrics, /readyz, /healthz, /openapi.json, / (the page) \
                       and POST /v1/readings";
         Problem::new(Kind::NotFound, detail)
     })?;

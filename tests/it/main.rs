@@ -13,7 +13,7 @@
 //! - `formats`: what a client accepts, and what it has already;
 //! - `migration`: databases of older releases;
 //! - `model`: random stories against a model of a few lines;
-//! - `page`: its files;
+//! - `page`: its files, and the description of the interface;
 //! - `readme`: its example;
 //! - `series`: a region's figures step by step;
 //! - `snapshots`: when the last good averages are kept;

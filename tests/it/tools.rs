@@ -1,5 +1,5 @@
-//! What the programs of others say of the service: a browser, and the parser of
-//! Prometheus' client.
+//! What the programs of others say of the service: a browser, the parsers of
+//! Prometheus' client, and schemathesis, which makes requests of a description.
 //!
 //! `cargo xtask test` installs them and says in variables where they are; where
 //! they can't be had, it skips these tests by name.
@@ -87,4 +87,38 @@ fn metrics_by_the_parsers_of_prometheus() {
         assert_eq!(up[1]["isotherm_store_up['regions']"].as_f64(), Some(1.0));
         assert!(families.as_object().unwrap().len() >= 8, "{families}");
     }
+}
+
+#[test]
+fn the_interface_is_as_described() {
+    const CASES_MIN: u32 = 2_000;
+    let service = Service::start(&[("retention", "0")]).unwrap();
+    let now = now_ms();
+    let readings = json!([
+        reading("d1", "hall", 21.5, now),
+        reading("d2", "hall", 20.0, now),
+        reading("d1", "yard", 21.5, now)
+    ]);
+    assert_eq!(service.post(&readings.to_string()).unwrap().status, 202);
+    settled(service.sender());
+    let scratch = tempfile::tempdir().unwrap();
+    let url = service.sender().url();
+    let output = Command::new(variable("ISOTHERM_PYTHON"))
+        .args(["-m", "schemathesis.cli", "--config-file"])
+        .arg(root().join("tests/python/schemathesis.toml"))
+        .args(["run", &format!("{url}/openapi.json"), "--url", url])
+        .args(["--max-examples=120", "--seed=1", "--continue-on-failure", "--no-color"])
+        .current_dir(scratch.path())
+        .output()
+        .unwrap();
+    check(&output);
+    // So many, and of every operation.
+    let report = String::from_utf8(output.stdout).unwrap();
+    let cases = report.lines().find_map(|line| line.trim().split_once(" generated"));
+    let cases: u32 = cases.and_then(|(count, _)| count.parse().ok()).unwrap();
+    assert!(cases >= CASES_MIN, "{report}");
+    let description = service.get("/openapi.json").unwrap().json().unwrap();
+    let paths = description["paths"].as_object().unwrap();
+    // The description does not test itself.
+    assert!(report.contains(&format!("Tested: {}\n", paths.len() - 1)), "{report}");
 }

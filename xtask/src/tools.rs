@@ -47,8 +47,10 @@ impl Tools {
         if let Some(python) = python(shell)? {
             tools.variables.push(("ISOTHERM_PYTHON", python));
         } else {
-            let what = "the parser of Prometheus (install Python 3 with venv and pip)";
+            let what = "the parsers of Prometheus and schemathesis (install Python 3 with venv and \
+                        pip)";
             tools.skip("tools::metrics", what);
+            tools.filter.extend(["--skip", "tools::the_interface"]);
         }
         Ok(tools)
     }
