@@ -45,6 +45,7 @@ mod conflicts;
 mod decimal;
 mod devices;
 pub mod error;
+pub mod events;
 pub mod figures;
 pub mod fold;
 pub mod guard;

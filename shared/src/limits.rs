@@ -160,3 +160,13 @@ const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);
 const _: () = assert!(WAIT_MS_DEFAULT <= WAIT_MS_MAX);
 // A request of readings with the longest names fits into the default body.
 const _: () = assert!(READINGS_PER_REQUEST_MAX * (2 * NAME_BYTES_MAX + 128) <= BODY_BYTES_DEFAULT);
+
+/// How long one stream of events lasts, in milliseconds: less than what proxies
+/// and hosted platforms end a request after.
+pub const EVENTS_MS_MAX: u64 = 25_000;
+
+/// How often it is looked whether there is something to tell, in milliseconds.
+pub const EVENTS_EVERY_MS: u64 = 1_000;
+
+/// How long nothing is written to a stream of events, in milliseconds.
+pub const EVENTS_QUIET_MS_MAX: u64 = 5_000;

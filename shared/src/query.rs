@@ -27,7 +27,7 @@ pub fn answer(host: &impl Host, request: &Request, now: UnixMillis) -> Answered 
     }
 }
 
-const READING: &[Method] = &[Method::GET, Method::HEAD];
+pub(crate) const READING: &[Method] = &[Method::GET, Method::HEAD];
 
 /// What there is to ask for.
 enum Resource<'a> {
@@ -84,7 +84,7 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
         let detail = "there are GET /v1/regions, /v1/regions/{region}, \
                       /v1/regions/{region}/windows, /v1/regions/{region}/devices, \
                       /v1/devices/{device_id}, /v1/devices/{device_id}/readings, /v1/conflicts, \
-                      /v1/quarantine, /metrics, /readyz, /healthz, /openapi.json, / (the page) \
+                      /v1/quarantine, /metrics, /readyz, /healthz, /v1/events, /openapi.json, / (the page) \
                       and POST /v1/readings";
         Problem::new(Kind::NotFound, detail)
     })?;

@@ -5,6 +5,7 @@
 //! - `conflicts`: contradicting readings, and what stands;
 //! - `contract`: what a client sees over HTTP, answer by answer;
 //! - `devices`: those of a region, one of them, its readings;
+//! - `events`: what who listens is told;
 //! - `exactly_once`: many connections, resends, kills;
 //! - `real_data`: files of measured temperatures against figures from the file;
 //! - `store_faults`: the same while the stores fail;
@@ -33,6 +34,7 @@ mod completeness;
 mod conflicts;
 mod contract;
 mod devices;
+mod events;
 mod exactly_once;
 mod faulty;
 mod folding;

@@ -107,7 +107,14 @@ fn the_interface_is_as_described() {
         .args(["-m", "schemathesis.cli", "--config-file"])
         .arg(root().join("tests/python/schemathesis.toml"))
         .args(["run", &format!("{url}/openapi.json"), "--url", url])
-        .args(["--max-examples=120", "--seed=1", "--continue-on-failure", "--no-color"])
+        // A stream takes its time: tests/it/events.rs.
+        .args([
+            "--exclude-path=/v1/events",
+            "--max-examples=120",
+            "--seed=1",
+            "--continue-on-failure",
+            "--no-color",
+        ])
         .current_dir(scratch.path())
         .output()
         .unwrap();
@@ -120,5 +127,5 @@ fn the_interface_is_as_described() {
     let description = service.get("/openapi.json").unwrap().json().unwrap();
     let paths = description["paths"].as_object().unwrap();
     // The description does not test itself.
-    assert!(report.contains(&format!("Tested: {}\n", paths.len() - 1)), "{report}");
+    assert!(report.contains(&format!("Tested: {}\n", paths.len() - 2)), "{report}");
 }

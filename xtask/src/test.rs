@@ -8,7 +8,7 @@ use crate::{Runtime, build, root, step, target};
 
 /// The components, and the largest that each may be, in bytes. `query` answers
 /// much more than `ingest`, which folds as well.
-const COMPONENTS: [(&str, u64); 2] = [("isotherm_ingest", 320_000), ("isotherm_query", 400_000)];
+const COMPONENTS: [(&str, u64); 2] = [("isotherm_ingest", 320_000), ("isotherm_query", 410_000)];
 
 /// Stops at the first step that fails.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {

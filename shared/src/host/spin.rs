@@ -267,13 +267,8 @@ pub fn send(response: Response, out: ResponseOutparam) {
 fn try_send(response: Response, out: ResponseOutparam) -> Result<(), &'static str> {
     // A 304 has no content, and is not to say that the representation is empty.
     let length = (response.status != http::StatusCode::NOT_MODIFIED)
-        .then(|| ("content-length".to_owned(), response.body.len().to_string()));
-    let headers = response.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let headers = headers.chain(length);
-    let headers: Vec<(String, Vec<u8>)> = headers.map(|(n, v)| (n, v.into_bytes())).collect();
-    let fields = Fields::from_list(&headers).map_err(|_cause| "headers")?;
-    let outgoing = OutgoingResponse::new(fields);
-    outgoing.set_status_code(response.status.as_u16()).map_err(|()| "status")?;
+        .then(|| ("content-length", response.body.len().to_string()));
+    let outgoing = head_of(response.status, response.headers, length)?;
     let body = outgoing.body().map_err(|()| "body")?;
     let stream = body.write().map_err(|()| "stream")?;
 
@@ -291,6 +286,48 @@ fn try_send(response: Response, out: ResponseOutparam) -> Result<(), &'static st
     }
     drop(stream);
     OutgoingBody::finish(body, None).map_err(|_cause| "end")
+}
+
+fn head_of(
+    status: http::StatusCode,
+    headers: Vec<(&'static str, String)>,
+    further: Option<(&'static str, String)>,
+) -> Result<OutgoingResponse, &'static str> {
+    let headers = headers.into_iter().chain(further);
+    let headers: Vec<(String, Vec<u8>)> =
+        headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+    let fields = Fields::from_list(&headers).map_err(|_cause| "headers")?;
+    let outgoing = OutgoingResponse::new(fields);
+    outgoing.set_status_code(status.as_u16()).map_err(|()| "status")?;
+    Ok(outgoing)
+}
+
+/// Sends the head of `response`, and lets `write` send text piece by piece; its
+/// argument says whether the client still takes it.
+pub fn stream(
+    response: Response,
+    out: ResponseOutparam,
+    write: impl FnOnce(&mut dyn FnMut(&str) -> bool),
+) {
+    if let Err(what) = try_stream(response, out, write) {
+        eprintln!("the events were not sent: {what}");
+    }
+}
+
+fn try_stream(
+    response: Response,
+    out: ResponseOutparam,
+    write: impl FnOnce(&mut dyn FnMut(&str) -> bool),
+) -> Result<(), &'static str> {
+    let outgoing = head_of(response.status, response.headers, None)?;
+    let body = outgoing.body().map_err(|()| "body")?;
+    let stream = body.write().map_err(|()| "stream")?;
+    out.set(outgoing);
+    write(&mut |text| stream.blocking_write_and_flush(text.as_bytes()).is_ok());
+    drop(stream);
+    // A client that is gone is no event here.
+    drop(OutgoingBody::finish(body, None));
+    Ok(())
 }
 
 /// Writes as much as the stream takes at once, and returns what is left.

@@ -1,9 +1,11 @@
 //! A sender of readings, as a careful sensor gateway would be.
 //!
+//! - [`growth`]: a year of generated readings, and how long answers take with it;
 //! - [`table`]: CSV files as readings, whatever their columns are called;
 //! - [`sender`]: batches over HTTP, sent again until they are acknowledged.
 
 #![forbid(unsafe_code)]
 
+pub mod growth;
 pub mod sender;
 pub mod table;

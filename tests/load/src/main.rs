@@ -1,4 +1,5 @@
-//! `isotherm-load replay`: the readings of a CSV file, sent.
+//! `isotherm-load replay`: the readings of a CSV file, sent; `growth`: answers
+//! with little and with much data, measured.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use isotherm_load::growth::{self, Growth, Plan};
 use isotherm_load::sender::Sender;
 use isotherm_load::table::{self, Columns, Field};
 
@@ -20,6 +22,11 @@ cargo xtask replay FILE [--url http://127.0.0.1:3000]
     --batch N               readings in a request, default 1000
     --connections N         default 4
     --patience SECONDS      how long to keep trying, default 60
+
+isotherm-load growth [--url http://127.0.0.1:3000] [--regions 50] [--days 365]
+    One reading a minute and region, sent to a service that has nothing yet and
+    runs with --variable retention=0; how long answers take after the first day,
+    and at the end.
 
 Characters that a name can't have become hyphens. Readings older than the node's
 `retention` are rejected: serve old data with --variable retention=0.";
@@ -36,8 +43,10 @@ struct Options {
 fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().and_then(|command| command.into_string().ok());
-    if command.as_deref() != Some("replay") {
-        bail!("the one command is replay\n\n{USAGE}");
+    match command.as_deref() {
+        Some("replay") => {}
+        Some("growth") => return growth(arguments.collect()),
+        _ => bail!("there are replay and growth\n\n{USAGE}"),
     }
     let Some(options) = options(arguments.collect())? else {
         println!("{USAGE}");
@@ -78,6 +87,30 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
     }
     options.file = file.with_context(|| format!("which file?\n\n{USAGE}"))?;
     Ok(Some(options))
+}
+
+/// Prints what `growth::measure` finds.
+fn growth(arguments: Vec<std::ffi::OsString>) -> Result<()> {
+    use lexopt::prelude::*;
+    let mut url = "http://127.0.0.1:3000".to_owned();
+    let mut plan = Plan { regions: 50, days: 365, batch: 10_000, connections: 2 };
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("url") => url = parser.value()?.string()?,
+            Long("regions") => plan.regions = parser.value()?.parse()?,
+            Long("days") => plan.days = parser.value()?.parse()?,
+            other => bail!("{}\n\n{USAGE}", other.unexpected()),
+        }
+    }
+    let sender = Sender::new(&url, Duration::from_secs(60));
+    let found = growth::measure(&sender, plan)?;
+    println!("{} regions, 1 day against {} days; medians", plan.regions, plan.days);
+    for Growth { path, day, all } in found {
+        let ratio = all.as_secs_f64() / day.as_secs_f64();
+        println!("{day:>10.2?} {all:>10.2?}  x{ratio:.2}  {path}");
+    }
+    Ok(())
 }
 
 fn replay(options: &Options) -> Result<()> {

@@ -1,0 +1,59 @@
+//! Server-sent events, over a bare connection: what is written, and when.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use http::Method;
+use isotherm_it::Service;
+
+use crate::contract::{check_problem, now_ms, reading};
+
+/// The lines of a stream of events. None may be longer in coming than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+fn listen(service: &Service) -> impl Iterator<Item = String> {
+    let address = service.sender().url().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LONGEST_WAIT)).unwrap();
+    write!(stream, "GET /v1/events HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
+    BufReader::new(stream).lines().map(Result::unwrap)
+}
+
+fn count(lines: &mut impl Iterator<Item = String>) -> String {
+    lines.find_map(|line| line.strip_prefix("data: ").map(ToOwned::to_owned)).unwrap()
+}
+
+#[test]
+fn who_listens_is_told_at_once_and_then_of_every_change() {
+    let service = Service::start(&[]).unwrap();
+    let mut lines = listen(&service);
+    let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    assert_eq!(head.first().map(String::as_str), Some("HTTP/1.1 200 OK"));
+    for header in ["content-type: text/event-stream", "cache-control: no-store"] {
+        assert!(head.iter().any(|line| line == header), "{head:?}");
+    }
+    assert_eq!(count(&mut lines), "0");
+    for expected in ["1", "2"] {
+        let at = now_ms();
+        let body = reading(&format!("d{expected}"), "hall", 20.0, at).to_string();
+        assert_eq!(service.post(&body).unwrap().status, 202);
+        assert_eq!(count(&mut lines), expected);
+    }
+    // Who goes away harms nobody.
+    drop(lines);
+    assert_eq!(count(&mut listen(&service)), "2");
+}
+
+#[test]
+fn events_are_refused_like_any_other_answer() {
+    let service = Service::start(&[]).unwrap();
+    check_problem(&service.get("/v1/events?x=1").unwrap(), 400, "bad-parameter");
+    let with = |method: &Method, headers: &[(&str, &str)]| {
+        service.sender().send_with(method, "/v1/events", headers).unwrap()
+    };
+    check_problem(&with(&Method::DELETE, &[]), 405, "method-not-allowed");
+    check_problem(&with(&Method::GET, &[("accept", "text/csv")]), 406, "not-acceptable");
+    let head = with(&Method::HEAD, &[]);
+    assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
+}
