@@ -70,11 +70,10 @@ impl Host for Spin {
 /// files, which would be 20 KB of the component.
 fn mounted(name: &str) -> Result<Option<Vec<u8>>, ErrorCode> {
     let mounts = wasi::filesystem::preopens::get_directories();
-    let Some((directory, _)) = mounts.into_iter().find(|(_, path)| path == ASSETS) else {
-        return Ok(None);
-    };
+    let found = mounts.iter().find_map(|(mount, at)| Some((mount, below(at, name)?)));
+    let Some((mount, path)) = found else { return Ok(None) };
     let file =
-        directory.open_at(PathFlags::empty(), name, OpenFlags::empty(), DescriptorFlags::READ)?;
+        mount.open_at(PathFlags::empty(), &path, OpenFlags::empty(), DescriptorFlags::READ)?;
     let mut content = Vec::new();
     loop {
         let offset = u64::try_from(content.len()).unwrap_or(u64::MAX);
@@ -83,6 +82,15 @@ fn mounted(name: &str) -> Result<Option<Vec<u8>>, ErrorCode> {
         if is_end {
             return Ok(Some(content));
         }
+    }
+}
+
+/// The path of the file `name` of `ASSETS` in what is mounted at `at`: Spin mounts
+/// copies of all directories at `/`, and with `--direct-mounts` each where it is to be.
+fn below(at: &str, name: &str) -> Option<String> {
+    match ASSETS.strip_prefix(at.trim_end_matches('/'))? {
+        "" => Some(name.to_owned()),
+        rest => rest.strip_prefix('/').map(|directory| format!("{directory}/{name}")),
     }
 }
 
