@@ -28,6 +28,7 @@ pub(crate) fn reading(device: &str, region: &str, temperature: f64, timestamp: i
 pub(crate) fn check_problem(answer: &Answer, status: u16, kind: &str) {
     assert_eq!(answer.status, status, "{}", answer.body);
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
     let problem = answer.json().unwrap();
     assert_eq!(problem["type"], format!("urn:isotherm:problem:{kind}"));
     assert_eq!(problem["status"], status);
