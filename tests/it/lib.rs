@@ -23,6 +23,7 @@ const FAULTS_PATH: &str = "/.well-known/isotherm-host/faults";
 
 /// A running service. It is killed when it is dropped.
 pub struct Service {
+    manifest: String,
     directory: TempDir,
     arguments: Vec<String>,
     survives_file_limit: bool,
@@ -45,20 +46,26 @@ impl Service {
 
     /// The same with further arguments for the runtime.
     pub fn start_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Self> {
+        let mut service = Self::prepare("spin.toml", variables, arguments)?;
+        service.run()?;
+        Ok(service)
+    }
+
+    /// The same for the manifest at this path in the project, and not started yet.
+    pub fn prepare(manifest: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Result<Self> {
         let arguments = arguments.iter().map(|&argument| argument.to_owned());
         let variables = variables
             .iter()
             .flat_map(|(name, value)| ["--variable".to_owned(), format!("{name}={value}")]);
-        let mut service = Self {
+        Ok(Self {
+            manifest: manifest.to_owned(),
             directory: TempDir::new()?,
             arguments: arguments.chain(variables).collect(),
             survives_file_limit: false,
             process: None,
             sender: Sender::new("http://127.0.0.1:0", PATIENCE),
             log: Arc::default(),
-        };
-        service.run()?;
-        Ok(service)
+        })
     }
 
     /// The same, for a limit on the size of files that `prlimit` sets: what is
@@ -70,7 +77,7 @@ impl Service {
         Ok(service)
     }
 
-    /// Starts it again on its old stores, on another port, after `kill`.
+    /// Starts it, or again on its old stores and on another port.
     pub fn run(&mut self) -> Result<()> {
         self.kill();
         let mut process = self.command()?.spawn().context("the runtime can't be started")?;
@@ -102,7 +109,7 @@ impl Service {
         let (program, rest) = words.split_first().context("no program")?;
         let mut command = Command::new(program);
         command.args(rest);
-        command.args(["--from", "spin.toml", "--listen", "127.0.0.1:0", "--state-dir"]);
+        command.args(["--from", &self.manifest, "--listen", "127.0.0.1:0", "--state-dir"]);
         command.arg(self.directory.path()).args(&self.arguments);
         command.current_dir(root()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -218,13 +225,15 @@ impl Drop for Service {
     }
 }
 
-/// A program of the workspace, where cargo put it beside this test.
+/// A program of the workspace, where cargo put it beside this one.
 pub fn binary(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let profile = test.ancestors().nth(2).context("the test is in no target directory")?;
+    let own = std::env::current_exe()?;
+    let directory = own.parent().context("a program without a directory")?;
+    // Tests are in one of their own beside the programs.
+    let profile = directory.parent().filter(|_| directory.ends_with("deps")).unwrap_or(directory);
     let path = profile.join(name);
     if !path.exists() {
-        bail!("{} is not built; run the tests with `cargo xtask test`", path.display());
+        bail!("{} is not built; use `cargo xtask test` or `bench`", path.display());
     }
     Ok(path)
 }

@@ -4,7 +4,9 @@
 //! - `up`: the two components, served;
 //! - `test`: everything that CI runs;
 //! - `tools`: the programs that its tests need of others;
-//! - `crash`: the crash test in full.
+//! - `crash`: the crash test in full;
+//! - `bench`: what it does in a second, and what that costs;
+//! - `size`: how large the components are, and may be.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
@@ -14,7 +16,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
+mod bench;
 mod crash;
+mod size;
 mod target;
 mod test;
 mod tools;
@@ -32,6 +36,13 @@ cargo xtask test [--runtime embedded|spin]
 cargo xtask crash [--kills 200] [--seed NUMBER] [--runtime embedded|spin]
     Kills the service again and again while 8 connections send, and compares
     the averages with what was acknowledged. `test` does it with 20 kills.
+
+cargo xtask bench [--runtime embedded|spin] [--json FILE] [...]
+    Figures of a fresh service over real sockets, beside those of a bare component
+    on the same runtime and of the disk; `--help` lists the rest.
+
+cargo xtask size
+    Builds the components and prints how large they are, and may be.
 
 cargo xtask replay FILE [--url http://127.0.0.1:3000] [...]
     Sends the readings of a CSV file; `--help` lists how columns are named.
@@ -52,6 +63,8 @@ fn main() -> Result<()> {
         "up" => up::run(&shell, rest),
         "test" => test::run(&shell, rest),
         "crash" => crash::run(&shell, rest),
+        "bench" => bench::run(&shell, rest),
+        "size" => build(&shell).and_then(|()| size::check()),
         "replay" => replay(&shell, &rest),
         "build" => build(&shell),
         "target" => target::ensure(&shell),

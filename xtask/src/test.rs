@@ -1,14 +1,10 @@
 //! `cargo xtask test`: everything that CI runs.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
-use crate::{Runtime, build, root, step, target};
-
-/// The components, and the largest that each may be, in bytes. `query` answers
-/// much more than `ingest`, which folds as well.
-const COMPONENTS: [(&str, u64); 2] = [("isotherm_ingest", 320_000), ("isotherm_query", 410_000)];
+use crate::{Runtime, build, size, step, target};
 
 /// Stops at the first step that fails.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
@@ -27,7 +23,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         .run()?;
 
     build(shell)?;
-    check_sizes()?;
+    size::check()?;
 
     step("Documentation");
     cmd!(shell, "cargo doc --locked --workspace --no-deps --document-private-items")
@@ -67,21 +63,6 @@ fn parse(arguments: Vec<String>) -> Result<Runtime> {
         }
     }
     Ok(runtime)
-}
-
-fn check_sizes() -> Result<()> {
-    step("Sizes of the components");
-    for (component, bytes_max) in COMPONENTS {
-        let file = root().join(format!("target/wasm32-wasip2/release/{component}.wasm"));
-        let bytes = std::fs::metadata(&file)
-            .with_context(|| format!("{} was not built", file.display()))?
-            .len();
-        println!("{component}: {bytes} bytes, of {bytes_max}");
-        if bytes > bytes_max {
-            bail!("{component} has outgrown its limit");
-        }
-    }
-    Ok(())
 }
 
 /// Licences, bans and sources of the dependencies. Returns what was skipped.

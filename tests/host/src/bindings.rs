@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rusqlite::types::Value as SqliteValue;
 use tokio::task::block_in_place;
-use wasmtime::StoreLimits;
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
@@ -14,6 +13,7 @@ use wasmtime_wasi_http::{
 
 use crate::faults::{Faults, Store};
 use crate::manifest::Mount;
+use crate::memory::Memory;
 use crate::stores::{Cas, DatabaseConnection, DatabaseFile, Failure, KeyValueFile};
 
 mod generated {
@@ -48,11 +48,11 @@ pub(crate) struct Instance {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoOutbound,
-    limits: StoreLimits,
+    memory: Memory,
 }
 
 impl Instance {
-    pub(crate) fn new(grants: Arc<Grants>, limits: StoreLimits) -> wasmtime::Result<Self> {
+    pub(crate) fn new(grants: Arc<Grants>, memory: Memory) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stdout().inherit_stderr();
         for Mount { source, destination } in &grants.files {
@@ -64,13 +64,13 @@ impl Instance {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             hooks: NoOutbound,
-            limits,
+            memory,
         })
     }
 
     /// What the instance's memory is held to.
-    pub(crate) fn limits(&mut self) -> &mut StoreLimits {
-        &mut self.limits
+    pub(crate) fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
     }
 
     /// A call to key-value, which may take long, or meet a fault.

@@ -19,6 +19,7 @@
 mod bindings;
 pub mod faults;
 pub mod manifest;
+pub mod memory;
 pub mod native;
 pub mod random;
 pub mod server;

@@ -17,9 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, StoreLimitsBuilder,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
@@ -28,6 +26,7 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use crate::bindings::{self, Grants, Instance};
 use crate::faults::{FAULTS_PATH, Faults};
 use crate::manifest::{Application, Stores};
+use crate::memory::{MEMORY_PATH, Memory, Peak};
 use crate::stores::{DatabaseFile, KeyValueFile};
 
 /// How often a guest that computes gives way to others.
@@ -59,6 +58,7 @@ pub struct Options {
 struct Prepared {
     instance: ProxyPre<Instance>,
     grants: Arc<Grants>,
+    peak: Peak,
 }
 
 impl Server {
@@ -83,7 +83,7 @@ impl Server {
                 faults: faults.clone(),
             };
             let instance = ProxyPre::new(linker.instantiate_pre(&compiled)?)?;
-            let prepared = Prepared { instance, grants: Arc::new(grants) };
+            let prepared = Prepared { instance, grants: Arc::new(grants), peak: Peak::default() };
             components.insert(component.id.clone(), prepared);
         }
         Ok(Self { application, components, faults, options })
@@ -126,6 +126,13 @@ impl Server {
         }
     }
 
+    /// The most memory that an instance of each component has had, in bytes.
+    fn peaks(&self) -> serde_json::Value {
+        let peak =
+            |(id, prepared): (&String, &Prepared)| (id.clone(), prepared.peak.bytes().into());
+        serde_json::Value::Object(self.components.iter().map(peak).collect())
+    }
+
     async fn answer(
         &self,
         request: Request<hyper::body::Incoming>,
@@ -139,6 +146,9 @@ impl Server {
             return self.switch(request).await.unwrap_or_else(|error| {
                 text(StatusCode::BAD_REQUEST, format!("{error:#}\n").into_bytes())
             });
+        }
+        if path == MEMORY_PATH {
+            return text(StatusCode::OK, self.peaks().to_string().into_bytes());
         }
         let component = self.application.route(&path);
         let prepared = component.and_then(|component| self.components.get(&component.id));
@@ -163,13 +173,10 @@ impl Prepared {
     ) -> Result<Response<HyperOutgoingBody>> {
         // HTTP/1.0 does without a host, wasi:http does not.
         request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
-        let mut limits = StoreLimitsBuilder::new().trap_on_grow_failure(true);
-        if let Some(bytes) = memory_bytes_max {
-            limits = limits.memory_size(bytes);
-        }
-        let instance = Instance::new(self.grants.clone(), limits.build())?;
+        let memory = Memory::new(memory_bytes_max, self.peak.clone());
+        let instance = Instance::new(self.grants.clone(), memory)?;
         let mut store = Store::new(self.instance.engine(), instance);
-        store.limiter(|instance| instance.limits());
+        store.limiter(|instance| instance.memory());
         store.epoch_deadline_async_yield_and_update(1);
         let (sender, receiver) = oneshot::channel();
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;

@@ -1,0 +1,58 @@
+//! `isotherm-bench`: what the service does in a second, and what it costs.
+//!
+//! The figures are ratios to be compared within one run: beside the service, in
+//! the same run, stand a bare component of the SDK on the same runtime, and the
+//! disk's own rate of syncs.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a program for a terminal")]
+
+mod client;
+mod fleet;
+mod measure;
+mod process;
+mod report;
+mod run;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::run::{Bench, Options};
+
+const USAGE: &str = "\
+cargo xtask bench [--runtime embedded|spin] [--seconds 10] [--batch-seconds 30]
+                  [--devices 10000] [--regions 50] [--only NAME] [--json FILE]
+    Figures of a service in a directory of its own, on a fresh database.
+    --seconds        for each row of single readings and answers
+    --batch-seconds  for each row of batches, before what is left is folded
+    --only           rows whose name contains this (hello, single, batch, GET)
+    --json           also writes them to a file";
+
+fn main() -> Result<()> {
+    use lexopt::prelude::*;
+    let mut options = Options::default();
+    let mut json: Option<PathBuf> = None;
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("seconds") => options.seconds = parser.value()?.parse()?,
+            Long("batch-seconds") => options.batch_seconds = parser.value()?.parse()?,
+            Long("devices") => options.devices = parser.value()?.parse::<u64>()?.max(1),
+            Long("regions") => options.regions = parser.value()?.parse::<u64>()?.max(1),
+            Long("only") => options.only = parser.value()?.string()?,
+            Long("json") => json = Some(parser.value()?.into()),
+            Short('h') | Long("help") => {
+                println!("{USAGE}");
+                return Ok(());
+            }
+            other => bail!("{}\n\n{USAGE}", other.unexpected()),
+        }
+    }
+    let report = Bench::start(options)?.run()?;
+    println!("\n{}\n{}", report.table(), report.lines());
+    if let Some(file) = json {
+        std::fs::write(file, serde_json::to_vec_pretty(&report)?)?;
+    }
+    Ok(())
+}

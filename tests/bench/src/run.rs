@@ -1,0 +1,317 @@
+//! The rows of the table, one after the other.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use isotherm_it::Service;
+use rusqlite::Connection;
+
+use crate::client::Client;
+use crate::fleet::{Fleet, INTERVAL_MS};
+use crate::measure::{Measured, now, repeat};
+use crate::process::{self, Usage};
+use crate::report::{Report, Row};
+
+/// What a person decides.
+pub(crate) struct Options {
+    pub(crate) seconds: u64,
+    pub(crate) batch_seconds: u64,
+    pub(crate) devices: u64,
+    pub(crate) regions: u64,
+    /// Part of the names of the rows that are wanted.
+    pub(crate) only: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let only = String::new();
+        Self { seconds: 10, batch_seconds: 30, devices: 10_000, regions: 50, only }
+    }
+}
+
+/// Connections that send single readings, or ask for a hello.
+const CONNECTIONS: [usize; 3] = [1, 16, 64];
+/// Readings in a batch, and the connections that send such batches.
+const BATCHES: [(u64, usize); 3] = [(100, 8), (1_000, 4), (10_000, 2)];
+/// What is left in the journal is folded within this time.
+const SETTLED_WITHIN: Duration = Duration::from_secs(600);
+/// How long syncs are counted.
+const SYNCS_FOR: Duration = Duration::from_secs(2);
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+const YEAR_DAYS: u64 = 365;
+const MIB: f64 = 1_048_576.0;
+
+/// Where the embedded runtime tells how much memory instances had.
+const MEMORY_PATH: &str = "/.well-known/isotherm-host/memory";
+
+/// The service, the hello beside it, and what was found so far.
+pub(crate) struct Bench {
+    options: Options,
+    service: Service,
+    hello: Service,
+    fleet: Fleet,
+    today_ms: u64,
+    report: Report,
+}
+
+impl Bench {
+    /// Starts both services, and fills in a year of one region.
+    #[expect(clippy::disallowed_methods, reason = "the readings are to be of these days")]
+    pub(crate) fn start(options: Options) -> Result<Self> {
+        let mut report = Report {
+            runtime: std::env::var("ISOTHERM_RUNTIME").unwrap_or_else(|_| "embedded".to_owned()),
+            ..Report::default()
+        };
+        let mut hello = Service::prepare("tests/hello/spin.toml", &[], &[])?;
+        report.hello_start_ms = start(&mut hello)?;
+        let mut service = Service::prepare("spin.toml", &[("retention", "0")], &[])?;
+        // As `cargo xtask up` does.
+        let journal = Connection::open(service.journal_file())?;
+        journal.pragma_update(None, "journal_mode", "WAL")?;
+        drop(journal);
+        // The second start: the first one compiles what the runtime may keep.
+        start(&mut service)?;
+        report.start_ms = start(&mut service)?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+        let today_ms = u64::try_from(now.as_millis())? / DAY_MS * DAY_MS;
+        // As long a time as readings are sent for, with much to spare.
+        let fleet = Fleet::new(options.devices, options.regions, today_ms - 30 * DAY_MS);
+        let bench = Self { options, service, hello, fleet, today_ms, report };
+        bench.send_a_year()?;
+        Ok(bench)
+    }
+
+    /// All rows that are wanted.
+    pub(crate) fn run(mut self) -> Result<Report> {
+        self.report.fdatasync_per_s = syncs_per_s(self.service.directory())?;
+        self.instances()?;
+        for connections in CONNECTIONS {
+            self.hello(connections)?;
+        }
+        for connections in CONNECTIONS {
+            self.singles(connections)?;
+        }
+        self.answers("GET /v1/regions/{region}", "/v1/regions/region-00", 1)?;
+        self.answers("GET /v1/regions/{region}", "/v1/regions/region-00", 16)?;
+        let (from, to) = (self.today_ms - YEAR_DAYS * DAY_MS, self.today_ms);
+        let year = format!("/v1/regions/year/windows?from={from}&to={to}&step=1d");
+        self.answers("GET a year's daily series", &year, 1)?;
+        for (readings, connections) in BATCHES {
+            self.batches(readings, connections)?;
+        }
+        self.answers("GET /v1/regions/{region}, after them", "/v1/regions/region-00", 1)?;
+        self.guests()?;
+        Ok(self.report)
+    }
+
+    fn url(&self) -> &str {
+        self.service.sender().url()
+    }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        name.contains(&self.options.only)
+    }
+
+    fn usage(&self) -> Result<Usage> {
+        process::usage(self.service.process_id().context("the service does not run")?)
+    }
+
+    fn seconds(&self) -> Duration {
+        Duration::from_secs(self.options.seconds)
+    }
+
+    /// A reading an hour, for a year.
+    fn send_a_year(&self) -> Result<()> {
+        let mut client = Client::connect(self.url())?;
+        let first = self.today_ms - YEAR_DAYS * DAY_MS;
+        let mut body = Vec::new();
+        for hour in 0..YEAR_DAYS * 24 {
+            body.push(if body.is_empty() { b'[' } else { b',' });
+            let (celsius, timestamp) = (hour % 24, first + hour * HOUR_MS);
+            write!(
+                body,
+                r#"{{"device_id":"year","region":"year","temperature_c":{celsius},"timestamp":{timestamp}}}"#
+            )?;
+        }
+        body.push(b']');
+        client.post(&body)?;
+        settle(self.url())
+    }
+
+    /// How long a fresh instance takes to answer that touches no store.
+    fn instances(&mut self) -> Result<()> {
+        self.service.run()?;
+        let mut client = Client::connect(self.url())?;
+        let begun = now();
+        client.get("/healthz")?;
+        self.report.first_instance_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let later = repeat(self.url(), 1, Duration::from_secs(1), |client, _| {
+            client.get("/healthz").map(drop)
+        })?;
+        self.report.later_instance_ms = later.percentile_ms(50);
+        Ok(())
+    }
+
+    fn hello(&mut self, connections: usize) -> Result<()> {
+        let url = self.hello.sender().url();
+        let done = repeat(url, connections, self.seconds(), |client, _| client.get("/").map(drop))?;
+        self.add(Row::of("hello", connections, &done));
+        Ok(())
+    }
+
+    fn singles(&mut self, connections: usize) -> Result<()> {
+        const NAME: &str = "single readings, acknowledged";
+        if !self.is_wanted(NAME) {
+            return Ok(());
+        }
+        let before = self.usage()?;
+        let done = repeat(self.url(), connections, self.seconds(), |client, body| {
+            self.fleet.write(1, body)?;
+            client.post(body)
+        })?;
+        let used = self.usage()?;
+        let readings = done.requests() as f64;
+        let mut row = Row::of(NAME, connections, &done);
+        row.readings_per_s = Some(row.requests_per_s);
+        row.spent(&before, &used, readings);
+        row.written_per_reading = written(&before, &used, readings);
+        self.add(row);
+        settle(self.url())
+    }
+
+    /// Sends for a while, and then waits until all of it is counted: the rate is
+    /// over both.
+    fn batches(&mut self, count: u64, connections: usize) -> Result<()> {
+        let name = format!("batches of {count}, acknowledged and folded");
+        if !self.is_wanted(&name) {
+            return Ok(());
+        }
+        let duration = Duration::from_secs(self.options.batch_seconds);
+        let size_before = process::size(&self.service.regions_file());
+        let before = self.usage()?;
+        let begun = now();
+        let done = repeat(self.url(), connections, duration, |client, body| {
+            self.fleet.write(count, body)?;
+            client.post(body)
+        })?;
+        settle(self.url())?;
+        let readings = done.requests() as f64 * count as f64;
+        let used = self.usage()?;
+        let grown = process::size(&self.service.regions_file()).saturating_sub(size_before);
+        let mut row = Row::of(&name, connections, &done);
+        row.readings_per_s = Some(readings / begun.elapsed().as_secs_f64());
+        row.spent(&before, &used, readings);
+        row.written_per_reading = written(&before, &used, readings);
+        row.disk_per_reading = Some(grown as f64 / readings);
+        self.add(row);
+        Ok(())
+    }
+
+    fn answers(&mut self, name: &str, path: &str, connections: usize) -> Result<()> {
+        if !self.is_wanted(name) {
+            return Ok(());
+        }
+        settle(self.url())?;
+        let before = self.usage()?;
+        let done = repeat(self.url(), connections, self.seconds(), |client, _| {
+            client.get(path).map(drop)
+        })?;
+        let mut row = Row::of(name, connections, &done);
+        row.spent(&before, &self.usage()?, done.requests() as f64);
+        self.add(row);
+        Ok(())
+    }
+
+    /// The embedded runtime tells how much memory its instances had.
+    fn guests(&mut self) -> Result<()> {
+        let answer = self.service.get(MEMORY_PATH)?;
+        if answer.status == 200
+            && let serde_json::Value::Object(peaks) = answer.json()?
+        {
+            let mib = |bytes: &serde_json::Value| bytes.as_f64().unwrap_or(f64::NAN) / MIB;
+            self.report.guest_mib =
+                peaks.iter().map(|(component, bytes)| (component.clone(), mib(bytes))).collect();
+        }
+        Ok(())
+    }
+
+    /// Adds the row, beside the hello on as many connections.
+    fn add(&mut self, mut row: Row) {
+        let hello = |known: &&Row| known.name == "hello" && known.connections == row.connections;
+        let hello = self.report.rows.iter().find(hello).map(|hello| hello.requests_per_s);
+        row.of_hello = hello.map(|hello| row.requests_per_s / hello);
+        eprintln!(
+            "{} on {}: {:.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",
+            row.name, row.connections, row.requests_per_s, row.p50_ms, row.p99_ms
+        );
+        self.report.rows.push(row);
+    }
+}
+
+impl Row {
+    fn of(name: &str, connections: usize, done: &Measured) -> Self {
+        Self {
+            name: name.to_owned(),
+            connections,
+            requests_per_s: done.requests_per_s(),
+            p50_ms: done.percentile_ms(50),
+            p99_ms: done.percentile_ms(99),
+            ..Self::default()
+        }
+    }
+
+    fn spent(&mut self, before: &Usage, after: &Usage, units: f64) {
+        self.cpu_s_per_million = Some((after.cpu_s - before.cpu_s) / units * 1e6);
+        self.host_mib = Some(after.peak_bytes as f64 / MIB);
+    }
+}
+
+fn written(before: &Usage, after: &Usage, readings: f64) -> Option<f64> {
+    let bytes = after.written_bytes.checked_sub(before.written_bytes)?;
+    Some(bytes as f64 / readings)
+}
+
+/// Starts a service and returns how long it took to a first 200, in milliseconds.
+fn start(service: &mut Service) -> Result<f64> {
+    let begun = now();
+    service.run()?;
+    let answer = service.get("/healthz")?;
+    if answer.status != 200 {
+        bail!("not healthy: {} {}", answer.status, answer.body);
+    }
+    Ok(begun.elapsed().as_secs_f64() * 1e3)
+}
+
+/// Waits until everything that was acknowledged is counted.
+fn settle(url: &str) -> Result<()> {
+    let mut client = Client::connect(url)?;
+    let begun = now();
+    while begun.elapsed() < SETTLED_WITHIN {
+        let body: serde_json::Value = serde_json::from_slice(client.get("/v1/regions?limit=1")?)?;
+        if body.get("unfolded_entries").and_then(serde_json::Value::as_u64) == Some(0) {
+            return Ok(());
+        }
+    }
+    bail!("not everything was counted within {SETTLED_WITHIN:?}")
+}
+
+/// How often 4 KiB can be made durable in a second, in a file of `directory`.
+fn syncs_per_s(directory: &Path) -> Result<f64> {
+    let path = directory.join("syncs");
+    let mut file = File::create(&path)?;
+    let (begun, mut syncs) = (now(), 0_u32);
+    while begun.elapsed() < SYNCS_FOR {
+        file.write_all(&[0; 4096])?;
+        file.sync_data()?;
+        syncs += 1;
+    }
+    let rate = f64::from(syncs) / begun.elapsed().as_secs_f64();
+    std::fs::remove_file(path)?;
+    Ok(rate)
+}
+
+const _: () = assert!(INTERVAL_MS < HOUR_MS);

@@ -1,0 +1,39 @@
+//! `cargo xtask bench`: what the service does in a second, and what it costs.
+
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
+
+use crate::{Runtime, build, program, root, step};
+
+/// Takes `--runtime`, and hands the rest on.
+pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
+    let (mut runtime, mut rest) = (Runtime::Embedded, Vec::new());
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--runtime" {
+            runtime = Runtime::named(&arguments.next().unwrap_or_default())?;
+        } else {
+            rest.push(argument);
+        }
+    }
+    build(shell)?;
+    cmd!(shell, "cargo build --release --locked --target wasm32-wasip2 --target-dir target")
+        .args(["--package", "hello"])
+        .quiet()
+        .run()?;
+    step("Building the bench and the embedded runtime");
+    cmd!(shell, "cargo build --locked --workspace").quiet().run()?;
+    step(&format!("Measuring with the {} runtime; leave the machine to it", runtime.name()));
+    // The stores are to be on this disk, and not in a memory that calls itself one.
+    let directory = root().join("target/bench");
+    shell.create_dir(&directory)?;
+    let bench = program("isotherm-bench")?;
+    // A file is named from where the command was given.
+    shell.change_dir(std::env::current_dir()?);
+    cmd!(shell, "{bench} {rest...}")
+        .env("ISOTHERM_RUNTIME", runtime.name())
+        .env("TMPDIR", directory)
+        .quiet()
+        .run()
+        .context("the bench did not end well")
+}

@@ -1,0 +1,25 @@
+//! `cargo xtask size`: how large the components are, and how large they may be.
+
+use anyhow::{Context, Result, bail};
+
+use crate::{root, step};
+
+/// The components, and the largest that each may be, in bytes. `query` answers
+/// much more than `ingest`; both fold.
+const LIMITS: [(&str, u64); 2] = [("isotherm_ingest", 315_000), ("isotherm_query", 415_000)];
+
+/// Prints the sizes. Fails if a component has outgrown its limit.
+pub(crate) fn check() -> Result<()> {
+    step("Sizes of the components");
+    for (component, bytes_max) in LIMITS {
+        let file = root().join(format!("target/wasm32-wasip2/release/{component}.wasm"));
+        let bytes = std::fs::metadata(&file)
+            .with_context(|| format!("{} was not built", file.display()))?
+            .len();
+        println!("{component}: {bytes} bytes, of {bytes_max}");
+        if bytes > bytes_max {
+            bail!("{component} has outgrown its limit");
+        }
+    }
+    Ok(())
+}
