@@ -6,7 +6,8 @@ use serde_json::Value as Json;
 use crate::error::Error;
 use crate::host::{Host, Sql, Value};
 use crate::http::{Kind, Problem, Refusal, Request};
-use crate::ledger;
+use crate::ledger::{self, Row};
+use crate::names;
 use crate::parameters::{Parameters, Span, instant, parameters};
 use crate::reading::{MilliCelsius, UnixMillis};
 use crate::report::Range;
@@ -81,12 +82,10 @@ fn select(
     limit: usize,
 ) -> Result<Vec<Conflict>, Error> {
     let statement = "\
-        SELECT c.minute, c.device, c.ms, c.region, c.milli, d.name, r.name, s.name, l.milli \
+        SELECT c.minute, c.device, c.ms, c.region, c.milli, d.name, r.name \
         FROM conflicts AS c \
              CROSS JOIN devices AS d ON d.id = c.device \
              CROSS JOIN regions AS r ON r.id = c.region \
-             LEFT JOIN ledger AS l USING (minute, device, ms) \
-             LEFT JOIN regions AS s ON s.id = l.region \
         WHERE (c.minute, c.ms) >= (?1, ?2) AND (c.minute, c.ms) < (?3, ?4) \
               AND (c.minute, c.device, c.ms, c.region, c.milli) > (?5, ?6, ?7, ?8, ?9) \
         ORDER BY c.minute, c.device, c.ms, c.region, c.milli LIMIT ?10";
@@ -95,23 +94,41 @@ fn select(
     parameters.push(i64::try_from(limit).unwrap_or(i64::MAX));
     let parameters: Vec<Value> = parameters.into_iter().map(Value::Integer).collect();
     let rows = sql.execute(statement, &parameters).map_err(Error::Regions)?;
-    rows.into_iter().map(conflict).collect::<Option<_>>().ok_or(Error::Corrupt("conflict"))
+    let conflicts = rows.into_iter().map(conflict).collect::<Option<_>>();
+    let mut conflicts: Vec<Conflict> = conflicts.ok_or(Error::Corrupt("conflict"))?;
+    add_standing(sql, &mut conflicts)?;
+    Ok(conflicts)
+}
+
+/// Adds the readings that stand, as long as the ledger has them.
+fn add_standing(sql: &impl Sql, conflicts: &mut [Conflict]) -> Result<(), Error> {
+    let place = |conflict: &Conflict| {
+        let [minute, device, ms, _, _] = conflict.key;
+        Some((minute, u64::try_from(device).ok()?, u64::try_from(ms).ok()?))
+    };
+    let places: Option<Vec<_>> = conflicts.iter().map(place).collect();
+    let places = places.ok_or(Error::Corrupt("conflict"))?;
+    let wanted: Vec<_> =
+        places.iter().map(|&(minute, device, _)| ledger::keys_of(minute, device)).collect();
+    let rows = ledger::load(sql, &wanted)?;
+    let standing: Vec<Option<&Row>> = places
+        .iter()
+        .map(|&(minute, device, ms)| ledger::find(&rows, minute, device, ms))
+        .collect();
+    let regions = names::of(sql, "regions", standing.iter().flatten().map(|row| row.region))?;
+    for (conflict, standing) in conflicts.iter_mut().zip(standing) {
+        let Some(row) = standing else { continue };
+        let region = regions.get(row.region).ok_or(Error::Corrupt("conflict"))?;
+        conflict.standing = Some((region.to_owned(), i64::from(row.milli)));
+    }
+    Ok(())
 }
 
 fn conflict(row: Vec<Value>) -> Option<Conflict> {
     let (key, names) = row.split_first_chunk::<5>()?;
     let key = ledger::integers(key)?;
-    match names {
-        [Value::Text(device), Value::Text(region), standing_region, standing_milli] => {
-            let standing = match (standing_region, standing_milli) {
-                (Value::Text(region), Value::Integer(milli)) => Some((region.clone(), *milli)),
-                (Value::Null, Value::Null) => None,
-                _ => return None,
-            };
-            Some(Conflict { key, device: device.clone(), region: region.clone(), standing })
-        }
-        _ => None,
-    }
+    let [Value::Text(device), Value::Text(region)] = names else { return None };
+    Some(Conflict { key, device: device.clone(), region: region.clone(), standing: None })
 }
 
 /// The columns of the answer.

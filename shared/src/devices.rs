@@ -2,69 +2,129 @@
 
 use serde_json::Value as Json;
 
+use crate::device_window::DeviceWindow;
 use crate::error::Error;
 use crate::host::{Host, Sql, Value};
 use crate::http::{Kind, Problem, Refusal, Request};
-use crate::ledger::{self, integers};
+use crate::ledger::{self, Row, integers};
 use crate::limits;
+use crate::names;
+use crate::order;
 use crate::parameters::{
     Parameters, Span, decoded, instant, parameters, region_in_path, unknown_region,
 };
-use crate::reading::{DeviceId, MilliCelsius, UnixMillis};
+use crate::reading::{DeviceId, UnixMillis};
 use crate::report::Range;
 use crate::representation::{Format, Record, Table};
+use crate::runs::Run;
 use crate::view::{Answered, Listing, fold_and_read};
 
 /// What is known of a device in a region.
+#[derive(Clone)]
 struct Seen {
     /// Of the device or of the region, whichever is not asked for.
     name: String,
-    readings: i64,
-    sum_milli: i64,
-    oldest: UnixMillis,
-    newest: UnixMillis,
-    latest: MilliCelsius,
+    window: DeviceWindow,
 }
-
-const SEEN: &str = "w.readings, w.sum, w.oldest, w.newest, w.latest";
 
 /// The columns of `Seen::cells`.
 const COLUMNS: [&str; 6] =
     ["count", "average_c", "first_seen", "newest", "newest_age_ms", "temperature_c"];
 
 impl Seen {
-    fn of(row: &[Value]) -> Option<Self> {
-        let ([Value::Text(name)], columns) = row.split_first_chunk::<1>()? else { return None };
-        let [readings, sum_milli, oldest, newest, latest] = integers(columns)?;
-        Some(Self {
-            name: name.clone(),
-            readings,
-            sum_milli,
-            oldest: UnixMillis::new(oldest)?,
-            newest: UnixMillis::new(newest)?,
-            latest: MilliCelsius::new(latest)?,
-        })
-    }
-
     /// The name, then the `COLUMNS`.
     fn cells(&self, now: UnixMillis) -> Vec<Json> {
-        let average = self.sum_milli as f64 / (self.readings as f64 * 1_000.0);
+        let readings = self.window.readings();
+        let average = self.window.sum_milli() as f64 / (readings as f64 * 1_000.0);
+        let (oldest, newest, latest) = self.window.seen();
         vec![
             self.name.as_str().into(),
-            self.readings.into(),
+            readings.into(),
             average.into(),
-            self.oldest.into(),
-            self.newest.into(),
-            (now.get() - self.newest.get()).into(),
-            self.latest.to_celsius().into(),
+            oldest.into(),
+            newest.into(),
+            (now.get() - newest.get()).into(),
+            latest.to_celsius().into(),
         ]
     }
 }
 
-fn seen(sql: &impl Sql, statement: &str, parameters: &[Value]) -> Result<Vec<Seen>, Error> {
-    let rows = sql.execute(statement, parameters).map_err(Error::Regions)?;
-    let seen = rows.iter().map(|row| Seen::of(row)).collect::<Option<_>>();
-    seen.ok_or(Error::Corrupt("device window"))
+/// The devices of a region after `after` in the order of their names, at most
+/// `most`; `None` for an unknown region.
+fn seen_in_region(
+    sql: &impl Sql,
+    region: &str,
+    after: &str,
+    most: usize,
+) -> Result<Option<Vec<Seen>>, Error> {
+    let runs = "SELECT d.region, d.span, d.start, d.first, d.run \
+                FROM regions AS r LEFT JOIN device_windows AS d \
+                     ON d.region = r.id AND d.span = 0 AND d.start = 0 \
+                WHERE r.name = ?1 ORDER BY d.first";
+    let rows = sql.execute(runs, &[Value::Text(region.to_owned())]).map_err(Error::Regions)?;
+    let mut windows: Vec<DeviceWindow> = Vec::new();
+    match rows.as_slice() {
+        [] => return Ok(None),
+        // One that only a contradicting reading has named.
+        [row] if row.first() == Some(&Value::Null) => {}
+        rows => {
+            for row in rows {
+                let decoded = Run::from_columns(row).and_then(|run| run.decode());
+                windows.append(&mut decoded.ok_or(Error::Corrupt("device window"))?);
+            }
+        }
+    }
+    let ids: Vec<String> = windows.iter().map(|window| window.device().to_string()).collect();
+    let page = "SELECT d.name, d.id FROM json_each(?1) AS j CROSS JOIN devices AS d ON d.id = j.value \
+                WHERE d.name > ?2 ORDER BY d.name LIMIT ?3";
+    let parameters = [
+        Value::Text(format!("[{}]", ids.join(","))),
+        Value::Text(after.to_owned()),
+        Value::Integer(i64::try_from(most).unwrap_or(i64::MAX)),
+    ];
+    let rows = sql.execute(page, &parameters).map_err(Error::Regions)?;
+    let seen = |row: Vec<Value>| {
+        let [Value::Text(name), Value::Integer(id)] = <[Value; 2]>::try_from(row).ok()? else {
+            return None;
+        };
+        let device = u64::try_from(id).ok()?;
+        let index = windows.binary_search_by_key(&device, DeviceWindow::device).ok()?;
+        Some(Seen { name, window: *windows.get(index)? })
+    };
+    let seen = rows.into_iter().map(seen).collect::<Option<_>>();
+    seen.map(Some).ok_or(Error::Corrupt("device window"))
+}
+
+/// What is known of a device in each of its regions, that of its latest reading
+/// first.
+fn seen_of_device(sql: &impl Sql, device: &str) -> Result<Vec<Seen>, Error> {
+    let runs = "SELECT r.name, d.id, w.region, w.span, w.start, w.first, w.run \
+                FROM devices AS d CROSS JOIN regions AS r CROSS JOIN device_windows AS w \
+                     ON w.region = r.id AND w.span = 0 AND w.start = 0 AND w.first = \
+                        (SELECT first FROM device_windows \
+                         WHERE region = r.id AND span = 0 AND start = 0 AND first <= d.id \
+                         ORDER BY first DESC LIMIT 1) \
+                WHERE d.name = ?1 ORDER BY r.name";
+    let rows = sql.execute(runs, &[Value::Text(device.to_owned())]).map_err(Error::Regions)?;
+    let mut seen = Vec::new();
+    for row in rows {
+        let found = || {
+            let ([Value::Text(name), Value::Integer(id)], run) = row.split_first_chunk::<2>()?
+            else {
+                return None;
+            };
+            let windows: Vec<DeviceWindow> = Run::from_columns(run)?.decode()?;
+            let device = u64::try_from(*id).ok()?;
+            let window = windows.into_iter().find(|window| window.device() == device);
+            Some(window.map(|window| Seen { name: name.clone(), window }))
+        };
+        seen.extend(found().ok_or(Error::Corrupt("device window"))?);
+    }
+    // They came in the order of their names, which those of the same time keep.
+    order::sort_by_key(&mut seen, |seen| {
+        u128::from(UnixMillis::MAX.get().abs_diff(seen.window.seen().1.get()))
+    });
+    Ok(seen)
 }
 
 /// All time, of which no snapshot has anything.
@@ -83,31 +143,15 @@ pub(crate) fn of_region(
     let after = parameters.get("after").unwrap_or_default();
     let limit = parameters.limit()?;
     // One more tells whether there is another page.
-    let most = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let statement = format!(
-        "SELECT d.name, {SEEN} FROM regions AS r \
-         CROSS JOIN device_windows AS w ON w.region = r.id AND w.span = 0 AND w.start = 0 \
-         CROSS JOIN devices AS d ON d.id = w.device \
-         WHERE r.name = ?1 AND d.name > ?2 ORDER BY d.name LIMIT ?3"
-    );
-    let text = |text: &str| Value::Text(text.to_owned());
-    let chosen = [text(region.as_str()), text(after), Value::Integer(most)];
+    let most = limit.saturating_add(1);
     let read = fold_and_read(
         host,
         UNREMEMBERED,
         now,
-        |regions| {
-            let known = "SELECT 1 FROM regions WHERE name = ?1";
-            let known = |sql: &_| Sql::execute(sql, known, &chosen[..1]).map_err(Error::Regions);
-            let is_known = !regions.read(known)?.is_empty();
-            Ok((is_known, regions.read(|sql| seen(sql, &statement, &chosen))?))
-        },
-        |_all_time| (false, Vec::new()),
+        |regions| regions.read_at_once(|sql| seen_in_region(sql, region.as_str(), after, most)),
+        |_all_time| None,
     )?;
-    let (is_known, mut devices) = read.value;
-    if !is_known {
-        return Err(unknown_region().into());
-    }
+    let mut devices = read.value.ok_or_else(unknown_region)?;
     let more = devices.len() > limit;
     devices.truncate(limit);
     let last = devices.last().filter(|_| more);
@@ -132,30 +176,24 @@ pub(crate) fn one(
     let format = Format::of(request)?;
     parameters(request, &[])?;
     let device = device_in_path(encoded)?;
-    let statement = format!(
-        "SELECT r.name, {SEEN} FROM devices AS d CROSS JOIN regions AS r \
-         CROSS JOIN device_windows AS w \
-              ON w.region = r.id AND w.span = 0 AND w.start = 0 AND w.device = d.id \
-         WHERE d.name = ?1 ORDER BY w.newest DESC, r.name"
-    );
-    let name = [Value::Text(device.as_str().to_owned())];
     let read = fold_and_read(
         host,
         UNREMEMBERED,
         now,
-        |regions| regions.read(|sql| seen(sql, &statement, &name)),
+        |regions| regions.read(|sql| seen_of_device(sql, device.as_str())),
         |_all_time| Vec::new(),
     )?;
     let regions = read.value;
     let latest = regions.first().ok_or_else(unknown_device)?;
-    let count: i64 = regions.iter().map(|seen| seen.readings).sum();
+    let count: i64 = regions.iter().map(|seen| seen.window.readings()).sum();
+    let (_, newest, temperature) = latest.window.seen();
     let about = Record::of([
         ("device_id", device.as_str().into()),
         ("count", count.into()),
-        ("first_seen", regions.iter().map(|seen| seen.oldest).min().into()),
-        ("newest", latest.newest.into()),
+        ("first_seen", regions.iter().map(|seen| seen.window.seen().0).min().into()),
+        ("newest", newest.into()),
         ("region", latest.name.as_str().into()),
-        ("temperature_c", latest.latest.to_celsius().into()),
+        ("temperature_c", temperature.to_celsius().into()),
     ]);
     let columns = [&["region"], &COLUMNS[..]].concat();
     let rows = regions.iter().map(|region| region.cells(now)).collect();
@@ -176,7 +214,6 @@ pub(crate) fn readings(
     let device = device_in_path(encoded)?;
     let (from, to) = bounds(&parameters, now)?;
     let limit = parameters.limit()?;
-    let name = Value::Text(device.as_str().to_owned());
     let span = Span { range: Range::covering(from, to), from: Some(from), to: Some(to) };
     let read = fold_and_read(
         host,
@@ -184,19 +221,14 @@ pub(crate) fn readings(
         now,
         |regions| {
             regions.read_at_once(|sql| {
-                let known = "SELECT 1 FROM devices WHERE name = ?1";
-                let known = sql.execute(known, std::slice::from_ref(&name));
-                let is_known = !known.map_err(Error::Regions)?.is_empty();
-                let rows = select(sql, &name, from, to, limit.saturating_add(1))?;
-                Ok((is_known, rows, ledger::tally(sql, "pruned_before")?))
+                let rows = select(sql, device.as_str(), from, to, limit.saturating_add(1))?;
+                Ok((rows, ledger::tally(sql, "pruned_before")?))
             })
         },
-        |_all_time| (false, Vec::new(), 0),
+        |_all_time| (None, 0),
     )?;
-    let (is_known, mut rows, pruned_before) = read.value;
-    if !is_known {
-        return Err(unknown_device().into());
-    }
+    let (rows, pruned_before) = read.value;
+    let mut rows = rows.ok_or_else(unknown_device)?;
     // Times are told apart by the millisecond, so the next page begins at the
     // first that did not fit.
     let next = rows.get(limit).map(|(at, _)| {
@@ -218,37 +250,46 @@ pub(crate) fn readings(
     Ok(read.shown.answer(request, format, Table { columns, rows }, listing, now))
 }
 
-/// The ledger is in the order of minutes, then devices: each minute is looked
-/// up, which is why the range is bounded.
+/// A reading's time, and its cells.
+type Listed = (UnixMillis, Vec<Json>);
+
+/// Minutes whose runs are read at once, which bounds what is held in memory.
+const MINUTES_AT_ONCE: i64 = 24 * 60;
+
+/// The readings of a device, at most `limit`; `None` if it is not known. The
+/// ledger is in the order of minutes, then devices: each minute is looked up,
+/// which is why the range is bounded.
 fn select(
     sql: &impl Sql,
-    device: &Value,
+    device: &str,
     from: UnixMillis,
     to: UnixMillis,
     limit: usize,
-) -> Result<Vec<(UnixMillis, Vec<Json>)>, Error> {
-    let statement = "\
-        WITH RECURSIVE minutes (minute) AS ( \
-            SELECT ?2 UNION ALL SELECT minute + 1 FROM minutes WHERE minute < ?4) \
-        SELECT r.name, l.minute, l.ms, l.milli \
-        FROM devices AS d CROSS JOIN minutes AS m \
-             CROSS JOIN ledger AS l ON l.minute = m.minute AND l.device = d.id \
-             CROSS JOIN regions AS r ON r.id = l.region \
-        WHERE d.name = ?1 AND (l.minute, l.ms) >= (?2, ?3) AND (l.minute, l.ms) < (?4, ?5) \
-        ORDER BY l.minute, l.ms LIMIT ?6";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let numbers = [from.minute(), from.ms_of_minute(), to.minute(), to.ms_of_minute(), limit];
-    let mut parameters = vec![device.clone()];
-    parameters.extend(numbers.map(Value::Integer));
-    let rows = sql.execute(statement, &parameters).map_err(Error::Regions)?;
-    let reading = |row: Vec<Value>| {
-        let ([Value::Text(region)], columns) = row.split_first_chunk::<1>()? else { return None };
-        let [minute, ms, milli] = integers(columns)?;
-        let at = UnixMillis::from_minute(minute, ms)?;
-        let celsius = MilliCelsius::new(milli)?.to_celsius();
-        Some((at, vec![at.into(), region.as_str().into(), celsius.into()]))
+) -> Result<Option<Vec<Listed>>, Error> {
+    let known = "SELECT id FROM devices WHERE name = ?1";
+    let known = sql.execute(known, &[Value::Text(device.to_owned())]).map_err(Error::Regions)?;
+    let Some(row) = known.first() else { return Ok(None) };
+    let [id] = integers(row).ok_or(Error::Corrupt("device"))?;
+    let device = u64::try_from(id).map_err(|_negative| Error::Corrupt("device"))?;
+    let mut found = Vec::new();
+    let last = to.saturating_sub(1).minute();
+    let mut minute = from.minute();
+    while minute <= last && found.len() < limit {
+        let end = minute.saturating_add(MINUTES_AT_ONCE).min(last + 1);
+        let rows = ledger::rows_of_device(sql, device, minute, end)?;
+        found.extend(rows.into_iter().filter_map(|row| Some((row.timestamp()?, row))));
+        found.retain(|(at, _)| (from..to).contains(at));
+        minute = end;
+    }
+    found.truncate(limit);
+    let regions = names::of(sql, "regions", found.iter().map(|(_, row)| row.region))?;
+    let reading = |(at, row): (UnixMillis, Row)| {
+        let region = regions.get(row.region)?;
+        let celsius = row.temperature()?.to_celsius();
+        Some((at, vec![at.into(), region.into(), celsius.into()]))
     };
-    rows.into_iter().map(reading).collect::<Option<_>>().ok_or(Error::Corrupt("ledger row"))
+    let readings = found.into_iter().map(reading).collect::<Option<_>>();
+    readings.map(Some).ok_or(Error::Corrupt("ledger row"))
 }
 
 /// `from` and `to`, by default the 24 hours up to now and a minute beyond it.

@@ -74,7 +74,7 @@ pub fn prune<H: Host>(
     };
     while !regions.is_late() && regions.read(|sql| ledger::has_rows_before(sql, before))? {
         let pruned =
-            regions.transaction(|sql| ledger::prune(sql, before, limits::ROWS_PRUNED_PER_STEP));
+            regions.transaction(|sql| ledger::prune(sql, before, limits::RUNS_PRUNED_PER_STEP));
         match pruned {
             Err(error) if error.is_busy() => return Ok(()),
             other => other?,

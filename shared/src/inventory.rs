@@ -24,30 +24,28 @@ pub const BREAKER_KEY: &str = "breaker/1/regions";
 /// That the journal has reached its bound.
 pub const FULL_KEY: &str = "full/1";
 
-/// A listing, sorted by what the keys mean.
+/// A listing, told apart by what the keys mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// The journal's entries, in the order of their keys.
+    /// The journal's entries.
     pub entries: Vec<EntryName>,
     /// Journal keys that this release can't read; a newer one wrote them. They
     /// wait for it.
     pub foreign_entries: usize,
-    /// What is in quarantine, in the order of its keys.
+    /// What is in quarantine.
     pub quarantined: Vec<Quarantined>,
     /// Whether the breaker has a state worth reading.
     pub has_breaker: bool,
     /// Whether the journal was found full.
     pub is_full: bool,
-    /// The snapshots, oldest first; one but for a moment.
+    /// The snapshots; one but for a moment.
     pub snapshots: Vec<snapshot::Name>,
 }
 
 impl Inventory {
     /// Lists the store.
     pub fn list<H: Host>(host: &H, store: &H::KeyValue) -> Result<Self, Error> {
-        let mut keys = journal::retried(host, || store.keys()).map_err(Error::Journal)?;
-        // All that is listed is then in the order of its keys.
-        keys.sort_unstable();
+        let keys = journal::retried(host, || store.keys()).map_err(Error::Journal)?;
         let mut inventory = Self::default();
         for key in &keys {
             inventory.sort_in(key);
@@ -74,6 +72,11 @@ impl Inventory {
     /// Acknowledged entries that wait to be folded.
     pub fn unfolded(&self) -> usize {
         self.entries.len() + self.foreign_entries
+    }
+
+    /// The newest snapshot.
+    pub fn newest_snapshot(&self) -> Option<&snapshot::Name> {
+        self.snapshots.iter().max_by_key(|name| name.as_of())
     }
 
     /// The readings in the journal.

@@ -184,13 +184,18 @@ impl Entry {
     fn with_nonce(readings: &[Reading<'_>], rejections: &Rejections, nonce: u64) -> Self {
         let base = readings.iter().map(|r| r.timestamp.get()).min().unwrap_or(0);
         let mut regions: Vec<&str> = Vec::new();
-        let mut index_of: HashMap<&str, usize> = HashMap::new();
+        // With numbers as `names` has them: one kind of map is in the component.
+        let mut index_of: HashMap<&str, u64> = HashMap::new();
+        let mut indexes = Vec::with_capacity(readings.len());
+        let mut next = 0;
         for reading in readings {
             let region = reading.region.as_str();
-            index_of.entry(region).or_insert_with(|| {
+            let index = *index_of.entry(region).or_insert(next);
+            if index == next {
                 regions.push(region);
-                regions.len() - 1
-            });
+                next += 1;
+            }
+            indexes.push(index);
         }
 
         let mut value = Vec::with_capacity(16 + readings.len() * 24);
@@ -201,11 +206,9 @@ impl Entry {
         for region in &regions {
             put_name(&mut value, region);
         }
-        for reading in readings {
+        for (reading, index) in readings.iter().zip(indexes) {
             put_name(&mut value, reading.device_id.as_str());
-            let index = index_of.get(reading.region.as_str()).copied();
-            let index = index.unwrap_or(regions.len()) * 2;
-            put_length(&mut value, index + usize::from(reading.is_late));
+            varint::put(&mut value, index * 2 + u64::from(reading.is_late));
             varint::put(&mut value, zigzag(i64::from(reading.temperature.get())));
             varint::put(&mut value, reading.timestamp.get().abs_diff(base));
         }

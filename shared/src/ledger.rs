@@ -1,19 +1,24 @@
 //! Posting readings to the ledger, and by it to the windows.
 //!
-//! Architecture invariant: the ledger's primary key alone decides whether a
-//! reading counts. `INSERT … ON CONFLICT DO NOTHING RETURNING` tells which rows
-//! were really inserted, and only those enter the windows, in the same
-//! transaction. So any number of folds may post the same readings, at once or
-//! again, and the windows come out the same.
-
-use std::collections::{HashMap, HashSet};
+//! Architecture invariant: the ledger alone decides whether a reading counts. A
+//! reading enters it if no other one stands under its device and time, and only
+//! then the windows, in the same transaction; the transaction holds the write
+//! lock from before the ledger is looked at. So any number of folds may post the
+//! same readings, at once or again, and the windows come out the same.
+//!
+//! The ledger is kept as runs ([`crate::runs`]) of a minute's readings, in the
+//! order of devices and times.
 
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::limits;
+use crate::names;
+use crate::order;
 use crate::reading::{MilliCelsius, Reading, UnixMillis};
 use crate::rejection::Rejections;
-use crate::windows::{self, Counted, Repeats};
+use crate::runs::{Keys, Record, Run, Table};
+use crate::varint::{self, unzigzag, zigzag};
+use crate::windows::{self, Repeats};
 
 /// What became of one reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,41 +35,107 @@ pub enum Outcome {
     TooOld,
 }
 
-/// A row of the ledger. Ordered by its key, then by where it came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Row {
-    minute: i64,
-    device: i64,
-    ms: i64,
-    /// The position of its reading among those that are posted; 0 for a row
-    /// from the database.
-    index: usize,
-    region: i64,
-    milli: i64,
+/// The table of the ledger's runs.
+pub(crate) const LEDGER: Table<1> = Table { name: "ledger", group: ["minute"] };
+
+/// A reading in the ledger, or on its way into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Whole minutes since 1970-01-01T00:00:00Z.
+    pub minute: u32,
+    /// Device and milliseconds into the minute: see `key`.
+    key: u64,
+    /// The region's id.
+    pub region: u32,
+    /// Thousandths of a degree Celsius.
+    pub milli: i32,
+    /// The position of its reading among those that are posted; of no meaning in
+    /// a row from the database.
+    index: u32,
     /// Whether its reading came late; not kept in the database.
-    is_late: bool,
+    pub is_late: bool,
+}
+
+/// Bits of a key that tell the milliseconds into the minute, which are below
+/// 60,000; those above tell the device.
+const MS_BITS: u32 = 16;
+
+/// A reading's place in its minute: by device, then by time.
+fn key(device: u64, ms: u64) -> u64 {
+    device << MS_BITS | ms
+}
+
+/// The keys that a device can have in a minute.
+pub(crate) fn keys_of(minute: i64, device: u64) -> Keys<1> {
+    let (from, to) = (key(device, 0), key(device, (1 << MS_BITS) - 1));
+    Keys { group: [minute], from, to }
 }
 
 impl Row {
-    fn key(&self) -> (i64, i64, i64) {
-        (self.minute, self.device, self.ms)
+    /// The device's id.
+    pub fn device(&self) -> u64 {
+        self.key >> MS_BITS
     }
 
-    fn content(&self) -> (i64, i64) {
+    /// When it was measured.
+    pub fn timestamp(&self) -> Option<UnixMillis> {
+        UnixMillis::from_minute(i64::from(self.minute), self.ms())
+    }
+
+    /// Minute, device and time, as one key (`order`).
+    fn place(&self) -> u128 {
+        u128::from(self.minute) << 64 | u128::from(self.key)
+    }
+
+    /// Milliseconds into the minute.
+    pub(crate) fn ms(&self) -> i64 {
+        (self.key & ((1 << MS_BITS) - 1)).cast_signed()
+    }
+
+    /// The measured temperature.
+    pub fn temperature(&self) -> Option<MilliCelsius> {
+        MilliCelsius::new(i64::from(self.milli))
+    }
+
+    fn content(&self) -> (u32, i32) {
         (self.region, self.milli)
     }
+}
 
-    fn parameters(&self) -> [Value; limits::LEDGER_COLUMNS] {
-        [self.minute, self.device, self.ms, self.region, self.milli].map(Value::Integer)
+/// Beside the key: the region, and how much warmer it is than the one before.
+impl Record<1> for Row {
+    const NUMBERS: usize = 2;
+
+    fn group(&self) -> [i64; 1] {
+        [i64::from(self.minute)]
     }
 
-    fn counted(&self) -> Option<Counted> {
-        Some(Counted {
-            region: self.region,
-            device: self.device,
-            timestamp: UnixMillis::from_minute(self.minute, self.ms)?,
-            temperature: MilliCelsius::new(self.milli)?,
-            is_late: self.is_late,
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn put(&self, before: Option<&Self>, out: &mut Vec<u8>) {
+        varint::put(out, u64::from(self.region));
+        let milli_before = before.map_or(0, |row| row.milli);
+        varint::put(out, zigzag(i64::from(self.milli) - i64::from(milli_before)));
+    }
+
+    fn take(group: [i64; 1], key: u64, before: Option<&Self>, input: &mut &[u8]) -> Option<Self> {
+        let region = i64::try_from(varint::take(input).ok()?).ok()?;
+        let milli_before = before.map_or(0, |row| row.milli);
+        let milli = unzigzag(varint::take(input).ok()?).checked_add(i64::from(milli_before))?;
+        Self::from_row(group, key, &[region, milli])
+    }
+
+    fn from_row([minute]: [i64; 1], key: u64, numbers: &[i64]) -> Option<Self> {
+        let [region, milli] = *numbers else { return None };
+        Some(Self {
+            minute: u32::try_from(minute).ok()?,
+            key,
+            region: u32::try_from(region).ok()?,
+            milli: MilliCelsius::new(milli)?.get(),
+            index: 0,
+            is_late: false,
         })
     }
 }
@@ -72,45 +143,42 @@ impl Row {
 /// Posts `readings` and says what became of each, in their order. Of readings
 /// with the same identity the first one is stored.
 ///
-/// Must run inside a transaction.
+/// Must run inside a transaction that holds the write lock.
 pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outcome>, Error> {
     let pruned_before = tally(sql, "pruned_before")?;
     let is_open = |(_, reading): &(usize, &Reading<'_>)| reading.timestamp.get() >= pruned_before;
     // In the order of the key, and of one key in the order of the readings: the
     // first is the one that may be stored.
     let mut rows = rows(sql, readings.iter().enumerate().filter(is_open))?;
-    rows.sort_unstable();
-
-    let inserted = insert(sql, &rows)?;
-    let standing = standing(sql, &rows, &inserted)?;
+    order::sort_by_key(&mut rows, Row::place);
 
     let mut outcomes = vec![Outcome::TooOld; readings.len()];
-    let mut counted = Vec::with_capacity(inserted.len());
+    let mut counted = Vec::with_capacity(rows.len());
     let mut repeats = Repeats::default();
     let mut conflicts = Vec::new();
-    let mut claimed = None;
-    for row in &rows {
-        // Rows of one key are neighbours, and the first of them was inserted if
-        // any of them was.
-        let own = find(&inserted, row);
-        let is_first = own.is_some() && claimed != Some(row.key());
-        claimed = Some(row.key());
-        let stands = own.or_else(|| find(&standing, row)).ok_or(Error::Corrupt("ledger row"))?;
-        let outcome = if is_first {
-            counted.push(row.counted().ok_or(Error::Corrupt("ledger row"))?);
-            Outcome::Stored
-        } else if stands.content() == row.content() {
-            repeats.duplicate(stands.region, stands.minute);
-            Outcome::Duplicate
-        } else {
-            repeats.conflict(stands.region, stands.minute);
-            conflicts.push(*row);
-            Outcome::Conflict
+    LEDGER.merge(sql, &rows, |standing, row| {
+        let outcome = match standing {
+            None => {
+                counted.push(*row);
+                Outcome::Stored
+            }
+            Some(standing) if standing.content() == row.content() => {
+                repeats.duplicate(standing);
+                Outcome::Duplicate
+            }
+            Some(standing) => {
+                repeats.conflict(standing);
+                conflicts.push(*row);
+                Outcome::Conflict
+            }
         };
-        if let Some(place) = outcomes.get_mut(row.index) {
+        if let Some(place) = outcomes.get_mut(row.index as usize) {
             *place = outcome;
         }
-    }
+        // What stands is never changed.
+        false
+    })?;
+    drop(rows);
     windows::add(sql, counted)?;
     repeats.count(sql)?;
     keep_conflicts(sql, &conflicts)?;
@@ -121,114 +189,34 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
     Ok(outcomes)
 }
 
-fn find<'a>(sorted: &'a [Row], row: &Row) -> Option<&'a Row> {
-    let index = sorted.binary_search_by_key(&row.key(), Row::key).ok()?;
-    sorted.get(index)
-}
-
 /// The readings as rows, in their order; names that are new get an id.
 fn rows<'a>(
     sql: &impl Sql,
     readings: impl Iterator<Item = (usize, &'a Reading<'a>)> + Clone,
 ) -> Result<Vec<Row>, Error> {
-    let devices = ids(sql, "devices", readings.clone().map(|(_, r)| r.device_id.as_str()))?;
-    let regions = ids(sql, "regions", readings.clone().map(|(_, r)| r.region.as_str()))?;
+    let devices = names::ids(sql, "devices", readings.clone().map(|(_, r)| r.device_id.as_str()))?;
+    let regions = names::ids(sql, "regions", readings.clone().map(|(_, r)| r.region.as_str()))?;
     let row = |(index, reading): (usize, &Reading<'_>)| {
+        let device = *devices.get(reading.device_id.as_str())?;
+        let ms = u64::try_from(reading.timestamp.ms_of_minute()).ok()?;
         Some(Row {
-            minute: reading.timestamp.minute(),
-            device: *devices.get(reading.device_id.as_str())?,
-            ms: reading.timestamp.ms_of_minute(),
-            index,
-            region: *regions.get(reading.region.as_str())?,
-            milli: i64::from(reading.temperature.get()),
+            minute: u32::try_from(reading.timestamp.minute()).ok()?,
+            key: key(device, ms),
+            region: u32::try_from(*regions.get(reading.region.as_str())?).ok()?,
+            milli: reading.temperature.get(),
+            index: u32::try_from(index).ok()?,
             is_late: reading.is_late,
         })
     };
     readings.map(row).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
 }
 
-fn ids<'a>(
-    sql: &impl Sql,
-    table: &str,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<HashMap<String, i64>, Error> {
-    let names: HashSet<&str> = names.collect();
-    let known =
-        format!("SELECT name, id FROM {table} WHERE name IN (SELECT value FROM json_each(?1))");
-    let new = format!(
-        "INSERT INTO {table} (name) SELECT value FROM json_each(?1) WHERE true \
-         ON CONFLICT (name) DO NOTHING RETURNING name, id"
-    );
-    let mut ids = name_ids(sql, &known, names.iter())?;
-    if ids.len() < names.len() {
-        let missing = names.iter().filter(|&&name| !ids.contains_key(name));
-        let created = name_ids(sql, &new, missing)?;
-        ids.extend(created);
-    }
-    Ok(ids)
-}
-
-fn name_ids<'a>(
-    sql: &impl Sql,
-    statement: &str,
-    names: impl Iterator<Item = &'a &'a str>,
-) -> Result<HashMap<String, i64>, Error> {
-    // A name has no character that JSON would escape.
-    let quoted: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
-    let list = Value::Text(format!("[{}]", quoted.join(",")));
-    let rows = sql.execute(statement, &[list]).map_err(Error::Regions)?;
-    names_and_numbers(rows).ok_or(Error::Corrupt("name"))
-}
-
-fn names_and_numbers(rows: Vec<Vec<Value>>) -> Option<HashMap<String, i64>> {
+fn names_and_numbers(rows: Vec<Vec<Value>>) -> Option<Vec<(String, i64)>> {
     let pair = |row: Vec<Value>| match <[Value; 2]>::try_from(row) {
         Ok([Value::Text(name), Value::Integer(number)]) => Some((name, number)),
         _ => None,
     };
     rows.into_iter().map(pair).collect()
-}
-
-/// Inserts those of the rows whose key is free, and returns them, sorted.
-fn insert(sql: &impl Sql, candidates: &[Row]) -> Result<Vec<Row>, Error> {
-    let mut inserted = Vec::with_capacity(candidates.len());
-    for chunk in candidates.chunks(limits::ROWS_PER_STATEMENT) {
-        let statement = format!(
-            "INSERT INTO ledger (minute, device, ms, region, milli) VALUES {} \
-             ON CONFLICT DO NOTHING RETURNING minute, device, ms, region, milli",
-            placeholders(chunk.len(), limits::LEDGER_COLUMNS)
-        );
-        inserted.append(&mut ledger_rows(sql, &statement, &parameters(chunk))?);
-    }
-    inserted.sort_unstable();
-    Ok(inserted)
-}
-
-/// The rows that kept the candidates from being inserted, sorted.
-fn standing(sql: &impl Sql, candidates: &[Row], inserted: &[Row]) -> Result<Vec<Row>, Error> {
-    let refused = candidates.iter().filter(|row| find(inserted, row).is_none());
-    let refused: Vec<Row> = refused.copied().collect();
-    let mut standing = Vec::with_capacity(refused.len());
-    for chunk in refused.chunks(limits::ROWS_PER_STATEMENT) {
-        let statement = format!(
-            "SELECT l.minute, l.device, l.ms, l.region, l.milli \
-             FROM (SELECT column1 AS minute, column2 AS device, column3 AS ms \
-                   FROM (VALUES {})) AS r \
-             CROSS JOIN ledger AS l USING (minute, device, ms)",
-            placeholders(chunk.len(), limits::LEDGER_COLUMNS)
-        );
-        standing.append(&mut ledger_rows(sql, &statement, &parameters(chunk))?);
-    }
-    standing.sort_unstable();
-    Ok(standing)
-}
-
-fn ledger_rows(sql: &impl Sql, statement: &str, parameters: &[Value]) -> Result<Vec<Row>, Error> {
-    let rows = sql.execute(statement, parameters).map_err(Error::Regions)?;
-    let row = |row: Vec<Value>| {
-        let [minute, device, ms, region, milli] = integers(&row)?;
-        Some(Row { minute, device, ms, index: 0, region, milli, is_late: false })
-    };
-    rows.into_iter().map(row).collect::<Option<_>>().ok_or(Error::Corrupt("ledger row"))
 }
 
 /// Keeps the contradicting rows, as long as there is room for them.
@@ -237,29 +225,92 @@ fn keep_conflicts(sql: &impl Sql, conflicts: &[Row]) -> Result<(), Error> {
         let statement = format!(
             "INSERT OR IGNORE INTO conflicts (minute, device, ms, region, milli) \
              SELECT * FROM (VALUES {}) LIMIT max(0, {} - (SELECT count(*) FROM conflicts))",
-            placeholders(chunk.len(), limits::LEDGER_COLUMNS),
+            placeholders(chunk.len(), limits::CONFLICT_COLUMNS),
             limits::CONFLICTS_KEPT_MAX
         );
-        sql.execute(&statement, &parameters(chunk)).map_err(Error::Regions)?;
+        let row = |row: &Row| {
+            let (device, region) = (row.device().cast_signed(), i64::from(row.region));
+            [i64::from(row.minute), device, row.ms(), region, i64::from(row.milli)]
+        };
+        let parameters: Vec<Value> = chunk.iter().flat_map(row).map(Value::Integer).collect();
+        sql.execute(&statement, &parameters).map_err(Error::Regions)?;
     }
     Ok(())
 }
 
-/// Removes at most `rows_max` ledger rows from before `horizon`, which is
+/// The rows of the runs that the keys belong to, in the order of minutes and keys.
+pub(crate) fn load(sql: &impl Sql, wanted: &[Keys<1>]) -> Result<Vec<Row>, Error> {
+    rows_of(&LEDGER.load(sql, wanted)?)
+}
+
+/// The rows of all minutes from `from` (included) to `to` (excluded), by minute,
+/// device and time.
+pub fn rows_between(sql: &impl Sql, from: i64, to: i64) -> Result<Vec<Row>, Error> {
+    let statement = "SELECT minute, first, run FROM ledger \
+                     WHERE minute >= ?1 AND minute < ?2 ORDER BY minute, first";
+    let rows = sql.execute(statement, &[from, to].map(Value::Integer)).map_err(Error::Regions)?;
+    rows_of(&runs(&rows)?)
+}
+
+fn runs(rows: &[Vec<Value>]) -> Result<Vec<Run<1>>, Error> {
+    let runs = rows.iter().map(|row| Run::from_columns(row)).collect::<Option<_>>();
+    runs.ok_or(Error::Corrupt("ledger"))
+}
+
+/// The rows of a device in the minutes from `from` (included) to `to` (excluded),
+/// by time.
+pub(crate) fn rows_of_device(
+    sql: &impl Sql,
+    device: u64,
+    from: i64,
+    to: i64,
+) -> Result<Vec<Row>, Error> {
+    let statement = "\
+        WITH RECURSIVE minutes (minute) AS ( \
+            SELECT ?1 UNION ALL SELECT minute + 1 FROM minutes WHERE minute + 1 < ?2) \
+        SELECT l.minute, l.first, l.run FROM minutes AS m CROSS JOIN ledger AS l \
+             ON l.minute = m.minute AND l.first <= ?4 AND l.first >= \
+                (SELECT first FROM ledger WHERE minute = m.minute AND first <= ?3 \
+                 ORDER BY first DESC LIMIT 1) \
+        ORDER BY l.minute, l.first";
+    let keys = keys_of(0, device);
+    let parameters = [from, to, keys.from.cast_signed(), keys.to.cast_signed()];
+    let rows = sql.execute(statement, &parameters.map(Value::Integer)).map_err(Error::Regions)?;
+    let mut rows = rows_of(&runs(&rows)?)?;
+    rows.retain(|row| row.device() == device);
+    Ok(rows)
+}
+
+fn rows_of(runs: &[Run<1>]) -> Result<Vec<Row>, Error> {
+    let mut rows = Vec::new();
+    for run in runs {
+        rows.append(&mut run.decode().ok_or(Error::Corrupt("ledger"))?);
+    }
+    Ok(rows)
+}
+
+/// The row of this minute, device and time among `rows`, which are as `load` has
+/// them.
+pub(crate) fn find(rows: &[Row], minute: i64, device: u64, ms: u64) -> Option<&Row> {
+    let key = (minute, key(device, ms));
+    let index = rows.binary_search_by_key(&key, |row| (i64::from(row.minute), row.key)).ok()?;
+    rows.get(index)
+}
+
+/// Removes at most `runs_max` of the ledger's runs from before `horizon`, which is
 /// remembered first: what is older can't be told from a duplicate any more.
 ///
 /// Must run inside a transaction.
-pub(crate) fn prune(sql: &impl Sql, horizon: UnixMillis, rows_max: i64) -> Result<(), Error> {
+pub(crate) fn prune(sql: &impl Sql, horizon: UnixMillis, runs_max: i64) -> Result<(), Error> {
     let remember = "INSERT INTO tallies (name, value) VALUES ('pruned_before', ?1) \
                     ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
     // Whole minutes go, so that is how far was pruned.
     let minute = horizon.minute();
     let before = minute.saturating_mul(UnixMillis::PER_MINUTE);
     sql.execute(remember, &[Value::Integer(before)]).map_err(Error::Regions)?;
-    let remove = "DELETE FROM ledger WHERE (minute, device, ms) IN (\
-                      SELECT minute, device, ms FROM ledger WHERE minute < ?1 \
-                      ORDER BY minute, device, ms LIMIT ?2)";
-    let parameters = [Value::Integer(minute), Value::Integer(rows_max)];
+    let remove = "DELETE FROM ledger WHERE id IN (\
+                      SELECT id FROM ledger WHERE minute < ?1 ORDER BY minute LIMIT ?2)";
+    let parameters = [Value::Integer(minute), Value::Integer(runs_max)];
     sql.execute(remove, &parameters).map(drop).map_err(Error::Regions)
 }
 
@@ -273,7 +324,7 @@ pub(crate) fn newest(sql: &impl Sql) -> Result<Option<UnixMillis>, Error> {
 
 /// Whether the ledger has rows from before `horizon`.
 pub(crate) fn has_rows_before(sql: &impl Sql, horizon: UnixMillis) -> Result<bool, Error> {
-    let oldest = "SELECT minute FROM ledger ORDER BY minute, device, ms LIMIT 1";
+    let oldest = "SELECT minute FROM ledger ORDER BY minute LIMIT 1";
     let rows = sql.execute(oldest, &[]).map_err(Error::Regions)?;
     Ok(match rows.first() {
         Some(row) => integers::<1>(row).is_some_and(|[minute]| minute < horizon.minute()),
@@ -304,7 +355,7 @@ pub(crate) fn count_rejections(sql: &impl Sql, rejections: &Rejections) -> Resul
 }
 
 /// All tallies by their names.
-pub(crate) fn tallies(sql: &impl Sql) -> Result<HashMap<String, i64>, Error> {
+pub(crate) fn tallies(sql: &impl Sql) -> Result<Vec<(String, i64)>, Error> {
     let rows = sql.execute("SELECT name, value FROM tallies", &[]).map_err(Error::Regions)?;
     names_and_numbers(rows).ok_or(Error::Corrupt("tally"))
 }
@@ -326,10 +377,6 @@ fn add_to_tally(sql: &impl Sql, name: &str, count: usize) -> Result<(), Error> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let parameters = [Value::Text(name.to_owned()), Value::Integer(count)];
     sql.execute(statement, &parameters).map(drop).map_err(Error::Regions)
-}
-
-fn parameters(rows: &[Row]) -> Vec<Value> {
-    rows.iter().flat_map(Row::parameters).collect()
 }
 
 /// `(?,?,?),(?,?,?)`: the same text for the same number of rows, so that the

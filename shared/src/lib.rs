@@ -7,13 +7,14 @@
 //! - the **journal** ([`journal`]): readings that were acknowledged but not yet
 //!   folded, in a key-value store ([`inventory`] says what else is there);
 //! - the **ledger** ([`ledger`]): folded readings inside the dedup horizon, in
-//!   SQLite ([`regions`]). Its primary key (device, timestamp) makes a reading
-//!   count once.
+//!   SQLite ([`regions`]). A reading enters it if nothing stands under its device
+//!   and timestamp, and so counts once.
 //!
 //! Derived state: the **windows**, statistics ([`stats`]), percentiles
 //! ([`histogram`]) and devices per region and minute, hour, day and all time
-//! (`windows`). They are written in the ledger's transactions and outlive its
-//! rows. A [`snapshot`] of them is kept for bad times.
+//! (`windows`, `device_window`). They are written in the ledger's transactions and
+//! outlive it. A [`snapshot`] of them is kept for bad times. Ledger and devices'
+//! windows are stored as `runs` of sorted records; `names` are numbers there.
 //!
 //! The way of a reading: [`ingest`] takes a body apart ([`json`], `decimal`,
 //! [`reading`]), judges its times ([`settings`]), and makes it durable
@@ -43,6 +44,7 @@ pub mod bound;
 pub mod breaker;
 mod conflicts;
 mod decimal;
+mod device_window;
 mod devices;
 pub mod error;
 pub mod events;
@@ -59,6 +61,8 @@ pub mod json;
 pub mod ledger;
 pub mod limits;
 pub mod metrics;
+mod names;
+mod order;
 mod parameters;
 pub mod query;
 pub mod reading;
@@ -67,6 +71,7 @@ pub mod rejection;
 pub mod report;
 mod representation;
 pub mod retry;
+mod runs;
 pub mod schema;
 mod series;
 pub mod settings;

@@ -42,14 +42,21 @@ pub const WINDOWS_PER_PAGE_MAX: usize = 10_000;
 /// The longest window, in minutes: a leap year.
 pub const WINDOW_MINUTES_MAX: i64 = 366 * 24 * 60;
 
-/// The most rows that are read to tell the devices of several windows at once,
-/// and the devices and percentiles of parts of hours. Beyond it they are not
-/// told: half a second of the database is more than they are worth.
-pub const DETAIL_ROWS_MAX: i64 = 200_000;
+/// The most records that are read to tell the devices of several windows at once,
+/// and the devices and percentiles of parts of hours: two megabytes of runs.
+/// Beyond it they are not told.
+pub const DETAIL_RECORDS_MAX: i64 = 200_000;
 
 /// The longest range of one device's readings, in days: each of its minutes is
 /// looked up.
 pub const READINGS_RANGE_DAYS_MAX: i64 = 31;
+
+/// A run with more bytes is cut. So large that the row around it costs little, so
+/// small that a reading that comes alone rewrites no more than a page.
+pub const RUN_BYTES_MAX: usize = 2_000;
+
+/// About how many bytes the parts then have: they are to grow.
+pub const RUN_BYTES_CUT: usize = 1_333;
 
 /// The most contradicting readings kept; further ones are counted only.
 pub const CONFLICTS_KEPT_MAX: i64 = 10_000;
@@ -132,9 +139,9 @@ pub const WAIT_MS_MAX: u64 = 10_000;
 /// How long `ingest` may fold after it has answered, in milliseconds.
 pub const AFTER_ANSWER_FOLD_MS_MAX: u64 = 5_000;
 
-/// Expired ledger rows removed in one transaction, which bounds how long it
+/// Expired runs of the ledger removed in one transaction, which bounds how long it
 /// holds the write lock.
-pub const ROWS_PRUNED_PER_STEP: i64 = 16_384;
+pub const RUNS_PRUNED_PER_STEP: i64 = 1_024;
 
 /// How much longer than the dedup horizon ledger rows are kept, in
 /// milliseconds: a reading accepted just inside the horizon is folded a little
@@ -144,16 +151,13 @@ pub const PRUNE_SLACK_MS: i64 = 10 * 60 * 1_000;
 /// What a sender is told to wait before it tries again, in seconds.
 pub const RETRY_AFTER_S: i64 = 5;
 
-/// Parameters that a ledger row takes in a statement.
-pub(crate) const LEDGER_COLUMNS: usize = 5;
+/// Parameters that a conflict takes in a statement.
+pub(crate) const CONFLICT_COLUMNS: usize = 5;
 
 /// Parameters that a window takes in a statement.
 pub(crate) const WINDOW_COLUMNS: usize = 14;
 
-/// Parameters that a window of a device takes in a statement.
-pub(crate) const DEVICE_COLUMNS: usize = 9;
-
-const _: () = assert!(ROWS_PER_STATEMENT * LEDGER_COLUMNS <= SQL_PARAMETERS_MAX);
+const _: () = assert!(ROWS_PER_STATEMENT * CONFLICT_COLUMNS <= SQL_PARAMETERS_MAX);
 const _: () = assert!(ROWS_PER_STATEMENT * WINDOW_COLUMNS <= SQL_PARAMETERS_MAX);
 const _: () = assert!(READINGS_PER_REQUEST_MAX <= READINGS_PER_FOLD_STEP);
 const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);

@@ -2,8 +2,6 @@
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>), or as
 //! OpenMetrics 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 
-use std::collections::HashMap;
-
 use crate::breaker::State;
 use crate::inventory::Inventory;
 use crate::journal::QuarantineReason;
@@ -37,7 +35,7 @@ pub(crate) struct Counted {
     /// Readings in the averages.
     pub(crate) stored: i64,
     /// The tallies by their names.
-    pub(crate) tallies: HashMap<String, i64>,
+    pub(crate) tallies: Vec<(String, i64)>,
 }
 
 /// Everything that is known at the moment: without the database's counts while
@@ -96,7 +94,10 @@ impl Text {
     }
 
     fn counted(&mut self, counted: &Counted) {
-        let tally = |name: &str| counted.tallies.get(name).copied().unwrap_or(0);
+        let tally = |name: &str| {
+            let found = counted.tallies.iter().find(|(known, _)| known == name);
+            found.map_or(0, |(_, value)| *value)
+        };
         let outcomes = [
             ("stored", counted.stored),
             ("duplicate", tally("duplicates")),
@@ -163,10 +164,7 @@ mod tests {
     fn every_sample_belongs_to_a_family_that_was_announced_once() {
         let counted = Counted {
             stored: 5,
-            tallies: HashMap::from([
-                ("duplicates".to_owned(), 2),
-                ("rejected.too_old".to_owned(), 7),
-            ]),
+            tallies: Vec::from([("duplicates".to_owned(), 2), ("rejected.too_old".to_owned(), 7)]),
         };
         let text =
             render(Exposition::Prometheus, Some(&Inventory::default()), State::NEW, Some(&counted));

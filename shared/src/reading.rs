@@ -120,7 +120,8 @@ impl UnixMillis {
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         use time::format_description::well_known::Rfc3339;
         let instant = time::OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(instant.unix_timestamp_nanos().div_euclid(1_000_000)).ok().and_then(Self::new)
+        let seconds = instant.unix_timestamp().checked_mul(1_000)?;
+        Self::new(seconds.checked_add(instant.millisecond().into())?)
     }
 
     /// Milliseconds since the epoch.

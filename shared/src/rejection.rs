@@ -1,7 +1,6 @@
 //! Why a single reading of a request was not accepted.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// A reading that was not accepted, and why, in a sentence for the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,13 +86,14 @@ impl Reason {
 
 /// How many readings were rejected, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rejections(BTreeMap<Reason, u64>);
+pub struct Rejections([u64; Reason::ALL.len()]);
 
 impl Rejections {
     /// Counts `count` more for `reason`.
     pub fn add(&mut self, reason: Reason, count: u64) {
-        let counted = self.0.entry(reason).or_default();
-        *counted = counted.saturating_add(count);
+        if let Some(counted) = self.0.get_mut(reason as usize) {
+            *counted = counted.saturating_add(count);
+        }
     }
 
     /// Counts those of `other`, too.
@@ -105,11 +105,23 @@ impl Rejections {
 
     /// The reasons that occurred, with their counts, at least 1.
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
-        self.0.iter().map(|(reason, count)| (*reason, *count))
+        Reason::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 
     /// How many different reasons occurred.
     pub fn reasons(&self) -> usize {
-        self.0.len()
+        self.iter().count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_stands_at_its_number() {
+        for (position, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, position);
+        }
     }
 }

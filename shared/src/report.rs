@@ -164,6 +164,7 @@ pub(crate) fn series(
 /// A region and a step.
 struct Cell {
     region: String,
+    region_id: i64,
     step: i64,
     /// How many windows the figures were merged from.
     windows: i64,
@@ -173,7 +174,7 @@ struct Cell {
 /// The figures over all time, which is a window of its own: one row a region.
 fn all_time(sql: &impl Sql, chosen: Chosen<'_>) -> Result<Vec<Cell>, Error> {
     let statement = format!(
-        "SELECT r.name, 0, 1, w.readings, w.sum, w.squares_high, w.squares_low, \
+        "SELECT r.name, r.id, 0, 1, w.readings, w.sum, w.squares_high, w.squares_low, \
                 w.min, w.max, w.oldest, w.newest, w.revision, w.late, w.duplicates, w.conflicts, \
                 coalesce(w.devices, -1), coalesce(w.averages, 0), h.bins \
          FROM {} LEFT JOIN windows AS w ON w.region = r.id AND w.span = 0 AND w.start = 0 \
@@ -203,7 +204,7 @@ fn stepwise(
     let mut parameters = chosen.parameters();
     parameters.extend(range.parameters(step_minutes));
     let statement = format!(
-        "{PIECES} SELECT r.name, p.step, count(w.start), sum(w.readings), sum(w.sum), \
+        "{PIECES} SELECT r.name, r.id, p.step, count(w.start), sum(w.readings), sum(w.sum), \
                 sum(w.squares_high), sum(w.squares_low), min(w.min), max(w.max), \
                 min(w.oldest), max(w.newest), sum(w.revision), sum(w.late), sum(w.duplicates), \
                 sum(w.conflicts), coalesce(max(w.devices), -1), coalesce(max(w.averages), 0) \
@@ -220,17 +221,16 @@ fn stepwise(
     Ok(cells)
 }
 
-/// Region, step, how many windows, and the columns of `Figures`.
+/// Region and its id, step, how many windows, and the columns of `Figures`.
 fn cell(row: &[Value]) -> Option<Cell> {
-    let (head, columns) = row.split_first_chunk::<3>()?;
-    let [Value::Text(region), Value::Integer(step), Value::Integer(windows)] = head else {
-        return None;
-    };
+    let (Value::Text(region), columns) = row.split_first()? else { return None };
+    let (head, columns) = columns.split_first_chunk::<3>()?;
+    let [region_id, step, windows] = integers(head)?;
     let figures = match columns.first()? {
         Value::Null => None,
         _ => Some(Figures::from_columns(integers(columns)?)?),
     };
-    Some(Cell { region: region.clone(), step: *step, windows: *windows, figures })
+    Some(Cell { region: region.clone(), region_id, step, windows, figures })
 }
 
 #[cfg(test)]

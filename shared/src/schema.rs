@@ -5,13 +5,14 @@ use crate::host::{Sql, Value};
 
 /// The schema version that this release writes. An older database is brought
 /// up to it, a newer one is refused.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = 4;
 
 /// The n-th brings a database from version n-1 to n.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../schema/0001_ledger_and_windows.sql"),
     include_str!("../schema/0002_revisions.sql"),
     include_str!("../schema/0003_days_devices_histograms.sql"),
+    include_str!("../schema/0004_runs.sql"),
 ];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 
@@ -99,6 +100,7 @@ mod tests {
         assert_eq!(parts.len(), tables.len());
         assert_eq!(statements(MIGRATIONS[1]).count(), 1);
         assert_eq!(statements(MIGRATIONS[2]).count(), 7);
+        assert_eq!(statements(MIGRATIONS[3]).count(), 8);
         for (part, table) in parts.iter().zip(tables) {
             assert_eq!(part.matches("CREATE TABLE").count(), 1);
             assert!(part.contains(&format!("CREATE TABLE {table} (")), "{part}");

@@ -18,8 +18,7 @@ use crate::report::{self, RegionFigures};
 
 const PREFIX: &str = "snapshot/1/";
 
-/// A snapshot by its key. Keys are in the order of age: until the year 2286,
-/// Unix milliseconds have 13 digits.
+/// A snapshot by its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     as_of: UnixMillis,
@@ -30,6 +29,11 @@ impl Name {
     pub fn from_key(key: &str) -> Option<Self> {
         let as_of = key.strip_prefix(PREFIX)?.parse().ok()?;
         Some(Self { as_of: UnixMillis::new(as_of)? })
+    }
+
+    /// When its averages were good.
+    pub(crate) fn as_of(&self) -> UnixMillis {
+        self.as_of
     }
 
     fn key(&self) -> String {
@@ -52,7 +56,7 @@ struct Row(String, [i64; FIGURE_COLUMNS], Option<[i64; PERCENTS.len()]>);
 
 /// The newest snapshot in the inventory, if it can be read.
 pub(crate) fn load(store: &impl KeyValue, inventory: &Inventory) -> Option<Snapshot> {
-    let name = inventory.snapshots.last()?;
+    let name = inventory.newest_snapshot()?;
     let value = store.get(&name.key()).ok()??;
     let rows: Vec<Row> = serde_json::from_slice(&value).ok()?;
     let region = |Row(name, columns, percentiles)| {
@@ -64,7 +68,7 @@ pub(crate) fn load(store: &impl KeyValue, inventory: &Inventory) -> Option<Snaps
 
 /// Whether it is time to keep another snapshot.
 pub(crate) fn is_due(inventory: &Inventory, now: UnixMillis) -> bool {
-    let newest = inventory.snapshots.last();
+    let newest = inventory.newest_snapshot();
     // In either direction: a snapshot from the future comes from a clock set back.
     newest.is_none_or(|name| now.get().abs_diff(name.as_of.get()) >= limits::SNAPSHOT_AGE_MS_MAX)
 }

@@ -24,11 +24,12 @@ pub struct Stats {
 impl Stats {
     /// The statistics of one reading.
     pub fn of(temperature: MilliCelsius, timestamp: UnixMillis) -> Self {
-        let milli = i128::from(temperature.get());
+        let milli = i64::from(temperature.get());
         Self {
             readings: 1,
-            sum: milli,
-            squares: milli * milli,
+            sum: milli.into(),
+            // A million squared has 40 bits; 128 are for the sum of them.
+            squares: (milli * milli).into(),
             min: temperature,
             max: temperature,
             oldest: timestamp,

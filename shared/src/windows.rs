@@ -1,98 +1,157 @@
 //! Writing the windows: what the ledger has counted enters the statistics,
 //! devices and percentiles of its minute, hour, day, and all time.
 //!
-//! Architecture invariant: only what the ledger really inserted comes here, once,
-//! inside the transaction that inserted it.
+//! Architecture invariant: only what really entered the ledger comes here, once,
+//! inside the transaction in which it did.
 
+use crate::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::error::Error;
-use crate::figures::device_average;
 use crate::histogram::Histogram;
 use crate::host::{Sql, Value};
-use crate::ledger::{integers, placeholders};
+use crate::ledger::{Row, integers, placeholders};
 use crate::limits;
-use crate::reading::{MilliCelsius, UnixMillis};
+use crate::order;
+use crate::runs::Record;
 use crate::stats::Stats;
 
 /// The spans of the windows, in minutes; 0 is all time.
-const SPANS: [i64; 4] = [0, 1, 60, 1_440];
+const SPANS: [u16; 4] = [ALL, MINUTE, HOUR, DAY];
+
+const ALL: u16 = 0;
 
 /// The finest windows. Their devices and percentiles can be had from the ledger.
-const MINUTE: i64 = 1;
-
-/// A reading that was counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counted {
-    pub(crate) region: i64,
-    pub(crate) device: i64,
-    pub(crate) timestamp: UnixMillis,
-    pub(crate) temperature: MilliCelsius,
-    pub(crate) is_late: bool,
-}
+const MINUTE: u16 = 1;
+const HOUR: u16 = 60;
+const DAY: u16 = 1_440;
 
 /// Span, region and start: the key of a window.
 type Key = (i64, i64, i64);
 
-fn key(span: i64, region: i64, minute: i64) -> Key {
+fn key(span: u16, region: i64, minute: i64) -> Key {
+    let span = i64::from(span);
     (span, region, if span == 0 { 0 } else { minute - minute % span })
 }
 
 /// What is added to a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Addition {
     key: Key,
     stats: Stats,
     late: i64,
+    /// Of what is coarser than a minute.
+    histogram: Histogram,
     /// Devices that are new in it, and by how much the sum of its devices'
     /// averages changes.
     devices: (i64, i64),
-    histogram: Histogram,
 }
 
-/// What is added to a window of one device.
-struct DeviceAddition {
-    key: (Key, i64),
-    stats: Stats,
-    /// The temperature of the newest.
-    latest: MilliCelsius,
+impl Addition {
+    fn of(row: &Row) -> Option<Self> {
+        Some(Self {
+            key: key(MINUTE, i64::from(row.region), i64::from(row.minute)),
+            stats: Stats::of(row.temperature()?, row.timestamp()?),
+            late: i64::from(row.is_late),
+            histogram: Histogram::default(),
+            devices: (0, 0),
+        })
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.stats = self.stats.merge(other.stats);
+        self.late += other.late;
+        self.histogram.merge(&other.histogram);
+    }
+}
+
+/// Region, hour, device, time, as one key (`order`): 32, 27, 47, 6 and 16 bits.
+fn by_hour_and_device(row: &Row) -> u128 {
+    let hours = u128::from(row.minute / u32::from(HOUR));
+    let in_hour = u128::from(row.minute % u32::from(HOUR)) << 16 | u128::from(row.key() & 0xffff);
+    u128::from(row.region) << 96 | hours << 69 | u128::from(row.device()) << 22 | in_hour
+}
+
+/// The windows and devices' windows that the readings are added to, each in the
+/// order of their keys.
+fn additions(mut counted: Vec<Row>) -> Option<(Vec<Addition>, Vec<DeviceWindow>)> {
+    let hour = |row: &Row| (row.region, row.minute / u32::from(HOUR));
+    order::sort_by_key(&mut counted, by_hour_and_device);
+    let (mut minutes, mut hours, mut devices) = (Vec::new(), Vec::new(), Vec::new());
+    for rows in counted.chunk_by(|a, b| hour(a) == hour(b)) {
+        let mut own: [Option<Addition>; HOUR as usize] = [const { None }; HOUR as usize];
+        let mut histogram = Histogram::default();
+        for row in rows {
+            let one = Addition::of(row)?;
+            match own.get_mut((row.minute % u32::from(HOUR)) as usize)? {
+                Some(minute) => minute.merge(&one),
+                minute => *minute = Some(one),
+            }
+            histogram.add(row.temperature()?, 1);
+        }
+        let first = minutes.len();
+        minutes.extend(own.into_iter().flatten());
+        let mut whole = rolled_up(HOUR, minutes.get(first..)?).pop()?;
+        whole.histogram = histogram;
+        hours.push(whole);
+        for rows in rows.chunk_by(|a, b| a.device() == b.device()) {
+            let (first, rest) = rows.split_first()?;
+            let mut device = DeviceWindow::of(HOUR, first)?;
+            for row in rest {
+                device.merge(&DeviceWindow::of(HOUR, row)?);
+            }
+            devices.push(device);
+        }
+    }
+    let days = rolled_up(DAY, &hours);
+    let mut windows = rolled_up(ALL, &days);
+    windows.append(&mut minutes);
+    windows.append(&mut hours);
+    windows.extend(days);
+    Some((windows, device_additions(devices)))
+}
+
+/// The same by windows of a coarser span. `parts` are in the order of regions and
+/// times, and so is this.
+fn rolled_up(span: u16, parts: &[Addition]) -> Vec<Addition> {
+    let key = |part: &Addition| key(span, part.key.1, part.key.2);
+    let whole = |parts: &[Addition]| {
+        let (first, rest) = parts.split_first()?;
+        let mut whole = Addition { key: key(first), ..first.clone() };
+        rest.iter().for_each(|part| whole.merge(part));
+        Some(whole)
+    };
+    parts.chunk_by(|a, b| key(a) == key(b)).filter_map(whole).collect()
+}
+
+/// The devices' windows of all spans, from those of the hours.
+fn device_additions(mut hours: Vec<DeviceWindow>) -> Vec<DeviceWindow> {
+    let days = devices_rolled_up(DAY, &hours);
+    let mut all = devices_rolled_up(ALL, &days);
+    all.reserve_exact(hours.len() + days.len());
+    all.append(&mut hours);
+    all.extend(days);
+    order::sort_by_key(&mut all, DeviceWindow::place);
+    all
+}
+
+fn devices_rolled_up(span: u16, parts: &[DeviceWindow]) -> Vec<DeviceWindow> {
+    let mut whole: Vec<DeviceWindow> = parts.iter().map(|part| part.widened(span)).collect();
+    order::sort_by_key(&mut whole, DeviceWindow::place);
+    whole.dedup_by(|next, kept| {
+        let same = next.place() == kept.place();
+        if same {
+            kept.merge(next);
+        }
+        same
+    });
+    whole
 }
 
 /// Adds the readings to their windows.
-pub(crate) fn add(sql: &impl Sql, mut counted: Vec<Counted>) -> Result<(), Error> {
-    // Both in the order of their keys.
-    let (mut windows, mut devices) = (Vec::new(), Vec::new());
-    for span in SPANS {
-        let key = |one: &Counted| key(span, one.region, one.timestamp.minute());
-        counted.sort_unstable_by_key(|one| (key(one), one.device, one.timestamp));
-        for readings in counted.chunk_by(|a, b| key(a) == key(b)) {
-            let (Some(first), Some(stats)) = (readings.first(), stats_of(readings)) else {
-                continue;
-            };
-            let key = key(first);
-            let late = readings.iter().map(|one| i64::from(one.is_late)).sum();
-            let mut histogram = Histogram::default();
-            if span != MINUTE {
-                readings.iter().for_each(|one| histogram.add(one.temperature, 1));
-                let own = readings.chunk_by(|a, b| a.device == b.device);
-                devices.extend(own.filter_map(|readings| {
-                    let newest = readings.last()?;
-                    let key = (key, newest.device);
-                    Some(DeviceAddition {
-                        key,
-                        stats: stats_of(readings)?,
-                        latest: newest.temperature,
-                    })
-                }));
-            }
-            windows.push(Addition { key, stats, late, devices: (0, 0), histogram });
-        }
-    }
+pub(crate) fn add(sql: &impl Sql, counted: Vec<Row>) -> Result<(), Error> {
+    let (mut windows, devices) = additions(counted).ok_or(Error::Corrupt("ledger row"))?;
     add_devices(sql, &devices, &mut windows)?;
     add_statistics(sql, &windows)?;
     add_histograms(sql, &mut windows)
-}
-
-fn stats_of(readings: &[Counted]) -> Option<Stats> {
-    let each = readings.iter().map(|one| Stats::of(one.temperature, one.timestamp));
-    each.reduce(Stats::merge)
 }
 
 fn find(windows: &mut [Addition], key: Key) -> Option<&mut Addition> {
@@ -104,50 +163,25 @@ fn find(windows: &mut [Addition], key: Key) -> Option<&mut Addition> {
 /// what changed by that.
 fn add_devices(
     sql: &impl Sql,
-    devices: &[DeviceAddition],
+    devices: &[DeviceWindow],
     windows: &mut [Addition],
 ) -> Result<(), Error> {
-    for chunk in devices.chunks(limits::ROWS_PER_STATEMENT) {
-        let mut parameters = Vec::with_capacity(chunk.len() * limits::DEVICE_COLUMNS);
-        for DeviceAddition { key: ((span, region, start), device), stats, latest } in chunk {
-            let [n, sum, _, _, _, _, oldest, newest] =
-                stats.to_columns().ok_or(Error::Corrupt("device window"))?;
-            parameters.extend([*region, *span, *start, *device, n, sum].map(Value::Integer));
-            let of_all_time = [oldest, newest, i64::from(latest.get())];
-            parameters.extend(of_all_time.map(|column| match span {
-                0 => Value::Integer(column),
-                _ => Value::Null,
-            }));
+    DEVICE_WINDOWS.merge(sql, devices, |standing, added| {
+        let [region, span, start] = added.group();
+        let (is_new, change) = match standing {
+            None => (true, added.average()),
+            Some(standing) => {
+                let before = standing.average();
+                standing.merge(added);
+                (false, standing.average() - before)
+            }
+        };
+        if let Some(window) = find(windows, (span, region, start)) {
+            window.devices.0 += i64::from(is_new);
+            window.devices.1 += change;
         }
-        let statement = format!(
-            "INSERT INTO device_windows \
-                 (region, span, start, device, readings, sum, oldest, newest, latest) VALUES {} \
-             ON CONFLICT DO UPDATE SET \
-                 readings = readings + excluded.readings, sum = sum + excluded.sum, \
-                 oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest), \
-                 latest = iif(excluded.newest > newest, excluded.latest, latest) \
-             RETURNING span, region, start, device, readings, sum",
-            placeholders(chunk.len(), limits::DEVICE_COLUMNS)
-        );
-        for row in sql.execute(&statement, &parameters).map_err(Error::Regions)? {
-            count_device(&row, devices, windows).ok_or(Error::Corrupt("device window"))?;
-        }
-    }
-    Ok(())
-}
-
-/// `row` is a device's window as it has become: what it was before follows from
-/// what was added.
-fn count_device(row: &[Value], devices: &[DeviceAddition], windows: &mut [Addition]) -> Option<()> {
-    let [span, region, start, device, readings, sum] = integers(row)?;
-    let key = (span, region, start);
-    let index = devices.binary_search_by_key(&(key, device), |added| added.key).ok()?;
-    let [added_readings, added_sum, ..] = devices.get(index)?.stats.to_columns()?;
-    let (readings_before, sum_before) = (readings - added_readings, sum - added_sum);
-    let window = find(windows, key)?;
-    window.devices.0 += i64::from(readings_before == 0);
-    window.devices.1 += device_average(readings, sum) - device_average(readings_before, sum_before);
-    Some(())
+        true
+    })
 }
 
 fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
@@ -159,7 +193,7 @@ fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
             parameters.extend(statistics.map(Value::Integer));
             parameters.push(Value::Integer(*late));
             parameters.extend([devices.0, devices.1].map(|column| match *span {
-                MINUTE => Value::Null,
+                1 => Value::Null,
                 _ => Value::Integer(column),
             }));
         }
@@ -183,7 +217,7 @@ fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
 
 /// Merges with what is stored here and not in SQL: a histogram is one value.
 fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error> {
-    let has_one = |window: &&Addition| window.key.0 != MINUTE;
+    let has_one = |window: &&Addition| window.key.0 != i64::from(MINUTE);
     let keys: Vec<Key> = windows.iter().filter(has_one).map(|window| window.key).collect();
     for chunk in keys.chunks(limits::ROWS_PER_STATEMENT) {
         let statement = format!(
@@ -229,12 +263,14 @@ fn merge_stored(row: &[Value], windows: &mut [Addition]) -> Option<()> {
 pub(crate) struct Repeats(Vec<(i64, i64, bool)>);
 
 impl Repeats {
-    pub(crate) fn duplicate(&mut self, region: i64, minute: i64) {
-        self.0.push((region, minute, false));
+    /// One more like the one that stands.
+    pub(crate) fn duplicate(&mut self, standing: &Row) {
+        self.0.push((i64::from(standing.region), i64::from(standing.minute), false));
     }
 
-    pub(crate) fn conflict(&mut self, region: i64, minute: i64) {
-        self.0.push((region, minute, true));
+    /// One more that contradicts the one that stands.
+    pub(crate) fn conflict(&mut self, standing: &Row) {
+        self.0.push((i64::from(standing.region), i64::from(standing.minute), true));
     }
 
     /// Counts them in their windows, whose statistics they don't change.
@@ -245,7 +281,10 @@ impl Repeats {
                 (key(span, region, minute), is_conflict)
             };
             let mut places: Vec<(Key, bool)> = self.0.iter().map(place).collect();
-            places.sort_unstable();
+            order::sort_by_key(&mut places, |&((_, region, start), is_conflict)| {
+                let wide = |number: i64| u128::from(number.cast_unsigned());
+                wide(region) << 64 | wide(start) << 1 | u128::from(is_conflict)
+            });
             for repeats in places.chunk_by(|(a, _), (b, _)| a == b) {
                 let Some(&((span, region, start), _)) = repeats.first() else { continue };
                 let conflicts = repeats.iter().map(|(_, is_conflict)| i64::from(*is_conflict));

@@ -4,6 +4,7 @@
 //! - `completeness`: what goes with an average, against the readings themselves;
 //! - `conflicts`: contradicting readings, and what stands;
 //! - `contract`: what a client sees over HTTP, answer by answer;
+//! - `dense`: minutes of many runs;
 //! - `devices`: those of a region, one of them, its readings;
 //! - `events`: what who listens is told;
 //! - `exactly_once`: many connections, resends, kills;
@@ -33,6 +34,7 @@ mod backlog;
 mod completeness;
 mod conflicts;
 mod contract;
+mod dense;
 mod devices;
 mod events;
 mod exactly_once;

@@ -16,11 +16,16 @@ use crate::faulty::{FaultyHost, Plan, scratch};
 const START: i64 = 1_700_000_040_000;
 const NOW: i64 = START + 86_400_000;
 
-/// A node with the stored database of schema version 1.
-fn node(directory: &Path) -> NativeHost {
-    let stored = root().join("tests/data/regions-schema-1.db");
+/// A node with the stored database of a schema version.
+fn node_of(directory: &Path, version: u8) -> NativeHost {
+    let stored = root().join(format!("tests/data/regions-schema-{version}.db"));
     std::fs::copy(stored, directory.join("regions.db")).unwrap();
     NativeHost::new(directory, &[("retention", "0")]).unwrap().simulated(1, 1)
+}
+
+/// A node with the stored database of schema version 1.
+fn node(directory: &Path) -> NativeHost {
+    node_of(directory, 1)
 }
 
 fn version(directory: &Path) -> i64 {
@@ -76,10 +81,7 @@ fn a_database_of_the_first_version_keeps_its_figures_and_still_tells_duplicates(
 
     let before = get(&host, "/v1/regions/hall", None)["revision"].as_i64().unwrap();
     let batch = json!([original(0), original(199), nth(4, 33.0), nth(200, 1.0)]);
-    let now = UnixMillis::new(NOW).unwrap();
-    let post = request(http::Method::POST, "/v1/readings", None);
-    let answer = ingest::post_readings(&host, &post, batch.to_string().as_bytes(), now).response;
-    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    let body = post(&host, &batch);
     assert_eq!(body["outcomes"], json!(["duplicate", "duplicate", "conflict", "stored"]));
     let hall = get(&host, "/v1/regions/hall", None);
     assert_eq!((&hall["count"], &hall["sum_millicelsius"]), (&json!(101), &json!(1_488_500)));
@@ -98,8 +100,50 @@ fn a_database_of_the_first_version_keeps_its_figures_and_still_tells_duplicates(
     );
     let counts: Vec<&Value> =
         days["windows"].as_array().unwrap().iter().map(|w| &w["count"]).collect();
-    println!("{counts:?}");
     assert_eq!(counts.iter().filter_map(|count| count.as_i64()).sum::<i64>(), 100);
+}
+
+/// Posts readings and waits for their outcomes.
+fn post(host: &NativeHost, readings: &Value) -> Value {
+    let now = UnixMillis::new(NOW).unwrap();
+    let post = request(http::Method::POST, "/v1/readings", None);
+    let body = readings.to_string();
+    let answer = ingest::post_readings(host, &post, body.as_bytes(), now).response;
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[test]
+fn a_database_of_version_3_keeps_its_readings_and_devices_as_runs() {
+    let directory = scratch();
+    let host = node_of(directory.path(), 3);
+    assert_eq!(version(directory.path()), 3, "the fixture is of the third version");
+    check_figures(&host);
+    assert_eq!(version(directory.path()), schema::VERSION);
+
+    let of_device = |n: &i64| n % 3 == 1;
+    let devices = |region: &str| get(&host, &format!("/v1/regions/{region}/devices"), None);
+    for (region, own) in [("hall", 0), ("attic", 1)] {
+        let all: Vec<i64> = (0..200).filter(of_device).filter(|n| n % 2 == own).collect();
+        let sum: f64 = all.iter().map(|n| original(*n)["temperature_c"].as_f64().unwrap()).sum();
+        let listed = &devices(region)["devices"][1];
+        assert_eq!(listed["device_id"], "d1");
+        assert_eq!(listed["count"], all.len());
+        assert_eq!(listed["average_c"], sum / all.len() as f64);
+        assert_eq!(listed["temperature_c"], original(*all.last().unwrap())["temperature_c"]);
+    }
+    let day = "from=2023-11-14T00:00:00Z&to=2023-11-16T00:00:00Z";
+    let range = format!("{day}&limit=1000");
+    let readings = get(&host, "/v1/devices/d1/readings", Some(&range));
+    assert_eq!(readings["readings"].as_array().unwrap().len(), (0..200).filter(of_device).count());
+
+    // What is sent again and what is new meet the migrated runs.
+    let outcomes =
+        post(&host, &json!([original(1), nth(4, 33.0), nth(-6, 1.0)]))["outcomes"].clone();
+    assert_eq!(outcomes, json!(["duplicate", "conflict", "stored"]));
+    let hall = get(&host, "/v1/regions/hall", None);
+    assert_eq!((&hall["count"], &hall["devices"]), (&json!(101), &json!(3)));
+    let days = get(&host, "/v1/regions/hall", Some(day));
+    assert_eq!((&days["count"], &days["devices"]), (&json!(101), &json!(3)));
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //! its work. A sensor sends until it is acknowledged; when all is well again,
 //! the state is that of a run without faults.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use isotherm::host::{Host, Sql, Value};
+use isotherm::ledger::{self, Row};
 use isotherm::reading::UnixMillis;
 use isotherm_host::native::NativeHost;
 use serde_json::{Value as Json, json};
@@ -54,10 +55,17 @@ fn state(host: &impl Host) -> (BTreeSet<Vec<String>>, BTreeSet<Vec<String>>) {
         let rows = sql.execute(statement, &[]).unwrap();
         rows.into_iter().map(|row| row.into_iter().map(text).collect()).collect()
     };
-    let ledger = rows(
-        "SELECT d.name, r.name, minute, ms, milli FROM ledger \
-         JOIN devices d ON d.id = device JOIN regions r ON r.id = region",
-    );
+    let names = |table: &str| -> BTreeMap<String, String> {
+        let rows = rows(&format!("SELECT id, name FROM {table}"));
+        rows.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect()
+    };
+    let (devices, regions) = (names("devices"), names("regions"));
+    let row = |row: Row| {
+        let (device, region) = (row.device().to_string(), row.region.to_string());
+        let at = row.timestamp().unwrap().to_string();
+        vec![devices[&device].clone(), regions[&region].clone(), at, row.milli.to_string()]
+    };
+    let ledger = ledger::rows_between(&sql, 0, i64::MAX).unwrap().into_iter().map(row).collect();
     let windows = rows(
         "SELECT r.name, span, start, readings, sum, squares_high * 1048576 + squares_low, \
                 min, max, oldest, newest, late, devices, averages, bins \

@@ -3,24 +3,26 @@
 //! The devices of several windows are not the sum of each one's, so they are
 //! counted from the windows of the devices; histograms are merged. Minutes have
 //! neither: the ledger has, as long as it keeps them. What can't be told from
-//! that, or only from too many rows, is left out; what is told is exact: it is
+//! that, or only from too many records, is left out; what is told is exact: it is
 //! checked to be made of just the readings that the statistics count.
 
 use super::{Cell, Chosen, PIECES};
+use crate::device_window::DeviceWindow;
 use crate::error::Error;
-use crate::figures::Devices;
-use crate::histogram::{BIN_MILLI, Histogram};
+use crate::figures::{Devices, device_average};
+use crate::histogram::Histogram;
 use crate::host::{Sql, Value};
-use crate::ledger::integers;
+use crate::ledger::{Row, integers};
 use crate::limits;
-use crate::reading::MilliCelsius;
+use crate::order;
+use crate::runs::Run;
 
-/// The ledger's rows in the minutes at the edges of the steps. The ledger is in
+/// The ledger's runs in the minutes at the edges of the steps. The ledger is in
 /// the order of time, so it is read once, whatever regions are chosen.
 const EDGES: &str = "pieces AS p CROSS JOIN ledger AS l \
      ON p.span = 1 AND l.minute >= p.first AND l.minute < p.after";
 
-/// The windows of the devices in the whole hours and days of the steps.
+/// The runs of the devices' windows in the whole hours and days of the steps.
 const WHOLE: &str = "CROSS JOIN pieces AS p CROSS JOIN device_windows AS d \
      ON d.region = r.id AND d.span = p.span AND d.start >= p.first AND d.start < p.after";
 
@@ -43,117 +45,12 @@ pub(super) fn add(
             several |= figures.devices.is_none();
         }
     }
-    let is_affordable =
-        several && rows_to_read(sql, chosen, parameters)? <= limits::DETAIL_ROWS_MAX;
-    if is_affordable {
-        devices(sql, chosen, parameters, cells)?;
-    }
-    percentiles(sql, chosen, parameters, is_affordable, cells)
-}
-
-/// The place among the cells of a region and step, which a row begins with, and
-/// the row's other columns.
-fn located<'a>(row: &'a [Value], cells: &[Cell]) -> Option<(usize, &'a [Value])> {
-    let ([Value::Text(region), Value::Integer(step)], columns) = row.split_first_chunk::<2>()?
-    else {
-        return None;
-    };
-    let key = (region.as_str(), *step);
-    let index = cells.binary_search_by(|cell| (cell.region.as_str(), cell.step).cmp(&key)).ok()?;
-    Some((index, columns))
-}
-
-/// How many rows tell the devices; counted no further than to one too many.
-fn rows_to_read(sql: &impl Sql, chosen: Chosen<'_>, parameters: &[Value]) -> Result<i64, Error> {
-    let statement = format!(
-        "{PIECES} SELECT count(*) FROM (SELECT 1 FROM {EDGES} UNION ALL \
-                                        SELECT 1 FROM {} {WHOLE} LIMIT {})",
-        chosen.query(),
-        limits::DETAIL_ROWS_MAX + 1
-    );
-    let rows = sql.execute(&statement, parameters).map_err(Error::Regions)?;
-    let count = rows.first().and_then(|row| integers(row));
-    count.map(|[count]| count).ok_or(Error::Corrupt("ledger"))
-}
-
-/// Adds the devices where they have just the readings that are counted.
-fn devices(
-    sql: &impl Sql,
-    chosen: Chosen<'_>,
-    parameters: &[Value],
-    cells: &mut [Cell],
-) -> Result<(), Error> {
-    let chosen = chosen.query();
-    let statement = format!(
-        "{PIECES}, parts (name, step, device, readings, sum) AS ( \
-             SELECT r.name, p.step, d.device, d.readings, d.sum FROM {chosen} {WHOLE} UNION ALL \
-             SELECT r.name, p.step, l.device, 1, l.milli \
-             FROM {EDGES} CROSS JOIN {chosen} ON r.id = l.region), \
-         averages (name, step, readings, average) AS ( \
-             SELECT name, step, sum(readings), sum(sum) * 1000 / sum(readings) \
-             FROM parts GROUP BY name, step, device) \
-         SELECT name, step, sum(readings), count(*), sum(average) \
-         FROM averages GROUP BY name, step"
-    );
-    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
-        add_devices(&row, cells).ok_or(Error::Corrupt("device window"))?;
-    }
-    Ok(())
-}
-
-fn add_devices(row: &[Value], cells: &mut [Cell]) -> Option<()> {
-    let (index, columns) = located(row, cells)?;
-    let [readings, count, averages] = integers(columns)?;
-    let figures = cells.get_mut(index)?.figures.as_mut()?;
-    if figures.devices.is_none() && i64::try_from(figures.stats.readings()) == Ok(readings) {
-        figures.devices = Some(Devices { count, averages });
-    }
-    Some(())
-}
-
-/// Adds the percentiles, with the minutes at the edges if that can be afforded.
-fn percentiles(
-    sql: &impl Sql,
-    chosen: Chosen<'_>,
-    parameters: &[Value],
-    with_edges: bool,
-    cells: &mut [Cell],
-) -> Result<(), Error> {
-    let chosen = chosen.query();
-    let mut histograms = vec![Histogram::default(); cells.len()];
-    let whole = format!(
-        "{PIECES} SELECT r.name, p.step, h.bins \
-         FROM {chosen} CROSS JOIN pieces AS p CROSS JOIN histograms AS h \
-              ON h.region = r.id AND h.span = p.span AND h.start >= p.first AND h.start < p.after"
-    );
-    for row in sql.execute(&whole, parameters).map_err(Error::Regions)? {
-        let (index, columns) = located(&row, cells).ok_or(Error::Corrupt("histogram"))?;
-        let stored = match columns {
-            [Value::Blob(bins)] => Histogram::decode(bins),
-            _ => None,
-        };
-        let stored = stored.ok_or(Error::Corrupt("histogram"))?;
-        if let Some(histogram) = histograms.get_mut(index) {
-            histogram.merge(&stored);
-        }
-    }
-    if with_edges {
-        // Above the lowest temperature there is, a quotient is cut where the
-        // bins are: toward zero is downward.
-        let zero = i64::from(MilliCelsius::MIN.get()).div_euclid(BIN_MILLI);
-        let edges = format!(
-            "{PIECES} SELECT r.name, p.step, (l.milli - {lowest}) / {BIN_MILLI} + {zero}, count(*) \
-             FROM {EDGES} CROSS JOIN {chosen} ON r.id = l.region GROUP BY 1, 2, 3",
-            lowest = zero * BIN_MILLI,
-        );
-        for row in sql.execute(&edges, parameters).map_err(Error::Regions)? {
-            let (index, columns) = located(&row, cells).ok_or(Error::Corrupt("ledger row"))?;
-            let [bin, count] = integers(columns).ok_or(Error::Corrupt("ledger row"))?;
-            if let (Some(histogram), Ok(count)) = (histograms.get_mut(index), u64::try_from(count))
-            {
-                histogram.add_to_bin(bin, count);
-            }
-        }
+    let places = Places::of(cells);
+    let mut histograms = histograms(sql, chosen, parameters, &places, cells.len())?;
+    if several && records_to_read(sql, chosen, parameters)? <= limits::DETAIL_RECORDS_MAX {
+        let mut parts = whole_parts(sql, chosen, parameters, &places)?;
+        edge_parts(sql, chosen, parameters, &places, &mut parts, &mut histograms)?;
+        add_devices(parts, cells);
     }
     for (cell, histogram) in cells.iter_mut().zip(&histograms) {
         if let Some(figures) = &mut cell.figures {
@@ -161,4 +58,162 @@ fn percentiles(
         }
     }
     Ok(())
+}
+
+/// Where the cell of a region and step is.
+struct Places(Vec<(i64, i64, usize)>);
+
+impl Places {
+    fn of(cells: &[Cell]) -> Self {
+        let place = |(index, cell): (usize, &Cell)| (cell.region_id, cell.step, index);
+        let mut places: Vec<_> = cells.iter().enumerate().map(place).collect();
+        order::sort_by_key(&mut places, |(region, step, _)| {
+            u128::from(region.cast_unsigned()) << 64 | u128::from(step.cast_unsigned())
+        });
+        Self(places)
+    }
+
+    fn find(&self, region: i64, step: i64) -> Option<usize> {
+        let found = self.0.binary_search_by_key(&(region, step), |(r, s, _)| (*r, *s)).ok()?;
+        self.0.get(found).map(|(_, _, index)| *index)
+    }
+}
+
+/// How many records tell the devices; counted no further than to one too many.
+fn records_to_read(sql: &impl Sql, chosen: Chosen<'_>, parameters: &[Value]) -> Result<i64, Error> {
+    // Each run has one record at least.
+    let statement = format!(
+        "{PIECES} SELECT coalesce(sum(records), 0) FROM ( \
+             SELECT l.records FROM {EDGES} UNION ALL SELECT d.records FROM {} {WHOLE} LIMIT {})",
+        chosen.query(),
+        limits::DETAIL_RECORDS_MAX + 1
+    );
+    let rows = sql.execute(&statement, parameters).map_err(Error::Regions)?;
+    let count = rows.first().and_then(|row| integers(row));
+    count.map(|[count]| count).ok_or(Error::Corrupt("ledger"))
+}
+
+/// The stored histograms of the whole hours and days, merged for each cell.
+fn histograms(
+    sql: &impl Sql,
+    chosen: Chosen<'_>,
+    parameters: &[Value],
+    places: &Places,
+    cells: usize,
+) -> Result<Vec<Histogram>, Error> {
+    let mut histograms = vec![Histogram::default(); cells];
+    let statement = format!(
+        "{PIECES} SELECT r.id, p.step, h.bins \
+         FROM {} CROSS JOIN pieces AS p CROSS JOIN histograms AS h \
+              ON h.region = r.id AND h.span = p.span AND h.start >= p.first AND h.start < p.after",
+        chosen.query()
+    );
+    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
+        let stored = match row.as_slice() {
+            [Value::Integer(region), Value::Integer(step), Value::Blob(bins)] => {
+                places.find(*region, *step).zip(Histogram::decode(bins))
+            }
+            _ => None,
+        };
+        let (index, stored) = stored.ok_or(Error::Corrupt("histogram"))?;
+        if let Some(histogram) = histograms.get_mut(index) {
+            histogram.merge(&stored);
+        }
+    }
+    Ok(histograms)
+}
+
+/// What a device has in a part of a cell.
+#[derive(Clone, Copy)]
+struct Part {
+    cell: usize,
+    device: u64,
+    readings: i64,
+    sum_milli: i64,
+}
+
+fn whole_parts(
+    sql: &impl Sql,
+    chosen: Chosen<'_>,
+    parameters: &[Value],
+    places: &Places,
+) -> Result<Vec<Part>, Error> {
+    let statement = format!(
+        "{PIECES} SELECT p.step, d.region, d.span, d.start, d.first, d.run FROM {} {WHOLE}",
+        chosen.query()
+    );
+    let mut parts = Vec::new();
+    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
+        let decoded = || {
+            let (Value::Integer(step), columns) = row.split_first()? else { return None };
+            let [region] = integers(columns.get(..1)?)?;
+            Some((places.find(region, *step)?, Run::from_columns(columns)?.decode()?))
+        };
+        let (cell, windows): (_, Vec<DeviceWindow>) =
+            decoded().ok_or(Error::Corrupt("device window"))?;
+        parts.extend(windows.iter().map(|window| Part {
+            cell,
+            device: window.device(),
+            readings: window.readings(),
+            sum_milli: window.sum_milli(),
+        }));
+    }
+    Ok(parts)
+}
+
+fn edge_parts(
+    sql: &impl Sql,
+    chosen: Chosen<'_>,
+    parameters: &[Value],
+    places: &Places,
+    parts: &mut Vec<Part>,
+    histograms: &mut [Histogram],
+) -> Result<(), Error> {
+    // Of the chosen regions, though only to have the same parameters.
+    let statement = format!(
+        "{PIECES} SELECT p.step, l.minute, l.first, l.run FROM {EDGES} \
+         WHERE EXISTS (SELECT 1 FROM {})",
+        chosen.query()
+    );
+    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
+        let decoded = || {
+            let (Value::Integer(step), columns) = row.split_first()? else { return None };
+            Some((*step, Run::from_columns(columns)?.decode()?))
+        };
+        let (step, rows): (_, Vec<Row>) = decoded().ok_or(Error::Corrupt("ledger row"))?;
+        for row in rows {
+            // A reading of another region has no cell.
+            let Some(cell) = places.find(i64::from(row.region), step) else { continue };
+            let (device, sum_milli) = (row.device(), i64::from(row.milli));
+            parts.push(Part { cell, device, readings: 1, sum_milli });
+            if let (Some(histogram), Some(temperature)) =
+                (histograms.get_mut(cell), row.temperature())
+            {
+                histogram.add(temperature, 1);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds the devices where they have just the readings that are counted.
+fn add_devices(mut parts: Vec<Part>, cells: &mut [Cell]) {
+    order::sort_by_key(&mut parts, |part| (part.cell as u128) << 64 | u128::from(part.device));
+    for parts in parts.chunk_by(|a, b| a.cell == b.cell) {
+        let (mut devices, mut all) = (Devices { count: 0, averages: 0 }, 0);
+        for own in parts.chunk_by(|a, b| a.device == b.device) {
+            let readings: i64 = own.iter().map(|part| part.readings).sum();
+            let sum_milli = own.iter().map(|part| part.sum_milli).sum();
+            devices.count += 1;
+            devices.averages += device_average(readings, sum_milli);
+            all += readings;
+        }
+        let cell = parts.first().and_then(|part| cells.get_mut(part.cell));
+        if let Some(figures) = cell.and_then(|cell| cell.figures.as_mut())
+            && figures.devices.is_none()
+            && i64::try_from(figures.stats.readings()) == Ok(all)
+        {
+            figures.devices = Some(devices);
+        }
+    }
 }

@@ -1,0 +1,198 @@
+//! What one device has sent to one region in an hour, a day, and all time.
+
+use crate::figures::device_average;
+use crate::ledger::Row;
+use crate::order;
+use crate::reading::{MilliCelsius, UnixMillis};
+use crate::runs::{Record, Table};
+use crate::varint::{self, unzigzag, zigzag};
+
+/// The table of their runs.
+pub(crate) const DEVICE_WINDOWS: Table<3> =
+    Table { name: "device_windows", group: ["region", "span", "start"] };
+
+/// A device's window. Oldest, newest and latest are kept for all time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceWindow {
+    region: u32,
+    /// Minutes; 0 is all time.
+    span: u16,
+    /// Whole minutes since 1970-01-01T00:00:00Z.
+    start: u32,
+    device: u64,
+    readings: i64,
+    sum_milli: i64,
+    oldest: UnixMillis,
+    newest: UnixMillis,
+    /// The temperature of the newest.
+    latest: MilliCelsius,
+}
+
+/// The span of all time.
+const ALL: u16 = 0;
+
+impl DeviceWindow {
+    /// Of one reading.
+    pub(crate) fn of(span: u16, row: &Row) -> Option<Self> {
+        let (at, temperature) = (row.timestamp()?, row.temperature()?);
+        let hour = Self {
+            region: row.region,
+            span,
+            start: row.minute,
+            device: row.device(),
+            readings: 1,
+            sum_milli: i64::from(temperature.get()),
+            oldest: at,
+            newest: at,
+            latest: temperature,
+        };
+        Some(hour.widened(span))
+    }
+
+    /// The same by a coarser span.
+    pub(crate) fn widened(self, span: u16) -> Self {
+        let start = match span {
+            ALL => 0,
+            minutes => self.start - self.start % u32::from(minutes),
+        };
+        Self { span, start, ..self }
+    }
+
+    /// Adds what is in `other`, a window of the same device.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.readings += other.readings;
+        self.sum_milli += other.sum_milli;
+        if other.newest > self.newest {
+            (self.newest, self.latest) = (other.newest, other.latest);
+        }
+        self.oldest = self.oldest.min(other.oldest);
+    }
+
+    pub(crate) fn device(&self) -> u64 {
+        self.device
+    }
+
+    pub(crate) fn readings(&self) -> i64 {
+        self.readings
+    }
+
+    pub(crate) fn sum_milli(&self) -> i64 {
+        self.sum_milli
+    }
+
+    /// When its first and last readings were measured, and the temperature of the
+    /// last. Of all time only.
+    pub(crate) fn seen(&self) -> (UnixMillis, UnixMillis, MilliCelsius) {
+        (self.oldest, self.newest, self.latest)
+    }
+
+    /// The mean of its readings, in millionths of a degree.
+    pub(crate) fn average(&self) -> i64 {
+        device_average(self.readings, self.sum_milli)
+    }
+
+    /// Group and key as one key (`order`), in the order of the table. Devices have
+    /// 48 bits at most, as in the ledger.
+    pub(crate) fn place(&self) -> u128 {
+        let group = order::key_of([0, self.region, self.span.into(), self.start]);
+        group << 48 | u128::from(self.device)
+    }
+}
+
+/// Beside the key: count and sum; of all time also the oldest, how much newer the
+/// newest is, and the latest temperature.
+impl Record<3> for DeviceWindow {
+    const NUMBERS: usize = 5;
+
+    fn group(&self) -> [i64; 3] {
+        [i64::from(self.region), i64::from(self.span), i64::from(self.start)]
+    }
+
+    fn key(&self) -> u64 {
+        self.device
+    }
+
+    fn put(&self, _before: Option<&Self>, out: &mut Vec<u8>) {
+        varint::put(out, self.readings.cast_unsigned());
+        varint::put(out, zigzag(self.sum_milli));
+        if self.span == ALL {
+            varint::put(out, self.oldest.get().cast_unsigned());
+            varint::put(out, self.newest.get().abs_diff(self.oldest.get()));
+            varint::put(out, zigzag(i64::from(self.latest.get())));
+        }
+    }
+
+    fn take(group: [i64; 3], key: u64, _before: Option<&Self>, input: &mut &[u8]) -> Option<Self> {
+        let readings = varint::take(input).ok()?.cast_signed();
+        let sum_milli = unzigzag(varint::take(input).ok()?);
+        let [_, span, _] = group;
+        if span != i64::from(ALL) {
+            return Self::from_row(group, key, &[readings, sum_milli, 0, 0, 0]);
+        }
+        let oldest = varint::take(input).ok()?.cast_signed();
+        let newest = oldest.checked_add_unsigned(varint::take(input).ok()?)?;
+        let latest = unzigzag(varint::take(input).ok()?);
+        Self::from_row(group, key, &[readings, sum_milli, oldest, newest, latest])
+    }
+
+    fn from_row([region, span, start]: [i64; 3], key: u64, numbers: &[i64]) -> Option<Self> {
+        let [readings, sum_milli, oldest, newest, latest] = *numbers else { return None };
+        Some(Self {
+            region: u32::try_from(region).ok()?,
+            span: u16::try_from(span).ok()?,
+            start: u32::try_from(start).ok()?,
+            device: key,
+            readings: Some(readings).filter(|n| *n > 0)?,
+            sum_milli,
+            oldest: UnixMillis::new(oldest)?,
+            newest: UnixMillis::new(newest)?,
+            latest: MilliCelsius::new(latest)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(span: u16, minute: u32, newest: i64, milli: i64) -> DeviceWindow {
+        let group = [3, i64::from(span), i64::from(minute)];
+        DeviceWindow::from_row(group, 5, &[1, milli, newest, newest, milli]).unwrap()
+    }
+
+    #[test]
+    fn merging_is_the_same_in_any_order_and_the_newest_is_the_latest() {
+        let parts = [window(0, 0, 20, 7), window(0, 0, 10, -3), window(0, 0, 30, 5)];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut whole = parts[order[0]];
+            whole.merge(&parts[order[1]]);
+            whole.merge(&parts[order[2]]);
+            let (oldest, newest, latest) = whole.seen();
+            assert_eq!((oldest.get(), newest.get(), latest.get()), (10, 30, 5), "{order:?}");
+            assert_eq!((whole.readings(), whole.sum_milli()), (3, 9));
+        }
+    }
+
+    #[test]
+    fn a_window_is_widened_to_the_hour_the_day_and_all_time() {
+        let start = |span| window(0, 2 * 1_440 + 125, 0, 0).widened(span).group();
+        assert_eq!(start(60), [3, 60, 2 * 1_440 + 120]);
+        assert_eq!(start(1_440), [3, 1_440, 2 * 1_440]);
+        assert_eq!(start(ALL), [3, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_written_comes_back_of_all_time_with_what_was_seen() {
+        for (span, seen) in [(60, (0, 0, 0)), (ALL, (40, 40, -2))] {
+            let written = window(span, 60, 40, -2);
+            let mut bytes = Vec::new();
+            written.put(None, &mut bytes);
+            let mut input = bytes.as_slice();
+            let read = DeviceWindow::take(written.group(), 5, None, &mut input).unwrap();
+            assert!(input.is_empty());
+            let (oldest, newest, latest) = read.seen();
+            assert_eq!((oldest.get(), newest.get(), latest.get()), seen);
+            assert_eq!((read.readings(), read.sum_milli()), (1, -2));
+        }
+    }
+}
