@@ -117,6 +117,10 @@ fn step<H: Host>(
     journal::remove(host, journal, &done).map_err(Error::Journal)
 }
 
+/// The most readings that a step can have: what its last entry has is on top.
+const READINGS_AT_ONCE_MAX: usize =
+    limits::READINGS_PER_FOLD_STEP + limits::READINGS_PER_REQUEST_MAX;
+
 /// What can't be posted is in quarantine before the transaction commits, and so
 /// before its entry is removed.
 fn post_entries<H: Host>(
@@ -125,7 +129,8 @@ fn post_entries<H: Host>(
     sql: &impl Sql,
     entries: &[Entry],
 ) -> Result<(), Error> {
-    let mut readings = Vec::new();
+    let count = entries.iter().map(|entry| entry.name().readings());
+    let mut readings = Vec::with_capacity(count.sum::<usize>().min(READINGS_AT_ONCE_MAX));
     let mut rejections = Rejections::default();
     for entry in entries {
         match entry.decode() {

@@ -357,7 +357,7 @@ fn fold_now<H: Host>(
 /// Whether a request with so many readings looks after the journal.
 ///
 /// Looking costs a listing of the store and a fold, so of single readings one
-/// in 64 does, and the larger a batch is the likelier it does. Chance needs no
+/// in 256 does, and the larger a batch is the likelier it does. Chance needs no
 /// count that requests would have to share.
 fn is_turn_to_fold(host: &impl Host, readings: usize) -> bool {
     const CERTAIN: usize = limits::BATCH_FOLDS_FOR_CERTAIN;

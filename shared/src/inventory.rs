@@ -7,7 +7,7 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `journal/1/<name>` | an entry ([`crate::journal`]) |
+//! | `journal/2/<name>` | an entry ([`crate::journal`]); of older releases, `journal/1/<name>` |
 //! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
 //! | `breaker/1/regions` | the state of the breaker, if it is not new |
 //! | `full/1` | when the journal was found full, Unix milliseconds |
@@ -16,6 +16,7 @@
 use crate::error::Error;
 use crate::host::{Host, KeyValue};
 use crate::journal::{self, EntryName, Quarantined};
+use crate::order;
 use crate::snapshot;
 
 /// The state of the regions database's breaker.
@@ -27,7 +28,8 @@ pub const FULL_KEY: &str = "full/1";
 /// A listing, told apart by what the keys mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// The journal's entries.
+    /// The journal's entries, in the order of the times of their readings: a fold
+    /// that goes through them touches each part of the ledger once.
     pub entries: Vec<EntryName>,
     /// Journal keys that this release can't read; a newer one wrote them. They
     /// wait for it.
@@ -50,6 +52,7 @@ impl Inventory {
         for key in &keys {
             inventory.sort_in(key);
         }
+        order::sort_by_key(&mut inventory.entries, |name| u128::from(name.base_ms()));
         Ok(inventory)
     }
 

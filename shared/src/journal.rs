@@ -1,11 +1,13 @@
 //! The journal: readings that are durable but not yet folded.
 //!
 //! One accepted request is one entry, one key-value pair. Its key is
-//! `journal/1/<readings>-<bytes>-<sha256>`: how many readings it holds and how
-//! long its value is, as eight hex digits each, so that a fold can plan its
-//! steps from the keys alone; and the SHA-256 of its value in hex. So a request
-//! that is sent again overwrites its own entry and no other, and what was
-//! damaged in storage is noticed.
+//! `journal/2/<base>-<readings>-<bytes>-<sha256>`: the lowest timestamp in it, in
+//! Unix milliseconds as twelve hex digits, so that entries of the same time stand
+//! together; how many readings it holds and how long its value is, as eight hex
+//! digits each, so that a fold can plan its steps from the keys alone; and the
+//! SHA-256 of its value in hex. So a request that is sent again overwrites its own
+//! entry and no other, and what was damaged in storage is noticed. Entries under
+//! `journal/1/` are of releases whose keys had no base.
 //!
 //! The value, version 2 (all integers LEB128 unless said otherwise):
 //!
@@ -38,7 +40,8 @@ use crate::rejection::{Reason, Rejections};
 use crate::retry::{self, Policy};
 use crate::varint::{self, NoInteger, unzigzag, zigzag};
 
-const PREFIX: &str = "journal/1/";
+const PREFIX: &str = "journal/2/";
+const PREFIX_WITHOUT_BASE: &str = "journal/1/";
 const QUARANTINE_PREFIX: &str = "quarantine/1/";
 const VERSION: u8 = 2;
 /// Of releases that did not tell late readings.
@@ -64,34 +67,56 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryName {
     text: String,
+    /// The lowest timestamp; `None` in keys of older releases.
+    base: Option<u64>,
     readings: usize,
     bytes: usize,
 }
 
 impl EntryName {
-    fn of(value: &[u8], readings: usize) -> Self {
+    fn of(value: &[u8], base: Option<u64>, readings: usize) -> Self {
         let bytes = value.len();
-        let mut text = format!("{readings:08x}-{bytes:08x}-");
+        let mut text = base.map_or(String::new(), |base| format!("{base:012x}-"));
+        text += &format!("{readings:08x}-{bytes:08x}-");
         for byte in Sha256::digest(value) {
             for nibble in [byte >> 4, byte & 15] {
                 text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('?'));
             }
         }
-        Self { text, readings, bytes }
+        Self { text, base, readings, bytes }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
+        let (base, rest) = match text.split_once('-')? {
+            (base, rest) if base.len() == BASE_CHARS => (Some(base), rest),
+            _ => (None, text),
+        };
+        let base = match base {
+            Some(base) => Some(u64::from_str_radix(base, 16).ok()?),
+            None => None,
+        };
+        let mut parts = rest.split('-');
         let mut number = || usize::from_str_radix(parts.next()?, 16).ok();
         let (readings, bytes) = (number()?, number()?);
         let digest = parts.next()?;
         let whole = digest.len() == DIGEST_CHARS && parts.next().is_none();
-        whole.then(|| Self { text: text.to_owned(), readings, bytes })
+        whole.then(|| Self { text: text.to_owned(), base, readings, bytes })
     }
 
     /// The name of the entry under `key`, if it is a journal entry's.
     pub fn from_key(key: &str) -> Option<Self> {
-        Self::parse(key.strip_prefix(PREFIX)?)
+        let name = match key.strip_prefix(PREFIX) {
+            Some(name) => Self::parse(name)?,
+            None => Self::parse(key.strip_prefix(PREFIX_WITHOUT_BASE)?)?,
+        };
+        // One key for one name.
+        (name.journal_key() == key).then_some(name)
+    }
+
+    /// The lowest timestamp of its readings, in Unix milliseconds; 0 where the key
+    /// does not tell.
+    pub fn base_ms(&self) -> u64 {
+        self.base.unwrap_or(0)
     }
 
     /// The name as text.
@@ -110,12 +135,16 @@ impl EntryName {
     }
 
     fn journal_key(&self) -> String {
-        format!("{PREFIX}{}", self.text)
+        let prefix = if self.base.is_some() { PREFIX } else { PREFIX_WITHOUT_BASE };
+        format!("{prefix}{}", self.text)
     }
 }
 
 /// SHA-256 in hex.
 const DIGEST_CHARS: usize = 64;
+
+/// A timestamp in hex: the year 9999 has as many digits.
+const BASE_CHARS: usize = 12;
 
 /// Why an entry is in quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +212,7 @@ impl Entry {
 
     fn with_nonce(readings: &[Reading<'_>], rejections: &Rejections, nonce: u64) -> Self {
         let base = readings.iter().map(|r| r.timestamp.get()).min().unwrap_or(0);
+        let base = base.cast_unsigned();
         let mut regions: Vec<&str> = Vec::new();
         // With numbers as `names` has them: one kind of map is in the component.
         let mut index_of: HashMap<&str, u64> = HashMap::new();
@@ -201,7 +231,7 @@ impl Entry {
         let mut value = Vec::with_capacity(16 + readings.len() * 24);
         value.push(VERSION);
         put_length(&mut value, readings.len());
-        varint::put(&mut value, base.unsigned_abs());
+        varint::put(&mut value, base);
         put_length(&mut value, regions.len());
         for region in &regions {
             put_name(&mut value, region);
@@ -210,7 +240,7 @@ impl Entry {
             put_name(&mut value, reading.device_id.as_str());
             varint::put(&mut value, index * 2 + u64::from(reading.is_late));
             varint::put(&mut value, zigzag(i64::from(reading.temperature.get())));
-            varint::put(&mut value, reading.timestamp.get().abs_diff(base));
+            varint::put(&mut value, reading.timestamp.get().cast_unsigned() - base);
         }
         put_length(&mut value, rejections.reasons());
         for (reason, count) in rejections.iter() {
@@ -219,12 +249,12 @@ impl Entry {
             varint::put(&mut value, count);
         }
         varint::put(&mut value, nonce);
-        Self { name: EntryName::of(&value, readings.len()), value }
+        Self { name: EntryName::of(&value, Some(base), readings.len()), value }
     }
 
     /// What the entry holds.
     pub fn decode(&self) -> Result<Content<'_>, DecodeError> {
-        if EntryName::of(&self.value, self.name.readings) != self.name {
+        if EntryName::of(&self.value, self.name.base, self.name.readings) != self.name {
             return Err(DecodeError::Checksum);
         }
         let mut input = Input(&self.value);
@@ -238,6 +268,9 @@ impl Entry {
             return Err(DecodeError::Content("readings"));
         }
         let base = input.unsigned()?;
+        if self.name.base.is_some_and(|named| named != base) {
+            return Err(DecodeError::Content("base"));
+        }
         let mut regions = Vec::new();
         for _ in 0..input.length()? {
             regions.push(Region::new(input.name()?).ok_or(DecodeError::Content("region"))?);
@@ -489,14 +522,18 @@ mod tests {
         let (key, value) = entry.as_pair();
         let written = "02 01 81f0b9b9de24 01 0468616c6c 026431 01 b717 00 00 00";
         assert_eq!(hex(value), written.replace(' ', ""));
-        assert_eq!(key, format!("journal/1/00000001-00000017-{}", hex(&Sha256::digest(value))));
+        let digest = hex(&Sha256::digest(value));
+        assert_eq!(key, format!("journal/2/0125e72e7801-00000001-00000017-{digest}"));
+        assert_eq!(entry.name().base_ms(), 1_262_304_000_001);
     }
 
     #[test]
     fn an_entry_of_version_1_is_read_and_has_nothing_late() {
         // The second of two regions: in version 2, an index of 1 is late in the first.
         let value = b"\x01\x01\x05\x02\x01r\x01s\x01d\x01\x02\x00\x00\x00".to_vec();
-        let entry = Entry { name: EntryName::of(&value, 1), value };
+        let entry = Entry { name: EntryName::of(&value, None, 1), value };
+        assert!(entry.as_pair().0.starts_with("journal/1/00000001-0000000f-"));
+        assert_eq!(EntryName::from_key(&entry.as_pair().0).as_ref(), Some(entry.name()));
         let content = entry.decode().unwrap();
         assert_eq!(content.readings[0].region.as_str(), "s");
         assert!(!content.readings[0].is_late);
@@ -527,13 +564,15 @@ mod tests {
 
     #[test]
     fn what_no_encoder_wrote_is_refused_though_its_checksum_is_right() {
-        let named = |value: &[u8]| Entry { name: EntryName::of(value, 1), value: value.to_vec() };
+        let named =
+            |value: &[u8]| Entry { name: EntryName::of(value, Some(5), 1), value: value.to_vec() };
         let good = encode(&[reading("d", "r", 1, 5)]);
         assert_eq!(good.value, [2, 1, 5, 1, 1, b'r', 1, b'd', 1, 2, 0, 0, 0]);
         for (value, error) in [
             (&[][..], DecodeError::Truncated),
             (&[3, 1, 5], DecodeError::Version(3)),
             (&[1, 2, 5, 1, 1, b'r'], DecodeError::Content("readings")),
+            (&[1, 1, 6, 1, 1, b'r'], DecodeError::Content("base")),
             (&[1, 1, 5, 1, 1, b'/', 1, b'd', 0, 2, 0], DecodeError::Content("region")),
             (&[1, 1, 5, 1, 1, b'r', 1, b'd', 1, 2, 0], DecodeError::Content("region")),
             (&[2, 1, 5, 1, 1, b'r', 1, b'd', 2, 2, 0], DecodeError::Content("region")),

@@ -325,7 +325,7 @@ fn quarantined(host: &NativeHost) -> BTreeSet<usize> {
         let name = quarantined.name;
         let (aside, back) = (
             format!("quarantine/1/too_old/{}", name.as_str()),
-            format!("journal/1/{}", name.as_str()),
+            format!("journal/2/{}", name.as_str()),
         );
         let value = KeyValue::get(&store, &aside).unwrap().unwrap();
         KeyValue::set(&store, &back, &value).unwrap();

@@ -69,8 +69,10 @@ fn parse(arguments: Vec<String>) -> Result<Options> {
     Ok(options)
 }
 
-/// Creates the journal's file in WAL mode, unless it is there: Spin creates it
-/// without, which costs more than half of the rate.
+/// Creates the journal's file in WAL mode and with small pages, unless it is there.
+/// Spin creates it without WAL, which costs more than half of the rate; and an entry
+/// of one reading writes two or three pages, of which 1 KiB is enough (12 KB to the
+/// disk for a reading instead of 17, measured).
 fn create_journal(path: &Path) -> Result<()> {
     if path.exists() {
         return Ok(());
@@ -79,6 +81,7 @@ fn create_journal(path: &Path) -> Result<()> {
     let parent = path.parent().context("the journal's path has no directory")?;
     std::fs::create_dir_all(parent)?;
     let connection = Connection::open(path)?;
+    connection.pragma_update(None, "page_size", 1024)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     Ok(())
 }

@@ -71,6 +71,7 @@ impl Bench {
         let mut service = Service::prepare("spin.toml", &[("retention", "0")], &[])?;
         // As `cargo xtask up` does.
         let journal = Connection::open(service.journal_file())?;
+        journal.pragma_update(None, "page_size", 1024)?;
         journal.pragma_update(None, "journal_mode", "WAL")?;
         drop(journal);
         // The second start: the first one compiles what the runtime may keep.
