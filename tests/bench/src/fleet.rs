@@ -55,4 +55,9 @@ impl Fleet {
         )?;
         Ok(())
     }
+
+    /// How many readings were made.
+    pub(crate) fn made(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
 }

@@ -9,6 +9,7 @@
 
 mod client;
 mod fleet;
+mod growth;
 mod measure;
 mod process;
 mod report;
@@ -27,12 +28,14 @@ cargo xtask bench [--runtime embedded|spin] [--seconds 10] [--batch-seconds 30]
     --seconds        for each row of single readings and answers
     --batch-seconds  for each row of batches, before what is left is folded
     --only           rows whose name contains this (hello, single, batch, GET)
+    --growth N       instead: ledgers of 1, 10 and 100 million readings, up to N, and
+                     fleets of 100, 10,000 and 1,000,000 devices
     --json           also writes them to a file";
 
 fn main() -> Result<()> {
     use lexopt::prelude::*;
     let mut options = Options::default();
-    let mut json: Option<PathBuf> = None;
+    let (mut json, mut readings_max): (Option<PathBuf>, Option<u64>) = (None, None);
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -41,6 +44,7 @@ fn main() -> Result<()> {
             Long("devices") => options.devices = parser.value()?.parse::<u64>()?.max(1),
             Long("regions") => options.regions = parser.value()?.parse::<u64>()?.max(1),
             Long("only") => options.only = parser.value()?.string()?,
+            Long("growth") => readings_max = Some(parser.value()?.parse()?),
             Long("json") => json = Some(parser.value()?.into()),
             Short('h') | Long("help") => {
                 println!("{USAGE}");
@@ -49,10 +53,20 @@ fn main() -> Result<()> {
             other => bail!("{}\n\n{USAGE}", other.unexpected()),
         }
     }
-    let report = Bench::start(options)?.run()?;
-    println!("\n{}\n{}", report.table(), report.lines());
+    let figures = match readings_max {
+        Some(readings_max) => {
+            let sizes = growth::run(&options, readings_max)?;
+            println!("\n{}", growth::table(&sizes));
+            serde_json::to_vec_pretty(&sizes)?
+        }
+        None => {
+            let report = Bench::start(options)?.run()?;
+            println!("\n{}\n{}", report.table(), report.lines());
+            serde_json::to_vec_pretty(&report)?
+        }
+    };
     if let Some(file) = json {
-        std::fs::write(file, serde_json::to_vec_pretty(&report)?)?;
+        std::fs::write(file, figures)?;
     }
     Ok(())
 }

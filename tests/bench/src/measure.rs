@@ -39,21 +39,22 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Repeats `work` on each of so many connections to `url`, for so long. The
-/// first failure ends it.
+/// Repeats `work` on each of so many connections to `url`, for so long, or until it
+/// says that it is done. The first failure ends it.
 pub(crate) fn repeat(
     url: &str,
     connections: usize,
     duration: Duration,
-    work: impl Fn(&mut Client, &mut Vec<u8>) -> Result<()> + Sync,
+    work: impl Fn(&mut Client, &mut Vec<u8>) -> Result<bool> + Sync,
 ) -> Result<Measured> {
     let start = now();
     let worker = || -> Result<Vec<Duration>> {
         let mut client = Client::connect(url)?;
         let (mut scratch, mut latencies) = (Vec::new(), Vec::new());
-        while start.elapsed() < duration {
+        let mut goes_on = true;
+        while goes_on && start.elapsed() < duration {
             let begun = now();
-            work(&mut client, &mut scratch)?;
+            goes_on = work(&mut client, &mut scratch)?;
             latencies.push(begun.elapsed());
         }
         Ok(latencies)

@@ -60,7 +60,6 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// Starts both services, and fills in a year of one region.
-    #[expect(clippy::disallowed_methods, reason = "the readings are to be of these days")]
     pub(crate) fn start(options: Options) -> Result<Self> {
         let mut report = Report {
             runtime: std::env::var("ISOTHERM_RUNTIME").unwrap_or_else(|_| "embedded".to_owned()),
@@ -68,19 +67,12 @@ impl Bench {
         };
         let mut hello = Service::prepare("tests/hello/spin.toml", &[], &[])?;
         report.hello_start_ms = start(&mut hello)?;
-        let mut service = Service::prepare("spin.toml", &[("retention", "0")], &[])?;
-        // As `cargo xtask up` does.
-        let journal = Connection::open(service.journal_file())?;
-        journal.pragma_update(None, "page_size", 1024)?;
-        journal.pragma_update(None, "journal_mode", "WAL")?;
-        drop(journal);
+        let mut service = fresh_service()?;
         // The second start: the first one compiles what the runtime may keep.
-        start(&mut service)?;
         report.start_ms = start(&mut service)?;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-        let today_ms = u64::try_from(now.as_millis())? / DAY_MS * DAY_MS;
-        // As long a time as readings are sent for, with much to spare.
-        let fleet = Fleet::new(options.devices, options.regions, today_ms - 30 * DAY_MS);
+        let first_ms = thirty_days_ago_ms()?;
+        let today_ms = first_ms + 30 * DAY_MS;
+        let fleet = Fleet::new(options.devices, options.regions, first_ms);
         let bench = Self { options, service, hello, fleet, today_ms, report };
         bench.send_a_year()?;
         Ok(bench)
@@ -151,7 +143,7 @@ impl Bench {
         client.get("/healthz")?;
         self.report.first_instance_ms = begun.elapsed().as_secs_f64() * 1e3;
         let later = repeat(self.url(), 1, Duration::from_secs(1), |client, _| {
-            client.get("/healthz").map(drop)
+            client.get("/healthz").map(|_| true)
         })?;
         self.report.later_instance_ms = later.percentile_ms(50);
         Ok(())
@@ -159,7 +151,8 @@ impl Bench {
 
     fn hello(&mut self, connections: usize) -> Result<()> {
         let url = self.hello.sender().url();
-        let done = repeat(url, connections, self.seconds(), |client, _| client.get("/").map(drop))?;
+        let done =
+            repeat(url, connections, self.seconds(), |client, _| client.get("/").map(|_| true))?;
         self.add(Row::of("hello", connections, &done));
         Ok(())
     }
@@ -172,7 +165,8 @@ impl Bench {
         let before = self.usage()?;
         let done = repeat(self.url(), connections, self.seconds(), |client, body| {
             self.fleet.write(1, body)?;
-            client.post(body)
+            client.post(body)?;
+            Ok(true)
         })?;
         let used = self.usage()?;
         let readings = done.requests() as f64;
@@ -197,7 +191,8 @@ impl Bench {
         let begun = now();
         let done = repeat(self.url(), connections, duration, |client, body| {
             self.fleet.write(count, body)?;
-            client.post(body)
+            client.post(body)?;
+            Ok(true)
         })?;
         settle(self.url())?;
         let readings = done.requests() as f64 * count as f64;
@@ -219,7 +214,7 @@ impl Bench {
         settle(self.url())?;
         let before = self.usage()?;
         let done = repeat(self.url(), connections, self.seconds(), |client, _| {
-            client.get(path).map(drop)
+            client.get(path).map(|_| true)
         })?;
         let mut row = Row::of(name, connections, &done);
         row.spent(&before, &self.usage()?, done.requests() as f64);
@@ -276,6 +271,26 @@ fn written(before: &Usage, after: &Usage, readings: f64) -> Option<f64> {
     Some(bytes as f64 / readings)
 }
 
+/// A running service with nothing in its stores, which are as `cargo xtask up` makes
+/// them.
+pub(crate) fn fresh_service() -> Result<Service> {
+    let mut service = Service::prepare("spin.toml", &[("retention", "0")], &[])?;
+    let journal = Connection::open(service.journal_file())?;
+    journal.pragma_update(None, "page_size", 1024)?;
+    journal.pragma_update(None, "journal_mode", "WAL")?;
+    drop(journal);
+    start(&mut service)?;
+    Ok(service)
+}
+
+/// Midnight of thirty days ago, in Unix milliseconds: readings are sent for a much
+/// shorter time from then on.
+#[expect(clippy::disallowed_methods, reason = "the readings are to be of these days")]
+pub(crate) fn thirty_days_ago_ms() -> Result<u64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(u64::try_from(now.as_millis())? / DAY_MS * DAY_MS - 30 * DAY_MS)
+}
+
 /// Starts a service and returns how long it took to a first 200, in milliseconds.
 fn start(service: &mut Service) -> Result<f64> {
     let begun = now();
@@ -288,7 +303,7 @@ fn start(service: &mut Service) -> Result<f64> {
 }
 
 /// Waits until everything that was acknowledged is counted.
-fn settle(url: &str) -> Result<()> {
+pub(crate) fn settle(url: &str) -> Result<()> {
     let mut client = Client::connect(url)?;
     let begun = now();
     while begun.elapsed() < SETTLED_WITHIN {
