@@ -16,6 +16,34 @@ pub(crate) enum Rounding {
 /// length are taken; `None` if the result has more than 18 digits, which is
 /// more than any quantity here.
 pub(crate) fn scaled(number: &str, scale: i64, rounding: Rounding) -> Option<i64> {
+    short(number, scale).or_else(|| any(number, scale, rounding))
+}
+
+/// The numbers that sensors send, at a fraction of the cost: a few digits, none of
+/// which the scale has no place for. `None` for all others.
+fn short(number: &str, scale: i64) -> Option<i64> {
+    const DIGITS_MAX: usize = 15;
+    let unsigned = number.strip_prefix('-').unwrap_or(number);
+    if unsigned.len() > DIGITS_MAX {
+        return None;
+    }
+    let (mut value, mut places) = (0_i64, None);
+    for byte in unsigned.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + i64::from(byte - b'0');
+                places = places.map(|places| places + 1);
+            }
+            b'.' => places = Some(0),
+            _ => return None,
+        }
+    }
+    let zeros = u32::try_from(scale - places.unwrap_or(0)).ok()?;
+    let value = value.checked_mul(10_i64.checked_pow(zeros)?)?;
+    Some(if unsigned.len() < number.len() { -value } else { value })
+}
+
+fn any(number: &str, scale: i64, rounding: Rounding) -> Option<i64> {
     let (negative, unsigned) = match number.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, number),
@@ -90,6 +118,24 @@ mod tests {
             ("1e3", 1_000_000),
         ] {
             assert_eq!(milli(number), Some(expected), "{number}");
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_what_all_are() {
+        for whole in ["0", "7", "21", "1000", "123456789012", "999999999999999", "9999999999999999"]
+        {
+            for fraction in ["", ".0", ".5", ".25", ".125", ".0005", ".999"] {
+                for sign in ["", "-"] {
+                    let number = format!("{sign}{whole}{fraction}");
+                    for (scale, rounding) in
+                        [(3, Rounding::HalfAwayFromZero), (0, Rounding::TowardZero)]
+                    {
+                        let expected = any(&number, scale, rounding);
+                        assert_eq!(scaled(&number, scale, rounding), expected, "{number}");
+                    }
+                }
+            }
         }
     }
 

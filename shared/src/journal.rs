@@ -28,13 +28,13 @@
 //!
 //! Version 1 had the index itself, and told no late readings.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
 use crate::host::{Host, KeyValue, StoreError, StoreErrorKind};
 use crate::limits;
+use crate::names::Distinct;
 use crate::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use crate::rejection::{Reason, Rejections};
 use crate::retry::{self, Policy};
@@ -213,20 +213,8 @@ impl Entry {
     fn with_nonce(readings: &[Reading<'_>], rejections: &Rejections, nonce: u64) -> Self {
         let base = readings.iter().map(|r| r.timestamp.get()).min().unwrap_or(0);
         let base = base.cast_unsigned();
-        let mut regions: Vec<&str> = Vec::new();
-        // With numbers as `names` has them: one kind of map is in the component.
-        let mut index_of: HashMap<&str, u64> = HashMap::new();
-        let mut indexes = Vec::with_capacity(readings.len());
-        let mut next = 0;
-        for reading in readings {
-            let region = reading.region.as_str();
-            let index = *index_of.entry(region).or_insert(next);
-            if index == next {
-                regions.push(region);
-                next += 1;
-            }
-            indexes.push(index);
-        }
+        let Distinct { names: regions, places } =
+            Distinct::of(readings.iter().map(|reading| reading.region.as_str()));
 
         let mut value = Vec::with_capacity(16 + readings.len() * 24);
         value.push(VERSION);
@@ -236,9 +224,9 @@ impl Entry {
         for region in &regions {
             put_name(&mut value, region);
         }
-        for (reading, index) in readings.iter().zip(indexes) {
+        for (reading, place) in readings.iter().zip(places) {
             put_name(&mut value, reading.device_id.as_str());
-            varint::put(&mut value, index * 2 + u64::from(reading.is_late));
+            put_length(&mut value, place * 2 + usize::from(reading.is_late));
             varint::put(&mut value, zigzag(i64::from(reading.temperature.get())));
             varint::put(&mut value, reading.timestamp.get().cast_unsigned() - base);
         }

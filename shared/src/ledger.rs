@@ -72,6 +72,18 @@ pub(crate) fn keys_of(minute: i64, device: u64) -> Keys<1> {
 }
 
 impl Row {
+    fn of(index: usize, reading: &Reading<'_>, device: u64, region: u64) -> Option<Self> {
+        let ms = u64::try_from(reading.timestamp.ms_of_minute()).ok()?;
+        Some(Self {
+            minute: u32::try_from(reading.timestamp.minute()).ok()?,
+            key: key(device, ms),
+            region: u32::try_from(region).ok()?,
+            milli: reading.temperature.get(),
+            index: u32::try_from(index).ok()?,
+            is_late: reading.is_late,
+        })
+    }
+
     /// The device's id.
     pub fn device(&self) -> u64 {
         self.key >> MS_BITS
@@ -145,11 +157,9 @@ impl Record<1> for Row {
 ///
 /// Must run inside a transaction that holds the write lock.
 pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outcome>, Error> {
-    let pruned_before = tally(sql, "pruned_before")?;
-    let is_open = |(_, reading): &(usize, &Reading<'_>)| reading.timestamp.get() >= pruned_before;
     // In the order of the key, and of one key in the order of the readings: the
     // first is the one that may be stored.
-    let mut rows = rows(sql, readings.iter().enumerate().filter(is_open))?;
+    let mut rows = rows(sql, readings, tally(sql, "pruned_before")?)?;
     order::sort_by_key(&mut rows, Row::place);
 
     let mut outcomes = vec![Outcome::TooOld; readings.len()];
@@ -189,26 +199,21 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
     Ok(outcomes)
 }
 
-/// The readings as rows, in their order; names that are new get an id.
-fn rows<'a>(
-    sql: &impl Sql,
-    readings: impl Iterator<Item = (usize, &'a Reading<'a>)> + Clone,
-) -> Result<Vec<Row>, Error> {
-    let devices = names::ids(sql, "devices", readings.clone().map(|(_, r)| r.device_id.as_str()))?;
-    let regions = names::ids(sql, "regions", readings.clone().map(|(_, r)| r.region.as_str()))?;
-    let row = |(index, reading): (usize, &Reading<'_>)| {
-        let device = *devices.get(reading.device_id.as_str())?;
-        let ms = u64::try_from(reading.timestamp.ms_of_minute()).ok()?;
-        Some(Row {
-            minute: u32::try_from(reading.timestamp.minute()).ok()?,
-            key: key(device, ms),
-            region: u32::try_from(*regions.get(reading.region.as_str())?).ok()?,
-            milli: reading.temperature.get(),
-            index: u32::try_from(index).ok()?,
-            is_late: reading.is_late,
-        })
-    };
-    readings.map(row).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
+/// The readings as rows, in their order, but for those from before what was pruned;
+/// names that are new get an id.
+fn rows(sql: &impl Sql, readings: &[Reading<'_>], pruned_before: i64) -> Result<Vec<Row>, Error> {
+    let is_open = |reading: &Reading<'_>| reading.timestamp.get() >= pruned_before;
+    let mut open = Vec::with_capacity(readings.len());
+    open.extend(readings.iter().enumerate().filter(|(_, reading)| is_open(reading)));
+    let devices = names::ids(sql, "devices", open.iter().map(|(_, r)| r.device_id.as_str()))?;
+    let regions = names::ids(sql, "regions", open.iter().map(|(_, r)| r.region.as_str()))?;
+    let mut rows = Vec::with_capacity(open.len());
+    for ((index, reading), (device, region)) in
+        open.into_iter().zip(devices.into_iter().zip(regions))
+    {
+        rows.push(Row::of(index, reading, device, region).ok_or(Error::Corrupt("names"))?);
+    }
+    Ok(rows)
 }
 
 fn names_and_numbers(rows: Vec<Vec<Value>>) -> Option<Vec<(String, i64)>> {

@@ -6,53 +6,67 @@ use std::collections::HashMap;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 
-/// The ids of the names in `table`, each of which has one after this.
+/// Names, each once, in the order in which they first came, and for each that came
+/// its place among them.
+#[derive(Debug, Default)]
+pub(crate) struct Distinct<'a> {
+    pub(crate) names: Vec<&'a str>,
+    pub(crate) places: Vec<usize>,
+}
+
+impl<'a> Distinct<'a> {
+    pub(crate) fn of(all: impl ExactSizeIterator<Item = &'a str>) -> Self {
+        let mut places = Vec::with_capacity(all.len());
+        let (mut names, mut place_of) = (Vec::new(), HashMap::new());
+        for name in all {
+            let place = *place_of.entry(name).or_insert(names.len());
+            if place == names.len() {
+                names.push(name);
+            }
+            places.push(place);
+        }
+        Self { names, places }
+    }
+}
+
+/// The ids of the names in `table`, in their order; each has one after this.
 pub(crate) fn ids<'a>(
     sql: &impl Sql,
     table: &str,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<HashMap<&'a str, u64>, Error> {
-    let mut ids: HashMap<&str, u64> = names.map(|name| (name, 0)).collect();
-    let missing = look_up(sql, table, &mut ids)?;
-    if missing > 0 {
+    names: impl ExactSizeIterator<Item = &'a str>,
+) -> Result<Vec<u64>, Error> {
+    let Distinct { names, places } = Distinct::of(names);
+    let mut ids = look_up(sql, table, &names)?;
+    if ids.contains(&0) {
         let new = format!(
             "INSERT INTO {table} (name) SELECT value FROM json_each(?1) WHERE true \
              ON CONFLICT (name) DO NOTHING"
         );
-        let names = ids.iter().filter(|(_, id)| **id == 0).map(|(name, _)| *name);
-        sql.execute(&new, &[list(names)]).map_err(Error::Regions)?;
-        if look_up(sql, table, &mut ids)? > 0 {
-            return Err(Error::Corrupt("names"));
-        }
+        let missing = names.iter().zip(&ids).filter(|(_, id)| **id == 0).map(|(name, _)| *name);
+        sql.execute(&new, &[list(missing)]).map_err(Error::Regions)?;
+        ids = look_up(sql, table, &names)?;
     }
-    Ok(ids)
+    let id = |place: usize| ids.get(place).copied().filter(|id| *id != 0);
+    places.into_iter().map(id).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
 }
 
-/// Fills in the ids of names that have none yet (0), and says how many still
-/// have none. All of them come as one value: a row for each would cost more than
-/// finding it.
-fn look_up(sql: &impl Sql, table: &str, ids: &mut HashMap<&str, u64>) -> Result<usize, Error> {
+/// The ids of the names, 0 for one that has none. All of them come as one value: a
+/// row for each would cost more than finding it.
+fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Error> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
     let known = format!(
         "SELECT json_group_array(coalesce(t.id, 0) ORDER BY j.key) \
          FROM json_each(?1) AS j LEFT JOIN {table} AS t ON t.name = j.value"
     );
-    let mut open: Vec<(&&str, &mut u64)> = ids.iter_mut().filter(|(_, id)| **id == 0).collect();
-    if open.is_empty() {
-        return Ok(0);
-    }
-    let names = list(open.iter().map(|(name, _)| **name));
-    let rows = sql.execute(&known, &[names]).map_err(Error::Regions)?;
+    let rows = sql.execute(&known, &[list(names.iter().copied())]).map_err(Error::Regions)?;
     let found = match rows.first().map(Vec::as_slice) {
         Some([Value::Text(found)]) => found.trim_matches(['[', ']']),
         _ => return Err(Error::Corrupt("names")),
     };
     let found: Option<Vec<u64>> = found.split(',').map(|id| id.parse().ok()).collect();
-    let found = found.filter(|found| found.len() == open.len()).ok_or(Error::Corrupt("names"))?;
-    let missing = found.iter().filter(|id| **id == 0).count();
-    for ((_, id), found) in open.iter_mut().zip(found) {
-        **id = found;
-    }
-    Ok(missing)
+    found.filter(|found| found.len() == names.len()).ok_or(Error::Corrupt("names"))
 }
 
 /// Names as a list in JSON: they have no character that it would escape.
@@ -98,4 +112,16 @@ pub(crate) fn of(
         _ => None,
     };
     rows.into_iter().map(pair).collect::<Option<_>>().map(Names).ok_or(Error::Corrupt("names"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_the_place_of_its_first() {
+        let distinct = Distinct::of(["b", "a", "b", "c", "a"].into_iter());
+        assert_eq!(distinct.names, ["b", "a", "c"]);
+        assert_eq!(distinct.places, [0, 1, 0, 2, 1]);
+    }
 }

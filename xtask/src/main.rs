@@ -33,6 +33,10 @@ cargo xtask test [--runtime embedded|spin]
     Everything that CI runs: formatting, clippy, unit tests, SQL, and black-box
     tests over HTTP against the components in that runtime.
 
+cargo xtask tools
+    Installs what some tests need of other programs (a browser, for one), on a
+    Debian machine and as root; elsewhere it says what is missing.
+
 cargo xtask crash [--kills 200] [--seed NUMBER] [--runtime embedded|spin]
     Kills the service again and again while 8 connections send, and compares
     the averages with what was acknowledged. `test` does it with 20 kills.
@@ -60,6 +64,7 @@ fn main() -> Result<()> {
     let command = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
     match command.as_str() {
+        "tools" => tools::install(&shell),
         "up" => up::run(&shell, rest),
         "test" => test::run(&shell, rest),
         "crash" => crash::run(&shell, rest),

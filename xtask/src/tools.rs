@@ -20,6 +20,45 @@ pub(crate) struct Tools {
 /// Names that a Chromium goes by.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
+/// What a machine may lack, and the packages of Debian that bring it.
+const PACKAGES: [(&[&str], &str); 5] = [
+    (&BROWSERS, "chromium"),
+    (&["node"], "nodejs"),
+    (&["npm"], "npm"),
+    (&["curl"], "curl"),
+    (&["prlimit"], "util-linux"),
+];
+
+/// Installs what is missing, where Debian's packages can be installed; elsewhere it
+/// says what is missing.
+pub(crate) fn install(shell: &Shell) -> Result<()> {
+    step("Programs that some tests need, from Debian's packages");
+    let has_none = |names: &[&str]| !names.iter().any(|name| is_there(shell, name));
+    let missing: Vec<&str> = PACKAGES
+        .into_iter()
+        .filter(|(names, _)| has_none(names))
+        .map(|(_, package)| package)
+        .collect();
+    if missing.is_empty() {
+        println!("All of them are there.");
+        return Ok(());
+    }
+    let is_root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
+    if !is_root || !is_there(shell, "apt-get") {
+        println!("Missing: {}. Tests that need them are skipped.", missing.join(", "));
+        return Ok(());
+    }
+    println!("Installing {}", missing.join(", "));
+    let environment = [("DEBIAN_FRONTEND", "noninteractive")];
+    cmd!(shell, "apt-get update --quiet=2").envs(environment).quiet().run()?;
+    cmd!(shell, "apt-get install --quiet=2 --yes --no-install-recommends {missing...}")
+        .envs(environment)
+        .quiet()
+        .ignore_stdout()
+        .run()?;
+    Ok(())
+}
+
 impl Tools {
     /// Looks for everything, and installs what can be installed.
     pub(crate) fn find(shell: &Shell, runtime: Runtime) -> Result<Self> {

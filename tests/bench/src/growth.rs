@@ -14,6 +14,9 @@ use crate::run::{Options, fresh_service, settle, thirty_days_ago_ms};
 const BATCH: u64 = 10_000;
 const CONNECTIONS: usize = 2;
 
+/// So many readings are sent before it is waited until all of them are counted.
+const SETTLED_EVERY: u64 = 2_000_000;
+
 /// How long each question is asked.
 const ASKED_FOR: Duration = Duration::from_secs(2);
 
@@ -54,15 +57,17 @@ fn measure(options: &Options, devices: u64, sizes: &[u64]) -> Result<Vec<Size>> 
     let fleet = Fleet::new(devices, options.regions, start_ms);
     let (mut found, mut sent) = (Vec::new(), 0);
     for size in sizes {
-        let (begun, until) = (now(), *size);
-        let before = sent;
-        repeat(url, CONNECTIONS, Duration::MAX, |client, body| {
-            fleet.write(BATCH, body)?;
-            client.post(body)?;
-            Ok(fleet.made() < until)
-        })?;
-        settle(url)?;
-        sent = fleet.made();
+        let (begun, before) = (now(), sent);
+        while sent < *size {
+            let until = (sent + SETTLED_EVERY).min(*size);
+            repeat(url, CONNECTIONS, Duration::MAX, |client, body| {
+                fleet.write(BATCH, body)?;
+                client.post(body)?;
+                Ok(fleet.made() < until)
+            })?;
+            settle(url)?;
+            sent = fleet.made();
+        }
         let readings_per_s = (sent - before) as f64 / begun.elapsed().as_secs_f64();
         let p50_ms = |path: &str| -> Result<f64> {
             let done = repeat(url, 1, ASKED_FOR, |client, _| client.get(path).map(|_| true))?;

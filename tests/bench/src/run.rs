@@ -36,6 +36,8 @@ impl Default for Options {
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 /// Readings in a batch, and the connections that send such batches.
 const BATCHES: [(u64, usize); 3] = [(100, 8), (1_000, 4), (10_000, 2)];
+/// How often a fold is timed.
+const FOLDS: usize = 11;
 /// What is left in the journal is folded within this time.
 const SETTLED_WITHIN: Duration = Duration::from_secs(600);
 /// How long syncs are counted.
@@ -93,6 +95,7 @@ impl Bench {
         let (from, to) = (self.today_ms - YEAR_DAYS * DAY_MS, self.today_ms);
         let year = format!("/v1/regions/year/windows?from={from}&to={to}&step=1d");
         self.answers("GET a year's daily series", &year, 1)?;
+        self.folds()?;
         for (readings, connections) in BATCHES {
             self.batches(readings, connections)?;
         }
@@ -204,6 +207,30 @@ impl Bench {
         row.written_per_reading = written(&before, &used, readings);
         row.disk_per_reading = Some(grown as f64 / readings);
         self.add(row);
+        Ok(())
+    }
+
+    /// Lets a journal of 64 batches come about while the database is locked, and
+    /// times the answer that folds it.
+    fn folds(&mut self) -> Result<()> {
+        let mut times = Vec::new();
+        for _ in 0..FOLDS {
+            settle(self.url())?;
+            let lock = Connection::open(self.service.regions_file())?;
+            lock.execute_batch("BEGIN IMMEDIATE")?;
+            let (mut client, mut body) = (Client::connect(self.url())?, Vec::new());
+            for _ in 0..64 {
+                self.fleet.write(1_000, &mut body)?;
+                client.post(&body)?;
+            }
+            lock.execute_batch("ROLLBACK")?;
+            drop(lock);
+            let begun = now();
+            settle(self.url())?;
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_unstable_by(f64::total_cmp);
+        self.report.fold_ms = times.get(FOLDS / 2).copied().context("no fold")?;
         Ok(())
     }
 
