@@ -214,7 +214,7 @@ impl<const G: usize> Table<G> {
 
     fn store(&self, sql: &impl Sql, runs: &mut Vec<Run<G>>) -> Result<(), Error> {
         let columns = self.group.join(", ");
-        for chunk in runs.chunks(limits::ROWS_PER_STATEMENT) {
+        for chunk in runs.chunks_mut(limits::ROWS_PER_STATEMENT) {
             let statement = format!(
                 "INSERT INTO {} ({columns}, first, records, run) VALUES {} \
                  ON CONFLICT ({columns}, first) DO UPDATE SET \
@@ -227,7 +227,7 @@ impl<const G: usize> Table<G> {
                 parameters.extend(run.group.map(Value::Integer));
                 parameters.push(integer(run.first));
                 parameters.push(Value::Integer(i64::try_from(run.records).unwrap_or(i64::MAX)));
-                parameters.push(Value::Blob(run.bytes.clone()));
+                parameters.push(Value::Blob(std::mem::take(&mut run.bytes)));
             }
             sql.execute(&statement, &parameters).map_err(Error::Regions)?;
         }

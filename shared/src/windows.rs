@@ -192,10 +192,9 @@ fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
             parameters.extend([*region, *span, *start].map(Value::Integer));
             parameters.extend(statistics.map(Value::Integer));
             parameters.push(Value::Integer(*late));
-            parameters.extend([devices.0, devices.1].map(|column| match *span {
-                1 => Value::Null,
-                _ => Value::Integer(column),
-            }));
+            let is_minute = *span == i64::from(MINUTE);
+            let of_devices = |column| if is_minute { Value::Null } else { Value::Integer(column) };
+            parameters.extend([devices.0, devices.1].map(of_devices));
         }
         let statement = format!(
             "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \

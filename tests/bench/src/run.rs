@@ -120,7 +120,7 @@ impl Bench {
         Duration::from_secs(self.options.seconds)
     }
 
-    /// A reading an hour, for a year.
+    /// A reading an hour, for a year; and the first of the fleet, to be asked about.
     fn send_a_year(&self) -> Result<()> {
         let mut client = Client::connect(self.url())?;
         let first = self.today_ms - YEAR_DAYS * DAY_MS;
@@ -134,6 +134,8 @@ impl Bench {
             )?;
         }
         body.push(b']');
+        client.post(&body)?;
+        self.fleet.write(1_000, &mut body)?;
         client.post(&body)?;
         settle(self.url())
     }
