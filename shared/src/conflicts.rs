@@ -109,7 +109,7 @@ fn add_standing(sql: &impl Sql, conflicts: &mut [Conflict]) -> Result<(), Error>
     let places: Option<Vec<_>> = conflicts.iter().map(place).collect();
     let places = places.ok_or(Error::Corrupt("conflict"))?;
     let wanted: Vec<_> =
-        places.iter().map(|&(minute, device, _)| ledger::keys_of(minute, device)).collect();
+        places.iter().map(|&(minute, device, ms)| ledger::key_at(minute, device, ms)).collect();
     let rows = ledger::load(sql, &wanted)?;
     let standing: Vec<Option<&Row>> = places
         .iter()

@@ -65,10 +65,10 @@ fn key(device: u64, ms: u64) -> u64 {
     device << MS_BITS | ms
 }
 
-/// The keys that a device can have in a minute.
-pub(crate) fn keys_of(minute: i64, device: u64) -> Keys<1> {
-    let (from, to) = (key(device, 0), key(device, (1 << MS_BITS) - 1));
-    Keys { group: [minute], from, to }
+/// The key of a device's reading.
+pub(crate) fn key_at(minute: i64, device: u64, ms: u64) -> Keys<1> {
+    let key = key(device, ms);
+    Keys { group: [minute], from: key, to: key }
 }
 
 impl Row {
@@ -243,7 +243,8 @@ fn keep_conflicts(sql: &impl Sql, conflicts: &[Row]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The rows of the runs that the keys belong to, in the order of minutes and keys.
+/// The rows of the runs that the keys belong to, in the order of minutes and keys,
+/// which must be that of `wanted`.
 pub(crate) fn load(sql: &impl Sql, wanted: &[Keys<1>]) -> Result<Vec<Row>, Error> {
     rows_of(&LEDGER.load(sql, wanted)?)
 }
@@ -278,8 +279,8 @@ pub(crate) fn rows_of_device(
                 (SELECT first FROM ledger WHERE minute = m.minute AND first <= ?3 \
                  ORDER BY first DESC LIMIT 1) \
         ORDER BY l.minute, l.first";
-    let keys = keys_of(0, device);
-    let parameters = [from, to, keys.from.cast_signed(), keys.to.cast_signed()];
+    let (first, last) = (key(device, 0), key(device, (1 << MS_BITS) - 1));
+    let parameters = [from, to, first.cast_signed(), last.cast_signed()];
     let rows = sql.execute(statement, &parameters.map(Value::Integer)).map_err(Error::Regions)?;
     let mut rows = rows_of(&runs(&rows)?)?;
     rows.retain(|row| row.device() == device);

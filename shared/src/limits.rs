@@ -55,6 +55,10 @@ pub const READINGS_RANGE_DAYS_MAX: i64 = 31;
 /// small that a reading that comes alone rewrites no more than a page.
 pub const RUN_BYTES_MAX: usize = 2_000;
 
+/// Records that are merged at once: where each belongs to a run of its own, or is one
+/// of a dense group, their runs take 32 MB at most.
+pub const RECORDS_AT_ONCE: usize = 8_192;
+
 /// About how many bytes the parts then have: they are to grow.
 pub const RUN_BYTES_CUT: usize = 1_333;
 

@@ -284,8 +284,7 @@ impl<const G: usize> Table<G> {
         let mut changed = Vec::new();
         let mut rest = new;
         while !rest.is_empty() {
-            // Whole groups, as many as a statement takes.
-            let (now, later) = rest.split_at(groups_end(rest, limits::ROWS_PER_STATEMENT));
+            let (now, later) = rest.split_at(groups_end(rest));
             rest = later;
             let runs = self.load(sql, &self.wanted(sql, now)?)?;
             let mut runs = runs.as_slice();
@@ -328,10 +327,19 @@ impl<const G: usize> Table<G> {
     }
 }
 
-/// How many of the records belong to the first so many groups.
-fn groups_end<R: Record<G>, const G: usize>(records: &[R], groups: usize) -> usize {
-    let groups = records.chunk_by(|a, b| a.group() == b.group()).take(groups);
-    groups.map(<[R]>::len).sum()
+/// How many of the records to merge at once: whole groups, one at least, as many as a
+/// statement takes and as have runs that fit into memory.
+fn groups_end<R: Record<G>, const G: usize>(records: &[R]) -> usize {
+    let mut end = 0;
+    let groups = records.chunk_by(|a, b| a.group() == b.group()).enumerate();
+    for (index, group) in groups {
+        let with_it = end + group.len();
+        if index == limits::ROWS_PER_STATEMENT || (index > 0 && with_it > limits::RECORDS_AT_ONCE) {
+            break;
+        }
+        end = with_it;
+    }
+    end
 }
 
 /// Both, in the order of their keys; `None` if that is just `old`.
@@ -458,6 +466,24 @@ mod tests {
             assert_eq!(run(bytes).decode::<One>(), None, "{bytes:?}");
         }
         assert!(run(&[1, 0, 2, 1, 2]).decode::<One>().is_some());
+    }
+
+    #[test]
+    fn whole_groups_are_merged_as_many_as_fit() {
+        let group =
+            |group: i64, count: u64| (0..count).map(move |key| One { group, key, value: 0 });
+        let end = |groups: &[(i64, u64)]| {
+            let records: Vec<One> =
+                groups.iter().flat_map(|(g, count)| group(*g, *count)).collect();
+            groups_end(&records)
+        };
+        let many = u64::try_from(limits::RECORDS_AT_ONCE).unwrap();
+        assert_eq!(end(&[]), 0);
+        assert_eq!(end(&[(1, 3), (2, 4)]), 7);
+        assert_eq!(end(&[(1, many * 2), (2, 1)]), limits::RECORDS_AT_ONCE * 2);
+        assert_eq!(end(&[(1, many - 1), (2, 1), (3, 1)]), limits::RECORDS_AT_ONCE);
+        let small: Vec<(i64, u64)> = (0..600).map(|group| (group, 1)).collect();
+        assert_eq!(end(&small), limits::ROWS_PER_STATEMENT);
     }
 
     #[test]

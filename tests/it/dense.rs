@@ -3,8 +3,10 @@
 
 use isotherm::fold;
 use isotherm::host::{Host, Sql, Value};
+use isotherm::http::Request;
 use isotherm::ledger::{self, Outcome};
 use isotherm::limits;
+use isotherm::query;
 use isotherm::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use isotherm::regions::{Budget, Regions};
 use isotherm::rejection::Rejections;
@@ -100,6 +102,36 @@ fn few_late_readings_find_their_runs_among_many() {
     let one = [reading(9_999, 5, 9_999), reading(9_999, 59_999, 1)];
     assert_eq!(post(&host, &one), [Outcome::Duplicate, Outcome::Stored]);
     check(&host, 10_013);
+}
+
+#[test]
+fn a_device_whose_minute_takes_many_runs_is_told_whole() {
+    let directory = scratch();
+    let host = NativeHost::new(directory.path(), &[("retention", "0")]).unwrap();
+    let all: Vec<_> = (0..3_000).map(|ms| reading(7, ms, ms)).collect();
+    post(&host, &all);
+    assert!(numbers(&host, "SELECT count(*) FROM ledger")[0] > 3);
+    let contradicting = [3, 2_990, 2_991].map(|ms| reading(7, ms, 9));
+    assert_eq!(post(&host, &contradicting), [Outcome::Conflict; 3]);
+
+    let get = |path: &str| -> serde_json::Value {
+        let now = UnixMillis::new(START + 60_000).unwrap();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let request = Request { query: Some(query.to_owned()), ..Request::get(path) };
+        let answer = query::answer(&host, &request, now).response;
+        assert_eq!(answer.status, 200, "{path}");
+        serde_json::from_slice(&answer.body).unwrap()
+    };
+    let conflicts = get("/v1/conflicts");
+    let standing: Vec<_> = conflicts["conflicts"].as_array().unwrap().iter().collect();
+    let standing: Vec<_> = standing.iter().map(|c| &c["standing_temperature_c"]).collect();
+    assert_eq!(standing, [0.003, 2.99, 2.991]);
+    let readings = get("/v1/devices/sensor-00007/readings?limit=1000");
+    let readings = readings["readings"].as_array().unwrap();
+    assert_eq!((readings.len(), &readings[999]["temperature_c"]), (1_000, &0.999.into()));
+    let half = format!("from={}&to={}", START + 1_500, START + 1_503);
+    let readings = get(&format!("/v1/devices/sensor-00007/readings?{half}"));
+    assert_eq!(readings["readings"].as_array().unwrap().len(), 3);
 }
 
 #[test]
