@@ -6,7 +6,7 @@
 //! lock from before the ledger is looked at. So any number of folds may post the
 //! same readings, at once or again, and the windows come out the same.
 //!
-//! The ledger is kept as runs ([`crate::runs`]) of a minute's readings, in the
+//! The ledger is kept as runs (`runs.rs`) of a minute's readings, in the
 //! order of devices and times.
 
 use crate::error::Error;
