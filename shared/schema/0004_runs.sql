@@ -1,5 +1,6 @@
 -- Schema version 4. Ledger and windows of devices as runs: about a hundred records
--- to a row, sorted and encoded by their differences (runs.rs).
+-- to a row, sorted and encoded by their differences (runs.rs). Windows in another
+-- order.
 
 CREATE TABLE ledger_4 (
     id      INTEGER PRIMARY KEY,
@@ -39,3 +40,51 @@ INSERT INTO device_windows_4 (region, span, start, first, records, run)
 DROP TABLE device_windows;
 
 ALTER TABLE device_windows_4 RENAME TO device_windows;
+
+-- Windows and histograms in the order of spans first: what is of all time then stands
+-- together, and is found without looking at every minute.
+CREATE TABLE windows_4 (
+    region       INTEGER NOT NULL REFERENCES regions (id),
+    span         INTEGER NOT NULL CHECK (span IN (0, 1, 60, 1440)), -- minutes; 0 is all time
+    start        INTEGER NOT NULL CHECK (start >= 0),         -- whole minutes since 1970-01-01T00:00:00Z
+    readings     INTEGER NOT NULL CHECK (readings > 0),
+    sum          INTEGER NOT NULL,                            -- thousandths of a degree Celsius
+    -- The sum of the squares is squares_high * 1048576 + squares_low: one
+    -- 64-bit integer would overflow at nine million readings of 1,000 °C.
+    squares_high INTEGER NOT NULL,
+    squares_low  INTEGER NOT NULL,
+    min          INTEGER NOT NULL,                            -- thousandths of a degree Celsius
+    max          INTEGER NOT NULL,                            -- thousandths of a degree Celsius
+    oldest       INTEGER NOT NULL,                            -- Unix milliseconds
+    newest       INTEGER NOT NULL,                            -- Unix milliseconds
+    revision     INTEGER NOT NULL DEFAULT 1 CHECK (revision > 0), -- transactions that changed the statistics
+    late         INTEGER NOT NULL DEFAULT 0, -- of the readings, those that came late
+    duplicates   INTEGER NOT NULL DEFAULT 0, -- readings that were sent again, as folds saw them
+    conflicts    INTEGER NOT NULL DEFAULT 0, -- readings that contradict one of these, as folds saw them
+    -- How many devices, and the sum of their averages, each cut to a millionth
+    -- of a degree Celsius. NULL in minutes, whose devices are in the ledger,
+    -- and where they were not counted from the beginning.
+    devices      INTEGER,
+    averages     INTEGER,
+    PRIMARY KEY (span, region, start)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO windows_4 SELECT * FROM windows ORDER BY span, region, start;
+
+DROP TABLE windows;
+
+ALTER TABLE windows_4 RENAME TO windows;
+
+CREATE TABLE histograms_4 (
+    region INTEGER NOT NULL REFERENCES regions (id),
+    span   INTEGER NOT NULL CHECK (span IN (0, 60, 1440)), -- minutes; 0 is all time
+    start  INTEGER NOT NULL CHECK (start >= 0),            -- whole minutes since 1970-01-01T00:00:00Z
+    bins   BLOB NOT NULL,                                  -- as histogram.rs has it
+    PRIMARY KEY (span, region, start)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO histograms_4 SELECT * FROM histograms ORDER BY span, region, start;
+
+DROP TABLE histograms;
+
+ALTER TABLE histograms_4 RENAME TO histograms;

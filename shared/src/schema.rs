@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(parts.len(), tables.len());
         assert_eq!(statements(MIGRATIONS[1]).count(), 1);
         assert_eq!(statements(MIGRATIONS[2]).count(), 7);
-        assert_eq!(statements(MIGRATIONS[3]).count(), 8);
+        assert_eq!(statements(MIGRATIONS[3]).count(), 16);
         for (part, table) in parts.iter().zip(tables) {
             assert_eq!(part.matches("CREATE TABLE").count(), 1);
             assert!(part.contains(&format!("CREATE TABLE {table} (")), "{part}");

@@ -60,6 +60,7 @@ pub fn measure(sender: &Sender, plan: Plan) -> Result<Vec<Growth>> {
     let paths = [
         "/v1/regions".to_owned(),
         "/v1/regions/region-0".to_owned(),
+        "/metrics".to_owned(),
         series(first, today, "1d"),
         series(first, first + DAY_MS, "1h"),
     ];
