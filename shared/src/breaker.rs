@@ -61,8 +61,10 @@ impl State {
             }
         };
         let left_ms = until.get() - now.get();
-        // A wait longer than any cool-down: the clock was set back.
-        if left_ms <= 0 || left_ms > limits::BREAKER_COOLDOWN_MS_MAX {
+        // A wait longer than any cool-down: the clock was set back. A little longer is
+        // what a call finds that read the clock before the probe did.
+        const LONGEST_MS: i64 = limits::BREAKER_COOLDOWN_MS_MAX + limits::BREAKER_CALL_AGE_MS_MAX;
+        if left_ms <= 0 || left_ms > LONGEST_MS {
             let until = now.saturating_add(cooldown_ms);
             return Verdict::Probe(Self::HalfOpen { until, cooldown_ms });
         }
@@ -195,6 +197,22 @@ mod tests {
     #[test]
     fn a_late_failure_does_not_prolong_an_open_breaker() {
         assert_eq!(opened(0).failed(at(900)), opened(0));
+    }
+
+    #[test]
+    fn a_call_that_read_the_clock_before_the_probe_is_spared_like_the_others() {
+        let (mut state, mut now) = (opened(0), 0);
+        for _ in 0..5 {
+            let State::Open { cooldown_ms, .. } = state else { panic!("{state}") };
+            now += cooldown_ms;
+            state = probing(state, now).failed(at(now));
+        }
+        // The cool-down is the longest there is.
+        let half_open = probing(state, now + 15_000);
+        for earlier in [0, 3, 2_000] {
+            let asked = half_open.ask(at(now + 15_000 - earlier));
+            assert_eq!(asked, Verdict::Spare { retry_after_ms: 15_000 + earlier });
+        }
     }
 
     #[test]

@@ -57,14 +57,17 @@ impl<'a, H: Host> Guard<'a, H> {
                 let cause = error.to_string();
                 self.become_state(self.state.failed(now), &cause);
             }
-            _ if self.state != State::NEW => {
-                self.become_state(self.state.succeeded(), "it responds");
-                // Absent is as good as new, and what is absent need not be read.
-                drop(self.store.delete_many(&[BREAKER_KEY.to_owned()]));
-            }
-            _ => {}
+            _ => self.close(),
         }
         done
+    }
+
+    /// The database responded. Whoever has changed the state meanwhile is left to it.
+    fn close(&mut self) {
+        if self.state != State::NEW && self.become_state(self.state.succeeded(), "it responds") {
+            // Absent is as good as new, and what is absent need not be read.
+            drop(self.store.delete_many(&[BREAKER_KEY.to_owned()]));
+        }
     }
 
     /// Stores `next` and logs the transition, unless somebody else was first.

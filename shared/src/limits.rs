@@ -99,6 +99,10 @@ pub const BREAKER_COOLDOWN_MS_MIN: i64 = 1_000;
 /// go on being stale after the database is back.
 pub const BREAKER_COOLDOWN_MS_MAX: i64 = 15_000;
 
+/// How long ago a request may have read the clock when it asks whether the regions
+/// database is spared, in milliseconds.
+pub const BREAKER_CALL_AGE_MS_MAX: i64 = 10_000;
+
 /// The default of the variable `journal_max_entries`: a listing of so many
 /// leaves a component room in 64 MiB of memory.
 pub const JOURNAL_ENTRIES_DEFAULT: usize = 100_000;
