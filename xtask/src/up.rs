@@ -141,9 +141,13 @@ fn greet(runtime: Runtime, listen: &str) {
     GET  /v1/regions                   the averages of all regions
     GET  /v1/regions/{{region}}          the average of one; ?from=&to= narrow it
     GET  /v1/regions/{{region}}/windows  the same step by step; ?from=&to=&step=1h
+    GET  /v1/regions/{{region}}/devices  the devices that sent them
+    GET  /v1/devices/{{device_id}}       one device; below it its /readings
     GET  /v1/conflicts                 readings that contradict a counted one
     GET  /v1/quarantine                readings that could not be counted
-    GET  /metrics  /readyz  /healthz
+    GET  /metrics  /readyz  /healthz  /v1/events  /openapi.json
+
+The page with all regions and their charts: http://{listen}/
 
 Try, in another terminal:
 
