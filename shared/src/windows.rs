@@ -166,6 +166,7 @@ fn add_devices(
     devices: &[DeviceWindow],
     windows: &mut [Addition],
 ) -> Result<(), Error> {
+    let mut all_found = true;
     DEVICE_WINDOWS.merge(sql, devices, |standing, added| {
         let [region, span, start] = added.group();
         let (is_new, change) = match standing {
@@ -176,12 +177,17 @@ fn add_devices(
                 (false, standing.average() - before)
             }
         };
-        if let Some(window) = find(windows, (span, region, start)) {
-            window.devices.0 += i64::from(is_new);
-            window.devices.1 += change;
+        match find(windows, (span, region, start)) {
+            Some(window) => {
+                window.devices.0 += i64::from(is_new);
+                window.devices.1 += change;
+            }
+            None => all_found = false,
         }
         true
-    })
+    })?;
+    // Both were made of the same readings.
+    if all_found { Ok(()) } else { Err(Error::Corrupt("window")) }
 }
 
 fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
