@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime::{Cache, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
@@ -217,10 +217,15 @@ fn text(status: StatusCode, body: Vec<u8>) -> Response<HyperOutgoingBody> {
     response
 }
 
-/// Instances from a pool where the machine has the address space for it.
+/// Instances from a pool where the machine has the address space for it; what was
+/// compiled is kept where Spin keeps it, too, so that only the first start compiles.
 fn engine() -> Result<Engine> {
     let mut config = Config::new();
     config.epoch_interruption(true);
+    match Cache::from_file(None) {
+        Ok(cache) => drop(config.cache(Some(cache))),
+        Err(error) => eprintln!("compiled components can't be kept: {error:#}"),
+    }
     let mut pooled = config.clone();
     let pool = PoolingAllocationConfig::default();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
