@@ -5,31 +5,38 @@
 
 use isotherm::host::Host;
 use isotherm::host::spin::{self, Spin};
-use isotherm::http::{Problem, Request};
-use isotherm::ingest::{self, FollowUp, Handled};
+use isotherm::http::{Problem, Request, Response};
+use isotherm::ingest::{self, Handled};
+use isotherm::log::Answered;
 use isotherm::settings;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]
 fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let head = spin::head(&request);
-    let read = read(&head, request);
+    let host = Spin::new("ingest", &head);
+    let started = host.monotonic_ms();
+    let read = read(&host, &head, request);
     // After the body: it may have taken long to come.
     let now = spin::now();
-    let Handled { response, follow_up } = match read {
-        Ok(body) => ingest::post_readings(&Spin, &head, &body, now),
-        Err(problem) => Handled { response: problem.into(), follow_up: FollowUp::default() },
+    let Handled { response, follow_up, counts } = match read {
+        Ok(body) => ingest::post_readings(&host, &head, &body, now),
+        Err(problem) => Response::from(problem).into(),
     };
-    spin::send(response, out);
-    if let Err(error) = ingest::after_answer(&Spin, follow_up, now) {
-        Spin.log(&format!("after the answer: {error}"));
+    let status = response.status;
+    spin::send(&host, response, out);
+    let duration_ms = host.monotonic_ms().saturating_sub(started);
+    let (route, counts) = (ingest::READINGS_PATH, Some(counts));
+    host.log_request(&head, Answered { at: now, route, status, counts, duration_ms });
+    if let Err(error) = ingest::after_answer(&host, follow_up, now) {
+        host.log(&format!("after the answer: {error}"));
     }
 }
 
-fn read(head: &Request, request: IncomingRequest) -> Result<Vec<u8>, Problem> {
+fn read(host: &Spin, head: &Request, request: IncomingRequest) -> Result<Vec<u8>, Problem> {
     ingest::check_head(head)?;
-    let limit = settings::max_body_bytes(&Spin).map_err(|error| {
-        Spin.log(&error.to_string());
+    let limit = settings::max_body_bytes(host).map_err(|error| {
+        host.log(&error.to_string());
         Problem::from(&error)
     })?;
     spin::read_body(request, limit)

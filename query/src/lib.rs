@@ -6,6 +6,7 @@
 use isotherm::events;
 use isotherm::host::Host;
 use isotherm::host::spin::{self, Spin};
+use isotherm::log;
 use isotherm::query;
 use isotherm::snapshot;
 use isotherm::view::Answered;
@@ -15,16 +16,32 @@ use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let now = spin::now();
     let request = spin::head(&request);
+    let host = Spin::new("query", &request);
+    let started = host.monotonic_ms();
+    let log = |status| {
+        let duration_ms = host.monotonic_ms().saturating_sub(started);
+        let route = query::route_of(&request.path);
+        host.log_request(
+            &request,
+            log::Answered { at: now, route, status, counts: None, duration_ms },
+        );
+    };
     if events::are_asked_for(&request) {
-        let head = events::head(&Spin, &request);
-        return match head.stream {
-            true => spin::stream(head.response, out, |to| events::write(&Spin, spin::now, to)),
-            false => spin::send(head.response, out),
-        };
+        let head = events::head(&host, &request);
+        let status = head.response.status;
+        match head.stream {
+            true => {
+                spin::stream(&host, head.response, out, |to| events::write(&host, spin::now, to));
+            }
+            false => spin::send(&host, head.response, out),
+        }
+        return log(status);
     }
-    let Answered { response, keeps_snapshot } = query::answer(&Spin, &request, now);
-    spin::send(response, out);
-    if keeps_snapshot && let Err(error) = snapshot::keep(&Spin, now) {
-        Spin.log(&format!("the snapshot was not renewed: {error}"));
+    let Answered { response, keeps_snapshot } = query::answer(&host, &request, now);
+    let status = response.status;
+    spin::send(&host, response, out);
+    log(status);
+    if keeps_snapshot && let Err(error) = snapshot::keep(&host, now) {
+        host.log(&format!("the snapshot was not renewed: {error}"));
     }
 }

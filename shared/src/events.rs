@@ -15,7 +15,7 @@ use crate::representation::negotiated;
 use crate::view::fold_and_read;
 
 /// Where the events are.
-const PATH: &str = "/v1/events";
+pub(crate) const PATH: &str = "/v1/events";
 
 const MEDIA_TYPE: &str = "text/event-stream";
 
@@ -96,7 +96,9 @@ fn state(host: &impl Host, now: UnixMillis) -> State {
         host,
         all_time_now,
         now,
-        |regions| regions.read(|sql| Ok(ledger::stored(sql)? + ledger::tally(sql, "conflicts")?)),
+        |regions| {
+            regions.read(|sql| Ok(ledger::totals(sql)?.readings + ledger::tally(sql, "conflicts")?))
+        },
         |_never| 0,
     );
     counted.ok().map(|read| read.value)

@@ -29,6 +29,8 @@ pub struct Request {
     pub accept: Option<String>,
     /// The header `if-none-match`.
     pub if_none_match: Option<String>,
+    /// The header `traceparent` (W3C Trace Context).
+    pub traceparent: Option<String>,
 }
 
 impl Request {
@@ -47,6 +49,7 @@ impl Request {
             prefer: None,
             accept: None,
             if_none_match: None,
+            traceparent: None,
         }
     }
 

@@ -33,6 +33,18 @@ pub struct Handled {
     pub response: Response,
     /// What to call `after_answer` with then.
     pub follow_up: FollowUp,
+    /// For the log.
+    pub counts: Counts,
+}
+
+/// The readings of a request: those that are durable now, and those that can't be
+/// counted. Of a request that failed as a whole, none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Acknowledged.
+    pub accepted: usize,
+    /// Rejected.
+    pub rejected: usize,
 }
 
 /// Work that no sender waits for.
@@ -46,7 +58,7 @@ pub struct FollowUp {
 
 impl From<Response> for Handled {
     fn from(response: Response) -> Self {
-        Self { response, follow_up: FollowUp::default() }
+        Self { response, follow_up: FollowUp::default(), counts: Counts::default() }
     }
 }
 
@@ -96,7 +108,8 @@ fn accept(
     if batch.readings.is_empty() {
         let note = (batch.items > 0).then(|| Entry::note(&batch.rejections(), host.random()));
         let follow_up = FollowUp { note, folds: is_turn_to_fold(host, 1) };
-        return Ok(Handled { response: nothing_valid(&batch).into(), follow_up });
+        let (response, counts) = (nothing_valid(&batch).into(), batch.counts());
+        return Ok(Handled { response, follow_up, counts });
     }
     let folds = is_turn_to_fold(host, batch.readings.len());
     let follow_up = FollowUp { note: None, folds };
@@ -105,25 +118,30 @@ fn accept(
             Ok(outcomes) => {
                 let response = folded(&mut batch, &outcomes);
                 let response = response.with_header("preference-applied", "wait");
-                return Ok(Handled { response, follow_up });
+                return Ok(Handled { response, follow_up, counts: batch.counts() });
             }
             // The journal takes it instead: durable, and counted later.
             Err(error) => host.log(&format!("Prefer: wait was not met: {error}")),
         }
     }
     match journal_them(host, &batch, now) {
-        Ok(Room::Free) => Ok(Handled { response: journaled(&batch), follow_up }),
+        Ok(Room::Free) => {
+            Ok(Handled { response: journaled(&batch), follow_up, counts: batch.counts() })
+        }
         Ok(Room::None { is_turn_to_fold }) => {
             // The log has it once, from when the mark was set.
             let response = Problem::from(&Error::JournalFull).into();
             let folds = is_turn_to_fold || follow_up.folds;
-            Ok(Handled { response, follow_up: FollowUp { note: None, folds } })
+            let follow_up = FollowUp { note: None, folds };
+            Ok(Handled { response, follow_up, counts: Counts::default() })
         }
         Err(Error::Journal(error)) => {
             host.log(&format!("the journal failed, so the readings are folded at once: {error}"));
             let regions = Regions::open(host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
             let outcomes = fold::post(&regions, &batch.readings, &batch.rejections())?;
-            Ok(folded(&mut batch, &outcomes).into())
+            let response = folded(&mut batch, &outcomes);
+            let (follow_up, counts) = (FollowUp::default(), batch.counts());
+            Ok(Handled { response, follow_up, counts })
         }
         Err(error) => Err(error.into()),
     }
@@ -209,6 +227,11 @@ impl<'a> Batch<'a> {
     fn reject(&mut self, index: usize, rejection: Rejection) {
         let Rejection { reason, detail } = rejection;
         self.rejected.push((reason, ItemError { index, reason: reason.code(), detail }));
+    }
+
+    fn counts(&self) -> Counts {
+        let rejected = self.rejected.len();
+        Counts { accepted: self.items - rejected, rejected }
     }
 
     /// How many readings were rejected, by reason.

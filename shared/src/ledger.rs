@@ -366,12 +366,29 @@ pub(crate) fn tallies(sql: &impl Sql) -> Result<Vec<(String, i64)>, Error> {
     names_and_numbers(rows).ok_or(Error::Corrupt("tally"))
 }
 
-/// How many readings are counted in all regions.
-pub(crate) fn stored(sql: &impl Sql) -> Result<i64, Error> {
-    let statement = "SELECT coalesce(sum(readings), 0) FROM windows WHERE span = 0";
+/// What is counted in all regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) readings: i64,
+    pub(crate) regions: i64,
+}
+
+/// What is counted in all regions.
+pub(crate) fn totals(sql: &impl Sql) -> Result<Totals, Error> {
+    let statement = "SELECT coalesce(sum(readings), 0), count(*) FROM windows WHERE span = 0";
     let rows = sql.execute(statement, &[]).map_err(Error::Regions)?;
-    let number = rows.first().and_then(|row| integers(row));
-    number.map(|[stored]| stored).ok_or(Error::Corrupt("window"))
+    let numbers = rows.first().and_then(|row| integers(row));
+    let totals = numbers.map(|[readings, regions]| Totals { readings, regions });
+    totals.ok_or(Error::Corrupt("window"))
+}
+
+/// Regions and their newest readings, Unix milliseconds; at most `limit`, those that
+/// were known first.
+pub(crate) fn newest_by_region(sql: &impl Sql, limit: i64) -> Result<Vec<(String, i64)>, Error> {
+    let statement = "SELECT name, newest FROM windows JOIN regions ON id = region \
+                     WHERE span = 0 ORDER BY region LIMIT ?1";
+    let rows = sql.execute(statement, &[Value::Integer(limit)]).map_err(Error::Regions)?;
+    names_and_numbers(rows).ok_or(Error::Corrupt("window"))
 }
 
 fn add_to_tally(sql: &impl Sql, name: &str, count: usize) -> Result<(), Error> {

@@ -31,7 +31,8 @@
 //! - A 2xx is decided after the store said that the data is on disk.
 //! - Temperatures and sums are integers; floating point appears in the last
 //!   division.
-//! - Every bound is in [`limits`]; every error becomes HTTP in [`http`].
+//! - Every bound is in [`limits`]; every error becomes HTTP in [`http`], every line for
+//!   the operator JSON in [`log`].
 //!
 //! Absent on purpose: background work and memory between requests (a component
 //! lives for one request), and any cleverness about which fold runs when (the
@@ -60,6 +61,7 @@ pub mod journal;
 pub mod json;
 pub mod ledger;
 pub mod limits;
+pub mod log;
 pub mod metrics;
 mod names;
 mod order;

@@ -175,6 +175,10 @@ const _: () = assert!(WAIT_MS_DEFAULT <= WAIT_MS_MAX);
 // A request of readings with the longest names fits into the default body.
 const _: () = assert!(READINGS_PER_REQUEST_MAX * (2 * NAME_BYTES_MAX + 128) <= BODY_BYTES_DEFAULT);
 
+/// Regions whose newest reading `/metrics` tells: each is a time series of its own
+/// in who scrapes it.
+pub const REGIONS_IN_METRICS_MAX: i64 = 1_000;
+
 /// How long one stream of events lasts, in milliseconds: less than what proxies
 /// and hosted platforms end a request after.
 pub const EVENTS_MS_MAX: u64 = 25_000;

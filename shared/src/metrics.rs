@@ -5,7 +5,7 @@
 use crate::breaker::State;
 use crate::inventory::Inventory;
 use crate::journal::QuarantineReason;
-use crate::ledger::REJECTED_PREFIX;
+use crate::ledger::{REJECTED_PREFIX, Totals};
 use crate::rejection::Reason;
 
 /// The formats.
@@ -32,10 +32,12 @@ impl Exposition {
 /// What the regions database counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// Readings in the averages.
-    pub(crate) stored: i64,
+    /// What is in the averages.
+    pub(crate) totals: Totals,
     /// The tallies by their names.
     pub(crate) tallies: Vec<(String, i64)>,
+    /// Regions and their newest readings, Unix milliseconds.
+    pub(crate) newest: Vec<(String, i64)>,
 }
 
 /// Everything that is known at the moment: without the database's counts while
@@ -99,7 +101,7 @@ impl Text {
             found.map_or(0, |(_, value)| *value)
         };
         let outcomes = [
-            ("stored", counted.stored),
+            ("stored", counted.totals.readings),
             ("duplicate", tally("duplicates")),
             ("conflict", tally("conflicts")),
             ("too_old", tally("too_old")),
@@ -118,6 +120,14 @@ impl Text {
         for reason in Reason::ALL {
             let value = tally(&format!("{REJECTED_PREFIX}{}", reason.code()));
             self.sample(name, &[("reason", reason.code())], value);
+        }
+        self.family("isotherm_regions", "gauge", "Regions that have readings.");
+        self.sample("isotherm_regions", &[], counted.totals.regions);
+        let name = "isotherm_region_newest_reading_timestamp_seconds";
+        self.family(name, "gauge", "When the newest reading of a region was taken, Unix time.");
+        for (region, newest) in &counted.newest {
+            // A region's name has no character that a label would escape.
+            self.sample(name, &[("region", region)], newest.div_euclid(1_000));
         }
     }
 
@@ -163,8 +173,9 @@ mod tests {
     #[test]
     fn every_sample_belongs_to_a_family_that_was_announced_once() {
         let counted = Counted {
-            stored: 5,
+            totals: Totals { readings: 5, regions: 1 },
             tallies: Vec::from([("duplicates".to_owned(), 2), ("rejected.too_old".to_owned(), 7)]),
+            newest: Vec::from([("hall".to_owned(), 1_700_000_000_999)]),
         };
         let text =
             render(Exposition::Prometheus, Some(&Inventory::default()), State::NEW, Some(&counted));
@@ -183,6 +194,8 @@ mod tests {
             "isotherm_readings_accepted_total 7",
             "isotherm_readings_folded_total{outcome=\"stored\"} 5",
             "isotherm_readings_rejected_total{reason=\"too_old\"} 7",
+            "isotherm_regions 1",
+            "isotherm_region_newest_reading_timestamp_seconds{region=\"hall\"} 1700000000",
             "isotherm_breaker_state{state=\"closed\"} 1",
             "isotherm_breaker_state{state=\"open\"} 0",
             "isotherm_journal_entries 0",

@@ -7,6 +7,7 @@ use crate::assets;
 use crate::conflicts;
 use crate::devices;
 use crate::error::Error;
+use crate::events;
 use crate::figures;
 use crate::host::Host;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
@@ -63,6 +64,26 @@ impl<'a> Resource<'a> {
         }
     }
 
+    /// Its route, as the interface's description has it.
+    fn route(&self) -> &'static str {
+        match self {
+            Self::Regions => "/v1/regions",
+            Self::Region(_) => "/v1/regions/{region}",
+            Self::Windows(_) => "/v1/regions/{region}/windows",
+            Self::RegionDevices(_) => "/v1/regions/{region}/devices",
+            Self::Device(_) => "/v1/devices/{device_id}",
+            Self::DeviceReadings(_) => "/v1/devices/{device_id}/readings",
+            Self::Conflicts => "/v1/conflicts",
+            Self::Quarantine => "/v1/quarantine",
+            Self::Asset("openapi.json") => "/openapi.json",
+            Self::Asset("index.html") => "/",
+            Self::Asset(_) => "/assets/{name}",
+            Self::Metrics => "/metrics",
+            Self::Readiness => "/readyz",
+            Self::Health => "/healthz",
+        }
+    }
+
     /// One that has a name in its path.
     fn named(path: &'a str) -> Option<Self> {
         let mut parts = path.split('/');
@@ -76,6 +97,15 @@ impl<'a> Resource<'a> {
             ("devices", Some("readings")) => Some(Self::DeviceReadings(name)),
             _ => None,
         }
+    }
+}
+
+/// The route that `path` is of, for the log.
+pub fn route_of(path: &str) -> &'static str {
+    match Resource::at(path) {
+        Some(resource) => resource.route(),
+        None if path == events::PATH => events::PATH,
+        None => "(none)",
     }
 }
 

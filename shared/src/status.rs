@@ -65,8 +65,11 @@ pub(crate) fn metrics(
 fn look_around(host: &impl Host, now: UnixMillis) -> (Option<Inventory>, State, Option<Counted>) {
     let count = || {
         let regions = Regions::open(host, BEFORE_READING)?;
-        let stored = regions.read(ledger::stored)?;
-        Ok(Counted { stored, tallies: regions.read(ledger::tallies)? })
+        let totals = regions.read(ledger::totals)?;
+        let tallies = regions.read(ledger::tallies)?;
+        let newest =
+            regions.read(|sql| ledger::newest_by_region(sql, limits::REGIONS_IN_METRICS_MAX))?;
+        Ok(Counted { totals, tallies, newest })
     };
     let store = host.key_value().map_err(Error::Journal);
     let listed = store.and_then(|store| Ok((Inventory::list(host, &store)?, store)));

@@ -13,6 +13,7 @@
 //! - `faulty`, `seam_faults`: every single call of the application fails;
 //! - `folding`: journal, ledger and windows on a real SQLite, without HTTP;
 //! - `formats`: what a client accepts, and what it has already;
+//! - `log`: what an operator reads;
 //! - `migration`: databases of older releases;
 //! - `model`: random stories against a model of a few lines;
 //! - `page`: its files, and the description of the interface;
@@ -41,6 +42,7 @@ mod exactly_once;
 mod faulty;
 mod folding;
 mod formats;
+mod log;
 mod migration;
 mod model;
 mod page;

@@ -11,6 +11,7 @@ use wasi::io::streams::{OutputStream, StreamError};
 use crate::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use crate::http::{Problem, Request, Response};
 use crate::limits;
+use crate::log::{Answered, Log};
 use crate::reading::UnixMillis;
 
 /// The label that plain `spin up` provides a store and a database under.
@@ -22,8 +23,22 @@ const ASSETS: &str = "/assets";
 /// How much of a file is read at once.
 const ASSET_CHUNK_BYTES: u64 = 64 * 1024;
 
-/// The Spin runtime around this request.
-pub struct Spin;
+/// The Spin runtime around one request.
+pub struct Spin {
+    log: Log,
+}
+
+impl Spin {
+    /// The runtime around `request`, which `component` answers.
+    pub fn new(component: &'static str, request: &Request) -> Self {
+        Self { log: Log::new(component, request) }
+    }
+
+    /// Logs that `request` was answered.
+    pub fn log_request(&self, request: &Request, answered: Answered) {
+        eprintln!("{}", self.log.request(request, answered));
+    }
+}
 
 impl Host for Spin {
     type KeyValue = store::Bucket;
@@ -62,7 +77,7 @@ impl Host for Spin {
     }
 
     fn log(&self, line: &str) {
-        eprintln!("{line}");
+        eprintln!("{}", self.log.message(line));
     }
 }
 
@@ -223,6 +238,7 @@ pub fn head(request: &IncomingRequest) -> Request {
         prefer: header("prefer"),
         accept: header("accept"),
         if_none_match: header("if-none-match"),
+        traceparent: header("traceparent"),
         ..Request::get(&target)
     }
 }
@@ -264,9 +280,9 @@ pub fn read_body(request: IncomingRequest, limit: usize) -> Result<Vec<u8>, Prob
 /// What the host takes of the body without waiting (a megabyte) is written
 /// before the response is handed over, so that head and body leave in one TCP
 /// segment: in two, a keep-alive client waits 40 ms for the second.
-pub fn send(response: Response, out: ResponseOutparam) {
+pub fn send(host: &Spin, response: Response, out: ResponseOutparam) {
     if let Err(what) = try_send(response, out) {
-        eprintln!("the response was not sent completely: {what}");
+        host.log(&format!("the response was not sent completely: {what}"));
     }
 }
 
@@ -313,12 +329,13 @@ fn head_of(
 /// Sends the head of `response`, and lets `write` send text piece by piece; its
 /// argument says whether the client still takes it.
 pub fn stream(
+    host: &Spin,
     response: Response,
     out: ResponseOutparam,
     write: impl FnOnce(&mut dyn FnMut(&str) -> bool),
 ) {
     if let Err(what) = try_stream(response, out, write) {
-        eprintln!("the events were not sent: {what}");
+        host.log(&format!("the events were not sent: {what}"));
     }
 }
 

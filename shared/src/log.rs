@@ -1,0 +1,178 @@
+//! The operator's log: one JSON object a line, one line for each request and one
+//! for each thing that an operator should know. Never a body, a token or a name
+//! that a client chose.
+//!
+//! | field | |
+//! | --- | --- |
+//! | `component` | `ingest` or `query` |
+//! | `trace_id` | of the trace that the request belongs to, if it says so |
+//! | `message` | in a line about the node: what is wrong, and what to do |
+//! | `at` | in a line about a request: when it came, Unix milliseconds |
+//! | `route` | the method and the route, names left out |
+//! | `status`, `outcome` | of the answer |
+//! | `accepted`, `rejected` | of `ingest`: readings of an answered request |
+//! | `duration_ms` | from the request's head to the end of the answer |
+
+use http::{Method, StatusCode};
+
+use crate::http::Request;
+use crate::ingest::Counts;
+use crate::reading::UnixMillis;
+
+/// Who writes lines, and for which trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    component: &'static str,
+    trace_id: Option<String>,
+}
+
+impl Log {
+    /// The log of `component` while it answers `request`.
+    pub fn new(component: &'static str, request: &Request) -> Self {
+        let trace_id = request.traceparent.as_deref().and_then(trace_id).map(ToOwned::to_owned);
+        Self { component, trace_id }
+    }
+
+    /// A line about the node.
+    pub fn message(&self, message: &str) -> String {
+        // A text is always written.
+        let message = serde_json::to_string(message).unwrap_or_default();
+        format!("{},\"message\":{message}}}", self.head())
+    }
+
+    /// A line about an answered request.
+    pub fn request(&self, request: &Request, answered: Answered) -> String {
+        let Answered { at, route, status, counts, duration_ms } = answered;
+        let counts = counts.map_or(String::new(), |Counts { accepted, rejected }| {
+            format!(",\"accepted\":{accepted},\"rejected\":{rejected}")
+        });
+        let (method, code, outcome) = (method(&request.method), status.as_u16(), outcome(status));
+        format!(
+            "{},\"at\":{},\"route\":\"{method} {route}\",\"status\":{code},\
+             \"outcome\":\"{outcome}\"{counts},\"duration_ms\":{duration_ms}}}",
+            self.head(),
+            at.get(),
+        )
+    }
+
+    fn head(&self) -> String {
+        let trace_id = self.trace_id.as_ref();
+        let trace_id = trace_id.map_or(String::new(), |id| format!(",\"trace_id\":\"{id}\""));
+        format!("{{\"component\":\"{}\"{trace_id}", self.component)
+    }
+}
+
+/// What a line about a request says of its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    /// When the request came.
+    pub at: UnixMillis,
+    /// The route that it was for, with what is named in the path left out.
+    pub route: &'static str,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// The readings, of who takes readings.
+    pub counts: Option<Counts>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// The trace's id in a `traceparent` (W3C Trace Context, 3.2.2): 32 lower-case
+/// hexadecimal digits, not all zero. Later versions may have more behind the flags.
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let mut parts = traceparent.trim().split('-');
+    let (version, trace_id, parent, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_zero = |text: &str| text.bytes().all(|b| b == b'0');
+    let is_valid = is_hex(version, 2)
+        && version != "ff"
+        && (version != "00" || parts.next().is_none())
+        && is_hex(trace_id, 32)
+        && !is_zero(trace_id)
+        && is_hex(parent, 16)
+        && !is_zero(parent)
+        && is_hex(flags, 2);
+    is_valid.then_some(trace_id)
+}
+
+fn outcome(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::ACCEPTED => "journaled",
+        StatusCode::NOT_MODIFIED => "not_modified",
+        _ if status.is_server_error() => "failed",
+        _ if status.is_client_error() => "refused",
+        _ => "answered",
+    }
+}
+
+/// The method, if it is one that HTTP defines: a client can make up others.
+fn method(method: &Method) -> &str {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    if known.contains(method) { method.as_str() } else { "(other)" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    #[test]
+    fn a_trace_is_taken_from_a_valid_parent_only() {
+        let valid = format!("00-{TRACE}-00f067aa0ba902b7-01");
+        assert_eq!(trace_id(&valid), Some(TRACE));
+        assert_eq!(trace_id(&format!("cc-{TRACE}-00f067aa0ba902b7-01-later")), Some(TRACE));
+        for invalid in [
+            "",
+            "00",
+            &valid.to_uppercase(),
+            &format!("{valid}-more"),
+            &valid.replacen("00-", "ff-", 1),
+            &valid.replace(TRACE, "00000000000000000000000000000000"),
+            &valid.replace("00f067aa0ba902b7", "0000000000000000"),
+            &valid.replace(TRACE, "\",\"evil\":\"0123456789abcdef0123"),
+        ] {
+            assert_eq!(trace_id(invalid), None, "{invalid}");
+        }
+    }
+
+    #[test]
+    fn lines_are_json_and_name_no_device() {
+        let request = Request {
+            method: Method::from_bytes(b"BREW").unwrap(),
+            traceparent: Some(format!("00-{TRACE}-00f067aa0ba902b7-01")),
+            ..Request::get("/v1/devices/secret?token=secret")
+        };
+        let log = Log::new("query", &request);
+        let answered = Answered {
+            at: UnixMillis::new(1_700_000_000_000).unwrap(),
+            route: "/v1/devices/{device_id}",
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            counts: Some(Counts { accepted: 3, rejected: 1 }),
+            duration_ms: 7,
+        };
+        assert_eq!(
+            log.request(&request, answered),
+            format!(
+                "{{\"component\":\"query\",\"trace_id\":\"{TRACE}\",\"at\":1700000000000,\
+                 \"route\":\"(other) /v1/devices/{{device_id}}\",\"status\":405,\
+                 \"outcome\":\"refused\",\"accepted\":3,\"rejected\":1,\"duration_ms\":7}}"
+            )
+        );
+        let message = Log::new("ingest", &Request::get("/")).message("a \"quoted\"\nline");
+        assert_eq!(message, r#"{"component":"ingest","message":"a \"quoted\"\nline"}"#);
+    }
+}
