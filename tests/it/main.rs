@@ -18,6 +18,7 @@
 //! - `model`: random stories against a model of a few lines;
 //! - `page`: its files, and the description of the interface;
 //! - `readme`: its example;
+//! - `redis`: several servers over one journal;
 //! - `series`: a region's figures step by step;
 //! - `snapshots`: when the last good averages are kept;
 //! - `tidy`: the house rules;
@@ -48,6 +49,7 @@ mod model;
 mod page;
 mod readme;
 mod real_data;
+mod redis;
 mod seam_faults;
 mod series;
 mod snapshots;

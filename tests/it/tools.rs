@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::contract::{now_ms, reading};
 use crate::exactly_once::settled;
 
-fn variable(name: &str) -> String {
+/// What `cargo xtask test` says in a variable.
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("no {name}: run the tests with cargo xtask test"))
 }
 

@@ -21,13 +21,18 @@ pub(crate) struct Tools {
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
 /// What a machine may lack, and the packages of Debian that bring it.
-const PACKAGES: [(&[&str], &str); 5] = [
+const PACKAGES: [(&[&str], &str); 6] = [
     (&BROWSERS, "chromium"),
     (&["node"], "nodejs"),
     (&["npm"], "npm"),
     (&["curl"], "curl"),
     (&["prlimit"], "util-linux"),
+    // Not redis-server, which would start a service: the program is the same one.
+    (&REDIS, "redis-tools"),
 ];
+
+/// Names that the server of Redis goes by: in Debian, it is the checker's other name.
+const REDIS: [&str; 2] = ["redis-server", "redis-check-rdb"];
 
 /// Installs what is missing, where Debian's packages can be installed; elsewhere it
 /// says what is missing.
@@ -76,12 +81,19 @@ impl Tools {
                         (stores fail on demand in the embedded runtime only)";
             tools.skip("store_faults::", what);
             tools.filter.extend(["--skip", "a_minute_without_the_database"]);
+            let what = "a node without its Redis (Spin holds requests until Redis is back)";
+            tools.skip("redis::without_redis", what);
             tools.filter.extend(["--skip", "tools::the_page"]);
         } else if let Some(browser) = browser(shell) {
             tools.variables.push(("ISOTHERM_CHROMIUM", browser));
         } else {
             let what = "the page in a browser (install Node.js 20 or newer with npm, and Chromium)";
             tools.skip("tools::the_page", what);
+        }
+        if let Some(redis) = REDIS.into_iter().find_map(|name| path_of(shell, name)) {
+            tools.variables.push(("ISOTHERM_REDIS", redis));
+        } else {
+            tools.skip("redis::", "the journal in Redis (install redis-server or redis-tools)");
         }
         if let Some(python) = python(shell)? {
             tools.variables.push(("ISOTHERM_PYTHON", python));
@@ -100,6 +112,11 @@ impl Tools {
     }
 }
 
+/// Where a program is, if it is there.
+fn path_of(shell: &Shell, program: &str) -> Option<String> {
+    cmd!(shell, "sh -c").args([format!("command -v {program}")]).quiet().read().ok()
+}
+
 fn is_there(shell: &Shell, program: &str) -> bool {
     let asked = cmd!(shell, "{program} --version").quiet().ignore_stdout().ignore_stderr();
     asked.run().is_ok()
@@ -108,7 +125,7 @@ fn is_there(shell: &Shell, program: &str) -> bool {
 /// A browser, if there is one, and the packages that drive it.
 fn browser(shell: &Shell) -> Option<String> {
     let browser = BROWSERS.into_iter().find(|name| is_there(shell, name))?;
-    let path = cmd!(shell, "sh -c").args([format!("command -v {browser}")]).quiet().read().ok()?;
+    let path = path_of(shell, browser)?;
     let packages = root().join("tests/browser");
     let installed = cmd!(shell, "npm ci --no-audit --no-fund --prefix {packages}").quiet();
     installed.run().ok().map(|()| path)

@@ -12,9 +12,10 @@ use wasmtime_wasi_http::{
 };
 
 use crate::faults::{Faults, Store};
+use crate::key_value::{Cas, KeyValueStore};
 use crate::manifest::Mount;
 use crate::memory::Memory;
-use crate::stores::{Cas, DatabaseConnection, DatabaseFile, Failure, KeyValueFile};
+use crate::stores::{DatabaseConnection, DatabaseFile, Failure};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -22,8 +23,8 @@ mod generated {
         world: "isotherm:host/imports",
         with: {
             "spin:sqlite/sqlite.connection": crate::stores::DatabaseConnection,
-            "wasi:keyvalue/store.bucket": crate::stores::KeyValueFile,
-            "wasi:keyvalue/atomics.cas": crate::stores::Cas,
+            "wasi:keyvalue/store.bucket": crate::key_value::KeyValueStore,
+            "wasi:keyvalue/atomics.cas": crate::key_value::Cas,
         },
     });
 }
@@ -34,7 +35,7 @@ use generated::wasi::keyvalue::{atomics, batch, store};
 
 /// What one component may use, the same for all its instances.
 pub(crate) struct Grants {
-    pub(crate) key_value: BTreeMap<String, KeyValueFile>,
+    pub(crate) key_value: BTreeMap<String, KeyValueStore>,
     pub(crate) sqlite: BTreeMap<String, DatabaseFile>,
     pub(crate) files: Vec<Mount>,
     pub(crate) variables: BTreeMap<String, String>,
@@ -85,7 +86,7 @@ impl Instance {
         called.map_err(sqlite::Error::Io)
     }
 
-    fn bucket(&self, bucket: &Resource<KeyValueFile>) -> Result<KeyValueFile, store::Error> {
+    fn bucket(&self, bucket: &Resource<KeyValueStore>) -> Result<KeyValueStore, store::Error> {
         let found = self.table.get(bucket).cloned();
         found.map_err(|error| store::Error::Other(error.to_string()))
     }
@@ -144,7 +145,7 @@ impl variables::Host for Instance {
 }
 
 impl store::Host for Instance {
-    fn open(&mut self, label: String) -> Result<Resource<KeyValueFile>, store::Error> {
+    fn open(&mut self, label: String) -> Result<Resource<KeyValueStore>, store::Error> {
         let granted = self.grants.key_value.get(&label).cloned();
         let store = granted.ok_or(store::Error::AccessDenied)?;
         self.table.push(store).map_err(|error| store::Error::Other(error.to_string()))
@@ -154,16 +155,16 @@ impl store::Host for Instance {
 impl store::HostBucket for Instance {
     fn get(
         &mut self,
-        bucket: Resource<KeyValueFile>,
+        bucket: Resource<KeyValueStore>,
         key: String,
     ) -> Result<Option<Vec<u8>>, store::Error> {
-        let pairs = batch::Host::get_many(self, bucket, vec![key])?;
-        Ok(pairs.into_iter().next().and_then(|(_, value)| value))
+        let store = self.bucket(&bucket)?;
+        self.key_value(|| store.get(&key))
     }
 
     fn set(
         &mut self,
-        bucket: Resource<KeyValueFile>,
+        bucket: Resource<KeyValueStore>,
         key: String,
         value: Vec<u8>,
     ) -> Result<(), store::Error> {
@@ -171,13 +172,13 @@ impl store::HostBucket for Instance {
         self.key_value(|| store.set(&key, &value))
     }
 
-    fn delete(&mut self, bucket: Resource<KeyValueFile>, key: String) -> Result<(), store::Error> {
+    fn delete(&mut self, bucket: Resource<KeyValueStore>, key: String) -> Result<(), store::Error> {
         batch::Host::delete_many(self, bucket, vec![key])
     }
 
     fn exists(
         &mut self,
-        bucket: Resource<KeyValueFile>,
+        bucket: Resource<KeyValueStore>,
         key: String,
     ) -> Result<bool, store::Error> {
         Ok(store::HostBucket::get(self, bucket, key)?.is_some())
@@ -185,7 +186,7 @@ impl store::HostBucket for Instance {
 
     fn list_keys(
         &mut self,
-        bucket: Resource<KeyValueFile>,
+        bucket: Resource<KeyValueStore>,
         cursor: Option<String>,
     ) -> Result<store::KeyResponse, store::Error> {
         if cursor.is_some() {
@@ -196,7 +197,7 @@ impl store::HostBucket for Instance {
         Ok(store::KeyResponse { keys, cursor: None })
     }
 
-    fn drop(&mut self, bucket: Resource<KeyValueFile>) -> wasmtime::Result<()> {
+    fn drop(&mut self, bucket: Resource<KeyValueStore>) -> wasmtime::Result<()> {
         self.table.delete(bucket)?;
         Ok(())
     }
@@ -205,7 +206,7 @@ impl store::HostBucket for Instance {
 impl batch::Host for Instance {
     fn get_many(
         &mut self,
-        bucket: Resource<KeyValueFile>,
+        bucket: Resource<KeyValueStore>,
         keys: Vec<String>,
     ) -> Result<Vec<(String, Option<Vec<u8>>)>, store::Error> {
         let store = self.bucket(&bucket)?;
@@ -215,7 +216,7 @@ impl batch::Host for Instance {
 
     fn set_many(
         &mut self,
-        bucket: Resource<KeyValueFile>,
+        bucket: Resource<KeyValueStore>,
         pairs: Vec<(String, Vec<u8>)>,
     ) -> Result<(), store::Error> {
         let store = self.bucket(&bucket)?;
@@ -224,7 +225,7 @@ impl batch::Host for Instance {
 
     fn delete_many(
         &mut self,
-        bucket: Resource<KeyValueFile>,
+        bucket: Resource<KeyValueStore>,
         keys: Vec<String>,
     ) -> Result<(), store::Error> {
         let store = self.bucket(&bucket)?;
@@ -235,7 +236,7 @@ impl batch::Host for Instance {
 impl atomics::Host for Instance {
     fn increment(
         &mut self,
-        _bucket: Resource<KeyValueFile>,
+        _bucket: Resource<KeyValueStore>,
         _key: String,
         _delta: i64,
     ) -> Result<i64, store::Error> {
@@ -257,13 +258,12 @@ impl atomics::Host for Instance {
 impl atomics::HostCas for Instance {
     fn new(
         &mut self,
-        bucket: Resource<KeyValueFile>,
+        bucket: Resource<KeyValueStore>,
         key: String,
     ) -> Result<Resource<Cas>, store::Error> {
         let store = self.bucket(&bucket)?;
-        self.table
-            .push(Cas::new(store, key))
-            .map_err(|error| store::Error::Other(error.to_string()))
+        let cas = self.table.push(store.cas(key));
+        cas.map_err(|error| store::Error::Other(error.to_string()))
     }
 
     fn current(&mut self, cas: Resource<Cas>) -> Result<Option<Vec<u8>>, store::Error> {

@@ -6,7 +6,8 @@
 //! what users deploy on is Spin.
 //!
 //! - [`manifest`]: `spin.toml` and `runtime-config.toml`;
-//! - [`stores`]: key-value and SQLite, in Spin's file formats;
+//! - [`stores`]: key-value and SQLite, in Spin's file formats; [`redis`]: key-value in
+//!   Redis; [`key_value`]: either;
 //! - `bindings`: the stores as the interfaces of Spin;
 //! - [`faults`]: switches that make the stores fail;
 //! - [`server`]: HTTP in front, a fresh instance for every request;
@@ -18,9 +19,11 @@
 
 mod bindings;
 pub mod faults;
+pub mod key_value;
 pub mod manifest;
 pub mod memory;
 pub mod native;
 pub mod random;
+pub mod redis;
 pub mod server;
 pub mod stores;

@@ -92,10 +92,11 @@ async fn main() -> Result<()> {
     let address = listener.local_addr()?;
 
     println!("Isotherm's embedded runtime: for development and tests, not for production.");
-    for (kind, files) in [("journal", &stores.key_value), ("regions", &stores.sqlite)] {
-        for path in files.values() {
-            println!("Keeping the {kind} in {}", path.display());
-        }
+    for store in stores.key_value.values() {
+        println!("Keeping the journal in {store}");
+    }
+    for path in stores.sqlite.values() {
+        println!("Keeping the regions in {}", path.display());
     }
     let routes: Vec<(String, String)> = application
         .components

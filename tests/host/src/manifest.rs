@@ -3,6 +3,7 @@
 //! from Spin that nobody sees.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -197,11 +198,30 @@ fn expand(template: &str, values: &BTreeMap<String, String>) -> Result<String> {
     Ok(expanded)
 }
 
+/// Where a key-value store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyValueConfig {
+    /// In a file.
+    File(PathBuf),
+    /// In Redis, at this URL.
+    Redis(String),
+}
+
+impl fmt::Display for KeyValueConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            // Not the URL: there may be a password in it.
+            Self::Redis(_) => f.write_str("Redis"),
+        }
+    }
+}
+
 /// Where the stores are, by their labels.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stores {
-    /// The files of the key-value stores.
-    pub key_value: BTreeMap<String, PathBuf>,
+    /// The key-value stores.
+    pub key_value: BTreeMap<String, KeyValueConfig>,
     /// The files of the databases.
     pub sqlite: BTreeMap<String, PathBuf>,
 }
@@ -210,16 +230,22 @@ pub struct Stores {
 #[serde(deny_unknown_fields)]
 struct RuntimeConfigFile {
     #[serde(default)]
-    key_value_store: BTreeMap<String, StoreTable>,
+    key_value_store: BTreeMap<String, KeyValueTable>,
     #[serde(default)]
-    sqlite_database: BTreeMap<String, StoreTable>,
+    sqlite_database: BTreeMap<String, DatabaseTable>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoreTable {
-    r#type: String,
-    path: PathBuf,
+#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "type")]
+enum KeyValueTable {
+    Spin { path: PathBuf },
+    Redis { url: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "type")]
+enum DatabaseTable {
+    Spin { path: PathBuf },
 }
 
 impl Stores {
@@ -231,26 +257,21 @@ impl Stores {
     pub fn read(path: Option<&Path>, state_dir: &Path) -> Result<Self> {
         let file: RuntimeConfigFile = path.map(read_toml).transpose()?.unwrap_or_default();
         let base = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        let key_value = |(label, table)| match table {
+            KeyValueTable::Spin { path } => (label, KeyValueConfig::File(base.join(path))),
+            KeyValueTable::Redis { url } => (label, KeyValueConfig::Redis(url)),
+        };
+        let sqlite = |(label, DatabaseTable::Spin { path })| (label, path);
         let mut stores = Self {
-            key_value: files(file.key_value_store, base)?,
-            sqlite: files(file.sqlite_database, Path::new(""))?,
+            key_value: file.key_value_store.into_iter().map(key_value).collect(),
+            sqlite: file.sqlite_database.into_iter().map(sqlite).collect(),
         };
         let default = "default".to_owned();
         let key_value = stores.key_value.entry(default.clone());
-        key_value.or_insert_with(|| state_dir.join("sqlite_key_value.db"));
+        key_value.or_insert_with(|| KeyValueConfig::File(state_dir.join("sqlite_key_value.db")));
         stores.sqlite.entry(default).or_insert_with(|| state_dir.join("sqlite_db.db"));
         Ok(stores)
     }
-}
-
-fn files(tables: BTreeMap<String, StoreTable>, base: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let file = |(label, table): (String, StoreTable)| {
-        if table.r#type != "spin" {
-            bail!("store {label}: type {} is not followed here; use Spin", table.r#type);
-        }
-        Ok((label, base.join(table.path)))
-    };
-    tables.into_iter().map(file).collect()
 }
 
 fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
@@ -307,10 +328,12 @@ mod tests {
     fn the_projects_own_files_can_be_followed_and_keep_two_stores_in_two_files() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let stores = Stores::read(Some(&root.join("runtime-config.toml")), Path::new("x")).unwrap();
-        assert_eq!(stores.key_value["default"], root.join(".spin/journal.db"));
+        let journal = KeyValueConfig::File(root.join(".spin/journal.db"));
+        assert_eq!(stores.key_value["default"], journal);
         assert_eq!(stores.sqlite["default"], Path::new(".spin/regions.db"));
         let defaults = Stores::read(None, Path::new(".spin")).unwrap();
-        assert_ne!(defaults.key_value["default"], defaults.sqlite["default"]);
+        let regions = KeyValueConfig::File(defaults.sqlite["default"].clone());
+        assert_ne!(defaults.key_value["default"], regions);
         let application = Application::read(&root.join("spin.toml"), &[], &[]).unwrap();
         let ids: Vec<&str> = application.components.iter().map(|c| c.id.as_str()).collect();
         assert_eq!(ids, ["ingest", "query"]);

@@ -25,8 +25,10 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::bindings::{self, Grants, Instance};
 use crate::faults::{FAULTS_PATH, Faults};
-use crate::manifest::{Application, Stores};
+use crate::key_value::KeyValueStore;
+use crate::manifest::{Application, KeyValueConfig, Stores};
 use crate::memory::{MEMORY_PATH, Memory, Peak};
+use crate::redis::RedisStore;
 use crate::stores::{DatabaseFile, KeyValueFile};
 
 /// How often a guest that computes gives way to others.
@@ -244,24 +246,27 @@ fn engine() -> Result<Engine> {
     Ok(engine)
 }
 
-/// Every key-value file that some component uses, opened once.
+/// Every key-value store that some component uses, opened once.
 fn open_key_value(
     application: &Application,
     stores: &Stores,
-) -> Result<BTreeMap<String, KeyValueFile>> {
+) -> Result<BTreeMap<String, KeyValueStore>> {
     let used: BTreeSet<&String> =
         application.components.iter().flat_map(|component| &component.key_value_stores).collect();
     let open = |label: &String| {
-        let path = path(label, &stores.key_value)?;
-        Ok((label.clone(), KeyValueFile::open(path, label)?))
+        let store = match configured(label, &stores.key_value)? {
+            KeyValueConfig::File(path) => KeyValueStore::File(KeyValueFile::open(path, label)?),
+            KeyValueConfig::Redis(url) => KeyValueStore::Redis(RedisStore::new(url)?),
+        };
+        Ok((label.clone(), store))
     };
     used.into_iter().map(open).collect()
 }
 
 fn granted(
     labels: &[String],
-    open: &BTreeMap<String, KeyValueFile>,
-) -> Result<BTreeMap<String, KeyValueFile>> {
+    open: &BTreeMap<String, KeyValueStore>,
+) -> Result<BTreeMap<String, KeyValueStore>> {
     let grant = |label: &String| {
         let store = open.get(label).with_context(|| format!("no key-value store {label}"))?;
         Ok((label.clone(), store.clone()))
@@ -273,10 +278,10 @@ fn databases(
     labels: &[String],
     files: &BTreeMap<String, PathBuf>,
 ) -> Result<BTreeMap<String, DatabaseFile>> {
-    let grant = |label: &String| Ok((label.clone(), DatabaseFile::new(path(label, files)?)?));
+    let grant = |label: &String| Ok((label.clone(), DatabaseFile::new(configured(label, files)?)?));
     labels.iter().map(grant).collect()
 }
 
-fn path<'a>(label: &str, files: &'a BTreeMap<String, PathBuf>) -> Result<&'a PathBuf> {
-    files.get(label).with_context(|| format!("the runtime configuration has no store {label}"))
+fn configured<'a, T>(label: &str, stores: &'a BTreeMap<String, T>) -> Result<&'a T> {
+    stores.get(label).with_context(|| format!("the runtime configuration has no store {label}"))
 }

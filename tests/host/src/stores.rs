@@ -163,31 +163,6 @@ fn too_large() -> Failure {
     format!("query result exceeds limit of {RESULT_BYTES_MAX} bytes")
 }
 
-/// A value that was looked at, to be replaced if it is still there.
-pub struct Cas {
-    store: KeyValueFile,
-    key: String,
-    seen: Option<Vec<u8>>,
-}
-
-impl Cas {
-    /// For the value under `key`, not looked at yet.
-    pub fn new(store: KeyValueFile, key: String) -> Self {
-        Self { store, key, seen: None }
-    }
-
-    /// The value at the moment.
-    pub fn look(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        self.seen = self.store.get(&self.key)?;
-        Ok(self.seen.clone())
-    }
-
-    /// Replaces what was last seen; says whether it was still there.
-    pub fn swap(&self, new: &[u8]) -> Result<bool, Failure> {
-        self.store.swap(&self.key, self.seen.as_deref(), new)
-    }
-}
-
 /// A SQLite database in a file. Every connection to it is a new one.
 #[derive(Clone, Debug)]
 pub struct DatabaseFile {
@@ -276,24 +251,4 @@ fn create_parent(path: &Path) -> Result<()> {
     let Some(parent) = path.parent() else { return Ok(()) };
     std::fs::create_dir_all(parent)
         .with_context(|| format!("the directory {} can't be created", parent.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_replaced_if_it_is_the_one_that_was_seen() {
-        let directory = tempfile::TempDir::new().unwrap();
-        let store = KeyValueFile::open(&directory.path().join("kv.db"), "default").unwrap();
-        let mut cas = Cas::new(store.clone(), "key".to_owned());
-        assert_eq!(cas.look(), Ok(None));
-        assert_eq!(cas.swap(b"1"), Ok(true));
-        assert_eq!(cas.look(), Ok(Some(b"1".to_vec())));
-        store.set("key", b"2").unwrap();
-        assert_eq!(cas.swap(b"3"), Ok(false));
-        assert_eq!(cas.look(), Ok(Some(b"2".to_vec())));
-        assert_eq!(cas.swap(b"3"), Ok(true));
-        assert_eq!(store.get("key"), Ok(Some(b"3".to_vec())));
-    }
 }

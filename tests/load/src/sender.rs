@@ -55,13 +55,28 @@ pub struct Totals {
     pub retries: usize,
 }
 
-/// The part of a 202 that counts.
+/// The part of a 202 or 200 that counts: `accepted` of what was journaled, and what
+/// became of it where it was folded at once, as when the journal is away.
 #[derive(Deserialize)]
-struct Journaled {
+struct Acknowledged {
+    #[serde(default)]
     accepted: usize,
+    #[serde(default)]
+    stored: usize,
+    #[serde(default)]
+    duplicate: usize,
+    #[serde(default)]
+    conflict: usize,
     rejected: Vec<serde_json::Value>,
     #[serde(default)]
     rejected_omitted: usize,
+}
+
+impl Acknowledged {
+    fn totals(&self, retries: usize) -> Totals {
+        let accepted = self.accepted + self.stored + self.duplicate + self.conflict;
+        Totals { accepted, rejected: self.rejected.len() + self.rejected_omitted, retries }
+    }
 }
 
 impl Sender {
@@ -133,10 +148,9 @@ impl Sender {
         loop {
             let attempt = self.post(&body, &[]);
             let (problem, asked) = match attempt {
-                Ok(answer) if answer.status == 202 => {
-                    let journaled: Journaled = serde_json::from_str(&answer.body)?;
-                    let rejected = journaled.rejected.len() + journaled.rejected_omitted;
-                    return Ok(Totals { accepted: journaled.accepted, rejected, retries });
+                Ok(answer) if matches!(answer.status, 200 | 202) => {
+                    let acknowledged: Acknowledged = serde_json::from_str(&answer.body)?;
+                    return Ok(acknowledged.totals(retries));
                 }
                 Ok(answer) if answer.status == 422 => {
                     return Ok(Totals { accepted: 0, rejected: readings.len(), retries });

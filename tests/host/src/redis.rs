@@ -1,0 +1,124 @@
+//! A key-value store in Redis with the semantics of Spin's (`key-value-redis` of
+//! Spin 3.6 and 4.0), those that a component has to go around included.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use redis::{Client, Connection, RedisResult};
+
+use crate::stores::{Failure, Pair};
+
+/// How long a call waits for Redis.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A store in a database of Redis, which keeps nothing else. Cloning shares the
+/// connection, which is made when it is first used, and anew after it broke.
+#[derive(Clone)]
+pub struct RedisStore {
+    client: Client,
+    connection: Arc<Mutex<Option<Connection>>>,
+}
+
+impl RedisStore {
+    /// The store at `url`: `redis://host:port/number`.
+    pub fn new(url: &str) -> Result<Self> {
+        // Not the URL itself: there may be a password in it.
+        let client = Client::open(url).context("the URL of the Redis store can't be read")?;
+        Ok(Self { client, connection: Arc::default() })
+    }
+
+    fn connect(&self) -> RedisResult<Connection> {
+        let connection = self.client.get_connection_with_timeout(PATIENCE)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        connection.set_write_timeout(Some(PATIENCE))?;
+        Ok(connection)
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&mut Connection) -> RedisResult<T>) -> Result<T, Failure> {
+        let mut guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = || {
+            let mut connection = match guard.take() {
+                Some(connection) => connection,
+                None => self.connect()?,
+            };
+            let result = call(&mut connection);
+            let is_broken = result.as_ref().is_err_and(redis::RedisError::is_io_error);
+            if !is_broken {
+                *guard = Some(connection);
+            }
+            result
+        };
+        run().map_err(|error| error.to_string())
+    }
+
+    /// Stores `value` under `key`. It is as durable as Redis makes it.
+    pub fn set(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
+        self.with(|connection| redis::cmd("SET").arg(key).arg(value).exec(connection))
+    }
+
+    /// Stores all pairs at once.
+    pub fn set_many(&self, pairs: &[Pair]) -> Result<(), Failure> {
+        self.with(|connection| redis::cmd("MSET").arg(pairs).exec(connection))
+    }
+
+    /// The value under `key`, if there is one.
+    pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.with(|connection| redis::cmd("GET").arg(key).query(connection))
+    }
+
+    /// As in Spin: not what is asked for, but `KEYS` of these keys, which Redis
+    /// refuses.
+    pub fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, Failure> {
+        self.with(|connection| redis::cmd("KEYS").arg(keys).query(connection))
+    }
+
+    /// Removes `keys`; absent ones are no error, an empty list is.
+    pub fn delete_many(&self, keys: &[String]) -> Result<(), Failure> {
+        self.with(|connection| redis::cmd("DEL").arg(keys).exec(connection))
+    }
+
+    /// All keys of the database, whoever stored them.
+    pub fn keys(&self) -> Result<Vec<String>, Failure> {
+        self.with(|connection| redis::cmd("KEYS").arg("*").query(connection))
+    }
+
+    /// A look at `key` that a swap can come back to, on a connection of its own.
+    pub fn watch(&self, key: &str) -> Watch {
+        Watch { store: self.clone(), connection: None, key: key.to_owned() }
+    }
+}
+
+/// A key that is watched from its first look on.
+pub struct Watch {
+    store: RedisStore,
+    connection: Option<Connection>,
+    key: String,
+}
+
+impl Watch {
+    /// The value at the moment.
+    pub fn look(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let mut run = || {
+            let mut connection = self.store.connect()?;
+            redis::cmd("WATCH").arg(&self.key).exec(&mut connection)?;
+            let value = redis::cmd("GET").arg(&self.key).query(&mut connection);
+            self.connection = Some(connection);
+            value
+        };
+        run().map_err(|error: redis::RedisError| error.to_string())
+    }
+
+    /// As in Spin, a swap that met another's change is taken for done: the answer of
+    /// Redis is not looked at.
+    pub fn swap(&mut self, new: &[u8]) -> Result<bool, Failure> {
+        let mut run = || {
+            let mut connection = match self.connection.take() {
+                Some(connection) => connection,
+                None => self.store.connect()?,
+            };
+            redis::pipe().atomic().set(&self.key, new).exec(&mut connection)
+        };
+        run().map(|()| true).map_err(|error| error.to_string())
+    }
+}
