@@ -16,6 +16,14 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let head = spin::head(&request);
     let host = Spin::new("ingest", &head);
     let started = host.monotonic_ms();
+    if head.path == ingest::READINESS_PATH {
+        let response = ingest::readiness(&host, &head);
+        let (route, status) = (ingest::READINESS_PATH, response.status);
+        spin::send(&host, response, out);
+        let duration_ms = host.monotonic_ms().saturating_sub(started);
+        let answered = Answered { at: spin::now(), route, status, counts: None, duration_ms };
+        return host.log_request(&head, answered);
+    }
     let read = read(&host, &head, request);
     // After the body: it may have taken long to come.
     let now = spin::now();

@@ -26,6 +26,9 @@ use crate::settings::Horizon;
 /// The route that `ingest` owns.
 pub const READINGS_PATH: &str = "/v1/readings";
 
+/// Where `ingest` says whether it is ready: it may be served without `query`.
+pub const READINESS_PATH: &str = "/readyz/ingest";
+
 /// A response, and what to do after it is sent.
 #[derive(Debug)]
 pub struct Handled {
@@ -60,6 +63,44 @@ impl From<Response> for Handled {
     fn from(response: Response) -> Self {
         Self { response, follow_up: FollowUp::default(), counts: Counts::default() }
     }
+}
+
+/// `GET /readyz/ingest`: ready is who can make a reading durable, in the journal or, if
+/// that fails, in the regions database. A full journal is ready: it says by itself when
+/// to come again.
+pub fn readiness(host: &impl Host, request: &Request) -> Response {
+    match ready(host, request) {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(host),
+    }
+}
+
+fn ready(host: &impl Host, request: &Request) -> Result<Response, Refusal> {
+    request.allow(&[Method::GET, Method::HEAD])?;
+    if request.query.as_deref().is_some_and(|query| !query.is_empty()) {
+        return Err(Problem::new(Kind::BadParameter, "there are no parameters here").into());
+    }
+    let journal = host.key_value().and_then(|journal| journal.get(FULL_KEY));
+    let (code, status) = match journal {
+        Ok(_) => (StatusCode::OK, "ready"),
+        Err(error) => {
+            host.log(&Error::Journal(error).to_string());
+            // It is opened for writing only when there is something to write.
+            match Regions::open(host, AFTER_ANSWER) {
+                Ok(_) => (StatusCode::OK, "degraded"),
+                Err(error) => {
+                    host.log(&error.to_string());
+                    (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+                }
+            }
+        }
+    };
+    Ok(Response::json(code, &Readiness { status }))
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
 }
 
 /// Judges a request by its head, before its body is read.

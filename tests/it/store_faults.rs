@@ -51,7 +51,10 @@ fn while_the_database_is_away_readings_are_taken_and_the_last_good_averages_serv
     assert_eq!(service.post(&json!([nth(0), nth(1)]).to_string()).unwrap().status, 202);
     assert_eq!(hall(&service)["count"], 2);
     until("a snapshot is kept", || keys(&service, "snapshot/").pop());
-    assert_eq!(service.get("/readyz").unwrap().json().unwrap()["status"], "ready");
+    for path in ["/readyz", "/readyz/ingest"] {
+        assert_eq!(service.get(path).unwrap().json().unwrap()["status"], "ready");
+    }
+    check_problem(&service.get("/readyz/ingest?probe=1").unwrap(), 400, "bad-parameter");
 
     service.set_faults(&json!([{"store": "sqlite", "effect": "fail"}])).unwrap();
     for index in 2..12 {
@@ -142,7 +145,11 @@ fn when_both_stores_fail_nothing_is_kept_and_the_sender_is_told_when_to_come_aga
             check_problem(&answer, 503, "store-unavailable");
             assert!(answer.header("retry-after").unwrap().parse::<u32>().unwrap() >= 1);
         }
-        assert_eq!(service.get("/readyz").unwrap().status, 503);
+        for path in ["/readyz", "/readyz/ingest"] {
+            let readiness = service.get(path).unwrap();
+            assert_eq!(readiness.status, 503, "{path}");
+            assert_eq!(readiness.json().unwrap()["status"], "unavailable");
+        }
         assert_eq!(service.get("/healthz").unwrap().status, 200);
         assert_eq!(service.get("/metrics").unwrap().status, 200);
         check_problem(&service.get("/v1/regions").unwrap(), 503, "store-unavailable");
