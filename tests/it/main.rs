@@ -14,6 +14,7 @@
 //! - `folding`: journal, ledger and windows on a real SQLite, without HTTP;
 //! - `formats`: what a client accepts, and what it has already;
 //! - `log`: what an operator reads;
+//! - `manifests`: those of Kubernetes;
 //! - `migration`: databases of older releases;
 //! - `model`: random stories against a model of a few lines;
 //! - `page`: its files, and the description of the interface;
@@ -44,6 +45,7 @@ mod faulty;
 mod folding;
 mod formats;
 mod log;
+mod manifests;
 mod migration;
 mod model;
 mod page;

@@ -19,7 +19,7 @@ pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("no {name}: run the tests with cargo xtask test"))
 }
 
-fn check(output: &Output) {
+pub(crate) fn check(output: &Output) {
     let text = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).join("\n");
     assert!(output.status.success(), "{text}");
 }

@@ -95,9 +95,15 @@ impl Tools {
         } else {
             tools.skip("redis::", "the journal in Redis (install redis-server or redis-tools)");
         }
+        if let Some(kubectl) = path_of(shell, "kubectl") {
+            tools.variables.push(("ISOTHERM_KUBECTL", kubectl));
+        } else {
+            tools.skip("manifests::", "the manifests of Kubernetes (install kubectl)");
+        }
         if let Some(python) = python(shell)? {
             tools.variables.push(("ISOTHERM_PYTHON", python));
         } else {
+            tools.skip("manifests::", "the manifests of Kubernetes (install Python)");
             let what = "the parsers of Prometheus and schemathesis (install Python 3 with venv and \
                         pip)";
             tools.skip("tools::metrics", what);
