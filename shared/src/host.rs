@@ -3,7 +3,7 @@
 //! Everything worth testing is on this side of it. The components stand on
 //! `host::spin`; native tests stand on the same stores without WebAssembly.
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", feature = "spin"))]
 pub mod spin;
 
 use std::fmt;

@@ -6,7 +6,8 @@
 //! - `tools`: the programs that its tests need of others;
 //! - `crash`: the crash test in full;
 //! - `bench`: what it does in a second, and what that costs;
-//! - `size`: how large the components are, and may be.
+//! - `size`: how large the components are, and may be;
+//! - `reproducible`: whether they have the same bytes when they are built elsewhere.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
@@ -18,7 +19,9 @@ use xshell::{Shell, cmd};
 
 mod bench;
 mod crash;
+mod reproducible;
 mod size;
+mod spin_test;
 mod target;
 mod test;
 mod tools;
@@ -48,6 +51,10 @@ cargo xtask bench [--runtime embedded|spin] [--json FILE] [...]
 cargo xtask size
     Builds the components and prints how large they are, and may be.
 
+cargo xtask reproducible
+    Builds the components twice, here and in another directory with another home of
+    cargo's, and compares their bytes.
+
 cargo xtask replay FILE [--url http://127.0.0.1:3000] [...]
     Sends the readings of a CSV file; `--help` lists how columns are named.
 
@@ -70,6 +77,7 @@ fn main() -> Result<()> {
         "crash" => crash::run(&shell, rest),
         "bench" => bench::run(&shell, rest),
         "size" => build(&shell).and_then(|()| size::check()),
+        "reproducible" => reproducible::check(&shell),
         "replay" => replay(&shell, &rest),
         "build" => build(&shell),
         "target" => target::ensure(&shell),
@@ -115,11 +123,7 @@ fn build(shell: &Shell) -> Result<()> {
     target::ensure(shell)?;
     step("Building the components for wasm32-wasip2");
     // The directory that spin.toml names, whatever the environment prefers.
-    cmd!(shell, "cargo build --release --locked --target wasm32-wasip2 --target-dir target")
-        .args(["--package", "isotherm-ingest", "--package", "isotherm-query"])
-        .quiet()
-        .run()?;
-    Ok(())
+    reproducible::build(shell, &root(), Path::new("target"), &reproducible::cargo_home()?)
 }
 
 /// Where cargo put this program, and puts the others.

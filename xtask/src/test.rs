@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
-use crate::{Runtime, build, size, step, target};
+use crate::{Runtime, build, size, spin_test, step, target};
 
 /// Stops at the first step that fails.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
@@ -45,6 +45,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         .quiet()
         .run()?;
 
+    skipped.extend(spin_test::run(shell)?);
     for what in skipped {
         println!("SKIPPED: {what}");
     }
