@@ -17,6 +17,7 @@
 //! - `manifests`: those of Kubernetes;
 //! - `migration`: databases of older releases;
 //! - `model`: random stories against a model of a few lines;
+//! - `observability`: rules and dashboard, by Prometheus;
 //! - `page`: its files, and the description of the interface;
 //! - `readme`: its example;
 //! - `redis`: several servers over one journal;
@@ -48,6 +49,7 @@ mod log;
 mod manifests;
 mod migration;
 mod model;
+mod observability;
 mod page;
 mod readme;
 mod real_data;

@@ -44,23 +44,58 @@ pub(crate) fn install(shell: &Shell) -> Result<()> {
         .filter(|(names, _)| has_none(names))
         .map(|(_, package)| package)
         .collect();
-    if missing.is_empty() {
+    let has_prometheus = prometheus(shell).is_some();
+    if missing.is_empty() && has_prometheus {
         println!("All of them are there.");
         return Ok(());
     }
     let is_root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
     if !is_root || !is_there(shell, "apt-get") {
-        println!("Missing: {}. Tests that need them are skipped.", missing.join(", "));
+        let prometheus = if has_prometheus { "" } else { " prometheus" };
+        println!("Missing: {}{prometheus}. Their tests are skipped.", missing.join(" "));
         return Ok(());
     }
-    println!("Installing {}", missing.join(", "));
     let environment = [("DEBIAN_FRONTEND", "noninteractive")];
     cmd!(shell, "apt-get update --quiet=2").envs(environment).quiet().run()?;
-    cmd!(shell, "apt-get install --quiet=2 --yes --no-install-recommends {missing...}")
-        .envs(environment)
+    if !missing.is_empty() {
+        println!("Installing {}", missing.join(", "));
+        cmd!(shell, "apt-get install --quiet=2 --yes --no-install-recommends {missing...}")
+            .envs(environment)
+            .quiet()
+            .ignore_stdout()
+            .run()?;
+    }
+    if !has_prometheus {
+        unpack_prometheus(shell)?;
+    }
+    Ok(())
+}
+
+/// The directory of prometheus and promtool.
+fn prometheus(shell: &Shell) -> Option<String> {
+    let unpacked = root().join("target/prometheus/usr/bin");
+    if unpacked.join("promtool").exists() {
+        return Some(unpacked.display().to_string());
+    }
+    let both = path_of(shell, "prometheus").zip(path_of(shell, "promtool"));
+    both.and_then(|(path, _)| path.strip_suffix("/prometheus").map(ToOwned::to_owned))
+}
+
+/// Unpacks Debian's package into the project: to install it would start a service.
+fn unpack_prometheus(shell: &Shell) -> Result<()> {
+    let directory = root().join("target/prometheus");
+    println!("Unpacking prometheus into {}", directory.display());
+    shell.create_dir(&directory)?;
+    let _directory = shell.push_dir(&directory);
+    // As root, apt would drop its rights and not be let into the directory.
+    cmd!(shell, "apt-get download --quiet=2 -o APT::Sandbox::User=root prometheus")
         .quiet()
-        .ignore_stdout()
         .run()?;
+    for package in shell.read_dir(&directory)? {
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            cmd!(shell, "dpkg-deb --extract {package} .").quiet().run()?;
+        }
+    }
     Ok(())
 }
 
@@ -94,6 +129,11 @@ impl Tools {
             tools.variables.push(("ISOTHERM_REDIS", redis));
         } else {
             tools.skip("redis::", "the journal in Redis (install redis-server or redis-tools)");
+        }
+        if let Some(directory) = prometheus(shell) {
+            tools.variables.push(("ISOTHERM_PROMETHEUS", directory));
+        } else {
+            tools.skip("observability::", "rules and dashboard (install prometheus)");
         }
         if let Some(kubectl) = path_of(shell, "kubectl") {
             tools.variables.push(("ISOTHERM_KUBECTL", kubectl));
