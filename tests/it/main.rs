@@ -1,6 +1,7 @@
 //! The integration tests, but for those under load (under_load.rs).
 //!
 //! - `backlog`: a long journal in little memory;
+//! - `backup`: copies of the stores of a running service;
 //! - `completeness`: what goes with an average, against the readings themselves;
 //! - `conflicts`: contradicting readings, and what stands;
 //! - `contract`: what a client sees over HTTP, answer by answer;
@@ -35,6 +36,7 @@
 )]
 
 mod backlog;
+mod backup;
 mod completeness;
 mod conflicts;
 mod contract;

@@ -66,7 +66,7 @@ fn parse(arguments: Vec<String>) -> Result<Runtime> {
     Ok(runtime)
 }
 
-/// Licences, bans and sources of the dependencies. Returns what was skipped.
+/// Licences, bans, sources and advisories of the dependencies. Returns what was skipped.
 fn deny(shell: &Shell) -> Result<Vec<&'static str>> {
     step("Licences and sources of the dependencies");
     let has_deny = cmd!(shell, "cargo deny --version").quiet().ignore_stdout().ignore_stderr();
@@ -76,5 +76,12 @@ fn deny(shell: &Shell) -> Result<Vec<&'static str>> {
         return Ok(vec![skipped]);
     }
     cmd!(shell, "cargo deny --locked check bans licenses sources").quiet().run()?;
+    let fetched = cmd!(shell, "cargo deny --locked fetch db").quiet().ignore_stdout();
+    if fetched.ignore_stderr().run().is_err() {
+        let skipped = "advisories of the dependencies (their database can't be reached)";
+        println!("skipped: {skipped}");
+        return Ok(vec![skipped]);
+    }
+    cmd!(shell, "cargo deny --locked check --disable-fetch advisories").quiet().run()?;
     Ok(Vec::new())
 }
