@@ -82,6 +82,6 @@ fn deny(shell: &Shell) -> Result<Vec<&'static str>> {
         println!("skipped: {skipped}");
         return Ok(vec![skipped]);
     }
-    cmd!(shell, "cargo deny --locked check --disable-fetch advisories").quiet().run()?;
+    cmd!(shell, "cargo deny --locked check advisories").quiet().run()?;
     Ok(Vec::new())
 }
