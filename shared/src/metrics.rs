@@ -7,6 +7,7 @@ use crate::inventory::Inventory;
 use crate::journal::QuarantineReason;
 use crate::ledger::{REJECTED_PREFIX, Totals};
 use crate::rejection::Reason;
+use crate::settings::JournalBound;
 
 /// The formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub(crate) struct Counted {
 pub(crate) fn render(
     exposition: Exposition,
     inventory: Option<&Inventory>,
+    bound: Option<JournalBound>,
     breaker: State,
     counted: Option<&Counted>,
 ) -> String {
@@ -54,6 +56,9 @@ pub(crate) fn render(
     }
     if let Some(inventory) = inventory {
         text.inventory(inventory);
+    }
+    if let Some(bound) = bound {
+        text.bound(bound);
     }
     text.family(
         "isotherm_breaker_state",
@@ -131,8 +136,25 @@ impl Text {
         }
     }
 
+    fn bound(&mut self, bound: JournalBound) {
+        for (name, help, value) in [
+            (
+                "isotherm_journal_entries_max",
+                "How many requests may wait before readings are refused.",
+                bound.entries,
+            ),
+            (
+                "isotherm_journal_bytes_max",
+                "How large the journal may be before readings are refused.",
+                bound.bytes,
+            ),
+        ] {
+            self.family(name, "gauge", help);
+            self.sample(name, &[], number(value));
+        }
+    }
+
     fn inventory(&mut self, inventory: &Inventory) {
-        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         for (name, help, value) in [
             (
                 "isotherm_journal_entries",
@@ -166,6 +188,10 @@ impl Text {
     }
 }
 
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,8 +203,14 @@ mod tests {
             tallies: Vec::from([("duplicates".to_owned(), 2), ("rejected.too_old".to_owned(), 7)]),
             newest: Vec::from([("hall".to_owned(), 1_700_000_000_999)]),
         };
-        let text =
-            render(Exposition::Prometheus, Some(&Inventory::default()), State::NEW, Some(&counted));
+        let bound = JournalBound { entries: 900, bytes: 1_000 };
+        let text = render(
+            Exposition::Prometheus,
+            Some(&Inventory::default()),
+            Some(bound),
+            State::NEW,
+            Some(&counted),
+        );
         let mut announced: Vec<&str> = Vec::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
@@ -199,6 +231,8 @@ mod tests {
             "isotherm_breaker_state{state=\"closed\"} 1",
             "isotherm_breaker_state{state=\"open\"} 0",
             "isotherm_journal_entries 0",
+            "isotherm_journal_entries_max 900",
+            "isotherm_journal_bytes_max 1000",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }

@@ -17,6 +17,7 @@ use crate::parameters::parameters;
 use crate::reading::UnixMillis;
 use crate::regions::Regions;
 use crate::representation::{Document, Format, Record, Table, negotiated};
+use crate::settings::JournalBound;
 use crate::view::BEFORE_READING;
 
 /// `GET /readyz`: ready is who can make a reading durable. What else is wrong is
@@ -55,7 +56,9 @@ pub(crate) fn metrics(
     let exposition = negotiated(request, Exposition::OFFERS)?;
     parameters(request, &[])?;
     let (inventory, breaker, counted) = look_around(host, now);
-    let text = metrics::render(exposition, inventory.as_ref(), breaker, counted.as_ref());
+    let bound = JournalBound::from_variables(host);
+    let bound = bound.map_err(|error| host.log(&error.to_string())).ok();
+    let text = metrics::render(exposition, inventory.as_ref(), bound, breaker, counted.as_ref());
     let response = Response::bytes(exposition.content_type(), StatusCode::OK, text.into_bytes());
     Ok(response.with_header("vary", "accept"))
 }
