@@ -335,7 +335,10 @@ mod tests {
         let regions = KeyValueConfig::File(defaults.sqlite["default"].clone());
         assert_ne!(defaults.key_value["default"], regions);
         let application = Application::read(&root.join("spin.toml"), &[], &[]).unwrap();
-        let ids: Vec<&str> = application.components.iter().map(|c| c.id.as_str()).collect();
-        assert_eq!(ids, ["ingest", "query"]);
+        let routes: Vec<(&str, &str)> =
+            application.components.iter().map(|c| (c.route.as_str(), c.id.as_str())).collect();
+        let expected =
+            [("/v1/readings", "ingest"), ("/readyz/ingest", "ingest"), ("/...", "query")];
+        assert_eq!(routes, expected);
     }
 }
