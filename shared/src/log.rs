@@ -43,10 +43,11 @@ impl Log {
     /// A line about an answered request.
     pub fn request(&self, request: &Request, answered: Answered) -> String {
         let Answered { at, route, status, counts, duration_ms } = answered;
+        let (method, code) = (method(&request.method), status.as_u16());
+        let outcome = outcome(status, counts.is_some());
         let counts = counts.map_or(String::new(), |Counts { accepted, rejected }| {
             format!(",\"accepted\":{accepted},\"rejected\":{rejected}")
         });
-        let (method, code, outcome) = (method(&request.method), status.as_u16(), outcome(status));
         format!(
             "{},\"at\":{},\"route\":\"{method} {route}\",\"status\":{code},\
              \"outcome\":\"{outcome}\"{counts},\"duration_ms\":{duration_ms}}}",
@@ -98,9 +99,10 @@ fn trace_id(traceparent: &str) -> Option<&str> {
     is_valid.then_some(trace_id)
 }
 
-fn outcome(status: StatusCode) -> &'static str {
+fn outcome(status: StatusCode, takes_readings: bool) -> &'static str {
     match status {
         StatusCode::ACCEPTED => "journaled",
+        StatusCode::OK if takes_readings => "folded",
         StatusCode::NOT_MODIFIED => "not_modified",
         _ if status.is_server_error() => "failed",
         _ if status.is_client_error() => "refused",
@@ -146,6 +148,20 @@ mod tests {
             &valid.replace(TRACE, "\",\"evil\":\"0123456789abcdef0123"),
         ] {
             assert_eq!(trace_id(invalid), None, "{invalid}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_says_whose_turn_it_is() {
+        for (status, takes_readings, expected) in [
+            (StatusCode::ACCEPTED, true, "journaled"),
+            (StatusCode::OK, true, "folded"),
+            (StatusCode::OK, false, "answered"),
+            (StatusCode::NOT_MODIFIED, false, "not_modified"),
+            (StatusCode::UNPROCESSABLE_ENTITY, true, "refused"),
+            (StatusCode::SERVICE_UNAVAILABLE, false, "failed"),
+        ] {
+            assert_eq!(outcome(status, takes_readings), expected, "{status}");
         }
     }
 
