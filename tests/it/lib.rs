@@ -27,6 +27,7 @@ pub struct Service {
     directory: TempDir,
     arguments: Vec<String>,
     survives_file_limit: bool,
+    has_no_log: bool,
     process: Option<Child>,
     sender: Sender,
     log: Arc<Mutex<String>>,
@@ -62,6 +63,7 @@ impl Service {
             directory: TempDir::new()?,
             arguments: arguments.chain(variables).collect(),
             survives_file_limit: false,
+            has_no_log: false,
             process: None,
             sender: Sender::new("http://127.0.0.1:0", PATIENCE),
             log: Arc::default(),
@@ -77,14 +79,31 @@ impl Service {
         Ok(service)
     }
 
+    /// The same, with a log that can't be written, as on a full disk.
+    pub fn start_without_log() -> Result<Self> {
+        let mut service = Self::prepare("spin.toml", &[], &[])?;
+        service.has_no_log = true;
+        // The components' log is a file with Spin, and the embedded runtime's own
+        // standard error.
+        let logs = service.directory.path().join("logs");
+        std::fs::create_dir(&logs)?;
+        for component in ["ingest", "query"] {
+            std::os::unix::fs::symlink("/dev/full", logs.join(format!("{component}_stderr.txt")))?;
+        }
+        service.run()?;
+        Ok(service)
+    }
+
     /// Starts it, or again on its old stores and on another port.
     pub fn run(&mut self) -> Result<()> {
         self.kill();
         let mut process = self.command()?.spawn().context("the runtime can't be started")?;
         let stdout = process.stdout.take().context("no standard output")?;
-        let stderr = process.stderr.take().context("no standard error")?;
+        let stderr = process.stderr.take();
         self.process = Some(process);
-        self.collect(stderr);
+        if let Some(stderr) = stderr {
+            self.collect(stderr);
+        }
         let mut lines = BufReader::new(stdout);
         let url = self.wait_until_it_serves(&mut lines)?;
         self.collect(lines);
@@ -112,7 +131,11 @@ impl Service {
         command.args(["--from", &self.manifest, "--listen", "127.0.0.1:0", "--state-dir"]);
         command.arg(self.directory.path()).args(&self.arguments);
         command.current_dir(root()).stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let is_spin = std::env::var("ISOTHERM_RUNTIME").as_deref() == Ok("spin");
+        command.stdout(Stdio::piped()).stderr(match self.has_no_log && !is_spin {
+            true => std::fs::OpenOptions::new().write(true).open("/dev/full")?.into(),
+            false => Stdio::piped(),
+        });
         // A group of its own: `spin up` starts a process that has to end, too.
         command.process_group(0);
         Ok(command)

@@ -5,6 +5,7 @@ use isotherm_it::Service;
 use serde_json::{Value, json};
 
 use crate::contract::{now_ms, reading};
+use crate::exactly_once::until;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -67,4 +68,18 @@ fn what_is_wrong_with_the_node_is_said_in_the_trace_of_who_found_it() {
     let found = line(&service, TRACE, "message");
     assert!(found["message"].as_str().unwrap().contains("retention"), "{found}");
     assert_eq!(line(&service, TRACE, "duration_ms")["outcome"], "failed");
+}
+
+#[test]
+fn a_log_that_can_t_be_written_stops_nothing() {
+    let service = Service::start_without_log().unwrap();
+    let body = reading("d", "hall", 1.0, now_ms()).to_string();
+    assert_eq!(service.post(&body).unwrap().status, 202);
+    // What was rejected is noted after the answer, and after its line.
+    assert_eq!(service.post("[{}]").unwrap().status, 422);
+    until("what comes after the answer is done", || {
+        assert_eq!(service.get("/v1/regions/hall").unwrap().json().unwrap()["count"], 1);
+        let metrics = service.get("/metrics").unwrap().body;
+        metrics.contains("{reason=\"missing_field\"} 1\n").then_some(())
+    });
 }

@@ -118,9 +118,7 @@ fn inconsistencies(objects: &[Value]) -> Vec<String> {
         }
         problems.extend(found.into_iter().map(|what| format!("SpinApp {}: {what}", name(app))));
     }
-    // The operator makes a Service of each SpinApp.
-    let mut services = names("Service");
-    services.extend(apps.iter().map(|app| name(app)));
+    // The operator makes a Service of each SpinApp, under its name.
     for (path, service) in backends(objects) {
         let Some(app) = apps.iter().find(|app| name(app) == service) else {
             problems.push(format!("route {path}: no Service {service}"));

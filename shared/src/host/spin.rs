@@ -1,6 +1,8 @@
 //! The seam over spin-sdk. The one file that knows it: one-line forwards, and
 //! the order in which a body is read and written.
 
+use std::io::Write;
+
 use spin_sdk::http::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use spin_sdk::sqlite3::{self, Connection};
 use spin_sdk::variables;
@@ -36,8 +38,16 @@ impl Spin {
 
     /// Logs that `request` was answered.
     pub fn log_request(&self, request: &Request, answered: Answered) {
-        eprintln!("{}", self.log.request(request, answered));
+        print(self.log.request(request, answered));
     }
+}
+
+/// Writes one line, at once: in two writes, those of two requests could mix. A log that
+/// can't be written, on a full disk for one, is no reason to end a request; `eprintln!`
+/// would.
+fn print(mut line: String) {
+    line.push('\n');
+    drop(std::io::stderr().write_all(line.as_bytes()));
 }
 
 impl Host for Spin {
@@ -77,7 +87,7 @@ impl Host for Spin {
     }
 
     fn log(&self, line: &str) {
-        eprintln!("{}", self.log.message(line));
+        print(self.log.message(line));
     }
 }
 
