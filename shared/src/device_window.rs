@@ -2,7 +2,6 @@
 
 use crate::figures::device_average;
 use crate::ledger::Row;
-use crate::order;
 use crate::reading::{MilliCelsius, UnixMillis};
 use crate::runs::{Record, Table};
 use crate::varint::{self, unzigzag, zigzag};
@@ -91,11 +90,13 @@ impl DeviceWindow {
         device_average(self.readings, self.sum_milli)
     }
 
-    /// Group and key as one key (`order`), in the order of the table. Devices have
-    /// 48 bits at most, as in the ledger.
+    /// Region, span, start and device as one key, in the order of the table: 32, 16,
+    /// 32 and 48 bits. Devices have `ledger::DEVICE_BITS`.
     pub(crate) fn place(&self) -> u128 {
-        let group = order::key_of([0, self.region, self.span.into(), self.start]);
-        group << 48 | u128::from(self.device)
+        u128::from(self.region) << 96
+            | u128::from(self.span) << 80
+            | u128::from(self.start) << 48
+            | u128::from(self.device)
     }
 }
 
@@ -153,7 +154,10 @@ impl Record<3> for DeviceWindow {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::ledger::DEVICE_BITS;
 
     fn window(span: u16, minute: u32, newest: i64, milli: i64) -> DeviceWindow {
         let group = [3, i64::from(span), i64::from(minute)];
@@ -193,6 +197,22 @@ mod tests {
             let (oldest, newest, latest) = read.seen();
             assert_eq!((oldest.get(), newest.get(), latest.get()), seen);
             assert_eq!((read.readings(), read.sum_milli()), (1, -2));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_key_orders_as_its_parts_do(
+            a in (any::<u32>(), any::<u16>(), any::<u32>(), 0..1_u64 << DEVICE_BITS),
+            b in (any::<u32>(), any::<u16>(), any::<u32>(), 0..1_u64 << DEVICE_BITS),
+        ) {
+            let place = |(region, span, start, device)| {
+                DeviceWindow { region, span, start, device, ..window(0, 0, 0, 0) }.place()
+            };
+            prop_assert_eq!(place(a).cmp(&place(b)), a.cmp(&b));
+            // Regions that differ in their upper bits alone are two.
+            let far = (a.0 ^ 1 << 16, a.1, a.2, a.3);
+            prop_assert_eq!(place(a).cmp(&place(far)), a.cmp(&far));
         }
     }
 }

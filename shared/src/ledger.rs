@@ -60,6 +60,10 @@ pub struct Row {
 /// 60,000; those above tell the device.
 const MS_BITS: u32 = 16;
 
+/// Bits that the id of a device may have: with the milliseconds in its key, as many
+/// as a positive INTEGER of SQLite.
+pub(crate) const DEVICE_BITS: u32 = 63 - MS_BITS;
+
 /// A reading's place in its minute: by device, then by time.
 fn key(device: u64, ms: u64) -> u64 {
     device << MS_BITS | ms
@@ -72,8 +76,9 @@ pub(crate) fn key_at(minute: i64, device: u64, ms: u64) -> Keys<1> {
 }
 
 impl Row {
-    fn of(index: usize, reading: &Reading<'_>, device: u64, region: u64) -> Option<Self> {
+    pub(crate) fn of(index: usize, reading: &Reading<'_>, device: u64, region: u64) -> Option<Self> {
         let ms = u64::try_from(reading.timestamp.ms_of_minute()).ok()?;
+        let device = Some(device).filter(|device| device >> DEVICE_BITS == 0)?;
         Some(Self {
             minute: u32::try_from(reading.timestamp.minute()).ok()?,
             key: key(device, ms),

@@ -63,7 +63,8 @@ impl Addition {
     }
 }
 
-/// Region, hour, device, time, as one key (`order`): 32, 27, 47, 6 and 16 bits.
+/// Region, hour, device, minute and milliseconds as one key: 32, 27, 47, 6 and 16
+/// bits.
 fn by_hour_and_device(row: &Row) -> u128 {
     let hours = u128::from(row.minute / u32::from(HOUR));
     let in_hour = u128::from(row.minute % u32::from(HOUR)) << 16 | u128::from(row.key() & 0xffff);
@@ -311,5 +312,44 @@ impl Repeats {
             sql.execute(&statement, &parameters).map_err(Error::Regions)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ledger::DEVICE_BITS;
+    use crate::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+
+    fn row((region, minute, device, ms): (u32, i64, u64, i64)) -> Row {
+        let reading = Reading {
+            device_id: DeviceId::new("d").unwrap(),
+            region: Region::new("r").unwrap(),
+            temperature: MilliCelsius::MIN,
+            timestamp: UnixMillis::from_minute(minute, ms).unwrap(),
+            is_late: false,
+        };
+        Row::of(0, &reading, device, u64::from(region)).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_key_orders_as_region_hour_device_and_time_do(
+            a in parts(), b in parts(), same_hour in any::<bool>(),
+        ) {
+            let b = if same_hour { (a.0, a.1 / 60 * 60 + b.1 % 60, b.2, b.3) } else { b };
+            let parts = |(region, minute, device, ms): (u32, i64, u64, i64)| {
+                (region, minute / 60, device, minute, ms)
+            };
+            let (left, right) = (by_hour_and_device(&row(a)), by_hour_and_device(&row(b)));
+            prop_assert_eq!(left.cmp(&right), parts(a).cmp(&parts(b)));
+        }
+    }
+
+    fn parts() -> impl Strategy<Value = (u32, i64, u64, i64)> {
+        let last = UnixMillis::MAX.minute();
+        (any::<u32>(), 0..=last, 0..1_u64 << DEVICE_BITS, 0..UnixMillis::PER_MINUTE)
     }
 }
