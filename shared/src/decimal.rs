@@ -1,5 +1,5 @@
-//! JSON decimals as scaled integers, exactly: no binary floating point on the
-//! way from a sensor's text to storage.
+//! Decimals as scaled integers, exactly: no binary floating point on the way from a
+//! sensor's text to storage.
 
 /// What becomes of the digits that the scale has no place for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,71 +10,98 @@ pub(crate) enum Rounding {
     TowardZero,
 }
 
-/// The value of a JSON number times ten to the power of `scale`, as an integer.
-///
-/// `number` must follow the grammar of RFC 8259, section 6. Numbers of any
-/// length are taken; `None` if the result has more than 18 digits, which is
-/// more than any quantity here.
-pub(crate) fn scaled(number: &str, scale: i64, rounding: Rounding) -> Option<i64> {
-    short(number, scale).or_else(|| any(number, scale, rounding))
+/// A decimal number, taken apart: valid by construction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decimal<'a> {
+    is_negative: bool,
+    /// Digits, at least one.
+    whole: &'a str,
+    /// Digits behind the point, or none.
+    fraction: &'a str,
+    /// Digits with or without a sign, or none.
+    exponent: &'a str,
 }
 
-/// The numbers that sensors send, at a fraction of the cost: a few digits, none of
-/// which the scale has no place for. `None` for all others.
-fn short(number: &str, scale: i64) -> Option<i64> {
-    const DIGITS_MAX: usize = 15;
-    let unsigned = number.strip_prefix('-').unwrap_or(number);
-    if unsigned.len() > DIGITS_MAX {
-        return None;
-    }
-    let (mut value, mut places) = (0_i64, None);
-    for byte in unsigned.bytes() {
-        match byte {
-            b'0'..=b'9' => {
-                value = value * 10 + i64::from(byte - b'0');
-                places = places.map(|places| places + 1);
-            }
-            b'.' => places = Some(0),
-            _ => return None,
+impl<'a> Decimal<'a> {
+    /// The number that all of `text` is, by the grammar of RFC 8259, section 6:
+    /// no plus sign, no space, no leading zero, digits on both sides of a point.
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let is_negative = unsigned.len() < text.len();
+        let (whole, rest) = digits(unsigned);
+        if whole.is_empty() || (whole.len() > 1 && whole.starts_with('0')) {
+            return None;
         }
+        let (fraction, rest) = match rest.strip_prefix('.') {
+            Some(rest) => Some(digits(rest)).filter(|(fraction, _)| !fraction.is_empty())?,
+            None => ("", rest),
+        };
+        let exponent = match rest.strip_prefix(['e', 'E']) {
+            Some(exponent) => {
+                let (figures, rest) = digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
+                if figures.is_empty() || !rest.is_empty() {
+                    return None;
+                }
+                exponent
+            }
+            None if rest.is_empty() => "",
+            None => return None,
+        };
+        Some(Self { is_negative, whole, fraction, exponent })
     }
-    let zeros = u32::try_from(scale - places.unwrap_or(0)).ok()?;
-    let value = value.checked_mul(10_i64.checked_pow(zeros)?)?;
-    Some(if unsigned.len() < number.len() { -value } else { value })
+
+    /// The value times ten to the power of `scale`, as an integer; `None` if that has
+    /// more than 18 digits, which is more than any quantity here.
+    pub(crate) fn scaled(self, scale: i64, rounding: Rounding) -> Option<i64> {
+        self.short(scale).or_else(|| self.any(scale, rounding))
+    }
+
+    /// The numbers that sensors send, at a fraction of the cost: a few digits, none of
+    /// which the scale has no place for. `None` for all others.
+    fn short(self, scale: i64) -> Option<i64> {
+        const DIGITS_MAX: usize = 15;
+        if !self.exponent.is_empty() || self.whole.len() + self.fraction.len() > DIGITS_MAX {
+            return None;
+        }
+        let zeros = u32::try_from(scale - length(self.fraction)).ok()?;
+        let value = self.digits().fold(0_i64, |value, digit| value * 10 + digit);
+        let value = value.checked_mul(10_i64.checked_pow(zeros)?)?;
+        Some(if self.is_negative { -value } else { value })
+    }
+
+    fn digits(self) -> impl Iterator<Item = i64> + Clone + use<'a> {
+        self.whole.bytes().chain(self.fraction.bytes()).map(|byte| i64::from(byte & 15))
+    }
+
+    fn any(self, scale: i64, rounding: Rounding) -> Option<i64> {
+        let leading_zeros = self.digits().take_while(|&d| d == 0).count();
+        let point = length(self.whole).saturating_sub(length_of(leading_zeros));
+        let significant = self.digits().skip(leading_zeros);
+        if significant.clone().next().is_none() {
+            return Some(0);
+        }
+
+        // How many significant digits stand before the scaled point; below 0 the
+        // value is less than a tenth of a unit, which no rounding brings back.
+        let exponent = saturating_exponent(self.exponent);
+        let kept = point.saturating_add(exponent).saturating_add(scale);
+        let kept = match usize::try_from(kept) {
+            Ok(kept) if kept <= 18 => kept,
+            Ok(_) => return None,
+            Err(_negative) => return Some(0),
+        };
+        let padded = significant.chain(std::iter::repeat(0));
+        let value = padded.clone().take(kept).fold(0i64, |value, digit| value * 10 + digit);
+        let next = padded.clone().nth(kept).unwrap_or(0);
+        let up = i64::from(rounding == Rounding::HalfAwayFromZero && next >= 5);
+        Some(if self.is_negative { -(value + up) } else { value + up })
+    }
 }
 
-fn any(number: &str, scale: i64, rounding: Rounding) -> Option<i64> {
-    let (negative, unsigned) = match number.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, number),
-    };
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, saturating_exponent(exponent)),
-        None => (unsigned, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-
-    let digits = || whole.bytes().chain(fraction.bytes()).map(|b| i64::from(b.wrapping_sub(b'0')));
-    let leading_zeros = digits().take_while(|&d| d == 0).count();
-    let point = length(whole).saturating_sub(length_of(leading_zeros));
-    let significant = digits().skip(leading_zeros);
-    if significant.clone().next().is_none() {
-        return Some(0);
-    }
-
-    // How many significant digits stand before the scaled point; below 0 the
-    // value is less than a tenth of a unit, which no rounding brings back.
-    let kept = point.saturating_add(exponent).saturating_add(scale);
-    let kept = match usize::try_from(kept) {
-        Ok(kept) if kept <= 18 => kept,
-        Ok(_) => return None,
-        Err(_negative) => return Some(0),
-    };
-    let padded = significant.chain(std::iter::repeat(0));
-    let value = padded.clone().take(kept).fold(0i64, |value, digit| value * 10 + digit);
-    let next = padded.clone().nth(kept).unwrap_or(0);
-    let up = i64::from(rounding == Rounding::HalfAwayFromZero && next >= 5);
-    Some(if negative { -(value + up) } else { value + up })
+/// The digits that `text` begins with, and what is behind them.
+fn digits(text: &str) -> (&str, &str) {
+    let end = text.bytes().take_while(u8::is_ascii_digit).count();
+    text.split_at_checked(end).unwrap_or((text, ""))
 }
 
 fn length(text: &str) -> i64 {
@@ -88,16 +115,72 @@ fn length_of(count: usize) -> i64 {
 /// An exponent too long for 64 bits is as good as the largest: its number is
 /// either zero or out of range.
 fn saturating_exponent(text: &str) -> i64 {
+    if text.is_empty() {
+        return 0;
+    }
     let bound = if text.starts_with('-') { i64::MIN / 4 } else { i64::MAX / 4 };
     text.parse::<i64>().map_or(bound, |e| e.clamp(i64::MIN / 4, i64::MAX / 4))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
     use super::*;
+
+    fn scaled(number: &str, scale: i64, rounding: Rounding) -> Option<i64> {
+        Decimal::parse(number).unwrap().scaled(scale, rounding)
+    }
 
     fn milli(number: &str) -> Option<i64> {
         scaled(number, 3, Rounding::HalfAwayFromZero)
+    }
+
+    #[test]
+    fn what_is_no_number_is_none() {
+        for text in [
+            "", " ", "12 ", " 12", "1.2.3", "+5", "-", "--5", ".5", "5.", "-.5", "1e", "1e+", "e5",
+            "1e5.0", "01", "-01", "0x10", "1_000", "1,5", "NaN", "Infinity", "٣", "１", "12\0",
+        ] {
+            assert_eq!(Decimal::parse(text), None, "{text:?}");
+        }
+    }
+
+    /// Text that is a number now and then.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[-+.eE0-9]{0,12}",
+            "-?[0-9]{1,25}([.][0-9]{1,25})?([eE][-+]?[0-9]{1,5})?",
+            ".*"
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+        #[test]
+        fn any_text_is_a_number_if_it_is_one_of_json(text in text()) {
+            let is_number = serde_json::from_str::<&RawValue>(&text).is_ok_and(|raw| {
+                let begins = raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+                begins && raw.get() == text
+            });
+            prop_assert_eq!(Decimal::parse(&text).is_some(), is_number, "{}", text);
+        }
+
+        #[test]
+        fn the_value_is_that_of_the_text(text in text()) {
+            let Some(number) = Decimal::parse(&text) else { return Ok(()) };
+            let value: f64 = text.parse().unwrap();
+            match number.scaled(3, Rounding::HalfAwayFromZero) {
+                // To the rounding, and to what a double can tell.
+                Some(milli) => {
+                    let off = (milli as f64 - value * 1_000.0).abs();
+                    prop_assert!(off <= 0.5 + value.abs() * 1e-12, "{} is {}", text, milli);
+                }
+                None => prop_assert!(value.abs() >= 0.999e15, "{} is too large", text),
+            }
+        }
     }
 
     #[test]
@@ -131,7 +214,7 @@ mod tests {
                     for (scale, rounding) in
                         [(3, Rounding::HalfAwayFromZero), (0, Rounding::TowardZero)]
                     {
-                        let expected = any(&number, scale, rounding);
+                        let expected = Decimal::parse(&number).unwrap().any(scale, rounding);
                         assert_eq!(scaled(&number, scale, rounding), expected, "{number}");
                     }
                 }

@@ -27,6 +27,10 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Result<u64, NoInteger> {
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first().ok_or(NoInteger::Truncated)?;
         *bytes = rest;
+        // The tenth byte has room for one bit.
+        if shift == 63 && byte > 1 {
+            return Err(NoInteger::TooLarge);
+        }
         value |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
             return Ok(value);
@@ -42,4 +46,41 @@ pub(crate) fn zigzag(value: i64) -> u64 {
 
 pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn more_than_64_bits_are_no_integer() {
+        let bytes = |last: u8| [&[0xff; 9][..], &[last]].concat();
+        assert_eq!(take(&mut bytes(1).as_slice()), Ok(u64::MAX));
+        for last in [2, 3, 0x7f, 0x80, 0x81, 0xff] {
+            assert_eq!(take(&mut bytes(last).as_slice()), Err(NoInteger::TooLarge), "{last}");
+        }
+        // 2⁶⁴, which would be 0 in 64 bits.
+        let bytes = [&[0x80; 9][..], &[2]].concat();
+        assert_eq!(take(&mut bytes.as_slice()), Err(NoInteger::TooLarge));
+        assert_eq!(take(&mut &[0x80; 9][..]), Err(NoInteger::Truncated));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_is_taken_and_nothing_more(value: u64, behind: u8) {
+            let mut bytes = Vec::new();
+            put(&mut bytes, value);
+            bytes.push(behind);
+            let mut input = bytes.as_slice();
+            prop_assert_eq!(take(&mut input), Ok(value));
+            prop_assert_eq!(input, &[behind]);
+        }
+
+        #[test]
+        fn signed_integers_come_back(value: i64) {
+            prop_assert_eq!(unzigzag(zigzag(value)), value);
+        }
+    }
 }
