@@ -70,7 +70,7 @@ pub(crate) fn conflicts(
         list: Some("conflicts"),
         // Those that folds have seen, of which the first 10,000 are kept.
         about: Record::of([("seen", (*seen).into())]),
-        next: last.map(|last| parameters.next_page(&request.path, "after", &last)),
+        next: last.map(|last| parameters.next_page("after", &last)),
     };
     Ok(read.shown.answer(request, format, table, listing, now))
 }

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::names;
 use crate::order;
 use crate::parameters::{
-    Parameters, Span, decoded, instant, parameters, region_in_path, unknown_region,
+    Parameters, Span, decoded, instant, next_page, parameters, region_in_path, unknown_region,
 };
 use crate::reading::{DeviceId, UnixMillis};
 use crate::report::Range;
@@ -158,7 +158,7 @@ pub(crate) fn of_region(
     let listing = Listing {
         list: Some("devices"),
         about: Record::of([("region", region.as_str().into())]),
-        next: last.map(|last| parameters.next_page(&request.path, "after", &last.name)),
+        next: last.map(|last| parameters.next_page("after", &last.name)),
     };
     let columns = [&["device_id"], &COLUMNS[..]].concat();
     let rows = devices.iter().map(|device| device.cells(now)).collect();
@@ -232,8 +232,8 @@ pub(crate) fn readings(
     // Times are told apart by the millisecond, so the next page begins at the
     // first that did not fit.
     let next = rows.get(limit).map(|(at, _)| {
-        let (path, from, to) = (&request.path, at.get(), to.get());
-        format!("{path}?from={from}&to={to}&limit={limit}")
+        let (from, to) = (at.get(), to.get());
+        next_page(&format!("from={from}&to={to}&limit={limit}"))
     });
     rows.truncate(limit);
     let listing = Listing {

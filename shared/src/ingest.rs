@@ -76,10 +76,8 @@ pub fn readiness(host: &impl Host, request: &Request) -> Response {
 }
 
 fn ready(host: &impl Host, request: &Request) -> Result<Response, Refusal> {
+    // A probe may put anything into its query.
     request.allow(&[Method::GET, Method::HEAD])?;
-    if request.query.as_deref().is_some_and(|query| !query.is_empty()) {
-        return Err(Problem::new(Kind::BadParameter, "there are no parameters here").into());
-    }
     let journal = host.key_value().and_then(|journal| journal.get(FULL_KEY));
     let (code, status) = match journal {
         Ok(_) => (StatusCode::OK, "ready"),
@@ -109,17 +107,22 @@ pub fn check_head(request: &Request) -> Result<(), Problem> {
         return Err(Problem::new(Kind::NotFound, "readings are sent to /v1/readings"));
     }
     request.allow(&[Method::POST])?;
-    if let Some(encoding) = request.content_encoding.as_deref()
-        && !encoding.eq_ignore_ascii_case("identity")
-    {
+    // A header that is there twice and says the same, or nothing, is as one, or none.
+    let all = |values: &Option<String>, is_good: fn(&str) -> bool| {
+        let values = values.as_deref().unwrap_or_default().split(',').map(str::trim);
+        values.filter(|value| !value.is_empty()).all(is_good)
+    };
+    if !all(&request.content_encoding, |encoding| encoding.eq_ignore_ascii_case("identity")) {
         let detail = "compressed bodies are not understood; send it as it is";
         return Err(Problem::new(Kind::UnsupportedMediaType, detail)
             .with_header("accept-encoding", "identity"));
     }
     // A sensor that names no type sends JSON: there is nothing else yet.
-    let media_type = request.content_type.as_deref().unwrap_or(JSON);
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case(JSON) {
+    let is_json = |media_type: &str| {
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        media_type.eq_ignore_ascii_case(JSON)
+    };
+    if !all(&request.content_type, is_json) {
         let detail = "readings are application/json; set the header content-type to that";
         return Err(
             Problem::new(Kind::UnsupportedMediaType, detail).with_header("accept-post", JSON)

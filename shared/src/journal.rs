@@ -261,7 +261,7 @@ impl Entry {
         }
         let mut regions = Vec::new();
         for _ in 0..input.length()? {
-            regions.push(Region::new(input.name()?).ok_or(DecodeError::Content("region"))?);
+            regions.push(Region::stored(input.name()?).ok_or(DecodeError::Content("region"))?);
         }
         let mut readings = Vec::with_capacity(count);
         for _ in 0..count {
@@ -427,7 +427,7 @@ impl<'a> Input<'a> {
         regions: &[Region<'a>],
         tells_late: bool,
     ) -> Result<Reading<'a>, DecodeError> {
-        let device_id = DeviceId::new(self.name()?).ok_or(DecodeError::Content("device"))?;
+        let device_id = DeviceId::stored(self.name()?).ok_or(DecodeError::Content("device"))?;
         let index = self.length()?;
         let (index, is_late) =
             if tells_late { (index / 2, index % 2 == 1) } else { (index, false) };

@@ -7,14 +7,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::decimal::{Rounding, scaled};
+use crate::decimal::{Decimal, Rounding};
+use crate::json_items;
 use crate::limits;
-use crate::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use crate::reading::{DeviceId, MilliCelsius, Reading, Region, Seems, UnixMillis};
 use crate::rejection::{Reason, Rejection};
 
 /// One item of a request: a reading, or why it is none.
@@ -31,10 +31,12 @@ pub enum Unreadable {
     TooMany,
 }
 
-/// Takes a body apart into its items, in their order.
+/// Takes a body apart into its items, in their order. A byte order mark before them is
+/// skipped (RFC 8259, 8.1).
 pub fn parse(body: &[u8]) -> Result<Vec<Item<'_>>, Unreadable> {
     let body = std::str::from_utf8(body)
         .map_err(|e| Unreadable::Syntax(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
+    let body = body.strip_prefix('\u{feff}').unwrap_or(body);
     match body.trim_ascii_start().as_bytes().first() {
         Some(b'[') => array(body),
         Some(b'{') => single(body),
@@ -54,44 +56,78 @@ fn syntax(error: &serde_json::Error) -> Unreadable {
 fn single(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
     match serde_json::from_str::<Fields<'_>>(body) {
         Ok(fields) => Ok(vec![fields.into_reading()]),
-        Err(_) => {
-            let Alone(fields) = serde_json::from_str(body).map_err(|e| syntax(&e))?;
-            Ok(vec![fields.into_reading()])
-        }
+        Err(error) => one_by_one(body, &error),
     }
 }
 
-/// In one pass if every item is an object of readable fields; otherwise again,
-/// with care, so that an item like `1e999` or a lone surrogate, which stops the
-/// parser, stops at that item.
+/// In one pass if every item is an object of readable fields; otherwise one by one.
 fn array(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
-    let items: Items<'_, Fields<'_>> = match serde_json::from_str(body) {
-        Ok(items) => items,
-        Err(_) => {
-            let careful: Items<'_, Alone<'_>> =
-                serde_json::from_str(body).map_err(|e| syntax(&e))?;
-            let list = careful.list.into_iter().map(|Alone(fields)| fields).collect();
-            Items { list, overflow: careful.overflow, body: PhantomData }
-        }
-    };
-    if items.overflow {
+    match serde_json::from_str::<Items<'_>>(body) {
+        Ok(items) if items.overflow => Err(Unreadable::TooMany),
+        Ok(items) => Ok(items.list.into_iter().map(Fields::into_reading).collect()),
+        Err(error) => one_by_one(body, &error),
+    }
+}
+
+/// Each item by itself, so that one like `1e999`, a lone surrogate or a bare `NaN`,
+/// which stops the parser, stops at that item. `error` is what the parser said of the
+/// whole.
+fn one_by_one<'a>(body: &'a str, error: &serde_json::Error) -> Result<Vec<Item<'a>>, Unreadable> {
+    let items = json_items::cut(body).ok_or_else(|| syntax(error))?;
+    if items.len() > limits::READINGS_PER_REQUEST_MAX {
         return Err(Unreadable::TooMany);
     }
-    Ok(items.list.into_iter().map(Fields::into_reading).collect())
+    Ok(items.into_iter().map(alone).collect())
+}
+
+fn alone(item: &str) -> Item<'_> {
+    let error = match serde_json::from_str::<Fields<'_>>(item) {
+        Ok(fields) => return fields.into_reading(),
+        Err(error) => error,
+    };
+    let detail = match serde_json::from_str::<&RawValue>(item) {
+        Ok(_) if item.starts_with('{') => {
+            "the item holds a string that is not Unicode text".to_owned()
+        }
+        Ok(_) => "the item is not an object".to_owned(),
+        Err(_) => not_json(item, &error),
+    };
+    Err(Rejection::new(Reason::Malformed, detail))
+}
+
+/// Says where an item is no JSON, counted from 1.
+fn not_json(item: &str, error: &serde_json::Error) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_');
+    let lines = item.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let column = error.column().saturating_sub(1);
+    let unexpected = lines.map(str::len).sum::<usize>().saturating_add(column);
+    // The parser names the byte that it did not expect, which may be within a word.
+    let before = item.get(..unexpected).unwrap_or(item);
+    let begin = before.trim_end_matches(is_word).len();
+    let rest = item.get(begin..).unwrap_or_default();
+    let word: String =
+        rest.chars().take_while(|c| is_word(*c)).take(limits::ECHO_CHARS_MAX).collect();
+    let at = begin + 1;
+    match word.as_str() {
+        "" => format!("the item is not JSON at its character {at}"),
+        word => format!(
+            "the item is not JSON at its character {at}: {word} is no JSON value; leave the \
+             reading out, or send a number"
+        ),
+    }
 }
 
 /// An array of at most the permitted number of items.
-struct Items<'a, T> {
-    list: Vec<T>,
+struct Items<'a> {
+    list: Vec<Fields<'a>>,
     overflow: bool,
-    body: PhantomData<&'a str>,
 }
 
-impl<'a, T: Deserialize<'a>> Deserialize<'a> for Items<'a, T> {
+impl<'a> Deserialize<'a> for Items<'a> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        struct V<T>(PhantomData<T>);
-        impl<'a, T: Deserialize<'a>> Visitor<'a> for V<T> {
-            type Value = Items<'a, T>;
+        struct V;
+        impl<'a> Visitor<'a> for V {
+            type Value = Items<'a>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an array of readings")
@@ -102,34 +138,17 @@ impl<'a, T: Deserialize<'a>> Deserialize<'a> for Items<'a, T> {
                 while list.len() < limits::READINGS_PER_REQUEST_MAX {
                     match seq.next_element()? {
                         Some(item) => list.push(item),
-                        None => return Ok(Items { list, overflow: false, body: PhantomData }),
+                        None => return Ok(Items { list, overflow: false }),
                     }
                 }
                 let mut overflow = false;
                 while seq.next_element::<IgnoredAny>()?.is_some() {
                     overflow = true;
                 }
-                Ok(Items { list, overflow, body: PhantomData })
+                Ok(Items { list, overflow })
             }
         }
-        deserializer.deserialize_seq(V(PhantomData))
-    }
-}
-
-/// An item parsed by itself: what is wrong with it stays with it.
-struct Alone<'a>(Fields<'a>);
-
-impl<'a> Deserialize<'a> for Alone<'a> {
-    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw: &'a RawValue = Deserialize::deserialize(deserializer)?;
-        Ok(Self(serde_json::from_str(raw.get()).unwrap_or_else(|_| {
-            let detail = if raw.get().starts_with('{') {
-                "the item holds a string that is not Unicode text"
-            } else {
-                "the item is not an object"
-            };
-            Fields { fault: Some(Rejection::new(Reason::Malformed, detail)), ..Fields::default() }
-        })))
+        deserializer.deserialize_seq(V)
     }
 }
 
@@ -232,7 +251,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-const NAME_RULE: &str = "names are 1 to 64 of A-Z a-z 0-9 . _ : -";
+const NAME_RULE: &str = "names are 1 to 64 of A-Z a-z 0-9 . _ : -, and not . or .. alone";
 
 fn present<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<&'a str, Rejection> {
     raw.map(RawValue::get)
@@ -256,45 +275,48 @@ fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-fn is_number(raw: &str) -> bool {
-    raw.starts_with(|c: char| c == '-' || c.is_ascii_digit())
-}
-
 fn temperature(raw: &str) -> Result<MilliCelsius, Rejection> {
-    if !is_number(raw) {
+    let Some(number) = Decimal::parse(raw) else {
         let detail = "temperature_c must be a number, in degrees Celsius";
         return Err(Rejection::new(Reason::WrongType, detail));
-    }
-    scaled(raw, 3, Rounding::HalfAwayFromZero).and_then(MilliCelsius::new).ok_or_else(|| {
+    };
+    number.scaled(3, Rounding::HalfAwayFromZero).and_then(MilliCelsius::new).ok_or_else(|| {
         let detail = "temperature_c must be from -273.15 to 1000 degrees Celsius";
         Rejection::new(Reason::TemperatureOutOfRange, detail)
     })
 }
 
-/// Numbers below this look like seconds: as milliseconds they would be before
-/// 3 March 1973, as seconds they reach to the year 5138.
-const LOOKS_LIKE_SECONDS_BELOW: i64 = 100_000_000_000;
-
 fn timestamp(raw: &str) -> Result<UnixMillis, Rejection> {
     if let Some(text) = unquoted(raw) {
         return UnixMillis::parse_rfc3339(&text).ok_or_else(|| {
-            let detail = "timestamp must be like 2026-11-22T10:00:00Z, from 1970 to 9999";
+            let detail = match Decimal::parse(&text) {
+                Some(_) => "timestamp is a number in quotes; send Unix milliseconds without them",
+                None => "timestamp must be like 2026-11-22T10:00:00Z, from 1970 to 9999",
+            };
             Rejection::new(Reason::InvalidTimestamp, detail)
         });
     }
-    if !is_number(raw) {
+    let Some(number) = Decimal::parse(raw) else {
         let detail = "timestamp must be Unix milliseconds or an RFC 3339 string";
         return Err(Rejection::new(Reason::WrongType, detail));
-    }
-    match scaled(raw, 0, Rounding::TowardZero) {
-        Some(number) if (0..LOOKS_LIKE_SECONDS_BELOW).contains(&number) => Err(Rejection::new(
-            Reason::TimestampInSeconds,
-            "timestamp looks like seconds; send Unix milliseconds",
-        )),
-        number => number.and_then(UnixMillis::new).ok_or_else(|| {
+    };
+    let number = number.scaled(0, Rounding::TowardZero);
+    match number.and_then(UnixMillis::new) {
+        Some(instant) => match instant.seems() {
+            Seems::Milliseconds => Ok(instant),
+            Seems::Seconds => Err(Rejection::new(
+                Reason::TimestampInSeconds,
+                "timestamp looks like seconds; send Unix milliseconds",
+            )),
+            Seems::Uptime => Err(Rejection::new(
+                Reason::InvalidTimestamp,
+                "timestamp looks like a time since the device's start; send Unix milliseconds",
+            )),
+        },
+        None => {
             let detail = "timestamp must be Unix milliseconds from 1970 to 9999";
-            Rejection::new(Reason::InvalidTimestamp, detail)
-        }),
+            Err(Rejection::new(Reason::InvalidTimestamp, detail))
+        }
     }
 }
 
@@ -380,7 +402,12 @@ mod tests {
             ("temperature_c", "1000.001", "temperature_out_of_range"),
             ("temperature_c", "1e400", "temperature_out_of_range"),
             ("timestamp", "1700000000", "timestamp_in_seconds"),
-            ("timestamp", "0", "timestamp_in_seconds"),
+            ("timestamp", "1000000000", "timestamp_in_seconds"),
+            ("timestamp", "99999999999", "timestamp_in_seconds"),
+            ("timestamp", "0", "invalid_timestamp"),
+            ("timestamp", "12345", "invalid_timestamp"),
+            ("device_id", "\".\"", "invalid_device_id"),
+            ("region", "\"..\"", "invalid_region"),
             ("timestamp", "-1700000000000", "invalid_timestamp"),
             ("timestamp", "1e300", "invalid_timestamp"),
             ("timestamp", "\"2026-11-22\"", "invalid_timestamp"),
@@ -418,11 +445,60 @@ mod tests {
             check(&format!("[{good},{bad},{good}]"), &format!("{line}\nmalformed\n{line}"));
         }
         check("{\"\\ud800\":1}", "malformed");
+        // What programs write that know more numbers than JSON.
+        for token in [
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "nan",
+            "inf",
+            "unavailable",
+            ".5",
+            "+1",
+            "01",
+            "1.",
+            "",
+        ] {
+            let bad = with("temperature_c", token);
+            check(&format!("[{good},{bad},{good}]"), &format!("{line}\nmalformed\n{line}"));
+            check(&bad, "malformed");
+        }
+        check(&with("region", "\"NaN\""), "d1 NaN 21500 2023-11-14T22:13:20.000Z");
+        check(&format!("\u{feff}[{good}]"), line);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_where_it_is() {
+        let detail = |body: &str| match parse(body.as_bytes()).unwrap().pop().unwrap() {
+            Err(rejection) => rejection.detail.into_owned(),
+            Ok(reading) => panic!("{reading:?}"),
+        };
+        let of = |token: &str| detail(&format!("[{}]", with("temperature_c", token)));
+        for token in ["NaN", "-Infinity", "nan", "inf", "unavailable", "+1", ".5"] {
+            let said = of(token);
+            assert!(said.starts_with("the item is not JSON at its character 51: "), "{said}");
+            assert!(said.contains(&format!(" {token} is no JSON value")), "{said}");
+        }
+        let said = detail("[{\n\"device_id\":\n nan}]");
+        assert!(said.contains("character 17: nan is"), "{said}");
+        assert_eq!(
+            detail("[{\"a\" 1}]"),
+            "the item is not JSON at its character 6: 1 is no JSON value; leave the reading out, or send a number"
+        );
+        for (value, hint) in [
+            ("\"1795597745284\"", "without them"),
+            ("\"1795597745\"", "without them"),
+            ("12345", "device's start"),
+            ("1795597745", "looks like seconds"),
+        ] {
+            let said = detail(&with("timestamp", value));
+            assert!(said.contains(hint), "{value}: {said}");
+        }
     }
 
     #[test]
     fn what_is_not_json_is_unreadable_as_a_whole() {
-        for bad in ["", "{", "[", "nope", "[{},]", "[NaN]", "{} {}", "{\"a\":01}", "[1,2"] {
+        for bad in ["", "{", "[", "nope", "[{},]", "{} {}", "[1,2", "[{}", "[{\"a\":NaN},{\"b\""] {
             assert!(matches!(parse(bad.as_bytes()), Err(Unreadable::Syntax(_))), "{bad}");
         }
         assert!(matches!(parse(b"\"\xff\""), Err(Unreadable::Syntax(_))));

@@ -76,7 +76,12 @@ pub(crate) fn key_at(minute: i64, device: u64, ms: u64) -> Keys<1> {
 }
 
 impl Row {
-    pub(crate) fn of(index: usize, reading: &Reading<'_>, device: u64, region: u64) -> Option<Self> {
+    pub(crate) fn of(
+        index: usize,
+        reading: &Reading<'_>,
+        device: u64,
+        region: u64,
+    ) -> Option<Self> {
         let ms = u64::try_from(reading.timestamp.ms_of_minute()).ok()?;
         let device = Some(device).filter(|device| device >> DEVICE_BITS == 0)?;
         Some(Self {

@@ -59,6 +59,7 @@ pub mod ingest;
 pub mod inventory;
 pub mod journal;
 pub mod json;
+mod json_items;
 pub mod ledger;
 pub mod limits;
 pub mod log;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::http::{Kind, Problem, Request};
 use crate::limits;
-use crate::reading::{Region, UnixMillis};
+use crate::reading::{Region, Seems, UnixMillis};
 use crate::report::Range;
 
 /// The query parameters of a request, each known and given once.
@@ -21,13 +21,12 @@ impl<'a> Parameters<'a> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
     }
 
-    /// The path and query of the request for the next page: the same, but for
-    /// the parameter `name`.
-    pub(crate) fn next_page(&self, path: &str, name: &str, value: &str) -> String {
+    /// The next page: the same request, but for the parameter `name`.
+    pub(crate) fn next_page(&self, name: &str, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let others = self.0.iter().filter(|(known, _)| known != name);
         query.extend_pairs(others).append_pair(name, value);
-        format!("{path}?{}", query.finish())
+        next_page(&query.finish())
     }
 
     /// How many items on a page, from `limit`.
@@ -68,6 +67,13 @@ pub(crate) fn parameters<'a>(
         parameters.0.push((name, value));
     }
     Ok(parameters)
+}
+
+/// The same resource with another query, as a reference relative to the request
+/// (RFC 3986, 5.2.2): a proxy may have put the service below a path of its own, which
+/// nobody here knows.
+pub(crate) fn next_page(query: &str) -> String {
+    format!("?{query}")
 }
 
 /// The time that a request asks about.
@@ -123,7 +129,13 @@ pub(crate) fn instant(
     name: &str,
 ) -> Result<Option<UnixMillis>, Problem> {
     let Some(text) = parameters.get(name) else { return Ok(None) };
-    let millis = text.parse().ok().and_then(UnixMillis::new);
+    let millis: Option<UnixMillis> = text.parse().ok().and_then(UnixMillis::new);
+    // The beginning of time is a good place to begin.
+    if millis.is_some_and(|at| at != UnixMillis::MIN && at.seems() != Seems::Milliseconds) {
+        let detail =
+            format!("{name} looks like seconds; it must be Unix milliseconds, or RFC 3339");
+        return Err(Problem::new(Kind::BadParameter, detail));
+    }
     millis.or_else(|| UnixMillis::parse_rfc3339(text)).map(Some).ok_or_else(|| {
         // In a query, an unescaped plus sign is a space.
         let hint = if text.contains(' ') { "; write + as %2B" } else { "" };

@@ -25,17 +25,22 @@ pub struct Reading<'a> {
     pub is_late: bool,
 }
 
-/// A device's name: 1 to 64 of `A-Z a-z 0-9 . _ : -`.
+/// A device's name: 1 to 64 of `A-Z a-z 0-9 . _ : -`, but not `.` or `..`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId<'a>(Cow<'a, str>);
 
-/// A region's name: 1 to 64 of `A-Z a-z 0-9 . _ : -`.
+/// A region's name: 1 to 64 of `A-Z a-z 0-9 . _ : -`, but not `.` or `..`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region<'a>(Cow<'a, str>);
 
 impl<'a> DeviceId<'a> {
     /// The name, if it is one.
     pub fn new(name: impl Into<Cow<'a, str>>) -> Option<Self> {
+        Self::stored(name).filter(|Self(name)| !is_dot_segment(name))
+    }
+
+    /// A name from a store: `.` and `..`, too, which older releases took.
+    pub(crate) fn stored(name: impl Into<Cow<'a, str>>) -> Option<Self> {
         checked(name.into()).map(Self)
     }
 
@@ -48,6 +53,11 @@ impl<'a> DeviceId<'a> {
 impl<'a> Region<'a> {
     /// The name, if it is one.
     pub fn new(name: impl Into<Cow<'a, str>>) -> Option<Self> {
+        Self::stored(name).filter(|Self(name)| !is_dot_segment(name))
+    }
+
+    /// A name from a store: `.` and `..`, too, which older releases took.
+    pub(crate) fn stored(name: impl Into<Cow<'a, str>>) -> Option<Self> {
         checked(name.into()).map(Self)
     }
 
@@ -63,6 +73,12 @@ fn checked(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
     let length = (1..=limits::NAME_BYTES_MAX).contains(&name.len());
     (length && name.bytes().all(allowed)).then_some(name)
+}
+
+/// Whether the name can't be a segment of a URL's path: every client takes `.` and
+/// `..` for steps in it (RFC 3986, 5.2.4), percent-encoded or not.
+fn is_dot_segment(name: &str) -> bool {
+    matches!(name, "." | "..")
 }
 
 /// A temperature in thousandths of a degree Celsius, from -273,150 (absolute
@@ -93,6 +109,17 @@ impl MilliCelsius {
     }
 }
 
+/// What a number that was given for Unix milliseconds seems to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seems {
+    /// What it was given for.
+    Milliseconds,
+    /// Unix seconds: as milliseconds it would be before 3 March 1973.
+    Seconds,
+    /// A time since a device's start: as seconds it would be before September 2001.
+    Uptime,
+}
+
 /// Milliseconds since 1970-01-01T00:00:00Z, from 0 to the end of the year 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixMillis(i64);
@@ -108,6 +135,17 @@ impl UnixMillis {
     /// The instant, if it is in range.
     pub fn new(millis: i64) -> Option<Self> {
         (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
+    }
+
+    /// What the number that it was made of seems to be.
+    pub(crate) fn seems(self) -> Seems {
+        const UPTIME_BELOW: i64 = 1_000_000_000;
+        const SECONDS_BELOW: i64 = 100_000_000_000;
+        match self.0 {
+            ..UPTIME_BELOW => Seems::Uptime,
+            UPTIME_BELOW..SECONDS_BELOW => Seems::Seconds,
+            _ => Seems::Milliseconds,
+        }
     }
 
     /// The instant of a ledger row: whole minutes and the milliseconds into them.
@@ -186,6 +224,12 @@ mod tests {
             assert!(DeviceId::new(bad).is_none(), "{bad:?}");
             assert!(Region::new(bad).is_none(), "{bad:?}");
         }
+        // No client can ask for these, and older releases took them.
+        for steps in [".", ".."] {
+            assert!(DeviceId::new(steps).is_none() && Region::new(steps).is_none());
+            assert!(DeviceId::stored(steps).is_some() && Region::stored(steps).is_some());
+        }
+        assert!(Region::new("...").is_some());
     }
 
     #[test]

@@ -43,9 +43,12 @@ impl Format {
 /// good ones the first; a problem if it accepts none. An offer is a media type
 /// without parameters.
 pub(crate) fn negotiated<T: Copy>(request: &Request, offers: &[(&str, T)]) -> Result<T, Problem> {
+    // An empty header says as little as none.
+    let accept = request.accept.as_deref().map(str::trim).filter(|accept| !accept.is_empty());
+    let accept = accept.unwrap_or("*/*");
     let mut best = None;
     for (media_type, offer) in offers {
-        let quality = quality(request.accept.as_deref().unwrap_or("*/*"), media_type);
+        let quality = quality(accept, media_type);
         if quality > best.map_or(0, |(most, _)| most) {
             best = Some((quality, *offer));
         }
@@ -69,7 +72,10 @@ fn quality(accept: &str, media_type: &str) -> u16 {
             name if name == "*/*" => 1,
             _ => continue,
         };
-        let weight = parts.find_map(|parameter| parameter.strip_prefix("q="));
+        let weight = parts.find_map(|parameter| {
+            let (name, weight) = parameter.split_once('=')?;
+            name.eq_ignore_ascii_case("q").then_some(weight)
+        });
         let quality = weight.map_or(1_000, thousandths);
         decided = decided.max((specific, quality));
     }
@@ -113,7 +119,7 @@ pub(crate) struct Document {
     pub(crate) about: Record,
     /// What the answer covers: in JSON among the fields, otherwise in a header.
     pub(crate) coverage: Record,
-    /// The path of the next page, if there is one.
+    /// The next page, if there is one, as a reference relative to the request.
     pub(crate) next: Option<String>,
 }
 
@@ -297,7 +303,10 @@ mod tests {
             (Some("text/html"), None),
             (Some("*/*;q=0"), None),
             (Some("application/jsonx"), None),
-            (Some(""), None),
+            (Some(""), Some(Format::Json)),
+            (Some(" "), Some(Format::Json)),
+            (Some("text/csv;Q=0.5, application/json;Q=0.4"), Some(Format::Csv)),
+            (Some("text/csv;Q=0, application/x-ndjson"), Some(Format::Ndjson)),
         ] {
             assert_eq!(chosen(accept), format, "{accept:?}");
         }

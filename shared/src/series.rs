@@ -4,7 +4,9 @@ use crate::figures::{self, Figures};
 use crate::host::Host;
 use crate::http::{Kind, Problem, Refusal, Request};
 use crate::limits;
-use crate::parameters::{Parameters, Span, instant, parameters, region_in_path, unknown_region};
+use crate::parameters::{
+    Parameters, Span, instant, next_page, parameters, region_in_path, unknown_region,
+};
 use crate::reading::UnixMillis;
 use crate::report::{self, Range};
 use crate::representation::{Format, Record, Table};
@@ -41,7 +43,7 @@ pub(crate) fn windows(
     let next = (end < range.to()).then(|| {
         // The defaults move with the clock, so the next page names what they were.
         let (from, to) = (end.get(), range.to().get());
-        format!("{}?from={from}&to={to}&step={minutes}m", request.path)
+        next_page(&format!("from={from}&to={to}&step={minutes}m"))
     });
     let step_ms = minutes * UnixMillis::PER_MINUTE;
     let listing = Listing {

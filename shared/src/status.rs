@@ -22,12 +22,7 @@ use crate::view::BEFORE_READING;
 
 /// `GET /readyz`: ready is who can make a reading durable. What else is wrong is
 /// named.
-pub(crate) fn readiness(
-    host: &impl Host,
-    request: &Request,
-    now: UnixMillis,
-) -> Result<Response, Refusal> {
-    parameters(request, &[])?;
+pub(crate) fn readiness(host: &impl Host, now: UnixMillis) -> Result<Response, Refusal> {
     let (inventory, breaker, counted) = look_around(host, now);
     let (journal, regions) = (inventory.is_some(), counted.is_some());
     let word = |up: bool| if up { "ok" } else { "failing" };

@@ -1,0 +1,124 @@
+//! A body cut into its items without reading them: what is wrong within one item then
+//! stays with that item.
+
+/// The items of the array, or the one object, that `body` is; `None` where it is
+/// truncated or goes on behind its end.
+///
+/// What is between the commas may be anything that is balanced: an item with `NaN` in
+/// it is an item still.
+pub(crate) fn cut(body: &str) -> Option<Vec<&str>> {
+    let body = body.trim_ascii();
+    let Some(array) = body.strip_prefix('[') else {
+        return Some(pieces(body)?).filter(|pieces| pieces.len() == 1);
+    };
+    let inner = array.strip_suffix(']')?;
+    if inner.trim_ascii().is_empty() { Some(Vec::new()) } else { pieces(inner) }
+}
+
+/// What is between the commas that are in no string and no bracket.
+fn pieces(text: &str) -> Option<Vec<&str>> {
+    let mut pieces = Vec::new();
+    let mut piece = Piece::default();
+    let mut begin = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte == b',' && piece.is_whole() {
+            pieces.push(taken(text, begin, at)?);
+            (begin, piece) = (at + 1, Piece::default());
+        } else {
+            piece.take(byte)?;
+        }
+    }
+    pieces.push(taken(text, begin, text.len()).filter(|_| piece.is_whole())?);
+    Some(pieces)
+}
+
+fn taken(text: &str, begin: usize, end: usize) -> Option<&str> {
+    text.get(begin..end).map(str::trim_ascii).filter(|piece| !piece.is_empty())
+}
+
+/// Where a scan is in a piece.
+#[derive(Default)]
+struct Piece {
+    /// Brackets and braces that are open. Which is closed by which is the item's
+    /// affair.
+    depth: usize,
+    is_in_string: bool,
+    is_escaped: bool,
+    /// Whether its brackets have closed: only space may follow.
+    has_ended: bool,
+}
+
+impl Piece {
+    fn is_whole(&self) -> bool {
+        self.depth == 0 && !self.is_in_string
+    }
+
+    /// Takes the next byte; `None` if a piece can't go on with it.
+    fn take(&mut self, byte: u8) -> Option<()> {
+        if self.is_in_string {
+            self.is_in_string = self.is_escaped || byte != b'"';
+            self.is_escaped = byte == b'\\' && !self.is_escaped;
+            return Some(());
+        }
+        if self.has_ended && !byte.is_ascii_whitespace() {
+            return None;
+        }
+        match byte {
+            b'"' => self.is_in_string = true,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => {
+                self.depth = self.depth.checked_sub(1)?;
+                self.has_ended = self.depth == 0;
+            }
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_in_strings_and_brackets_cut_nothing() {
+        for (body, expected) in [
+            ("[]", &[][..]),
+            (" [ ] ", &[]),
+            ("[1]", &["1"]),
+            ("[{\"a\":1,\"b\":[2,3]}, 4 ]", &["{\"a\":1,\"b\":[2,3]}", "4"]),
+            (r#"["a,b\",]","c\\",NaN]"#, &[r#""a,b\",]""#, r#""c\\""#, "NaN"]),
+            ("{\"t\":+.5,\"u\":inf}", &["{\"t\":+.5,\"u\":inf}"]),
+            ("[{\"a\":[1}],2]", &["{\"a\":[1}]", "2"]),
+        ] {
+            assert_eq!(cut(body).as_deref(), Some(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_truncated_or_goes_on_behind_its_end_has_no_items() {
+        for body in [
+            "[",
+            "{",
+            "[1",
+            "[1,",
+            "[1,]",
+            "[,1]",
+            "[1,,2]",
+            "[{\"a\":1},{\"b\":]",
+            "[\"a]",
+            "[1]]",
+            "{}{}",
+            "{} {}",
+            "[{}{}]",
+            "[[] 1]",
+            "[1][2]",
+            "{},{}",
+            "[\"a\\\"]",
+            "[1]x",
+            "",
+        ] {
+            assert_eq!(cut(body), None, "{body}");
+        }
+    }
+}
