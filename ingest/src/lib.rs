@@ -5,7 +5,7 @@
 
 use isotherm::host::Host;
 use isotherm::host::spin::{self, Spin};
-use isotherm::http::{Problem, Request, Response};
+use isotherm::http::{Problem, Purpose, Request, Response};
 use isotherm::ingest::{self, Handled};
 use isotherm::log::Answered;
 use isotherm::settings;
@@ -24,7 +24,11 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let answered = Answered { at: spin::now(), route, status, counts: None, duration_ms };
         return host.log_request(&head, answered);
     }
-    let read = read(&host, &head, request);
+    // What is wrong with the head is said before any body is read, or asked for.
+    let (read, unread) = match limit_of(&host, &head) {
+        Ok(limit) => (spin::read_body(request, limit), None),
+        Err(problem) => (Err(problem), Some(request)),
+    };
     // After the body: it may have taken long to come.
     let now = spin::now();
     let Handled { response, follow_up, counts } = match read {
@@ -39,13 +43,18 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     if let Err(error) = ingest::after_answer(&host, follow_up, now) {
         host.log(&format!("after the answer: {error}"));
     }
+    if let Some(unread) = unread.filter(|_| !head.awaits_continue) {
+        spin::drop_body(unread);
+    }
 }
 
-fn read(host: &Spin, head: &Request, request: IncomingRequest) -> Result<Vec<u8>, Problem> {
+/// How many bytes the body may have, if the head is good.
+fn limit_of(host: &Spin, head: &Request) -> Result<usize, Problem> {
     ingest::check_head(head)?;
     let limit = settings::max_body_bytes(host).map_err(|error| {
         host.log(&error.to_string());
-        Problem::from(&error)
+        Problem::of(&error, Purpose::Writing)
     })?;
-    spin::read_body(request, limit)
+    ingest::check_length(head, limit)?;
+    Ok(limit)
 }

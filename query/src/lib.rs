@@ -8,7 +8,6 @@ use isotherm::host::Host;
 use isotherm::host::spin::{self, Spin};
 use isotherm::log;
 use isotherm::query;
-use isotherm::snapshot;
 use isotherm::view::Answered;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
@@ -27,7 +26,7 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
         );
     };
     if events::are_asked_for(&request) {
-        let head = events::head(&host, &request);
+        let head = events::head(&host, &request, now);
         let status = head.response.status;
         match head.stream {
             true => {
@@ -37,11 +36,11 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
         }
         return log(status);
     }
-    let Answered { response, keeps_snapshot } = query::answer(&host, &request, now);
+    let Answered { response, follow_up } = query::answer(&host, &request, now);
     let status = response.status;
     spin::send(&host, response, out);
     log(status);
-    if keeps_snapshot && let Err(error) = snapshot::keep(&host, now) {
-        host.log(&format!("the snapshot was not renewed: {error}"));
+    if let Err(error) = query::after_answer(&host, follow_up, now) {
+        host.log(&format!("after the answer: {error}"));
     }
 }

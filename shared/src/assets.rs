@@ -3,8 +3,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::error::Error;
 use crate::host::Host;
-use crate::http::{Kind, Problem, Request, Response};
+use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::parameters::parameters;
 use crate::representation::is_among;
 
@@ -21,11 +22,11 @@ const HEADERS: [(&str, &str); 3] = [
 ];
 
 /// The file `name`, or 304 if the client has it.
-pub(crate) fn answer(host: &impl Host, request: &Request, name: &str) -> Result<Response, Problem> {
+pub(crate) fn answer(host: &impl Host, request: &Request, name: &str) -> Result<Response, Refusal> {
     parameters(request, &[])?;
     let missing = || Problem::new(Kind::NotFound, "no such file is mounted with the component");
     let media_type = media_type(name).ok_or_else(missing)?;
-    let content = host.asset(name).ok_or_else(missing)?;
+    let content = host.asset(name).map_err(Error::Assets)?.ok_or_else(missing)?;
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());

@@ -63,7 +63,7 @@ impl State {
         let left_ms = until.get() - now.get();
         // A wait longer than any cool-down: the clock was set back. A little longer is
         // what a call finds that read the clock before the probe did.
-        const LONGEST_MS: i64 = limits::BREAKER_COOLDOWN_MS_MAX + limits::BREAKER_CALL_AGE_MS_MAX;
+        const LONGEST_MS: i64 = limits::BREAKER_COOLDOWN_MS_MAX + limits::REQUEST_MS_MAX;
         if left_ms <= 0 || left_ms > LONGEST_MS {
             let until = now.saturating_add(cooldown_ms);
             return Verdict::Probe(Self::HalfOpen { until, cooldown_ms });
@@ -81,8 +81,11 @@ impl State {
     #[must_use]
     pub fn failed(self, now: UnixMillis) -> Self {
         let cooldown_ms = match self {
-            Self::Closed { failures } if failures + 1 < limits::BREAKER_FAILURES_TO_OPEN => {
-                return Self::Closed { failures: failures + 1 };
+            // The number may come from a store, and be any.
+            Self::Closed { failures }
+                if failures.saturating_add(1) < limits::BREAKER_FAILURES_TO_OPEN =>
+            {
+                return Self::Closed { failures: failures.saturating_add(1) };
             }
             Self::Closed { .. } => limits::BREAKER_COOLDOWN_MS_MIN,
             // A call that began before it opened tells nothing new.
@@ -192,6 +195,12 @@ mod tests {
             state = probing(state, now).failed(at(now));
         }
         assert_eq!(cooldowns, [1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
+    }
+
+    #[test]
+    fn a_number_of_failures_that_nobody_counted_opens_it() {
+        let stored: State = format!("closed {}", u32::MAX).parse().unwrap();
+        assert_eq!(stored.failed(at(0)).name(), "open");
     }
 
     #[test]

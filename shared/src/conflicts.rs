@@ -50,7 +50,7 @@ pub(crate) fn conflicts(
             let page = regions.read(|sql| select(sql, bounds, after, limit.saturating_add(1)))?;
             Ok((page, regions.read(|sql| ledger::tally(sql, "conflicts"))?))
         },
-        |_all_time| (Vec::new(), 0),
+        |_snapshot| None,
     )?;
     let (page, seen) = &mut read.value;
     let more = page.len() > limit;
@@ -68,8 +68,9 @@ pub(crate) fn conflicts(
     let table = Table { columns, rows: rows.ok_or(Error::Corrupt("conflict"))? };
     let listing = Listing {
         list: Some("conflicts"),
-        // Those that folds have seen, of which the first 10,000 are kept.
+        // Those that folds have seen, of which the newest 10,000 are kept.
         about: Record::of([("seen", (*seen).into())]),
+        complete: None,
         next: last.map(|last| parameters.next_page("after", &last)),
     };
     Ok(read.shown.answer(request, format, table, listing, now))

@@ -1,9 +1,12 @@
 //! What one device has sent to one region in an hour, a day, and all time.
 
+use crate::error::Error;
 use crate::figures::device_average;
-use crate::ledger::Row;
+use crate::host::{Sql, Value};
+use crate::ledger::{Row, integers};
+use crate::limits;
 use crate::reading::{MilliCelsius, UnixMillis};
-use crate::runs::{Record, Table};
+use crate::runs::{Record, Run, Table};
 use crate::varint::{self, unzigzag, zigzag};
 
 /// The table of their runs.
@@ -29,6 +32,47 @@ pub(crate) struct DeviceWindow {
 
 /// The span of all time.
 const ALL: u16 = 0;
+
+/// Lists devices that are new in their region by their names; they have one each.
+pub(crate) fn add_region_devices(sql: &impl Sql, new: &[(u32, u64)]) -> Result<(), Error> {
+    for chunk in new.chunks(limits::DEVICE_IDS_PER_STATEMENT) {
+        let pairs: Vec<String> =
+            chunk.iter().map(|(region, device)| format!("[{region},{device}]")).collect();
+        let statement = "\
+            INSERT OR IGNORE INTO region_devices (region, name, device) \
+            SELECT j.value ->> 0, d.name, d.id \
+            FROM json_each(?1) AS j CROSS JOIN devices AS d ON d.id = j.value ->> 1";
+        let list = Value::Text(format!("[{}]", pairs.join(",")));
+        sql.execute(statement, &[list]).map_err(Error::Regions)?;
+    }
+    Ok(())
+}
+
+/// Lists the devices of all regions by their names, in a database of a release that
+/// did not.
+pub(crate) fn list_region_devices(sql: &impl Sql) -> Result<(), Error> {
+    /// How many are read at once: a megabyte.
+    const RUNS: i64 = 512;
+    let statement = "\
+        SELECT region, span, start, first, run FROM device_windows \
+        WHERE span = 0 AND start = 0 AND (region, first) > (?1, ?2) \
+        ORDER BY region, first LIMIT ?3";
+    let (mut region, mut first) = (-1, -1);
+    loop {
+        let parameters = [region, first, RUNS].map(Value::Integer);
+        let rows = sql.execute(statement, &parameters).map_err(Error::Regions)?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        [region, _, _, first] =
+            last.get(..4).and_then(integers).ok_or(Error::Corrupt("device window"))?;
+        let mut devices = Vec::new();
+        for row in rows {
+            let run = Run::from_columns(&row).ok_or(Error::Corrupt("device window"))?;
+            let windows: Vec<DeviceWindow> = DEVICE_WINDOWS.decode(&run)?;
+            devices.extend(windows.iter().map(|window| (window.region, window.device)));
+        }
+        add_region_devices(sql, &devices)?;
+    }
+}
 
 impl DeviceWindow {
     /// Of one reading.
@@ -69,6 +113,11 @@ impl DeviceWindow {
 
     pub(crate) fn device(&self) -> u64 {
         self.device
+    }
+
+    /// Its region and device, if it is of all time.
+    pub(crate) fn of_all_time(&self) -> Option<(u32, u64)> {
+        (self.span == ALL).then_some((self.region, self.device))
     }
 
     pub(crate) fn readings(&self) -> i64 {

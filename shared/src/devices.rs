@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::device_window::DeviceWindow;
+use crate::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::error::Error;
 use crate::host::{Host, Sql, Value};
 use crate::http::{Kind, Problem, Refusal, Request};
@@ -16,7 +16,7 @@ use crate::parameters::{
 use crate::reading::{DeviceId, UnixMillis};
 use crate::report::Range;
 use crate::representation::{Format, Record, Table};
-use crate::runs::Run;
+use crate::runs::Keys;
 use crate::view::{Answered, Listing, fold_and_read};
 
 /// What is known of a device in a region.
@@ -57,68 +57,68 @@ fn seen_in_region(
     after: &str,
     most: usize,
 ) -> Result<Option<Vec<Seen>>, Error> {
-    let runs = "SELECT d.region, d.span, d.start, d.first, d.run \
-                FROM regions AS r LEFT JOIN device_windows AS d \
-                     ON d.region = r.id AND d.span = 0 AND d.start = 0 \
-                WHERE r.name = ?1 ORDER BY d.first";
-    let rows = sql.execute(runs, &[Value::Text(region.to_owned())]).map_err(Error::Regions)?;
-    let mut windows: Vec<DeviceWindow> = Vec::new();
-    match rows.as_slice() {
-        [] => return Ok(None),
-        // One that only a contradicting reading has named.
-        [row] if row.first() == Some(&Value::Null) => {}
-        rows => {
-            for row in rows {
-                let decoded = Run::from_columns(row).and_then(|run| run.decode());
-                windows.append(&mut decoded.ok_or(Error::Corrupt("device window"))?);
-            }
-        }
-    }
-    let ids: Vec<String> = windows.iter().map(|window| window.device().to_string()).collect();
-    let page = "SELECT d.name, d.id FROM json_each(?1) AS j CROSS JOIN devices AS d ON d.id = j.value \
-                WHERE d.name > ?2 ORDER BY d.name LIMIT ?3";
+    let known = "SELECT id FROM regions WHERE name = ?1";
+    let rows = sql.execute(known, &[Value::Text(region.to_owned())]).map_err(Error::Regions)?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let [region] = integers(row).ok_or(Error::Corrupt("region"))?;
+    let page = "SELECT name, device FROM region_devices \
+                WHERE region = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
     let parameters = [
-        Value::Text(format!("[{}]", ids.join(","))),
+        Value::Integer(region),
         Value::Text(after.to_owned()),
         Value::Integer(i64::try_from(most).unwrap_or(i64::MAX)),
     ];
     let rows = sql.execute(page, &parameters).map_err(Error::Regions)?;
-    let seen = |row: Vec<Value>| {
-        let [Value::Text(name), Value::Integer(id)] = <[Value; 2]>::try_from(row).ok()? else {
-            return None;
-        };
-        let device = u64::try_from(id).ok()?;
+    let named = |row: Vec<Value>| match <[Value; 2]>::try_from(row) {
+        Ok([Value::Text(name), Value::Integer(id)]) => Some((name, u64::try_from(id).ok()?)),
+        _ => None,
+    };
+    let page: Option<Vec<(String, u64)>> = rows.into_iter().map(named).collect();
+    let page = page.ok_or(Error::Corrupt("device"))?;
+    let windows = windows_of(sql, region, page.iter().map(|(_, device)| *device))?;
+    let seen = |(name, device): (String, u64)| {
         let index = windows.binary_search_by_key(&device, DeviceWindow::device).ok()?;
         Some(Seen { name, window: *windows.get(index)? })
     };
-    let seen = rows.into_iter().map(seen).collect::<Option<_>>();
+    let seen = page.into_iter().map(seen).collect::<Option<_>>();
     seen.map(Some).ok_or(Error::Corrupt("device window"))
+}
+
+/// The windows of all time in the runs that have these devices of a region, in the
+/// order of the devices.
+fn windows_of(
+    sql: &impl Sql,
+    region: i64,
+    devices: impl Iterator<Item = u64>,
+) -> Result<Vec<DeviceWindow>, Error> {
+    let mut wanted: Vec<Keys<3>> =
+        devices.map(|id| Keys { group: [region, 0, 0], from: id, to: id }).collect();
+    order::sort_by_key(&mut wanted, |keys| u128::from(keys.from));
+    let mut windows = Vec::new();
+    for run in DEVICE_WINDOWS.load(sql, &wanted)? {
+        windows.append(&mut DEVICE_WINDOWS.decode(&run)?);
+    }
+    Ok(windows)
 }
 
 /// What is known of a device in each of its regions, that of its latest reading
 /// first.
 fn seen_of_device(sql: &impl Sql, device: &str) -> Result<Vec<Seen>, Error> {
-    let runs = "SELECT r.name, d.id, w.region, w.span, w.start, w.first, w.run \
-                FROM devices AS d CROSS JOIN regions AS r CROSS JOIN device_windows AS w \
-                     ON w.region = r.id AND w.span = 0 AND w.start = 0 AND w.first = \
-                        (SELECT first FROM device_windows \
-                         WHERE region = r.id AND span = 0 AND start = 0 AND first <= d.id \
-                         ORDER BY first DESC LIMIT 1) \
-                WHERE d.name = ?1 ORDER BY r.name";
-    let rows = sql.execute(runs, &[Value::Text(device.to_owned())]).map_err(Error::Regions)?;
-    let mut seen = Vec::new();
+    let statement = "SELECT r.name, d.region, d.device \
+                     FROM regions AS r CROSS JOIN region_devices AS d \
+                          ON d.region = r.id AND d.name = ?1 ORDER BY r.name";
+    let rows = sql.execute(statement, &[Value::Text(device.to_owned())]).map_err(Error::Regions)?;
+    let mut seen = Vec::with_capacity(rows.len());
     for row in rows {
-        let found = || {
-            let ([Value::Text(name), Value::Integer(id)], run) = row.split_first_chunk::<2>()?
-            else {
-                return None;
-            };
-            let windows: Vec<DeviceWindow> = Run::from_columns(run)?.decode()?;
-            let device = u64::try_from(*id).ok()?;
-            let window = windows.into_iter().find(|window| window.device() == device);
-            Some(window.map(|window| Seen { name: name.clone(), window }))
+        let Some((Value::Text(name), ids)) = row.split_first() else {
+            return Err(Error::Corrupt("region"));
         };
-        seen.extend(found().ok_or(Error::Corrupt("device window"))?);
+        let [region, device] = integers(ids).ok_or(Error::Corrupt("region"))?;
+        let device = u64::try_from(device).map_err(|_negative| Error::Corrupt("device"))?;
+        let windows = windows_of(sql, region, [device].into_iter())?;
+        let window = windows.into_iter().find(|window| window.device() == device);
+        let window = window.ok_or(Error::Corrupt("device window"))?;
+        seen.push(Seen { name: name.clone(), window });
     }
     // They came in the order of their names, which those of the same time keep.
     order::sort_by_key(&mut seen, |seen| {
@@ -126,9 +126,6 @@ fn seen_of_device(sql: &impl Sql, device: &str) -> Result<Vec<Seen>, Error> {
     });
     Ok(seen)
 }
-
-/// All time, of which no snapshot has anything.
-const UNREMEMBERED: Span = Span { range: Some(Range::ALL), from: None, to: None };
 
 /// `GET /v1/regions/{region}/devices`: a page in the order of their names.
 pub(crate) fn of_region(
@@ -146,18 +143,19 @@ pub(crate) fn of_region(
     let most = limit.saturating_add(1);
     let read = fold_and_read(
         host,
-        UNREMEMBERED,
+        Span::ALL_TIME,
         now,
         |regions| regions.read_at_once(|sql| seen_in_region(sql, region.as_str(), after, most)),
-        |_all_time| None,
+        |_snapshot| None,
     )?;
-    let mut devices = read.value.ok_or_else(unknown_region)?;
+    let mut devices = read.value.ok_or_else(|| read.shown.missing(unknown_region()))?;
     let more = devices.len() > limit;
     devices.truncate(limit);
     let last = devices.last().filter(|_| more);
     let listing = Listing {
         list: Some("devices"),
         about: Record::of([("region", region.as_str().into())]),
+        complete: None,
         next: last.map(|last| parameters.next_page("after", &last.name)),
     };
     let columns = [&["device_id"], &COLUMNS[..]].concat();
@@ -178,13 +176,13 @@ pub(crate) fn one(
     let device = device_in_path(encoded)?;
     let read = fold_and_read(
         host,
-        UNREMEMBERED,
+        Span::ALL_TIME,
         now,
         |regions| regions.read(|sql| seen_of_device(sql, device.as_str())),
-        |_all_time| Vec::new(),
+        |_snapshot| None,
     )?;
     let regions = read.value;
-    let latest = regions.first().ok_or_else(unknown_device)?;
+    let latest = regions.first().ok_or_else(|| read.shown.missing(unknown_device()))?;
     let count: i64 = regions.iter().map(|seen| seen.window.readings()).sum();
     let (_, newest, temperature) = latest.window.seen();
     let about = Record::of([
@@ -197,7 +195,7 @@ pub(crate) fn one(
     ]);
     let columns = [&["region"], &COLUMNS[..]].concat();
     let rows = regions.iter().map(|region| region.cells(now)).collect();
-    let listing = Listing { list: Some("regions"), about, next: None };
+    let listing = Listing { list: Some("regions"), about, complete: None, next: None };
     Ok(read.shown.answer(request, format, Table { columns, rows }, listing, now))
 }
 
@@ -222,13 +220,13 @@ pub(crate) fn readings(
         |regions| {
             regions.read_at_once(|sql| {
                 let rows = select(sql, device.as_str(), from, to, limit.saturating_add(1))?;
-                Ok((rows, ledger::tally(sql, "pruned_before")?))
+                Ok((rows, ledger::tally(sql, ledger::PRUNED_BEFORE)?))
             })
         },
-        |_all_time| (None, 0),
+        |_snapshot| None,
     )?;
     let (rows, pruned_before) = read.value;
-    let mut rows = rows.ok_or_else(unknown_device)?;
+    let mut rows = rows.ok_or_else(|| read.shown.missing(unknown_device()))?;
     // Times are told apart by the millisecond, so the next page begins at the
     // first that did not fit.
     let next = rows.get(limit).map(|(at, _)| {
@@ -243,6 +241,7 @@ pub(crate) fn readings(
             ("device_id", device.as_str().into()),
             ("kept_from", UnixMillis::new(pruned_before).filter(|_| pruned_before > 0).into()),
         ]),
+        complete: None,
         next,
     };
     let columns = vec!["timestamp", "region", "temperature_c"];

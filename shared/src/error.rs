@@ -26,6 +26,18 @@ pub enum Error {
     },
     /// The database holds something that no release wrote.
     Corrupt(&'static str),
+    /// One row of the database can't be read. The others can.
+    DamagedRow(DamagedRow),
+    /// More was asked for than an answer can be made of.
+    TooMuch {
+        /// What to ask for instead.
+        narrow: &'static str,
+    },
+    /// What is asked for was not found, but acknowledged readings wait to be counted,
+    /// or could not be looked at: it may be among them.
+    NotCountedYet,
+    /// The node's clock is behind the readings that it has counted.
+    ClockNotSet,
     /// The regions database failed several times and is being spared.
     Spared {
         /// When to ask again, in milliseconds, at least 1.
@@ -35,6 +47,8 @@ pub enum Error {
     TooSlow,
     /// The journal has reached its bound.
     JournalFull,
+    /// A file that is mounted with the component can't be read.
+    Assets(StoreError),
     /// The provider of configuration variables failed.
     Variables(StoreError),
     /// A configuration variable can't be read.
@@ -44,6 +58,29 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+}
+
+/// Which row of the database can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedRow {
+    /// The table.
+    pub table: &'static str,
+    /// The columns that identify the row, with their values.
+    pub key: Vec<(&'static str, i64)>,
+}
+
+/// `ledger minute=28333333 first=0`.
+impl fmt::Display for DamagedRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.table)?;
+        self.key.iter().try_for_each(|(column, value)| write!(f, " {column}={value}"))
+    }
+}
+
+/// Takes what became of an effort whose failure changes nothing that a caller was
+/// promised. Each call says why that is so.
+pub(crate) fn best_effort<T, E>(done: Result<T, E>) -> Option<T> {
+    done.ok()
 }
 
 impl Error {
@@ -61,10 +98,24 @@ impl Error {
         }
     }
 
-    /// Whether this speaks against asking the regions database again soon.
+    /// Whether the regions database could not be asked, as against what it said.
+    pub(crate) fn is_away(&self) -> bool {
+        !matches!(self, Self::DamagedRow(_) | Self::TooMuch { .. } | Self::Misconfigured { .. })
+            && !matches!(self, Self::Regions(e) if e.kind == StoreErrorKind::TooLarge)
+    }
+
+    /// Whether it is for the operator's log, and not for the caller alone.
+    pub(crate) fn is_the_nodes(&self) -> bool {
+        !matches!(self, Self::TooMuch { .. } | Self::NotCountedYet)
+    }
+
+    /// Whether this speaks against asking the regions database again soon. A lock, one
+    /// row, or an answer that is too large does not.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Regions(error) => error.kind != StoreErrorKind::Busy,
+            Self::Regions(error) => {
+                !matches!(error.kind, StoreErrorKind::Busy | StoreErrorKind::TooLarge)
+            }
             Self::Unresponsive { .. } | Self::SchemaTooNew { .. } | Self::Corrupt(_) => true,
             _ => false,
         }
@@ -96,11 +147,25 @@ impl fmt::Display for Error {
                  deploy the newer release"
             ),
             Self::Corrupt(part) => write!(f, "regions database: impossible {part}"),
+            Self::DamagedRow(row) => write!(
+                f,
+                "regions database: a row can't be read: {row}; the operator must restore it from \
+                 a backup, or delete it"
+            ),
+            Self::TooMuch { narrow } => write!(f, "more was asked for than is answered; {narrow}"),
+            Self::NotCountedYet => {
+                f.write_str("not found among what is counted, and not all is counted yet")
+            }
+            Self::ClockNotSet => f.write_str(
+                "the node's clock is behind the readings that it has counted; the operator must \
+                 set it",
+            ),
             Self::Spared { retry_after_ms } => {
                 write!(f, "regions database: spared for another {retry_after_ms} ms")
             }
             Self::TooSlow => f.write_str("not done in the time given"),
             Self::JournalFull => f.write_str("the journal has reached its bound"),
+            Self::Assets(error) => write!(f, "files mounted with the component: {error}"),
             Self::Variables(error) => write!(f, "variables: {error}"),
             Self::Misconfigured { variable, cause } => write!(f, "variable {variable}: {cause}"),
         }

@@ -1,23 +1,32 @@
 //! `GET /v1/events`: server-sent events (HTML Standard, 9.2) that say when there
-//! is something new, so that who looks on need not ask.
+//! is something new, so that a page that is looked at need not ask.
+//!
+//! Each stream keeps an instance of the component, so their number is bounded: until
+//! when each lasts is in one key (`events/1`). Every second, a stream lists the journal;
+//! it looks into the database only where the journal has something, or after some
+//! seconds.
 
 use http::StatusCode;
 
-use crate::host::Host;
-use crate::http::{Refusal, Request, Response};
+use crate::error::Error;
+use crate::host::{Host, KeyValue};
+use crate::http::{Kind, Problem, Refusal, Request, Response};
+use crate::inventory::Inventory;
 use crate::ledger;
 use crate::limits;
 use crate::parameters::{Span, parameters};
 use crate::query::READING;
 use crate::reading::UnixMillis;
-use crate::report::Range;
 use crate::representation::negotiated;
-use crate::view::fold_and_read;
+use crate::view::fold_and_read_quietly;
 
 /// Where the events are.
 pub(crate) const PATH: &str = "/v1/events";
 
 const MEDIA_TYPE: &str = "text/event-stream";
+
+/// Where it stands until when the streams last: Unix milliseconds, a space between.
+pub const STREAMS_KEY: &str = "events/1";
 
 /// What `data` says: how many readings are counted, or that nobody knows at the
 /// moment.
@@ -38,21 +47,64 @@ pub struct Head {
 }
 
 /// The head of the answer to `request`.
-pub fn head(host: &impl Host, request: &Request) -> Head {
-    match accepted(request) {
-        Ok(()) => {
-            let response = Response::bytes(MEDIA_TYPE, StatusCode::OK, Vec::new());
-            Head { response, stream: request.method == http::Method::GET }
+pub fn head(host: &impl Host, request: &Request, now: UnixMillis) -> Head {
+    match accepted(host, request, now) {
+        Ok(stream) => {
+            let response = Response::bytes(MEDIA_TYPE, StatusCode::OK, Vec::new())
+                // nginx would collect the events until there are kilobytes of them.
+                .with_header("x-accel-buffering", "no");
+            Head { response, stream }
         }
-        Err(refusal) => Head { response: refusal.into_response(host), stream: false },
+        Err(refusal) => {
+            Head { response: refusal.into_response(host, request.purpose()), stream: false }
+        }
     }
 }
 
-fn accepted(request: &Request) -> Result<(), Refusal> {
+fn accepted(host: &impl Host, request: &Request, now: UnixMillis) -> Result<bool, Refusal> {
     request.allow(READING)?;
     negotiated(request, &[(MEDIA_TYPE, ())])?;
     parameters(request, &[])?;
-    Ok(())
+    let stream = request.method == http::Method::GET;
+    if stream && !enters(host, now)? {
+        let detail = format!(
+            "{} streams of events are open, and no more can be; ask for the figures instead",
+            limits::EVENT_STREAMS_MAX
+        );
+        let retry_after_s = limits::EVENTS_MS_MAX / 1_000;
+        return Err(Problem::new(Kind::TooManyStreams, detail)
+            .with_header("retry-after", retry_after_s.to_string())
+            .into());
+    }
+    Ok(stream)
+}
+
+/// Takes a place among the streams, if there is one. It is given back by time alone: a
+/// stream that ends early is soon followed by another.
+fn enters(host: &impl Host, now: UnixMillis) -> Result<bool, Error> {
+    /// How often to try again where somebody else was faster.
+    const ATTEMPTS: usize = 8;
+    let lasts_ms = i64::try_from(limits::EVENTS_MS_MAX).unwrap_or(i64::MAX);
+    let until = now.saturating_add(lasts_ms);
+    let store = host.key_value().map_err(Error::Journal)?;
+    for _ in 0..ATTEMPTS {
+        let stored = store.get(STREAMS_KEY).map_err(Error::Journal)?;
+        let text = stored.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let others = text.split(' ').filter_map(|until| until.parse::<i64>().ok());
+        // Of a clock that was set back, none lasts.
+        let mut open: Vec<i64> =
+            others.filter(|other| (now.get()..=until.get()).contains(other)).collect();
+        if open.len() >= limits::EVENT_STREAMS_MAX {
+            return Ok(false);
+        }
+        open.push(until.get());
+        let written = open.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
+        let swapped = store.replace(STREAMS_KEY, stored.as_deref(), written.as_bytes());
+        if swapped.map_err(Error::Journal)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Writes events until `limits::EVENTS_MS_MAX` are over or `write` says that the
@@ -63,19 +115,27 @@ fn accepted(request: &Request) -> Result<(), Refusal> {
 pub fn write(host: &impl Host, now: impl Fn() -> UnixMillis, mut write: impl FnMut(&str) -> bool) {
     let started = host.monotonic_ms();
     let mut told: Option<State> = None;
+    let mut looked: Option<u64> = None;
+    let mut trouble = None;
     let mut written = started;
     loop {
-        let state = state(host, now());
+        let is_due = looked.is_none_or(|looked| {
+            host.monotonic_ms().saturating_sub(looked) >= limits::EVENTS_LOOK_MS
+        });
+        let mut text = String::new();
+        if is_due || has_something_new(host) {
+            looked = Some(host.monotonic_ms());
+            let state = state(host, now(), &mut trouble);
+            if told != Some(state) {
+                told = Some(state);
+                let data = state.map_or("null".to_owned(), |count| count.to_string());
+                text = format!("event: readings\ndata: {data}\n\n");
+            }
+        }
         let at = host.monotonic_ms();
-        let text = if told != Some(state) {
-            told = Some(state);
-            let data = state.map_or("null".to_owned(), |count| count.to_string());
-            format!("event: readings\ndata: {data}\n\n")
-        } else if at.saturating_sub(written) >= limits::EVENTS_QUIET_MS_MAX {
-            ":\n\n".to_owned()
-        } else {
-            String::new()
-        };
+        if text.is_empty() && at.saturating_sub(written) >= limits::EVENTS_QUIET_MS_MAX {
+            text.push_str(":\n\n");
+        }
         if !text.is_empty() {
             written = at;
             if !write(&text) {
@@ -89,17 +149,35 @@ pub fn write(host: &impl Host, now: impl Fn() -> UnixMillis, mut write: impl FnM
     }
 }
 
-/// Folds, and counts. What fails is logged by who answers requests.
-fn state(host: &impl Host, now: UnixMillis) -> State {
-    let all_time_now = Span { range: Some(Range::ALL), from: None, to: None };
-    let counted = fold_and_read(
+/// Whether the journal has something to fold. A journal that can't be looked at has
+/// nothing; the next look into the database tells what is wrong.
+fn has_something_new(host: &impl Host) -> bool {
+    let listed = host.key_value().map_err(Error::Journal);
+    let listed = listed.and_then(|store| Inventory::list(host, &store));
+    listed.is_ok_and(|inventory| inventory.unfolded() > 0)
+}
+
+/// Folds, and counts. `trouble` is what was wrong the last time: it is logged when it
+/// begins, and not every time.
+fn state(host: &impl Host, now: UnixMillis, trouble: &mut Option<String>) -> State {
+    let counted = fold_and_read_quietly(
         host,
-        all_time_now,
+        Span::ALL_TIME,
         now,
         |regions| {
             regions.read(|sql| Ok(ledger::totals(sql)?.readings + ledger::tally(sql, "conflicts")?))
         },
-        |_never| 0,
+        |_snapshot| None,
     );
-    counted.ok().map(|read| read.value)
+    let (state, error) = match counted {
+        Ok(read) => (Some(read.value), read.shown.trouble),
+        Err(Refusal::Node(error)) => (None, Some(error)),
+        Err(Refusal::Request(_)) => (None, None),
+    };
+    let is_new = error.is_some() && trouble.is_none();
+    *trouble = error.map(|error| error.to_string());
+    if let Some(trouble) = trouble.as_ref().filter(|_| is_new) {
+        host.log(&format!("events: {trouble}"));
+    }
+    state
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::histogram::Histogram;
-use crate::reading::MilliCelsius;
+use crate::reading::{MilliCelsius, UnixMillis};
 use crate::stats::Stats;
 
 /// The percentiles of an answer.
@@ -15,9 +15,12 @@ pub const PERCENTS: [u64; 3] = [50, 95, 99];
 pub struct Figures {
     /// The statistics.
     pub stats: Stats,
+    /// When the newest reading was measured that is not from the future; `None` if all
+    /// are.
+    pub newest: Option<UnixMillis>,
     /// The sum of the revisions of the windows that they were merged from, at
-    /// least 1. It grows whenever the statistics change, so the same span with
-    /// the same revision has the same statistics.
+    /// least 1. It grows whenever a reading is counted, so the same span with the same
+    /// revision has the same statistics. Duplicates and conflicts leave it as it is.
     pub revision: i64,
     /// Of the readings, those that came later than the variable `late_after`.
     pub late: i64,
@@ -60,8 +63,10 @@ impl Figures {
         let [revision, late, duplicates, conflicts, devices, averages] = *rest else {
             return None;
         };
+        let stats = Stats::from_columns(*stats)?;
         Some(Self {
-            stats: Stats::from_columns(*stats)?,
+            stats,
+            newest: Some(stats.newest()),
             revision,
             late,
             duplicates,
@@ -69,6 +74,12 @@ impl Figures {
             devices: (devices > 0).then_some(Devices { count: devices, averages }),
             percentiles: None,
         })
+    }
+
+    /// The same without a newest reading that is from after `latest`.
+    #[must_use]
+    pub(crate) fn as_of(self, latest: UnixMillis) -> Self {
+        Self { newest: self.newest.filter(|newest| *newest <= latest), ..self }
     }
 
     /// The stored form.
@@ -157,7 +168,7 @@ pub(crate) fn cells(figures: Option<&Figures>) -> Vec<Value> {
         figures.duplicates.into(),
         figures.conflicts.into(),
         stats.oldest().into(),
-        stats.newest().into(),
+        figures.newest.into(),
         i64::try_from(stats.sum_milli()).ok().into(),
         figures.revision.into(),
     ]

@@ -2,14 +2,19 @@
 //!
 //! A fold goes in steps. Each takes the database's write lock, then reads some
 //! entries, posts them in one transaction, and removes them from the journal
-//! after the commit. Whoever dies in between leaves entries that are folded
+//! after the commit. A process that dies in between leaves entries that are folded
 //! again, to no effect. Reading the entries only under the lock keeps folds
 //! that run at once from doing the same work; that they don't count twice is
 //! the ledger's doing alone.
+//!
+//! What can't be posted is set aside: an entry that can't be read, readings that are
+//! older than the ledger, and readings that belong to a row of the database that can't
+//! be read. The rest of their entry, and all others, go on.
 
-use crate::error::Error;
-use crate::host::{Host, Sql};
-use crate::inventory::Inventory;
+use crate::door;
+use crate::error::{DamagedRow, Error, best_effort};
+use crate::host::{Host, KeyValue, Sql, Value};
+use crate::inventory::{DAMAGED_PREFIX, Inventory};
 use crate::journal::{self, Content, Entry, EntryName, QuarantineReason};
 use crate::ledger::{self, Outcome};
 use crate::limits;
@@ -17,26 +22,50 @@ use crate::reading::{Reading, UnixMillis};
 use crate::regions::Regions;
 use crate::rejection::Rejections;
 use crate::settings::Horizon;
+use crate::windows;
+
+/// What became of a journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Entries that are left, for want of time or of the lock.
+    pub left_entries: usize,
+    /// The readings in them, as far as their keys tell.
+    pub left_readings: usize,
+    /// Whether the quarantine may have more in it than the inventory lists: this fold
+    /// set something aside, or another one had an entry before.
+    pub quarantine_changed: bool,
+}
 
 /// Folds what `inventory` found in the journal, as far as the budget goes.
-/// Returns how many entries are left.
 pub fn run<H: Host>(
     regions: &Regions<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
-) -> Result<usize, Error> {
-    let mut left = inventory.unfolded();
-    for names in steps(&inventory.entries) {
-        if left < inventory.unfolded() && regions.is_late() {
+) -> Result<Folded, Error> {
+    let mut folded = Folded {
+        left_entries: inventory.unfolded(),
+        left_readings: inventory.journal_readings(),
+        quarantine_changed: false,
+    };
+    let mut longest_ms = 0;
+    for (number, names) in steps(&inventory.entries).into_iter().enumerate() {
+        // The next step may take as long as the longest so far.
+        let left_ms = regions.left_ms();
+        if number > 0 && left_ms <= longest_ms {
             break;
         }
-        match step(regions, journal, names) {
-            Ok(()) => left -= names.len(),
+        match step(regions, journal, inventory, names) {
+            Ok(changed) => {
+                folded.left_entries -= names.len();
+                folded.left_readings -= names.iter().map(EntryName::readings).sum::<usize>();
+                folded.quarantine_changed |= changed;
+            }
             Err(error) if error.is_busy() => break,
             Err(error) => return Err(error),
         }
+        longest_ms = longest_ms.max(left_ms.saturating_sub(regions.left_ms()));
     }
-    Ok(left)
+    Ok(folded)
 }
 
 /// Posts readings that are not in the journal, counts what was rejected beside
@@ -54,25 +83,59 @@ pub fn post<H: Host>(
 
 /// Removes expired ledger rows, as far as the budget goes.
 ///
-/// Only to be called when the whole backlog was folded: what waits in the
-/// journal may be older than what is forgotten here. What has come since is
-/// not: it was accepted after `now`, and the slack in the horizon covers the
-/// time that a request takes.
+/// Only to be called when the whole backlog was folded: what waits in the journal may
+/// be older than what is forgotten here.
+///
+/// In two stages. What is to go is published to the door, which accepts nothing older
+/// from then on; what was published long enough ago for all requests that did not know
+/// it to have left their entry, goes.
 pub fn prune<H: Host>(
     regions: &Regions<'_, H>,
+    journal: &H::KeyValue,
     horizon: Horizon,
     now: UnixMillis,
 ) -> Result<(), Error> {
-    let Some(before) = horizon.prune_before(now) else { return Ok(()) };
-    // A clock that runs ahead must not make the ledger forget what is recent
-    // by the readings themselves.
-    let newest = regions.read(ledger::newest)?;
-    let Some(before) =
-        newest.and_then(|newest| horizon.prune_before(newest)).map(|b| b.min(before))
-    else {
-        return Ok(());
-    };
-    while !regions.is_late() && regions.read(|sql| ledger::has_rows_before(sql, before))? {
+    let Some(target) = expired_before(regions, horizon, now)? else { return Ok(()) };
+    let door = door::load(regions.host(), journal).map_err(Error::Journal)?;
+    let known_ms = now.get().saturating_sub(door.published.get());
+    if known_ms >= limits::PRUNE_PUBLISHED_MS_MIN {
+        prune_before(regions, door.pruned_before.min(target))?;
+    }
+    // Each time is a write, so some minutes go together.
+    let is_due = target >= door.pruned_before.saturating_add(limits::PRUNE_SLACK_MS);
+    // A clock that was set back says nothing of how long it is known.
+    if is_due || known_ms < 0 {
+        let published = door::update(regions.host(), journal, &|door| {
+            door.pruned_before = door.pruned_before.max(target);
+            door.published = now;
+        });
+        published.map_err(Error::Journal)?;
+    }
+    Ok(())
+}
+
+/// Before when ledger rows have expired, if any have.
+///
+/// By the node's clock, and by the readings: a clock that runs ahead, or a reading from
+/// the future, must not make the ledger forget what is recent. An hour is taken for
+/// past when a tenth of the hours with readings came after it (decision 8).
+fn expired_before<H: Host>(
+    regions: &Regions<'_, H>,
+    horizon: Horizon,
+    now: UnixMillis,
+) -> Result<Option<UnixMillis>, Error> {
+    let Some(by_clock) = horizon.prune_before(now) else { return Ok(None) };
+    if !regions.read(|sql| ledger::has_rows_before(sql, by_clock))? {
+        return Ok(None);
+    }
+    let hours = regions.read(ledger::hours)?;
+    let witnessed = hours.get(hours.len().div_ceil(limits::HOURS_PER_WITNESS));
+    let by_readings = witnessed.and_then(|hour| horizon.prune_before(*hour));
+    Ok(by_readings.map(|before| before.min(by_clock)))
+}
+
+fn prune_before<H: Host>(regions: &Regions<'_, H>, before: UnixMillis) -> Result<(), Error> {
+    while regions.left_ms() > 0 && regions.read(|sql| ledger::has_rows_before(sql, before))? {
         let pruned =
             regions.transaction(|sql| ledger::prune(sql, before, limits::RUNS_PRUNED_PER_STEP));
         match pruned {
@@ -103,18 +166,91 @@ fn steps(names: &[EntryName]) -> Vec<&[EntryName]> {
     steps
 }
 
+/// Returns whether the quarantine may have changed.
 fn step<H: Host>(
     regions: &Regions<'_, H>,
     journal: &H::KeyValue,
+    inventory: &Inventory,
     names: &[EntryName],
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let host = regions.host();
-    let done = regions.transaction(|sql| {
-        let entries = journal::load(host, journal, names).map_err(Error::Journal)?;
-        post_entries(host, journal, sql, &entries)?;
-        Ok(entries.iter().map(|entry| entry.name().clone()).collect::<Vec<_>>())
-    })?;
-    journal::remove(host, journal, &done).map_err(Error::Journal)
+    let mut damage: Vec<Damage> = Vec::new();
+    let (done, set_aside) = loop {
+        let posted = regions.transaction(|sql| {
+            let entries = journal::load(host, journal, names).map_err(Error::Journal)?;
+            let set_aside = post_entries(host, journal, sql, &entries, &damage)?;
+            let done: Vec<EntryName> = entries.iter().map(|entry| entry.name().clone()).collect();
+            Ok((done, set_aside))
+        });
+        match posted {
+            Err(Error::DamagedRow(row)) if damage.len() < limits::DAMAGED_ROWS_PER_STEP_MAX => {
+                note_damage(host, journal, inventory, &row);
+                damage.push(regions.read(|sql| Damage::of(sql, &row))?);
+            }
+            other => break other?,
+        }
+    };
+    journal::remove(host, journal, &done).map_err(Error::Journal)?;
+    Ok(set_aside || done.len() < names.len())
+}
+
+/// The readings that a row is of which can't be read.
+enum Damage {
+    /// Of a minute: one of the ledger's rows.
+    Minute(i64),
+    /// Of a region, from there on, for this many minutes (0 is all time).
+    Window { region: String, span: i64, start: i64 },
+}
+
+impl Damage {
+    fn of(sql: &impl Sql, row: &DamagedRow) -> Result<Self, Error> {
+        let value = |name| {
+            let column = row.key.iter().find(|(column, _)| *column == name);
+            column.map(|(_, value)| *value)
+        };
+        if let Some(minute) = value("minute") {
+            return Ok(Self::Minute(minute));
+        }
+        let corrupt = Error::Corrupt(row.table);
+        let (Some(region), Some(span), Some(start)) =
+            (value("region"), value("span"), value("start"))
+        else {
+            return Err(corrupt);
+        };
+        let statement = "SELECT name FROM regions WHERE id = ?1";
+        let rows = sql.execute(statement, &[Value::Integer(region)]).map_err(Error::Regions)?;
+        match rows.into_iter().flatten().next() {
+            Some(Value::Text(region)) => Ok(Self::Window { region, span, start }),
+            _ => Err(corrupt),
+        }
+    }
+
+    fn meets(&self, reading: &Reading<'_>) -> bool {
+        let at = reading.timestamp.minute();
+        match self {
+            Self::Minute(minute) => at == *minute,
+            Self::Window { region, span, start } => {
+                reading.region.as_str() == region && windows::is_in_window(at, *span, *start)
+            }
+        }
+    }
+}
+
+/// Tells the log, and `/metrics` by a key, of a row that can't be read.
+pub(crate) fn note_damage<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    inventory: &Inventory,
+    row: &DamagedRow,
+) {
+    let name = row.to_string();
+    let known = &inventory.damaged_rows;
+    if known.contains(&name) || known.len() >= limits::DAMAGED_ROWS_NAMED_MAX {
+        return;
+    }
+    host.log(&format!("{}; readings of it are set aside", Error::DamagedRow(row.clone())));
+    // The log has it, and the next fold that meets it tries again.
+    best_effort(store.set(&format!("{DAMAGED_PREFIX}{name}"), b""));
 }
 
 /// The most readings that a step can have: what its last entry has is on top.
@@ -122,25 +258,33 @@ const READINGS_AT_ONCE_MAX: usize =
     limits::READINGS_PER_FOLD_STEP + limits::READINGS_PER_REQUEST_MAX;
 
 /// What can't be posted is in quarantine before the transaction commits, and so
-/// before its entry is removed.
+/// before its entry is removed. Returns whether there was any.
 fn post_entries<H: Host>(
     host: &H,
     journal: &H::KeyValue,
     sql: &impl Sql,
     entries: &[Entry],
-) -> Result<(), Error> {
+    damage: &[Damage],
+) -> Result<bool, Error> {
     let count = entries.iter().map(|entry| entry.name().readings());
     let mut readings = Vec::with_capacity(count.sum::<usize>().min(READINGS_AT_ONCE_MAX));
+    // How many readings are of each entry.
+    let mut counts = Vec::with_capacity(entries.len());
     let mut rejections = Rejections::default();
+    let mut has_set_aside = false;
     for entry in entries {
         match entry.decode() {
-            Ok(Content { readings: mut decoded, rejections: rejected }) => {
-                readings.append(&mut decoded);
+            Ok(Content { readings: decoded, rejections: rejected }) => {
+                let (met, mut free) = apart(decoded, damage);
+                has_set_aside |= set_aside(host, journal, &met, QuarantineReason::DamagedRow)?;
+                counts.push(free.len());
+                readings.append(&mut free);
                 rejections.merge(&rejected);
             }
             Err(error) => {
                 let reason = QuarantineReason::Unreadable;
                 journal::quarantine(host, journal, entry, reason).map_err(Error::Journal)?;
+                has_set_aside = true;
                 host.log(&format!(
                     "quarantined the entry {}: it is unreadable: {error}",
                     entry.name().as_str()
@@ -150,20 +294,48 @@ fn post_entries<H: Host>(
     }
     ledger::count_rejections(sql, &rejections)?;
     if readings.is_empty() {
-        return Ok(());
+        return Ok(has_set_aside);
     }
     let outcomes = ledger::post(sql, &readings)?;
-    let too_old = readings.into_iter().zip(outcomes).filter(|(_, o)| *o == Outcome::TooOld);
-    let too_old: Vec<Reading<'_>> = too_old.map(|(reading, _)| reading).collect();
-    for chunk in too_old.chunks(limits::READINGS_PER_REQUEST_MAX) {
-        let entry = Entry::encode(chunk, &Rejections::default());
-        let reason = QuarantineReason::TooOld;
-        journal::quarantine(host, journal, &entry, reason).map_err(Error::Journal)?;
-        host.log(&format!(
-            "quarantined {} readings: they are older than the ledger, and can't be told from \
-             duplicates any more",
-            chunk.len()
-        ));
+    let mut judged = readings.into_iter().zip(outcomes);
+    for count in counts {
+        let own = judged.by_ref().take(count);
+        let too_old = own.filter(|(_, outcome)| *outcome == Outcome::TooOld);
+        let too_old: Vec<Reading<'_>> = too_old.map(|(reading, _)| reading).collect();
+        has_set_aside |= set_aside(host, journal, &too_old, QuarantineReason::TooOld)?;
     }
-    Ok(())
+    Ok(has_set_aside)
+}
+
+/// The readings that the damage meets, and the others.
+fn apart<'a>(
+    readings: Vec<Reading<'a>>,
+    damage: &[Damage],
+) -> (Vec<Reading<'a>>, Vec<Reading<'a>>) {
+    if damage.is_empty() {
+        return (Vec::new(), readings);
+    }
+    readings.into_iter().partition(|reading| damage.iter().any(|damage| damage.meets(reading)))
+}
+
+/// Sets readings of one entry aside, as an entry of their own: the same readings have
+/// the same name, however often they come here. Returns whether there were any.
+fn set_aside<H: Host>(
+    host: &H,
+    journal: &H::KeyValue,
+    readings: &[Reading<'_>],
+    reason: QuarantineReason,
+) -> Result<bool, Error> {
+    if readings.is_empty() {
+        return Ok(false);
+    }
+    let entry = Entry::encode(readings, &Rejections::default());
+    journal::quarantine(host, journal, &entry, reason).map_err(Error::Journal)?;
+    host.log(&format!(
+        "quarantined {} readings as {}: {}",
+        readings.len(),
+        entry.name().as_str(),
+        reason.words()
+    ));
+    Ok(true)
 }

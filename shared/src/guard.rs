@@ -5,7 +5,7 @@
 //! or written, calls go through.
 
 use crate::breaker::{State, Verdict};
-use crate::error::Error;
+use crate::error::{Error, best_effort};
 use crate::host::{Host, KeyValue};
 use crate::inventory::BREAKER_KEY;
 use crate::reading::UnixMillis;
@@ -51,10 +51,14 @@ impl<'a, H: Host> Guard<'a, H> {
             }
             Verdict::Spare { retry_after_ms } => return Err(Error::Spared { retry_after_ms }),
         }
+        let started_ms = self.host.monotonic_ms();
         let done = work();
         match &done {
             Err(error) if error.is_outage() => {
                 let cause = error.to_string();
+                // The cool-down begins when the call has failed, which may take long.
+                let took_ms = self.host.monotonic_ms().saturating_sub(started_ms);
+                let now = now.saturating_add(i64::try_from(took_ms).unwrap_or(i64::MAX));
                 self.become_state(self.state.failed(now), &cause);
             }
             _ => self.close(),
@@ -66,7 +70,7 @@ impl<'a, H: Host> Guard<'a, H> {
     fn close(&mut self) {
         if self.state != State::NEW && self.become_state(self.state.succeeded(), "it responds") {
             // Absent is as good as new, and what is absent need not be read.
-            drop(self.store.delete_many(&[BREAKER_KEY.to_owned()]));
+            best_effort(self.store.delete_many(&[BREAKER_KEY.to_owned()]));
         }
     }
 

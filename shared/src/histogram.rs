@@ -6,10 +6,17 @@
 //! all their readings, to the bin.
 
 use crate::reading::MilliCelsius;
+use crate::runs::checksum;
 use crate::varint::{self, unzigzag, zigzag};
 
 /// The width of a bin, in thousandths of a degree Celsius.
 pub const BIN_MILLI: i64 = 100;
+
+/// What the stored form begins with.
+const VERSION: [u8; 2] = [2, 0];
+
+/// Bytes before the bins: version and checksum.
+const HEAD_BYTES: usize = 6;
 
 /// How many readings fell into each bin. Only bins that hold some are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,11 +70,16 @@ impl Histogram {
         self.bins.iter().find(holds).map(|(bin, _)| bin * BIN_MILLI)
     }
 
-    /// The stored form: for each bin, in their order, how far it is from the one
-    /// before (the first from 0, zigzag) and its count, each as LEB128. Two to
-    /// three bytes a bin.
+    /// The stored form: two bytes of version; the lower half of the XXH64 of what
+    /// follows, with seed 0, in four bytes, little endian; and for each bin, in their
+    /// order, how far it is from the one before (the first from 0, zigzag) and its
+    /// count, each as LEB128. Two to three bytes a bin.
+    ///
+    /// Older releases wrote the bins alone. A count is never 0, so theirs never begin
+    /// as the version does.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.bins.len() * 3);
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + self.bins.len() * 3);
+        bytes.extend([0; HEAD_BYTES]);
         let mut before = 0;
         for (bin, count) in &self.bins {
             let step = bin - before;
@@ -75,12 +87,23 @@ impl Histogram {
             varint::put(&mut bytes, *count);
             before = *bin;
         }
+        if let Some((head, bins)) = bytes.split_first_chunk_mut::<HEAD_BYTES>() {
+            let ([a, b], [c, d, e, f]) = (VERSION, checksum(0, bins));
+            *head = [a, b, c, d, e, f];
+        }
         bytes
     }
 
-    /// The histogram that `bytes` holds; `None` if `encode` can't have written
+    /// The histogram that `bytes` holds; `None` if no release can have written
     /// them.
     pub fn decode(mut bytes: &[u8]) -> Option<Self> {
+        if let Some(checked) = bytes.strip_prefix(&VERSION) {
+            let (sum, bins) = checked.split_first_chunk::<4>()?;
+            if checksum(0, bins) != *sum {
+                return None;
+            }
+            bytes = bins;
+        }
         let mut bins = Vec::with_capacity(bytes.len() / 2);
         let mut before = 0_i64;
         while !bytes.is_empty() {
@@ -138,6 +161,14 @@ mod tests {
         for millis in [&[][..], &[-273_150, 1_000_000], &[21_437, 21_500, 21_599, -50]] {
             let histogram = histogram(millis);
             assert_eq!(Histogram::decode(&histogram.encode()), Some(histogram));
+        }
+        // As older releases wrote it: bin 1, twice.
+        assert_eq!(Histogram::decode(&[2, 2]), Some(histogram(&[100, 199])));
+        let bytes = histogram(&[21_437, 21_500, -50]).encode();
+        for (index, bit) in (0..bytes.len()).flat_map(|index| (0..8).map(move |bit| (index, bit))) {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= 1 << bit;
+            assert_eq!(Histogram::decode(&damaged), None, "bit {bit} of byte {index}");
         }
         for bad in [&[0x80][..], &[2], &[2, 0], &[2, 1, 0, 1], &[2, 1, 1, 1], &[0xff; 22]] {
             assert_eq!(Histogram::decode(bad), None, "{bad:?}");

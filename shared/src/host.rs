@@ -29,7 +29,7 @@ pub trait Host {
     fn random(&self) -> u64;
     /// The content of a file that is mounted with the component; `None` where
     /// there is none.
-    fn asset(&self, name: &str) -> Option<Vec<u8>>;
+    fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Writes one line to the operator's log. Never a body or a token.
     fn log(&self, line: &str);
 }
@@ -95,6 +95,8 @@ pub enum StoreErrorKind {
     Full,
     /// The file is no database any more, or a broken one.
     Damaged,
+    /// The answer is larger than the runtime hands over. The store is well.
+    TooLarge,
     /// The runtime does not give this component the store.
     Denied,
     /// Anything else.
@@ -103,7 +105,8 @@ pub enum StoreErrorKind {
 
 impl StoreError {
     /// An error in the runtime's words, sorted by what SQLite writes for
-    /// SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_CORRUPT and SQLITE_NOTADB.
+    /// SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_CORRUPT and SQLITE_NOTADB, and
+    /// by what Spin writes of an answer that is too large.
     pub fn from_message(message: impl Into<String>) -> Self {
         let message = message.into();
         let says = |words: &str| message.contains(words);
@@ -113,6 +116,8 @@ impl StoreError {
             StoreErrorKind::Full
         } else if says("not a database") || says("is malformed") || says("NotADatabase") {
             StoreErrorKind::Damaged
+        } else if says("result exceeds limit") {
+            StoreErrorKind::TooLarge
         } else {
             StoreErrorKind::Other
         };
@@ -145,6 +150,7 @@ mod tests {
             ("SqliteFailure(Error { code: DiskFull, .. })", StoreErrorKind::Full),
             ("file is not a database", StoreErrorKind::Damaged),
             ("database disk image is malformed", StoreErrorKind::Damaged),
+            ("query result exceeds limit of 134217728 bytes", StoreErrorKind::TooLarge),
             ("disk I/O error", StoreErrorKind::Other),
         ] {
             assert_eq!(StoreError::from_message(message).kind, kind, "{message}");

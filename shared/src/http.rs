@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{Host, StoreErrorKind};
 use crate::limits;
 
 /// The head of a request, as far as the application looks at it.
@@ -31,6 +31,10 @@ pub struct Request {
     pub if_none_match: Option<String>,
     /// The header `traceparent` (W3C Trace Context).
     pub traceparent: Option<String>,
+    /// The header `content-length`, in bytes.
+    pub content_length: Option<u64>,
+    /// Whether the client sends no body before it is asked to (`expect: 100-continue`).
+    pub awaits_continue: bool,
 }
 
 impl Request {
@@ -50,6 +54,16 @@ impl Request {
             accept: None,
             if_none_match: None,
             traceparent: None,
+            content_length: None,
+            awaits_continue: false,
+        }
+    }
+
+    /// What a request with this method is for.
+    pub fn purpose(&self) -> Purpose {
+        match self.method {
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE => Purpose::Reading,
+            _ => Purpose::Writing,
         }
     }
 
@@ -190,7 +204,11 @@ pub(crate) enum Kind {
     TooLarge,
     UnsupportedMediaType,
     NothingValid,
+    TooMuchAsked,
+    BodyTimeout,
+    TooManyStreams,
     StoreUnavailable,
+    ClockNotSet,
     Misconfigured,
 }
 
@@ -224,13 +242,31 @@ impl Kind {
                 "nothing-valid",
                 "No reading of the request was accepted",
             ),
+            Self::TooMuchAsked => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "too-much-asked",
+                "The answer would be too large",
+            ),
+            Self::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "body-timeout", "The body did not arrive in time")
+            }
+            Self::TooManyStreams => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-streams",
+                "There are too many event streams",
+            ),
+            Self::ClockNotSet => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "clock-not-set",
+                "The clock of this node is not set",
+            ),
             Self::StoreUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store-unavailable",
                 "A store of this node does not work",
             ),
             Self::Misconfigured => (
-                StatusCode::INTERNAL_SERVER_ERROR,
+                StatusCode::SERVICE_UNAVAILABLE,
                 "misconfigured",
                 "This node is not configured right",
             ),
@@ -261,6 +297,12 @@ impl Problem {
         Self::new(Kind::TooLarge, detail)
     }
 
+    /// The body did not come in the time that it may take.
+    pub fn body_too_slow() -> Self {
+        let detail = "the body did not arrive in time; nothing was kept, send it again";
+        Self::new(Kind::BodyTimeout, detail)
+    }
+
     /// The body ended before it was complete.
     pub fn body_cut_off() -> Self {
         Self::new(Kind::Unreadable, "the body was cut off; nothing was kept, send it again")
@@ -276,12 +318,14 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// The answer. What is wrong with the node goes to its log.
-    pub(crate) fn into_response(self, host: &impl Host) -> Response {
+    pub(crate) fn into_response(self, host: &impl Host, purpose: Purpose) -> Response {
         match self {
             Self::Request(problem) => (*problem).into(),
             Self::Node(error) => {
-                host.log(&error.to_string());
-                Problem::from(&error).into()
+                if error.is_the_nodes() {
+                    host.log(&error.to_string());
+                }
+                Problem::of(&error, purpose).into()
             }
         }
     }
@@ -299,38 +343,74 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// The table: what the caller is told. The cause is for the log.
-impl From<&Error> for Problem {
-    fn from(error: &Error) -> Self {
-        let retry = |after_s: i64, detail| {
+/// What a caller wanted, which decides what an error means to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be told something.
+    Reading,
+    /// To have something kept.
+    Writing,
+}
+
+/// The table: what a caller is told of an error. The cause is for the log.
+impl Problem {
+    /// The problem for a caller that wanted this.
+    pub fn of(error: &Error, purpose: Purpose) -> Self {
+        let after = |after_s: i64, detail: String| {
             Self::new(Kind::StoreUnavailable, detail)
                 .with_header("retry-after", after_s.to_string())
         };
-        let later = |detail| retry(limits::RETRY_AFTER_S, detail);
+        let later = |reading: &str, writing: &str| {
+            let detail = match purpose {
+                Purpose::Reading => format!("{reading}; try again"),
+                Purpose::Writing => format!("{writing}; nothing was kept, send it again"),
+            };
+            after(limits::RETRY_AFTER_S, detail)
+        };
+        let both = |detail| later(detail, detail);
         match error {
-            Error::Journal(_) => later("the journal can't be used; nothing was kept, try again"),
-            Error::JournalFull => {
-                later("the journal is full until the regions database is back; nothing was kept")
+            Error::Journal(_) => both("the journal can't be used"),
+            Error::JournalFull => both("the journal is full until the regions database is back"),
+            Error::TooSlow => both("not done in time"),
+            Error::Regions(cause) if cause.kind == StoreErrorKind::TooLarge => {
+                Self::of(&Error::TooMuch { narrow: "ask for less at once" }, purpose)
             }
-            Error::TooSlow => later("not done in time; nothing was kept, try again"),
+            Error::DamagedRow(_) => both(
+                "a row of the regions database is damaged, which this needs; the operator must \
+                 look at the log",
+            ),
             error if error.is_damage() => {
-                later("the regions database is damaged; the operator must look at the log")
+                both("the regions database is damaged; the operator must look at the log")
             }
             Error::Regions(_) | Error::Unresponsive { .. } | Error::Corrupt(_) => {
-                later("the regions database can't be used; try again")
+                both("the regions database can't be used")
             }
-            Error::Spared { retry_after_ms } => retry(
-                retry_after_ms.saturating_add(999) / 1_000,
-                "the regions database can't be used at the moment; try again",
+            Error::Spared { retry_after_ms } => {
+                let retry_after_s = retry_after_ms.saturating_add(999) / 1_000;
+                let problem = both("the regions database can't be used at the moment");
+                after(retry_after_s, problem.detail.into_owned())
+            }
+            Error::NotCountedYet => later(
+                "not found so far, but acknowledged readings wait to be counted",
+                "acknowledged readings wait to be counted",
             ),
-            Error::SchemaTooNew { .. } => later(
-                "the regions database belongs to a newer release; the operator must deploy it",
-            ),
-            Error::Variables(_) => later("the configuration can't be read; try again"),
+            Error::SchemaTooNew { .. } => {
+                both("the regions database belongs to a newer release; the operator must deploy it")
+            }
+            Error::Assets(_) => both("the file can't be read"),
+            Error::Variables(_) => both("the configuration can't be read"),
+            Error::TooMuch { narrow } => Self::new(Kind::TooMuchAsked, *narrow),
+            Error::ClockNotSet => Self::new(
+                Kind::ClockNotSet,
+                "readings are ahead of this node's clock, which is behind those that it has \
+                 counted; nothing was kept, send it again; the operator must set the clock",
+            )
+            .with_header("retry-after", limits::CLOCK_RETRY_AFTER_S.to_string()),
             Error::Misconfigured { variable, .. } => Self::new(
                 Kind::Misconfigured,
                 format!("the operator must correct the variable {variable}; see the log"),
-            ),
+            )
+            .with_header("retry-after", limits::CLOCK_RETRY_AFTER_S.to_string()),
         }
     }
 }

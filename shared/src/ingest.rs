@@ -8,20 +8,25 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::bound::{self, Room};
+use crate::door::{self, Door};
 use crate::error::Error;
-use crate::fold;
+use crate::fold::{self, Folded};
 use crate::guard::Guard;
 use crate::host::{Host, KeyValue};
-use crate::http::{ItemError, Kind, Problem, Refusal, Request, Response, is_zero};
-use crate::inventory::{FULL_KEY, Inventory};
+use crate::http::{ItemError, Kind, Problem, Purpose, Refusal, Request, Response, is_zero};
+use crate::inventory::Inventory;
 use crate::journal::{self, Entry};
 use crate::json::{self, Unreadable};
 use crate::ledger::Outcome;
 use crate::limits;
+use crate::names;
+use crate::order;
 use crate::reading::{Reading, UnixMillis};
 use crate::regions::{Budget, Regions};
+use crate::rejected;
 use crate::rejection::{Reason, Rejection, Rejections};
-use crate::settings::Horizon;
+use crate::settings::{self, Horizon};
+use crate::upkeep::{self, AFTER_ANSWER};
 
 /// The route that `ingest` owns.
 pub const READINGS_PATH: &str = "/v1/readings";
@@ -54,7 +59,7 @@ pub struct Counts {
 #[derive(Debug, Default)]
 pub struct FollowUp {
     /// Rejections to count, of a request that left no entry.
-    note: Option<Entry>,
+    rejections: Rejections,
     /// Whether to look after the journal.
     folds: bool,
 }
@@ -65,20 +70,21 @@ impl From<Response> for Handled {
     }
 }
 
-/// `GET /readyz/ingest`: ready is who can make a reading durable, in the journal or, if
-/// that fails, in the regions database. A full journal is ready: it says by itself when
-/// to come again.
+/// `GET /readyz/ingest`: ready is a node that can make a reading durable, in the journal
+/// or, if that fails, in the regions database. One that can't read its variables can't.
+/// A full journal is ready: it says by itself when to come again.
 pub fn readiness(host: &impl Host, request: &Request) -> Response {
     match ready(host, request) {
         Ok(response) => response,
-        Err(refusal) => refusal.into_response(host),
+        Err(refusal) => refusal.into_response(host, Purpose::Reading),
     }
 }
 
 fn ready(host: &impl Host, request: &Request) -> Result<Response, Refusal> {
     // A probe may put anything into its query.
     request.allow(&[Method::GET, Method::HEAD])?;
-    let journal = host.key_value().and_then(|journal| journal.get(FULL_KEY));
+    settings::check(host)?;
+    let journal = host.key_value().and_then(|journal| journal.get(door::KEY));
     let (code, status) = match journal {
         Ok(_) => (StatusCode::OK, "ready"),
         Err(error) => {
@@ -131,32 +137,52 @@ pub fn check_head(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Judges the length of a body by its head: one that is too large is not waited for, nor
+/// asked for by 100 (Continue).
+pub fn check_length(request: &Request, limit_bytes: usize) -> Result<(), Problem> {
+    let is_within = |bytes: u64| usize::try_from(bytes).is_ok_and(|bytes| bytes <= limit_bytes);
+    match request.content_length {
+        Some(bytes) if !is_within(bytes) => Err(Problem::body_too_large(limit_bytes)),
+        _ => Ok(()),
+    }
+}
+
 const JSON: &str = "application/json";
 
 /// Answers a request whose head was good. `now` is the node's clock.
 pub fn post_readings(host: &impl Host, request: &Request, body: &[u8], now: UnixMillis) -> Handled {
     match accept(host, request, body, now) {
         Ok(handled) => handled,
-        Err(refusal) => refusal.into_response(host).into(),
+        Err(refusal) => refusal.into_response(host, Purpose::Writing).into(),
     }
 }
 
-fn accept(
-    host: &impl Host,
+fn accept<H: Host>(
+    host: &H,
     request: &Request,
     body: &[u8],
     now: UnixMillis,
 ) -> Result<Handled, Refusal> {
     let horizon = Horizon::from_variables(host)?;
-    let mut batch = Batch::new(json::parse(body).map_err(unreadable)?, horizon, now);
+    let items = json::parse(body).map_err(unreadable)?;
+    let journal = opened(host);
+    // Without the journal, the ledger itself says what is too old.
+    let door = journal.as_ref().map_or_else(|_away| Door::default(), |(_, door)| *door);
+    let mut batch = Batch::new(items, horizon, &door, now);
+    if batch.proves_clock_wrong(horizon, &door, now) {
+        return Err(Error::ClockNotSet.into());
+    }
+    if let Ok((journal, _)) = &journal {
+        reject_new_names(host, journal, &door, &mut batch, now);
+    }
     if batch.readings.is_empty() {
-        let note = (batch.items > 0).then(|| Entry::note(&batch.rejections(), host.random()));
-        let follow_up = FollowUp { note, folds: is_turn_to_fold(host, 1) };
+        // Nothing came that would have to be folded.
+        let follow_up = FollowUp { rejections: batch.rejections(), folds: false };
         let (response, counts) = (nothing_valid(&batch).into(), batch.counts());
         return Ok(Handled { response, follow_up, counts });
     }
     let folds = is_turn_to_fold(host, batch.readings.len());
-    let follow_up = FollowUp { note: None, folds };
+    let follow_up = FollowUp { folds, ..FollowUp::default() };
     if let Some(wait_ms) = wait_ms(request.prefer.as_deref()) {
         match fold_now(host, &batch, wait_ms, now) {
             Ok(outcomes) => {
@@ -168,15 +194,15 @@ fn accept(
             Err(error) => host.log(&format!("Prefer: wait was not met: {error}")),
         }
     }
-    match journal_them(host, &batch, now) {
+    match journal.and_then(|(journal, door)| journal_them(host, &journal, &door, &batch, now)) {
         Ok(Room::Free) => {
             Ok(Handled { response: journaled(&batch), follow_up, counts: batch.counts() })
         }
         Ok(Room::None { is_turn_to_fold }) => {
             // The log has it once, from when the mark was set.
-            let response = Problem::from(&Error::JournalFull).into();
+            let response = Problem::of(&Error::JournalFull, Purpose::Writing).into();
             let folds = is_turn_to_fold || follow_up.folds;
-            let follow_up = FollowUp { note: None, folds };
+            let follow_up = FollowUp { folds, ..FollowUp::default() };
             Ok(Handled { response, follow_up, counts: Counts::default() })
         }
         Err(Error::Journal(error)) => {
@@ -191,52 +217,70 @@ fn accept(
     }
 }
 
-/// Makes the readings durable, if there is room: one look, one entry.
-fn journal_them<H: Host>(host: &H, batch: &Batch<'_>, now: UnixMillis) -> Result<Room, Error> {
+/// The journal, and what the door knows.
+fn opened<H: Host>(host: &H) -> Result<(H::KeyValue, Door), Error> {
     let journal = host.key_value().map_err(Error::Journal)?;
-    let room = bound::check(host, &journal, now)?;
+    let door = door::load(host, &journal).map_err(Error::Journal)?;
+    Ok((journal, door))
+}
+
+/// Makes the readings durable, if there is room.
+fn journal_them<H: Host>(
+    host: &H,
+    journal: &H::KeyValue,
+    door: &Door,
+    batch: &Batch<'_>,
+    now: UnixMillis,
+) -> Result<Room, Error> {
+    let room = bound::check(host, journal, door, now)?;
     if room == Room::Free {
         let entry = Entry::encode(&batch.readings, &batch.rejections());
-        journal::append(host, &journal, &entry).map_err(Error::Journal)?;
+        journal::append(host, journal, &entry).map_err(Error::Journal)?;
     }
     Ok(room)
+}
+
+/// Rejects readings of devices and regions that are new, where there are as many as
+/// there may be. Only then is the database asked at the door; while it is away, all are
+/// accepted, and the bound is exceeded by what comes meanwhile.
+fn reject_new_names<H: Host>(
+    host: &H,
+    journal: &H::KeyValue,
+    door: &Door,
+    batch: &mut Batch<'_>,
+    now: UnixMillis,
+) {
+    let tables = [(door.regions_full, "regions"), (door.devices_full, "devices")];
+    for (_, table) in tables.into_iter().filter(|(is_full, _)| *is_full) {
+        let names = batch.readings.iter().map(|reading| match table {
+            "regions" => reading.region.as_str(),
+            _ => reading.device_id.as_str(),
+        });
+        let asked = Guard::new(host, journal, true).call(now, || {
+            let regions = Regions::open(host, AFTER_ANSWER)?;
+            regions.read(|sql| names::are_known(sql, table, names.clone()))
+        });
+        match asked {
+            Ok(known) => batch.keep(&known, table),
+            Err(Error::Spared { .. }) => {}
+            Err(error) => host.log(&format!("names are accepted unseen: {error}")),
+        }
+    }
 }
 
 /// Counts what the answer left to count, and folds, if it is this request's
 /// turn.
 pub fn after_answer<H: Host>(host: &H, follow_up: FollowUp, now: UnixMillis) -> Result<(), Error> {
-    if follow_up.note.is_none() && !follow_up.folds {
-        return Ok(());
+    let FollowUp { rejections, folds } = follow_up;
+    let noted = match rejections.reasons() {
+        0 => Ok(()),
+        _ => host.key_value().and_then(|store| rejected::note(host, &store, &rejections, now)),
+    };
+    if folds {
+        upkeep::run(host, now)?;
     }
-    let journal = host.key_value().map_err(Error::Journal)?;
-    if let Some(note) = &follow_up.note
-        && journal.get(FULL_KEY).map_err(Error::Journal)?.is_none()
-    {
-        journal::append(host, &journal, note).map_err(Error::Journal)?;
-    }
-    if !follow_up.folds {
-        return Ok(());
-    }
-    let horizon = Horizon::from_variables(host)?;
-    let inventory = Inventory::list(host, &journal)?;
-    let folded = Guard::new(host, &journal, inventory.has_breaker).call(now, || {
-        let regions = Regions::open(host, AFTER_ANSWER)?;
-        let left = fold::run(&regions, &journal, &inventory)?;
-        if left == 0 {
-            fold::prune(&regions, horizon, now)?;
-        }
-        Ok(left)
-    });
-    let left = folded.as_ref().map_or_else(|_| inventory.unfolded(), |&left| left);
-    bound::update(host, &journal, &inventory, left, now)?;
-    match folded {
-        Err(error) if !error.is_busy() && !matches!(error, Error::Spared { .. }) => Err(error),
-        _ => Ok(()),
-    }
+    noted.map_err(Error::Journal)
 }
-
-/// Nobody waits for it, and who finds the lock taken leaves it to who has it.
-const AFTER_ANSWER: Budget = Budget { lock_ms: 0, total_ms: limits::AFTER_ANSWER_FOLD_MS_MAX };
 
 /// A request's readings that may be counted, with their positions, and what is
 /// wrong with the others.
@@ -248,7 +292,7 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(items: Vec<json::Item<'a>>, horizon: Horizon, now: UnixMillis) -> Self {
+    fn new(items: Vec<json::Item<'a>>, horizon: Horizon, door: &Door, now: UnixMillis) -> Self {
         let count = items.len();
         let mut batch = Self {
             items: count,
@@ -257,7 +301,7 @@ impl<'a> Batch<'a> {
             rejected: Vec::new(),
         };
         for (index, item) in items.into_iter().enumerate() {
-            match item.and_then(|reading| horizon.admit(reading, now)) {
+            match item.and_then(|reading| horizon.admit(reading, now, door.pruned_before)) {
                 Ok(reading) => {
                     batch.readings.push(reading);
                     batch.positions.push(index);
@@ -271,6 +315,41 @@ impl<'a> Batch<'a> {
     fn reject(&mut self, index: usize, rejection: Rejection) {
         let Rejection { reason, detail } = rejection;
         self.rejected.push((reason, ItemError { index, reason: reason.code(), detail }));
+    }
+
+    /// Whether readings were rejected for being ahead of a clock that is known to be
+    /// behind: it is before this release, or before readings that were counted. It is
+    /// not where a device beside them has the same time as the node; then the others
+    /// are ahead.
+    fn proves_clock_wrong(&self, horizon: Horizon, door: &Door, now: UnixMillis) -> bool {
+        let is_ahead = self.rejected.iter().any(|(reason, _)| *reason == Reason::InFuture);
+        let is_behind = now.saturating_add(horizon.max_skew_ms) < door.newest;
+        let agrees = |reading: &Reading<'_>| {
+            let off = reading.timestamp.get().abs_diff(now.get());
+            off <= horizon.max_skew_ms.unsigned_abs()
+        };
+        let is_released = now.get() >= limits::RELEASED_MS;
+        is_ahead && (!is_released || (is_behind && !self.readings.iter().any(agrees)))
+    }
+
+    /// Keeps the readings of which `known` says so, in their order; those of names that
+    /// are not in `table` are rejected.
+    fn keep(&mut self, known: &[bool], table: &str) {
+        let positions = std::mem::take(&mut self.positions);
+        let readings = std::mem::take(&mut self.readings);
+        for ((position, reading), is_known) in positions.into_iter().zip(readings).zip(known) {
+            if *is_known {
+                self.positions.push(position);
+                self.readings.push(reading);
+                continue;
+            }
+            let detail = format!(
+                "this node has as many {table} as it may have (variable {table}_max), and this \
+                 one is new"
+            );
+            self.reject(position, Rejection::new(Reason::TooManyNames, detail));
+        }
+        order::sort_by_key(&mut self.rejected, |(_, error)| error.index as u128);
     }
 
     fn counts(&self) -> Counts {
@@ -326,7 +405,7 @@ fn nothing_valid(batch: &Batch<'_>) -> Problem {
 }
 
 #[derive(Serialize)]
-struct Journaled {
+struct JournaledBody {
     ack: &'static str,
     accepted: usize,
     rejected: Vec<ItemError>,
@@ -337,12 +416,12 @@ struct Journaled {
 fn journaled(batch: &Batch<'_>) -> Response {
     let (rejected, rejected_omitted) = batch.named();
     let accepted = batch.readings.len();
-    let body = Journaled { ack: "journaled", accepted, rejected, rejected_omitted };
+    let body = JournaledBody { ack: "journaled", accepted, rejected, rejected_omitted };
     Response::json(StatusCode::ACCEPTED, &body)
 }
 
 #[derive(Serialize)]
-struct Folded {
+struct FoldedBody {
     ack: &'static str,
     stored: usize,
     duplicate: usize,
@@ -373,7 +452,7 @@ fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
     }
     let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
     let (rejected, rejected_omitted) = batch.named();
-    let body = Folded {
+    let body = FoldedBody {
         ack: "folded",
         stored: count(Outcome::Stored),
         duplicate: count(Outcome::Duplicate),
@@ -415,7 +494,9 @@ fn fold_now<H: Host>(
     Guard::new(host, &journal, inventory.has_breaker).call(now, || {
         let regions = Regions::open(host, Budget::waiting(wait_ms))?;
         match fold::run(&regions, &journal, &inventory)? {
-            0 => fold::post(&regions, &batch.readings, &batch.rejections()),
+            Folded { left_entries: 0, .. } => {
+                fold::post(&regions, &batch.readings, &batch.rejections())
+            }
             _ => Err(Error::TooSlow),
         }
     })

@@ -10,8 +10,13 @@
 //! | `journal/2/<name>` | an entry ([`crate::journal`]); of older releases, `journal/1/<name>` |
 //! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
 //! | `breaker/1/regions` | the state of the breaker, if it is not new |
-//! | `full/1` | when the journal was found full, Unix milliseconds |
-//! | `snapshot/1/<as of>` | the last good averages |
+//! | `door/1` | what the door must know ([`crate::door`]) |
+//! | `rejected/1` | how many readings were rejected in requests that left no entry |
+//! | `damaged/1/<row>` | a row of the regions database that can't be read |
+//! | `events/1` | until when the streams of events last |
+//! | `snapshot/2/<as of>-<folds>` | the last good averages; of older releases, `snapshot/1/<as of>` |
+//!
+//! Older releases have `full/1` beside them, which means nothing any more.
 
 use crate::error::Error;
 use crate::host::{Host, KeyValue};
@@ -22,8 +27,8 @@ use crate::snapshot;
 /// The state of the regions database's breaker.
 pub const BREAKER_KEY: &str = "breaker/1/regions";
 
-/// That the journal has reached its bound.
-pub const FULL_KEY: &str = "full/1";
+/// Before the name of a row that can't be read.
+pub(crate) const DAMAGED_PREFIX: &str = "damaged/1/";
 
 /// A listing, told apart by what the keys mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,8 +43,8 @@ pub struct Inventory {
     pub quarantined: Vec<Quarantined>,
     /// Whether the breaker has a state worth reading.
     pub has_breaker: bool,
-    /// Whether the journal was found full.
-    pub is_full: bool,
+    /// The rows of the regions database that can't be read, by their names.
+    pub damaged_rows: Vec<String>,
     /// The snapshots; one but for a moment.
     pub snapshots: Vec<snapshot::Name>,
 }
@@ -67,8 +72,8 @@ impl Inventory {
             self.snapshots.push(name);
         } else if key == BREAKER_KEY {
             self.has_breaker = true;
-        } else if key == FULL_KEY {
-            self.is_full = true;
+        } else if let Some(row) = key.strip_prefix(DAMAGED_PREFIX) {
+            self.damaged_rows.push(row.to_owned());
         }
     }
 
@@ -98,5 +103,11 @@ impl Inventory {
             .iter()
             .map(|quarantined| quarantined.name.readings())
             .fold(0, usize::saturating_add)
+    }
+
+    /// The bytes of the values in quarantine.
+    pub fn quarantined_bytes(&self) -> usize {
+        let bytes = self.quarantined.iter().map(|quarantined| quarantined.name.bytes());
+        bytes.fold(0, usize::saturating_add)
     }
 }

@@ -23,7 +23,8 @@
 //!   after     milliseconds after the base
 //! rejections  how many reasons, then for each: one byte, its position in
 //!             Reason::ALL, and how many readings of the request it met
-//! nonce       0, or what keeps two entries without readings apart
+//! nonce       0; of older releases, what kept apart two entries that have no readings
+//!             and only count rejections
 //! ```
 //!
 //! Version 1 had the index itself, and told no late readings.
@@ -153,14 +154,31 @@ pub enum QuarantineReason {
     Unreadable,
     /// Its readings were older than the ledger when their turn came.
     TooOld,
+    /// Its readings belong to a row of the database that can't be read.
+    DamagedRow,
 }
 
 impl QuarantineReason {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::Unreadable, Self::TooOld, Self::DamagedRow];
+
     /// The code that stands for the reason in keys and answers.
     pub fn code(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
             Self::TooOld => "too_old",
+            Self::DamagedRow => "damaged_row",
+        }
+    }
+
+    /// The reason in words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Unreadable => "it can't be read",
+            Self::TooOld => {
+                "they are older than the ledger, and can't be told from duplicates any more"
+            }
+            Self::DamagedRow => "they belong to a row of the database that can't be read",
         }
     }
 }
@@ -178,8 +196,7 @@ impl Quarantined {
     /// The quarantined entry under `key`, if it is one.
     pub fn from_key(key: &str) -> Option<Self> {
         let (code, name) = key.strip_prefix(QUARANTINE_PREFIX)?.split_once('/')?;
-        let reasons = [QuarantineReason::Unreadable, QuarantineReason::TooOld];
-        let reason = reasons.into_iter().find(|reason| reason.code() == code)?;
+        let reason = QuarantineReason::ALL.into_iter().find(|reason| reason.code() == code)?;
         Some(Self { name: EntryName::parse(name)?, reason })
     }
 
@@ -201,16 +218,6 @@ impl Entry {
     /// Encodes the accepted `readings` of a request and how many were rejected
     /// beside them.
     pub fn encode(readings: &[Reading<'_>], rejections: &Rejections) -> Self {
-        Self::with_nonce(readings, rejections, 0)
-    }
-
-    /// An entry that only counts rejections. `nonce` keeps it apart from others
-    /// of the same content, which a request with readings does not need.
-    pub fn note(rejections: &Rejections, nonce: u64) -> Self {
-        Self::with_nonce(&[], rejections, nonce)
-    }
-
-    fn with_nonce(readings: &[Reading<'_>], rejections: &Rejections, nonce: u64) -> Self {
         let base = readings.iter().map(|r| r.timestamp.get()).min().unwrap_or(0);
         let base = base.cast_unsigned();
         let Distinct { names: regions, places } =
@@ -236,7 +243,7 @@ impl Entry {
             put_length(&mut value, code.unwrap_or(Reason::ALL.len()));
             varint::put(&mut value, count);
         }
-        varint::put(&mut value, nonce);
+        varint::put(&mut value, 0);
         Self { name: EntryName::of(&value, Some(base), readings.len()), value }
     }
 
@@ -363,6 +370,21 @@ pub fn quarantine<H: Host>(
     retried(host, || store.set(&quarantined.key(), &entry.value))
 }
 
+/// Puts a quarantined entry back into the journal, for the next fold to try again.
+/// One that is gone is no error.
+pub(crate) fn requeue<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    quarantined: &Quarantined,
+) -> Result<(), StoreError> {
+    let key = quarantined.key();
+    // In this order: in between it is in both, and not in neither.
+    if let Some(value) = retried(host, || store.get(&key))? {
+        retried(host, || store.set(&quarantined.name.journal_key(), &value))?;
+    }
+    delete(host, store, &[key])
+}
+
 /// Repeats a key-value call that a pause may mend. What the component may not
 /// do, and what there is no room for, no pause mends.
 pub(crate) fn retried<T>(
@@ -482,18 +504,18 @@ mod tests {
     }
 
     #[test]
-    fn a_note_of_rejections_is_an_entry_of_its_own() {
+    fn an_older_release_s_note_of_rejections_is_read() {
+        let value = vec![VERSION, 0, 0, 0, 1, 4, 2, 7];
+        let entry = Entry { name: EntryName::of(&value, Some(0), 0), value };
         let mut rejections = Rejections::default();
         rejections.add(Reason::WrongType, 2);
-        let (one, other) = (Entry::note(&rejections, 1), Entry::note(&rejections, 2));
-        assert_ne!(one.name(), other.name());
-        assert_eq!(one.decode().unwrap(), Content { readings: Vec::new(), rejections });
+        assert_eq!(entry.decode().unwrap(), Content { readings: Vec::new(), rejections });
     }
 
     #[test]
     fn a_quarantined_entry_is_known_by_its_key() {
         let name = encode(&assorted()).name().clone();
-        for reason in [QuarantineReason::Unreadable, QuarantineReason::TooOld] {
+        for reason in QuarantineReason::ALL {
             let quarantined = Quarantined { name: name.clone(), reason };
             assert_eq!(Quarantined::from_key(&quarantined.key()), Some(quarantined));
         }

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::names;
 use crate::order;
 use crate::reading::{MilliCelsius, Reading, UnixMillis};
-use crate::rejection::Rejections;
+use crate::rejection::{Reason, Rejections};
 use crate::runs::{Keys, Record, Run, Table};
 use crate::varint::{self, unzigzag, zigzag};
 use crate::windows::{self, Repeats};
@@ -167,16 +167,11 @@ impl Record<1> for Row {
 ///
 /// Must run inside a transaction that holds the write lock.
 pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outcome>, Error> {
-    // In the order of the key, and of one key in the order of the readings: the
-    // first is the one that may be stored.
-    let mut rows = rows(sql, readings, tally(sql, "pruned_before")?)?;
-    order::sort_by_key(&mut rows, Row::place);
-
     let mut outcomes = vec![Outcome::TooOld; readings.len()];
-    let mut counted = Vec::with_capacity(rows.len());
+    let mut counted = Vec::with_capacity(readings.len());
     let mut repeats = Repeats::default();
     let mut conflicts = Vec::new();
-    LEDGER.merge(sql, &rows, |standing, row| {
+    LEDGER.merge(sql, &sorted_rows(sql, readings)?, |standing, row| {
         let outcome = match standing {
             None => {
                 counted.push(*row);
@@ -198,15 +193,35 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
         // What stands is never changed.
         false
     })?;
-    drop(rows);
     windows::add(sql, counted)?;
     repeats.count(sql)?;
     keep_conflicts(sql, &conflicts)?;
     let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
-    add_to_tally(sql, "duplicates", count(Outcome::Duplicate))?;
-    add_to_tally(sql, "conflicts", conflicts.len())?;
-    add_to_tally(sql, "too_old", count(Outcome::TooOld))?;
+    add_to_tallies(
+        sql,
+        &[
+            (FOLDS, 1),
+            ("duplicates", count(Outcome::Duplicate)),
+            ("conflicts", conflicts.len()),
+            ("too_old", count(Outcome::TooOld)),
+        ],
+    )?;
     Ok(outcomes)
+}
+
+/// The tally of transactions that posted readings: where it is the same, so is what is
+/// counted.
+pub(crate) const FOLDS: &str = "folds";
+
+/// The tally that says how far was pruned, in Unix milliseconds.
+pub(crate) const PRUNED_BEFORE: &str = "pruned_before";
+
+/// The readings as rows, in the order of the key, and of one key in their own: the first
+/// is the one that may be stored. Without those from before what was pruned.
+fn sorted_rows(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Row>, Error> {
+    let mut rows = rows(sql, readings, tally(sql, PRUNED_BEFORE)?)?;
+    order::sort_by_key(&mut rows, Row::place);
+    Ok(rows)
 }
 
 /// The readings as rows, in their order, but for those from before what was pruned;
@@ -234,14 +249,15 @@ fn names_and_numbers(rows: Vec<Vec<Value>>) -> Option<Vec<(String, i64)>> {
     rows.into_iter().map(pair).collect()
 }
 
-/// Keeps the contradicting rows, as long as there is room for them.
+/// Keeps the contradicting rows; of all of them, the newest that there is room for.
 fn keep_conflicts(sql: &impl Sql, conflicts: &[Row]) -> Result<(), Error> {
+    if conflicts.is_empty() {
+        return Ok(());
+    }
     for chunk in conflicts.chunks(limits::ROWS_PER_STATEMENT) {
         let statement = format!(
-            "INSERT OR IGNORE INTO conflicts (minute, device, ms, region, milli) \
-             SELECT * FROM (VALUES {}) LIMIT max(0, {} - (SELECT count(*) FROM conflicts))",
+            "INSERT OR IGNORE INTO conflicts (minute, device, ms, region, milli) VALUES {}",
             placeholders(chunk.len(), limits::CONFLICT_COLUMNS),
-            limits::CONFLICTS_KEPT_MAX
         );
         let row = |row: &Row| {
             let (device, region) = (row.device().cast_signed(), i64::from(row.region));
@@ -250,7 +266,13 @@ fn keep_conflicts(sql: &impl Sql, conflicts: &[Row]) -> Result<(), Error> {
         let parameters: Vec<Value> = chunk.iter().flat_map(row).map(Value::Integer).collect();
         sql.execute(&statement, &parameters).map_err(Error::Regions)?;
     }
-    Ok(())
+    let beyond = "\
+        DELETE FROM conflicts WHERE (minute, device, ms, region, milli) IN ( \
+            SELECT minute, device, ms, region, milli FROM conflicts \
+            ORDER BY minute DESC, device DESC, ms DESC, region DESC, milli DESC \
+            LIMIT -1 OFFSET ?1)";
+    let most = [Value::Integer(limits::CONFLICTS_KEPT_MAX)];
+    sql.execute(beyond, &most).map(|_no_rows| ()).map_err(Error::Regions)
 }
 
 /// The rows of the runs that the keys belong to, in the order of minutes and keys,
@@ -300,7 +322,7 @@ pub(crate) fn rows_of_device(
 fn rows_of(runs: &[Run<1>]) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
     for run in runs {
-        rows.append(&mut run.decode().ok_or(Error::Corrupt("ledger"))?);
+        rows.append(&mut LEDGER.decode(run)?);
     }
     Ok(rows)
 }
@@ -313,21 +335,43 @@ pub(crate) fn find(rows: &[Row], minute: i64, device: u64, ms: u64) -> Option<&R
     rows.get(index)
 }
 
-/// Removes at most `runs_max` of the ledger's runs from before `horizon`, which is
-/// remembered first: what is older can't be told from a duplicate any more.
+/// Removes at most `runs_max` of the ledger's runs from before `before`, which is
+/// remembered first: what is older can't be told from a duplicate any more. Conflicts
+/// of that time go, too: what stands beside them is gone.
 ///
 /// Must run inside a transaction.
-pub(crate) fn prune(sql: &impl Sql, horizon: UnixMillis, runs_max: i64) -> Result<(), Error> {
-    let remember = "INSERT INTO tallies (name, value) VALUES ('pruned_before', ?1) \
+pub(crate) fn prune(sql: &impl Sql, before: UnixMillis, runs_max: i64) -> Result<(), Error> {
+    let remember = "INSERT INTO tallies (name, value) VALUES (?1, ?2) \
                     ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
     // Whole minutes go, so that is how far was pruned.
-    let minute = horizon.minute();
-    let before = minute.saturating_mul(UnixMillis::PER_MINUTE);
-    sql.execute(remember, &[Value::Integer(before)]).map_err(Error::Regions)?;
+    let minute = Value::Integer(before.minute());
+    let pruned_before = before.minute().saturating_mul(UnixMillis::PER_MINUTE);
+    let parameters = [Value::Text(PRUNED_BEFORE.to_owned()), Value::Integer(pruned_before)];
+    sql.execute(remember, &parameters).map_err(Error::Regions)?;
     let remove = "DELETE FROM ledger WHERE id IN (\
                       SELECT id FROM ledger WHERE minute < ?1 ORDER BY minute LIMIT ?2)";
-    let parameters = [Value::Integer(minute), Value::Integer(runs_max)];
-    sql.execute(remove, &parameters).map(drop).map_err(Error::Regions)
+    let parameters = [minute.clone(), Value::Integer(runs_max)];
+    sql.execute(remove, &parameters).map_err(Error::Regions)?;
+    let conflicts = "DELETE FROM conflicts WHERE minute < ?1";
+    sql.execute(conflicts, &[minute]).map(|_no_rows| ()).map_err(Error::Regions)
+}
+
+/// The hours in which the ledger has readings, the newest first: each as its newest
+/// minute that has one.
+pub(crate) fn hours(sql: &impl Sql) -> Result<Vec<UnixMillis>, Error> {
+    // From one to the next by the index, not by the rows.
+    let statement = "\
+        WITH RECURSIVE hours (minute) AS ( \
+            SELECT max(minute) FROM ledger UNION ALL \
+            SELECT (SELECT max(minute) FROM ledger WHERE minute < hours.minute / 60 * 60) \
+            FROM hours WHERE hours.minute IS NOT NULL) \
+        SELECT minute FROM hours WHERE minute IS NOT NULL";
+    let rows = sql.execute(statement, &[]).map_err(Error::Regions)?;
+    let hour = |row: &Vec<Value>| {
+        let [minute] = integers(row)?;
+        UnixMillis::from_minute(minute, 0)
+    };
+    rows.iter().map(hour).collect::<Option<_>>().ok_or(Error::Corrupt("ledger"))
 }
 
 /// When the newest reading in the ledger was measured, to the minute.
@@ -336,6 +380,15 @@ pub(crate) fn newest(sql: &impl Sql) -> Result<Option<UnixMillis>, Error> {
     let rows = sql.execute(newest, &[]).map_err(Error::Regions)?;
     let minute = rows.first().and_then(|row| integers(row));
     Ok(minute.and_then(|[minute]| UnixMillis::from_minute(minute, 0)))
+}
+
+/// How many regions and devices have a name here.
+pub(crate) fn names_count(sql: &impl Sql) -> Result<[i64; 2], Error> {
+    // Ids are given one after the other, and no name ever goes.
+    let statement = "SELECT coalesce((SELECT max(id) FROM regions), 0), \
+                            coalesce((SELECT max(id) FROM devices), 0)";
+    let rows = sql.execute(statement, &[]).map_err(Error::Regions)?;
+    rows.first().and_then(|row| integers(row)).ok_or(Error::Corrupt("names"))
 }
 
 /// Whether the ledger has rows from before `horizon`.
@@ -363,11 +416,13 @@ pub(crate) const REJECTED_PREFIX: &str = "rejected.";
 
 /// Counts rejected readings by their reasons.
 pub(crate) fn count_rejections(sql: &impl Sql, rejections: &Rejections) -> Result<(), Error> {
-    for (reason, count) in rejections.iter() {
-        let name = format!("{REJECTED_PREFIX}{}", reason.code());
-        add_to_tally(sql, &name, usize::try_from(count).unwrap_or(usize::MAX))?;
-    }
-    Ok(())
+    let tally = |(reason, count): (Reason, u64)| {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        (format!("{REJECTED_PREFIX}{}", reason.code()), count)
+    };
+    let counts: Vec<(String, usize)> = rejections.iter().map(tally).collect();
+    let counts: Vec<(&str, usize)> = counts.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+    add_to_tallies(sql, &counts)
 }
 
 /// All tallies by their names.
@@ -392,24 +447,46 @@ pub(crate) fn totals(sql: &impl Sql) -> Result<Totals, Error> {
     totals.ok_or(Error::Corrupt("window"))
 }
 
-/// Regions and their newest readings, Unix milliseconds; at most `limit`, those that
-/// were known first.
-pub(crate) fn newest_by_region(sql: &impl Sql, limit: i64) -> Result<Vec<(String, i64)>, Error> {
-    let statement = "SELECT name, newest FROM windows JOIN regions ON id = region \
-                     WHERE span = 0 ORDER BY region LIMIT ?1";
-    let rows = sql.execute(statement, &[Value::Integer(limit)]).map_err(Error::Regions)?;
+/// In SQL, the newest reading of the region of a window `w` that is not from after ?1:
+/// one from a time when a clock was ahead is no sign of life.
+pub(crate) const NEWEST_BY_THEN: &str = "\
+    (SELECT min(m.newest, ?1) FROM windows AS m \
+     WHERE m.span = 1 AND m.region = w.region AND m.start <= ?1 / 60000 \
+     ORDER BY m.start DESC LIMIT 1)";
+
+/// Regions and their newest readings that are not from after `latest`, Unix
+/// milliseconds, 0 where there is none; of at most `limit` regions, those that were
+/// known first.
+pub(crate) fn newest_by_region(
+    sql: &impl Sql,
+    latest: UnixMillis,
+    limit: i64,
+) -> Result<Vec<(String, i64)>, Error> {
+    let statement = format!(
+        "SELECT name, coalesce(iif(w.newest <= ?1, w.newest, {NEWEST_BY_THEN}), 0) \
+         FROM windows AS w JOIN regions ON id = w.region \
+         WHERE w.span = 0 ORDER BY w.region LIMIT ?2"
+    );
+    let parameters = [latest.get(), limit].map(Value::Integer);
+    let rows = sql.execute(&statement, &parameters).map_err(Error::Regions)?;
     names_and_numbers(rows).ok_or(Error::Corrupt("window"))
 }
 
-fn add_to_tally(sql: &impl Sql, name: &str, count: usize) -> Result<(), Error> {
-    if count == 0 {
+fn add_to_tallies(sql: &impl Sql, counts: &[(&str, usize)]) -> Result<(), Error> {
+    let mut parameters = Vec::with_capacity(counts.len() * 2);
+    for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
+        parameters.push(Value::Text((*name).to_owned()));
+        parameters.push(Value::Integer(i64::try_from(*count).unwrap_or(i64::MAX)));
+    }
+    if parameters.is_empty() {
         return Ok(());
     }
-    let statement = "INSERT INTO tallies (name, value) VALUES (?1, ?2) \
-                     ON CONFLICT DO UPDATE SET value = value + excluded.value";
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let parameters = [Value::Text(name.to_owned()), Value::Integer(count)];
-    sql.execute(statement, &parameters).map(drop).map_err(Error::Regions)
+    let statement = format!(
+        "INSERT INTO tallies (name, value) VALUES {} \
+         ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        placeholders(parameters.len() / 2, 2)
+    );
+    sql.execute(&statement, &parameters).map(|_no_rows| ()).map_err(Error::Regions)
 }
 
 /// `(?,?,?),(?,?,?)`: the same text for the same number of rows, so that the

@@ -17,8 +17,20 @@ pub const BODY_BYTES_DEFAULT: usize = 8 * 1024 * 1024;
 /// its readings and their journal entry at once.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// How much of a body that is too large is read and dropped before the answer.
+/// How much of a body that turns out to be too large is read and dropped before the
+/// answer. (One that says so in its head is refused at once.)
 pub const BODY_BYTES_DROPPED_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a body may take as a whole, in milliseconds: 8 MiB at a megabit a second.
+/// A component's instance is kept for it, of which a runtime has about a thousand.
+pub const BODY_MS_MAX: u64 = 70_000;
+
+/// How long the next bytes of a body may take, in milliseconds: some retransmissions
+/// of TCP over a bad network.
+pub const BODY_GAP_MS_MAX: u64 = 10_000;
+
+/// How long a client may take to read the next bytes of an answer, in milliseconds.
+pub const ANSWER_GAP_MS_MAX: u64 = 10_000;
 
 /// The most rejected readings that one answer names; the others are counted.
 pub const REJECTIONS_NAMED_MAX: usize = 1_000;
@@ -47,6 +59,23 @@ pub const WINDOW_MINUTES_MAX: i64 = 366 * 24 * 60;
 /// Beyond it they are not told.
 pub const DETAIL_RECORDS_MAX: i64 = 200_000;
 
+/// The most windows that an answer is computed from: some hundred milliseconds.
+pub const WINDOWS_READ_MAX: i64 = 500_000;
+
+/// From this many windows on, histograms are read region by region: together they
+/// would be megabytes.
+pub const WINDOWS_READ_AT_ONCE: i64 = 20_000;
+
+/// Device ids in one statement that looks for them.
+pub const DEVICE_IDS_PER_STATEMENT: usize = 8_192;
+
+/// Damaged rows that are known by name; a database with more is beyond mending row by
+/// row.
+pub const DAMAGED_ROWS_NAMED_MAX: usize = 100;
+
+/// Damaged rows that one step of a fold goes around before it gives up.
+pub const DAMAGED_ROWS_PER_STEP_MAX: usize = 16;
+
 /// The longest range of one device's readings, in days: each of its minutes is
 /// looked up.
 pub const READINGS_RANGE_DAYS_MAX: i64 = 31;
@@ -62,7 +91,7 @@ pub const RECORDS_AT_ONCE: usize = 8_192;
 /// About how many bytes the parts then have: they are to grow.
 pub const RUN_BYTES_CUT: usize = 1_333;
 
-/// The most contradicting readings kept; further ones are counted only.
+/// The most contradicting readings kept, the newest; all are counted.
 pub const CONFLICTS_KEPT_MAX: i64 = 10_000;
 
 /// A fold step ends with the entry that reaches this many readings. The more, the
@@ -99,9 +128,9 @@ pub const BREAKER_COOLDOWN_MS_MIN: i64 = 1_000;
 /// go on being stale after the database is back.
 pub const BREAKER_COOLDOWN_MS_MAX: i64 = 15_000;
 
-/// How long ago a request may have read the clock when it asks whether the regions
-/// database is spared, in milliseconds.
-pub const BREAKER_CALL_AGE_MS_MAX: i64 = 10_000;
+/// How long ago a request may have read the clock, in milliseconds: what another has
+/// written since is in its future.
+pub const REQUEST_MS_MAX: i64 = 10_000;
 
 /// The default of the variable `journal_max_entries`: a listing of so many
 /// leaves a component room in 64 MiB of memory.
@@ -158,8 +187,46 @@ pub const RUNS_PRUNED_PER_STEP: i64 = 1_024;
 /// later, perhaps by a node whose clock is a little ahead.
 pub const PRUNE_SLACK_MS: i64 = 10 * 60 * 1_000;
 
+/// How long the door must have known how far will be pruned before it is, in
+/// milliseconds: longer than a request takes, from its look at the clock to its entry.
+/// (The body has come before that look.)
+pub const PRUNE_PUBLISHED_MS_MIN: i64 = 60_000;
+
+/// Of the hours in which the ledger has readings, one in this many must have come
+/// after an hour, the newest, before pruning takes it for past (decision 8).
+pub const HOURS_PER_WITNESS: usize = 10;
+
+/// How much newer the newest reading must be before the door is told, in milliseconds:
+/// each time is a write.
+pub const DOOR_NEWEST_STEP_MS: i64 = 10 * 60 * 1_000;
+
+/// Entries that come back from quarantine at once.
+pub const REQUEUED_AT_ONCE_MAX: usize = 1_000;
+
+/// The default of the variable `regions_max`. Each region is a card on the page, a
+/// series in metrics, and 33 MB of windows a year.
+pub const REGIONS_DEFAULT: usize = 10_000;
+
+/// The default of the variable `devices_max`. A device is about a hundred bytes.
+pub const DEVICES_DEFAULT: usize = 1_000_000;
+
+/// What `regions_max` and `devices_max` may be set to.
+pub const NAMES_MAX: usize = 100_000_000;
+
+/// How long after a note of rejected readings the next one is written for certain, in
+/// milliseconds: a note is a synced write of several kilobytes.
+pub const REJECTED_NOTED_MS: i64 = 60_000;
+
 /// What a sender is told to wait before it tries again, in seconds.
 pub const RETRY_AFTER_S: i64 = 5;
+
+/// The same where the operator must do something first, in seconds.
+pub const CLOCK_RETRY_AFTER_S: i64 = 60;
+
+/// No node's clock is right before this release: 2026-11-01T00:00:00Z, Unix
+/// milliseconds. (A gateway without a clock chip starts in 1970.) To be moved on with
+/// each release.
+pub const RELEASED_MS: i64 = 1_793_491_200_000;
 
 /// Parameters that a conflict takes in a statement.
 pub(crate) const CONFLICT_COLUMNS: usize = 5;
@@ -172,12 +239,25 @@ const _: () = assert!(ROWS_PER_STATEMENT * WINDOW_COLUMNS <= SQL_PARAMETERS_MAX)
 const _: () = assert!(READINGS_PER_REQUEST_MAX <= READINGS_PER_FOLD_STEP);
 const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);
 const _: () = assert!(WAIT_MS_DEFAULT <= WAIT_MS_MAX);
+const _: () = assert!(BODY_GAP_MS_MAX <= BODY_MS_MAX);
+const _: () = assert!(EVENTS_EVERY_MS <= EVENTS_LOOK_MS && EVENTS_LOOK_MS <= EVENTS_MS_MAX);
+const _: () = assert!(REGIONS_DEFAULT <= NAMES_MAX && DEVICES_DEFAULT <= NAMES_MAX);
+const _: () = assert!(WINDOWS_READ_AT_ONCE <= WINDOWS_READ_MAX);
+const _: () = assert!(PRUNE_PUBLISHED_MS_MIN < PRUNE_SLACK_MS);
 // A request of readings with the longest names fits into the default body.
 const _: () = assert!(READINGS_PER_REQUEST_MAX * (2 * NAME_BYTES_MAX + 128) <= BODY_BYTES_DEFAULT);
 
 /// Regions whose newest reading `/metrics` tells: each is a time series of its own
 /// in who scrapes it.
 pub const REGIONS_IN_METRICS_MAX: i64 = 1_000;
+
+/// Streams of events at once: each keeps an instance of the component, and looks into
+/// the stores every second.
+pub const EVENT_STREAMS_MAX: usize = 32;
+
+/// When a stream looks into the database though the journal has nothing new, in
+/// milliseconds: somebody else may have folded what came.
+pub const EVENTS_LOOK_MS: u64 = 5_000;
 
 /// How long one stream of events lasts, in milliseconds: less than what proxies
 /// and hosted platforms end a request after.

@@ -3,11 +3,13 @@
 //! OpenMetrics 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 
 use crate::breaker::State;
+use crate::door::Door;
 use crate::inventory::Inventory;
 use crate::journal::QuarantineReason;
 use crate::ledger::{REJECTED_PREFIX, Totals};
-use crate::rejection::Reason;
+use crate::rejection::{Reason, Rejections};
 use crate::settings::JournalBound;
+use crate::view::Coverage;
 
 /// The formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,23 +43,48 @@ pub(crate) struct Counted {
     pub(crate) newest: Vec<(String, i64)>,
 }
 
-/// Everything that is known at the moment: without the database's counts while
-/// it is away, without the inventory while key-value is.
-pub(crate) fn render(
-    exposition: Exposition,
-    inventory: Option<&Inventory>,
-    bound: Option<JournalBound>,
-    breaker: State,
-    counted: Option<&Counted>,
-) -> String {
+impl Counted {
+    fn tally(&self, name: &str) -> i64 {
+        let found = self.tallies.iter().find(|(known, _)| known == name);
+        found.map_or(0, |(_, value)| *value)
+    }
+}
+
+/// Everything that is known at the moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// What `counted` does not count; `None` while the database is away.
+    pub(crate) coverage: Option<Coverage>,
+    /// `None` while the database is away.
+    pub(crate) counted: Option<Counted>,
+    /// Readings that were rejected in requests that left no entry; `None` while
+    /// key-value is away.
+    pub(crate) rejected: Option<Rejections>,
+    /// `None` while key-value is away.
+    pub(crate) inventory: Option<Inventory>,
+    /// What the door knows; `None` while key-value is away.
+    pub(crate) door: Option<Door>,
+    /// `None` where a variable can't be read.
+    pub(crate) bound: Option<JournalBound>,
+    pub(crate) breaker: State,
+}
+
+/// What is not known is left out: a counter that fell would be taken for a restart.
+pub(crate) fn render(exposition: Exposition, known: &Known) -> String {
     let mut text = Text { exposition, text: String::new() };
-    if let Some(counted) = counted {
+    if let Some(counted) = &known.counted {
         text.counted(counted);
+        if let Some(rejected) = &known.rejected {
+            text.rejected(counted, rejected);
+        }
     }
-    if let Some(inventory) = inventory {
-        text.inventory(inventory);
+    if let Some(inventory) = &known.inventory {
+        text.inventory(inventory, known.coverage.as_ref());
     }
-    if let Some(bound) = bound {
+    if let Some(door) = &known.door {
+        text.door(door);
+    }
+    if let Some(bound) = known.bound {
         text.bound(bound);
     }
     text.family(
@@ -66,12 +93,13 @@ pub(crate) fn render(
         "1 for the state of the regions database's breaker.",
     );
     for name in ["closed", "open", "half-open"] {
-        let value = i64::from(breaker.name() == name);
+        let value = i64::from(known.breaker.name() == name);
         text.sample("isotherm_breaker_state", &[("state", name)], value);
     }
     text.family("isotherm_store_up", "gauge", "Whether a store answered this request.");
-    text.sample("isotherm_store_up", &[("store", "journal")], i64::from(inventory.is_some()));
-    text.sample("isotherm_store_up", &[("store", "regions")], i64::from(counted.is_some()));
+    let (journal, regions) = (known.inventory.is_some(), known.counted.is_some());
+    text.sample("isotherm_store_up", &[("store", "journal")], i64::from(journal));
+    text.sample("isotherm_store_up", &[("store", "regions")], i64::from(regions));
     if exposition == Exposition::OpenMetrics {
         text.text.push_str("# EOF\n");
     }
@@ -101,10 +129,7 @@ impl Text {
     }
 
     fn counted(&mut self, counted: &Counted) {
-        let tally = |name: &str| {
-            let found = counted.tallies.iter().find(|(known, _)| known == name);
-            found.map_or(0, |(_, value)| *value)
-        };
+        let tally = |name: &str| counted.tally(name);
         let outcomes = [
             ("stored", counted.totals.readings),
             ("duplicate", tally("duplicates")),
@@ -120,12 +145,6 @@ impl Text {
         for (outcome, value) in outcomes {
             self.sample(name, &[("outcome", outcome)], value);
         }
-        let name = "isotherm_readings_rejected_total";
-        self.family(name, "counter", "Rejected readings, by reason, when they were folded.");
-        for reason in Reason::ALL {
-            let value = tally(&format!("{REJECTED_PREFIX}{}", reason.code()));
-            self.sample(name, &[("reason", reason.code())], value);
-        }
         self.family("isotherm_regions", "gauge", "Regions that have readings.");
         self.sample("isotherm_regions", &[], counted.totals.regions);
         let name = "isotherm_region_newest_reading_timestamp_seconds";
@@ -134,6 +153,27 @@ impl Text {
             // A region's name has no character that a label would escape.
             self.sample(name, &[("region", region)], newest.div_euclid(1_000));
         }
+    }
+
+    fn rejected(&mut self, counted: &Counted, rejected: &Rejections) {
+        let name = "isotherm_readings_rejected_total";
+        self.family(name, "counter", "Rejected readings, by reason.");
+        for reason in Reason::ALL {
+            // Those beside accepted ones are in the database, the others beside it.
+            let folded = counted.tally(&format!("{REJECTED_PREFIX}{}", reason.code()));
+            let alone = i64::try_from(rejected.count(reason)).unwrap_or(i64::MAX);
+            self.sample(name, &[("reason", reason.code())], folded.saturating_add(alone));
+        }
+    }
+
+    fn door(&mut self, door: &Door) {
+        let name = "isotherm_journal_full";
+        self.family(name, "gauge", "Whether readings are refused because the journal is full.");
+        self.sample(name, &[], i64::from(door.full_since.is_some()));
+        let name = "isotherm_names_full";
+        self.family(name, "gauge", "Whether new names are rejected, as there are too many.");
+        self.sample(name, &[("kind", "regions")], i64::from(door.regions_full));
+        self.sample(name, &[("kind", "devices")], i64::from(door.devices_full));
     }
 
     fn bound(&mut self, bound: JournalBound) {
@@ -154,37 +194,41 @@ impl Text {
         }
     }
 
-    fn inventory(&mut self, inventory: &Inventory) {
+    fn inventory(&mut self, inventory: &Inventory, coverage: Option<&Coverage>) {
+        // As of the counts, where there are any; otherwise as of now.
+        let left = |told: Option<usize>, listed: usize| told.unwrap_or(listed);
         for (name, help, value) in [
             (
                 "isotherm_journal_entries",
                 "Acknowledged requests that wait to be folded.",
-                inventory.unfolded(),
+                left(coverage.and_then(|c| c.unfolded_entries), inventory.unfolded()),
             ),
             (
                 "isotherm_journal_readings",
                 "Acknowledged readings that wait to be folded.",
-                inventory.journal_readings(),
+                left(coverage.and_then(|c| c.unfolded_readings), inventory.journal_readings()),
             ),
             ("isotherm_journal_bytes", "The size of the journal.", inventory.journal_bytes()),
-            (
-                "isotherm_journal_full",
-                "Whether readings are refused because the journal is full.",
-                usize::from(inventory.is_full),
-            ),
         ] {
             self.family(name, "gauge", help);
             self.sample(name, &[], number(value));
         }
         let name = "isotherm_quarantined_entries";
         self.family(name, "gauge", "Entries in quarantine, by reason.");
-        for reason in [QuarantineReason::Unreadable, QuarantineReason::TooOld] {
+        for reason in QuarantineReason::ALL {
             let entries = inventory.quarantined.iter().filter(|q| q.reason == reason).count();
             self.sample(name, &[("reason", reason.code())], number(entries));
         }
         let name = "isotherm_quarantined_readings";
         self.family(name, "gauge", "Acknowledged readings that are in quarantine and not counted.");
-        self.sample(name, &[], number(inventory.quarantined_readings()));
+        let told = coverage.and_then(|c| c.quarantined_readings);
+        self.sample(name, &[], number(left(told, inventory.quarantined_readings())));
+        let name = "isotherm_damaged_rows";
+        self.family(name, "gauge", "1 for a row of the regions database that can't be read.");
+        for row in &inventory.damaged_rows {
+            // It has no character that a label would escape.
+            self.sample(name, &[("row", row)], 1);
+        }
     }
 }
 
@@ -203,14 +247,21 @@ mod tests {
             tallies: Vec::from([("duplicates".to_owned(), 2), ("rejected.too_old".to_owned(), 7)]),
             newest: Vec::from([("hall".to_owned(), 1_700_000_000_999)]),
         };
-        let bound = JournalBound { entries: 900, bytes: 1_000 };
-        let text = render(
-            Exposition::Prometheus,
-            Some(&Inventory::default()),
-            Some(bound),
-            State::NEW,
-            Some(&counted),
-        );
+        let mut rejected = Rejections::default();
+        rejected.add(Reason::TooOld, 3);
+        let known = Known {
+            coverage: None,
+            counted: Some(counted),
+            rejected: Some(rejected),
+            inventory: Some(Inventory {
+                damaged_rows: vec!["ledger minute=7 first=0".to_owned()],
+                ..Inventory::default()
+            }),
+            door: Some(Door { devices_full: true, ..Door::default() }),
+            bound: Some(JournalBound { entries: 900, bytes: 1_000 }),
+            breaker: State::NEW,
+        };
+        let text = render(Exposition::Prometheus, &known);
         let mut announced: Vec<&str> = Vec::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
@@ -225,8 +276,11 @@ mod tests {
         for line in [
             "isotherm_readings_accepted_total 7",
             "isotherm_readings_folded_total{outcome=\"stored\"} 5",
-            "isotherm_readings_rejected_total{reason=\"too_old\"} 7",
+            "isotherm_readings_rejected_total{reason=\"too_old\"} 10",
+            "isotherm_damaged_rows{row=\"ledger minute=7 first=0\"} 1",
             "isotherm_regions 1",
+            "isotherm_journal_full 0",
+            "isotherm_names_full{kind=\"devices\"} 1",
             "isotherm_region_newest_reading_timestamp_seconds{region=\"hall\"} 1700000000",
             "isotherm_breaker_state{state=\"closed\"} 1",
             "isotherm_breaker_state{state=\"open\"} 0",

@@ -50,6 +50,17 @@ pub(crate) fn ids<'a>(
     places.into_iter().map(id).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
 }
 
+/// Whether each of the names is known in `table`, in their order.
+pub(crate) fn are_known<'a>(
+    sql: &impl Sql,
+    table: &str,
+    names: impl ExactSizeIterator<Item = &'a str>,
+) -> Result<Vec<bool>, Error> {
+    let Distinct { names, places } = Distinct::of(names);
+    let ids = look_up(sql, table, &names)?;
+    Ok(places.into_iter().map(|place| ids.get(place).is_some_and(|id| *id != 0)).collect())
+}
+
 /// The ids of the names, 0 for one that has none. All of them come as one value: a
 /// row for each would cost more than finding it.
 fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Error> {

@@ -88,6 +88,9 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// All of it.
+    pub(crate) const ALL_TIME: Self = Self { range: None, from: None, to: None };
+
     /// From `from` (included) and `to` (excluded), widened to whole minutes.
     pub(crate) fn from_parameters(parameters: &Parameters<'_>) -> Result<Self, Problem> {
         let from = instant(parameters, "from")?;

@@ -12,20 +12,36 @@ use crate::figures;
 use crate::host::Host;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::parameters::{Span, parameters, region_in_path, unknown_region};
+use crate::quarantine;
 use crate::reading::UnixMillis;
 use crate::regions::Regions;
 use crate::report::{self, RegionFigures};
 use crate::representation::{Format, Record, Table};
 use crate::series;
+use crate::settings::Horizon;
+use crate::snapshot::{self, Snapshot};
 use crate::status;
-use crate::view::{Answered, Listing, Read, fold_and_read};
+use crate::upkeep;
+use crate::view::{Answered, FollowUp, Listing, Read, fold_and_read};
 
 /// Answers a request. `now` is the node's clock.
 pub fn answer(host: &impl Host, request: &Request, now: UnixMillis) -> Answered {
     match route(host, request, now) {
         Ok(answered) => answered,
-        Err(refusal) => refusal.into_response(host).into(),
+        Err(refusal) => refusal.into_response(host, request.purpose()).into(),
     }
+}
+
+/// Does what the answer left to do: folds what there was no time for, and keeps the
+/// last good averages.
+pub fn after_answer(host: &impl Host, follow_up: FollowUp, now: UnixMillis) -> Result<(), Error> {
+    if follow_up.folds {
+        upkeep::run(host, now)?;
+    }
+    if follow_up.keeps_snapshot {
+        snapshot::keep(host, now)?;
+    }
+    Ok(())
 }
 
 pub(crate) const READING: &[Method] = &[Method::GET, Method::HEAD];
@@ -40,6 +56,8 @@ enum Resource<'a> {
     DeviceReadings(&'a str),
     Conflicts,
     Quarantine,
+    /// Of the entry with this name, or of all.
+    Retry(Option<&'a str>),
     Asset(&'a str),
     Metrics,
     Readiness,
@@ -52,6 +70,7 @@ impl<'a> Resource<'a> {
             "/v1/regions" => Some(Self::Regions),
             "/v1/conflicts" => Some(Self::Conflicts),
             "/v1/quarantine" => Some(Self::Quarantine),
+            "/v1/quarantine/retry" => Some(Self::Retry(None)),
             "/metrics" => Some(Self::Metrics),
             "/readyz" => Some(Self::Readiness),
             "/healthz" => Some(Self::Health),
@@ -75,6 +94,8 @@ impl<'a> Resource<'a> {
             Self::DeviceReadings(_) => "/v1/devices/{device_id}/readings",
             Self::Conflicts => "/v1/conflicts",
             Self::Quarantine => "/v1/quarantine",
+            Self::Retry(None) => "/v1/quarantine/retry",
+            Self::Retry(Some(_)) => "/v1/quarantine/{name}/retry",
             Self::Asset("openapi.json") => "/openapi.json",
             Self::Asset("index.html") => "/",
             Self::Asset(_) => "/assets/{name}",
@@ -95,6 +116,7 @@ impl<'a> Resource<'a> {
             ("regions", Some("devices")) => Some(Self::RegionDevices(name)),
             ("devices", None) => Some(Self::Device(name)),
             ("devices", Some("readings")) => Some(Self::DeviceReadings(name)),
+            ("quarantine", Some("retry")) => Some(Self::Retry(Some(name))),
             _ => None,
         }
     }
@@ -115,10 +137,13 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
                       /v1/regions/{region}/windows, /v1/regions/{region}/devices, \
                       /v1/devices/{device_id}, /v1/devices/{device_id}/readings, /v1/conflicts, \
                       /v1/quarantine, /metrics, /readyz, /healthz, /v1/events, /openapi.json, / (the page) \
-                      and POST /v1/readings";
+                      and POST /v1/readings, /v1/quarantine/retry, /v1/quarantine/{name}/retry";
         Problem::new(Kind::NotFound, detail)
     })?;
-    request.allow(READING)?;
+    request.allow(match resource {
+        Resource::Retry(_) => &[Method::POST],
+        _ => READING,
+    })?;
     let response = match resource {
         Resource::Regions => return regions(host, request, now),
         Resource::Region(name) => return region(host, request, name, now),
@@ -127,9 +152,10 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
         Resource::Device(name) => return devices::one(host, request, name, now),
         Resource::DeviceReadings(name) => return devices::readings(host, request, name, now),
         Resource::Conflicts => return conflicts::conflicts(host, request, now),
-        Resource::Quarantine => status::quarantine(host, request, now)?,
+        Resource::Quarantine => quarantine::list(host, request, now)?,
+        Resource::Retry(name) => quarantine::retry(host, request, name, now)?,
         Resource::Asset(name) => assets::answer(host, request, name)?,
-        Resource::Metrics => status::metrics(host, request, now)?,
+        Resource::Metrics => return status::metrics(host, request, now),
         Resource::Readiness => status::readiness(host, now)?,
         Resource::Health => {
             // A probe may put anything into its query.
@@ -143,7 +169,8 @@ fn route(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answere
 /// The regions as records.
 fn table(regions: Vec<RegionFigures>, now: UnixMillis) -> Table {
     let row = |(region, figures): RegionFigures| {
-        let age_ms = figures.map(|figures| now.get() - figures.stats.newest().get());
+        let newest = figures.as_ref().and_then(|figures| figures.newest);
+        let age_ms = newest.map(|newest| now.get() - newest.get());
         let mut row = vec![Value::from(region)];
         row.extend(figures::cells(figures.as_ref()));
         row.push(age_ms.into());
@@ -165,6 +192,11 @@ fn read<H: Host, T>(
     }
 }
 
+/// The latest instant at which a reading can have been measured.
+fn latest(host: &impl Host, now: UnixMillis) -> Result<UnixMillis, Error> {
+    Ok(now.saturating_add(Horizon::from_variables(host)?.max_skew_ms))
+}
+
 fn region(
     host: &impl Host,
     request: &Request,
@@ -174,17 +206,26 @@ fn region(
     let format = Format::of(request)?;
     let span = Span::from_parameters(&parameters(request, &["from", "to"])?)?;
     let name = region_in_path(encoded)?;
+    let latest = latest(host, now)?;
     let read = fold_and_read(
         host,
         span,
         now,
-        |regions| read(regions, span, |sql| report::region(sql, name.as_str(), span.range)),
+        |regions| {
+            read(regions, span, |sql| {
+                let mut found = report::region(sql, name.as_str(), span.range)?;
+                report::settle_newest(sql, found.as_mut_slice(), span.range, latest)?;
+                Ok(found)
+            })
+        },
         |snapshot| {
             let mut all = snapshot.regions.into_iter();
-            all.find(|(known, _)| known == name.as_str()).map(|(n, stats)| (n, Some(stats)))
+            let found = all.find(|(known, _)| known == name.as_str());
+            // One that it lacks may be newer.
+            found.map(|(name, figures)| Some((name, Some(figures.as_of(latest)))))
         },
     )?;
-    let found = read.value.ok_or_else(unknown_region)?;
+    let found = read.value.ok_or_else(|| read.shown.missing(unknown_region()))?;
     Ok(read.shown.answer(request, format, table(vec![found], now), Listing::default(), now))
 }
 
@@ -196,23 +237,50 @@ fn regions(host: &impl Host, request: &Request, now: UnixMillis) -> Result<Answe
     let limit = parameters.limit()?;
     // One more tells whether there is another page.
     let most = limit.saturating_add(1);
-    let mut read: Read<Vec<RegionFigures>> = fold_and_read(
+    let latest = latest(host, now)?;
+    let mut read: Read<Page> = fold_and_read(
         host,
         span,
         now,
-        |regions| read(regions, span, |sql| report::regions(sql, after, most, span.range)),
-        |snapshot| {
-            let all = snapshot.regions.into_iter().map(|(name, stats)| (name, Some(stats)));
-            all.filter(|(name, _)| name.as_str() > after).take(most).collect()
+        |regions| {
+            read(regions, span, |sql| {
+                let mut regions = report::regions(sql, after, most, span.range)?;
+                report::settle_newest(sql, &mut regions, span.range, latest)?;
+                Ok(Page { regions, is_cut: false })
+            })
         },
+        |snapshot| Page::recalled(snapshot, after, most, latest),
     )?;
-    let more = read.value.len() > limit;
-    read.value.truncate(limit);
-    let last = read.value.last().filter(|_| more).map(|(name, _)| name.clone());
+    let Page { regions, is_cut } = &mut read.value;
+    let more = regions.len() > limit || *is_cut;
+    regions.truncate(limit);
+    let last = regions.last().filter(|_| more).map(|(name, _)| name.clone());
     let listing = Listing {
         list: Some("regions"),
         about: Record::default(),
+        // What waits, or is newer than the snapshot, may be of other regions.
+        complete: Some(read.shown.coverage.is_complete()),
         next: last.map(|name| parameters.next_page("after", &name)),
     };
-    Ok(read.shown.answer(request, format, table(read.value, now), listing, now))
+    let table = table(read.value.regions, now);
+    Ok(read.shown.answer(request, format, table, listing, now))
+}
+
+/// Regions after a name.
+#[derive(Debug)]
+struct Page {
+    regions: Vec<RegionFigures>,
+    /// Whether there are more, but not to be had.
+    is_cut: bool,
+}
+
+impl Page {
+    /// From the last good snapshot; `None` if that says nothing of this page.
+    fn recalled(snapshot: Snapshot, after: &str, most: usize, latest: UnixMillis) -> Option<Self> {
+        let all = snapshot.regions.into_iter().filter(|(name, _)| name.as_str() > after);
+        let all = all.map(|(name, figures)| (name, Some(figures.as_of(latest))));
+        let regions: Vec<RegionFigures> = all.take(most).collect();
+        let is_cut = !snapshot.is_whole && regions.len() < most;
+        (!is_cut || !regions.is_empty()).then_some(Self { regions, is_cut })
+    }
 }

@@ -5,7 +5,7 @@
 //! late, so it is switched off: who finds a lock comes back after a random
 //! pause (`retry`), for as long as the budget lets it.
 
-use crate::error::Error;
+use crate::error::{Error, best_effort};
 use crate::host::{Host, Sql};
 use crate::limits;
 use crate::retry::{self, Policy};
@@ -50,7 +50,7 @@ impl<'a, H: Host> Regions<'a, H> {
         let regions = Self { host, sql, budget, started_ms };
         regions.check_that_it_responds()?;
         // A server that does not take the pragma has no file to wait for.
-        drop(regions.sql.execute("PRAGMA busy_timeout = 0", &[]));
+        best_effort(regions.sql.execute("PRAGMA busy_timeout = 0", &[]));
         regions.check_that_it_responds()?;
         regions.patiently(budget.total_ms, || schema::ensure(&regions.sql))?;
         Ok(regions)
@@ -95,11 +95,6 @@ impl<'a, H: Host> Regions<'a, H> {
         })
     }
 
-    /// Whether the budget is used up.
-    pub(crate) fn is_late(&self) -> bool {
-        self.left_ms() == 0
-    }
-
     /// The runtime around this.
     pub(crate) fn host(&self) -> &'a H {
         self.host
@@ -119,7 +114,8 @@ impl<'a, H: Host> Regions<'a, H> {
         self.host.monotonic_ms().saturating_sub(self.started_ms)
     }
 
-    fn left_ms(&self) -> u64 {
+    /// How much of the budget is left, in milliseconds.
+    pub(crate) fn left_ms(&self) -> u64 {
         self.budget.total_ms.saturating_sub(self.elapsed_ms())
     }
 

@@ -45,12 +45,14 @@ pub enum Reason {
     InFuture,
     /// Older than `retention`: it can't be told from a duplicate any more.
     TooOld,
+    /// Of a device or region that is new, where there are as many as there may be.
+    TooManyNames,
 }
 
 impl Reason {
     /// All reasons. A journal entry counts them by their position here, so new
     /// ones go to the end.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Malformed,
         Self::MissingField,
         Self::UnknownField,
@@ -63,6 +65,7 @@ impl Reason {
         Self::TimestampInSeconds,
         Self::InFuture,
         Self::TooOld,
+        Self::TooManyNames,
     ];
 
     /// The code that stands for the reason in an answer.
@@ -80,6 +83,7 @@ impl Reason {
             Self::TimestampInSeconds => "timestamp_in_seconds",
             Self::InFuture => "in_future",
             Self::TooOld => "too_old",
+            Self::TooManyNames => "too_many_names",
         }
     }
 }
@@ -106,6 +110,11 @@ impl Rejections {
     /// The reasons that occurred, with their counts, at least 1.
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         Reason::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+    }
+
+    /// How many occurred for `reason`.
+    pub fn count(&self, reason: Reason) -> u64 {
+        self.0.get(reason as usize).copied().unwrap_or(0)
     }
 
     /// How many different reasons occurred.

@@ -11,7 +11,9 @@ use crate::figures::Figures;
 use crate::histogram::Histogram;
 use crate::host::{Sql, Value};
 use crate::ledger::integers;
+use crate::limits;
 use crate::reading::UnixMillis;
+use crate::windows::damaged_histogram;
 
 /// A half-open range of event time in whole minutes, the resolution of the
 /// finest windows.
@@ -22,9 +24,6 @@ pub struct Range {
 }
 
 impl Range {
-    /// Every minute there is.
-    pub(crate) const ALL: Self = Self { from_minute: 0, to_minute: i64::MAX };
-
     /// The smallest range of whole minutes that covers `from` (included) to
     /// `to` (excluded); `None` unless `from` is before `to`.
     pub fn covering(from: UnixMillis, to: UnixMillis) -> Option<Self> {
@@ -99,6 +98,12 @@ enum Chosen<'a> {
 }
 
 impl Chosen<'_> {
+    /// Whether an answer has other regions, which a damaged row of one must not keep
+    /// from it: what that row would tell is left out.
+    fn is_list(self) -> bool {
+        matches!(self, Self::After(..))
+    }
+
     fn query(self) -> &'static str {
         match self {
             Self::One(_) => "(SELECT id, name FROM regions WHERE name = ?1 LIMIT ?2) AS r",
@@ -134,6 +139,32 @@ pub(crate) fn regions(
     range: Option<Range>,
 ) -> Result<Vec<RegionFigures>, Error> {
     figures(sql, Chosen::After(after, limit), range)
+}
+
+/// Takes the newest readings that are from after `latest` for what they are: of a clock
+/// that was ahead. The newest before it, in the range, stands instead.
+pub(crate) fn settle_newest(
+    sql: &impl Sql,
+    figures: &mut [RegionFigures],
+    range: Option<Range>,
+    latest: UnixMillis,
+) -> Result<(), Error> {
+    let statement = "\
+        SELECT min(m.newest, ?1) FROM windows AS m \
+        WHERE m.span = 1 AND m.region = (SELECT id FROM regions WHERE name = ?2) \
+              AND m.start <= ?1 / 60000 AND m.start >= ?3 ORDER BY m.start DESC LIMIT 1";
+    for (region, figures) in figures {
+        let Some(figures) = figures.as_mut() else { continue };
+        *figures = figures.as_of(latest);
+        if figures.newest.is_none() {
+            let from = Value::Integer(range.map_or(0, |range| range.from_minute));
+            let parameters = [Value::Integer(latest.get()), Value::Text(region.clone()), from];
+            let rows = sql.execute(statement, &parameters).map_err(Error::Regions)?;
+            let newest = rows.first().and_then(|row| integers(row));
+            figures.newest = newest.and_then(|[newest]| UnixMillis::new(newest));
+        }
+    }
+    Ok(())
 }
 
 fn figures(
@@ -183,15 +214,20 @@ fn all_time(sql: &impl Sql, chosen: Chosen<'_>) -> Result<Vec<Cell>, Error> {
         chosen.query()
     );
     let rows = sql.execute(&statement, &chosen.parameters()).map_err(Error::Regions)?;
-    let cell = |mut row: Vec<Value>| {
-        let bins = row.pop()?;
-        let mut cell = cell(&row)?;
-        if let (Some(figures), Value::Blob(bins)) = (&mut cell.figures, bins) {
-            figures.set_percentiles(&Histogram::decode(&bins)?);
+    let mut cells = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        let bins = row.pop();
+        let mut cell = cell(&row).ok_or(Error::Corrupt("window"))?;
+        if let (Some(figures), Some(Value::Blob(bins))) = (&mut cell.figures, bins) {
+            match Histogram::decode(&bins) {
+                Some(histogram) => figures.set_percentiles(&histogram),
+                None if chosen.is_list() => {}
+                None => return Err(damaged_histogram(cell.region_id, 0, 0)),
+            }
         }
-        Some(cell)
-    };
-    rows.into_iter().map(cell).collect::<Option<_>>().ok_or(Error::Corrupt("window"))
+        cells.push(cell);
+    }
+    Ok(cells)
 }
 
 /// The figures of each region and step, in the order of both.
@@ -203,6 +239,11 @@ fn stepwise(
 ) -> Result<Vec<Cell>, Error> {
     let mut parameters = chosen.parameters();
     parameters.extend(range.parameters(step_minutes));
+    let windows = windows_to_read(sql, chosen, &parameters)?;
+    if windows > limits::WINDOWS_READ_MAX {
+        let narrow = "narrow it by from and to, by a longer step, or by a smaller limit";
+        return Err(Error::TooMuch { narrow });
+    }
     let statement = format!(
         "{PIECES} SELECT r.name, r.id, p.step, count(w.start), sum(w.readings), sum(w.sum), \
                 sum(w.squares_high), sum(w.squares_low), min(w.min), max(w.max), \
@@ -217,8 +258,23 @@ fn stepwise(
     let rows = sql.execute(&statement, &parameters).map_err(Error::Regions)?;
     let cells: Option<Vec<Cell>> = rows.iter().map(|row| cell(row)).collect();
     let mut cells = cells.ok_or(Error::Corrupt("window"))?;
-    details::add(sql, chosen, &parameters, &mut cells)?;
+    details::add(sql, chosen, windows, &parameters, &mut cells)?;
     Ok(cells)
+}
+
+/// How many windows the steps are made of; counted no further than to one too many.
+fn windows_to_read(sql: &impl Sql, chosen: Chosen<'_>, parameters: &[Value]) -> Result<i64, Error> {
+    let statement = format!(
+        "{PIECES} SELECT count(*) FROM ( \
+             SELECT 1 FROM {} CROSS JOIN pieces AS p CROSS JOIN windows AS w \
+                    ON w.region = r.id AND w.span = p.span \
+                       AND w.start >= p.first AND w.start < p.after LIMIT {})",
+        chosen.query(),
+        limits::WINDOWS_READ_MAX + 1
+    );
+    let rows = sql.execute(&statement, parameters).map_err(Error::Regions)?;
+    let count = rows.first().and_then(|row| integers(row));
+    count.map(|[count]| count).ok_or(Error::Corrupt("window"))
 }
 
 /// Region and its id, step, how many windows, and the columns of `Figures`.

@@ -98,6 +98,13 @@ impl Record {
     pub(crate) fn of<const N: usize>(fields: [(&'static str, Value); N]) -> Self {
         Self(fields.into())
     }
+
+    /// The same with one more field.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.push((name, value.into()));
+        self
+    }
 }
 
 /// Records of the same fields.

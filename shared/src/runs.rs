@@ -17,23 +17,36 @@
 //! A run's bytes (all integers LEB128):
 //!
 //! ```text
-//! version  one byte, 1
+//! version  one byte, 3
+//! checksum four bytes, little endian: the lower half of the XXH64 of what follows,
+//!          with the run's first key as the seed
 //! then for each record:
 //!   after  its key, less the key before (for the first: less the run's first)
 //!   …      what else the record has (`Record::put`)
 //! ```
 //!
-//! Version 2 is what a migration makes of rows, with SQL alone: integers of eight
-//! bytes, big endian; for each record its key and `Record::NUMBERS` others.
+//! Version 1, of older releases, has no checksum. Version 2 is what a migration makes of
+//! rows, with SQL alone: integers of eight bytes, big endian; for each record its key
+//! and `Record::NUMBERS` others.
+//!
+//! A run that can't be read is an error that names its row, and the only one that is
+//! lost: what does not touch it goes on (`fold`).
 
-use crate::error::Error;
+use twox_hash::XxHash64;
+
+use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
 use crate::ledger::placeholders;
 use crate::limits;
 use crate::varint;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 3;
+/// Of releases that had no checksum.
+const VERSION_UNCHECKED: u8 = 1;
 const VERSION_OF_ROWS: u8 = 2;
+
+/// Bytes before the records: version and checksum.
+const HEAD_BYTES: usize = 5;
 
 /// A record of a group, whose columns are `G` integers.
 pub(crate) trait Record<const G: usize>: Copy {
@@ -91,22 +104,33 @@ impl<const G: usize> Run<G> {
     }
 
     fn of<R: Record<G>>(group: [i64; G], first: u64, records: &[R]) -> Self {
-        let mut bytes = vec![VERSION];
+        let mut bytes = vec![0; HEAD_BYTES];
         let (mut key, mut before) = (first, None);
         for record in records {
             varint::put(&mut bytes, record.key() - key);
             record.put(before, &mut bytes);
             (key, before) = (record.key(), Some(record));
         }
+        if let Some((head, records)) = bytes.split_first_chunk_mut::<HEAD_BYTES>() {
+            let [a, b, c, d] = checksum(first, records);
+            *head = [VERSION, a, b, c, d];
+        }
         Self { group, first, records: records.len(), bytes }
     }
 
     /// Its records in the order of their keys; `None` if nobody wrote such bytes.
-    pub(crate) fn decode<R: Record<G>>(&self) -> Option<Vec<R>> {
+    fn decode<R: Record<G>>(&self) -> Option<Vec<R>> {
         let (version, mut input) = self.bytes.split_first()?;
         let mut records: Vec<R> = Vec::new();
+        if *version == VERSION {
+            let (sum, rest) = input.split_first_chunk::<4>()?;
+            if checksum(self.first, rest) != *sum {
+                return None;
+            }
+            input = rest;
+        }
         match *version {
-            VERSION => {
+            VERSION | VERSION_UNCHECKED => {
                 let mut key = self.first;
                 while !input.is_empty() {
                     let after = varint::take(&mut input).ok()?;
@@ -136,6 +160,14 @@ impl<const G: usize> Run<G> {
     }
 }
 
+/// XXH64 is a dozen times faster than a cryptographic hash; what it is to find is
+/// damage, and not an enemy.
+pub(crate) fn checksum(seed: u64, bytes: &[u8]) -> [u8; 4] {
+    let hash = XxHash64::oneshot(seed, bytes);
+    let [a, b, c, d, ..] = hash.to_le_bytes();
+    [a, b, c, d]
+}
+
 /// The records as runs, the first of which begins at `first`.
 fn cut<R: Record<G>, const G: usize>(group: [i64; G], first: u64, records: &[R]) -> Vec<Run<G>> {
     let whole = Run::of(group, first, records);
@@ -152,6 +184,15 @@ fn cut<R: Record<G>, const G: usize>(group: [i64; G], first: u64, records: &[R])
 }
 
 impl<const G: usize> Table<G> {
+    /// The records of a run, in the order of their keys.
+    pub(crate) fn decode<R: Record<G>>(&self, run: &Run<G>) -> Result<Vec<R>, Error> {
+        run.decode().ok_or_else(|| {
+            let group = self.group.into_iter().zip(run.group);
+            let key = group.chain([("first", run.first.cast_signed())]).collect();
+            Error::DamagedRow(DamagedRow { table: self.name, key })
+        })
+    }
+
     /// The runs that the keys belong to, in the order of groups and keys, which must
     /// be that of `wanted`.
     pub(crate) fn load(&self, sql: &impl Sql, wanted: &[Keys<G>]) -> Result<Vec<Run<G>>, Error> {
@@ -318,7 +359,7 @@ impl<const G: usize> Table<G> {
             if own.is_empty() {
                 continue;
             }
-            let old = run.decode::<R>().ok_or(Error::Corrupt(self.name))?;
+            let old = self.decode::<R>(run)?;
             if let Some(merged) = merge(&old, own, combine) {
                 changed.append(&mut cut(group, run.first, &merged));
             }
@@ -442,6 +483,31 @@ mod tests {
     }
 
     #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let run = Run::of([7], 3, &ones([3, 9, 400, 70_000]));
+        let decoded = |bytes: Vec<u8>| Run { bytes, ..run.clone() }.decode::<One>();
+        for index in 0..run.bytes.len() {
+            for bit in 0..8 {
+                let mut bytes = run.bytes.clone();
+                bytes[index] ^= 1 << bit;
+                assert_eq!(decoded(bytes), None, "bit {bit} of byte {index}");
+            }
+            assert_eq!(decoded(run.bytes[..index].to_vec()), None, "cut at {index}");
+        }
+        // Nor is it the run of another row.
+        assert_eq!(Run { first: 2, ..run }.decode::<One>(), None);
+    }
+
+    #[test]
+    fn a_run_that_can_not_be_read_is_named() {
+        const TABLE: Table<1> = Table { name: "ledger", group: ["minute"] };
+        let run = Run { group: [7], first: 5, records: 1, bytes: vec![9] };
+        let error = TABLE.decode::<One>(&run).unwrap_err();
+        assert!(error.to_string().contains("ledger minute=7 first=5"), "{error}");
+        assert!(!error.is_outage() && !error.is_damage(), "the database goes on");
+    }
+
+    #[test]
     fn many_records_are_cut_into_runs_that_leave_no_key_out() {
         let records = ones((0..2_000).map(|i| i * 300 + 17));
         let runs = cut([7], 3, &records);
@@ -462,7 +528,16 @@ mod tests {
     #[test]
     fn what_nobody_wrote_is_no_run() {
         let run = |bytes: &[u8]| Run { group: [7], first: 1, records: 0, bytes: bytes.to_vec() };
-        for bytes in [&[][..], &[0], &[3, 1, 1], &[1, 1], &[1, 0x80], &[1, 1, 2, 0, 2], &[2, 0]] {
+        for bytes in [
+            &[][..],
+            &[0],
+            &[4, 1, 1],
+            &[3, 1, 1, 1],
+            &[1, 1],
+            &[1, 0x80],
+            &[1, 1, 2, 0, 2],
+            &[2, 0],
+        ] {
             assert_eq!(run(bytes).decode::<One>(), None, "{bytes:?}");
         }
         assert!(run(&[1, 0, 2, 1, 2]).decode::<One>().is_some());

@@ -37,9 +37,9 @@ pub(crate) fn windows(
         span,
         now,
         |regions| regions.read_at_once(|sql| report::series(sql, name.as_str(), on_page, minutes)),
-        |_all_time| None,
+        |_snapshot| None,
     )?;
-    let steps = read.value.as_ref().ok_or_else(unknown_region)?;
+    let steps = read.value.as_ref().ok_or_else(|| read.shown.missing(unknown_region()))?;
     let next = (end < range.to()).then(|| {
         // The defaults move with the clock, so the next page names what they were.
         let (from, to) = (end.get(), range.to().get());
@@ -49,6 +49,7 @@ pub(crate) fn windows(
     let listing = Listing {
         list: Some("windows"),
         about: Record::of([("region", name.as_str().into()), ("step_ms", step_ms.into())]),
+        complete: None,
         next,
     };
     Ok(read.shown.answer(request, format, table(&page, steps), listing, now))

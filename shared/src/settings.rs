@@ -31,11 +31,12 @@ impl Horizon {
     }
 
     /// The reading, if it has come in time to be counted, and counted once; and
-    /// whether it is late.
+    /// whether it is late. `pruned_before` is the door's.
     pub fn admit<'a>(
         &self,
         mut reading: Reading<'a>,
         now: UnixMillis,
+        pruned_before: UnixMillis,
     ) -> Result<Reading<'a>, Rejection> {
         if reading.timestamp > now.saturating_add(self.max_skew_ms) {
             let detail = "timestamp is ahead of this node's clock; check the device's clock";
@@ -44,6 +45,12 @@ impl Horizon {
         if self.retention_ms.is_some_and(|ms| reading.timestamp < now.saturating_sub(ms)) {
             let detail = "timestamp is older than this node's retention; it can't be told from \
                           a duplicate any more";
+            return Err(Rejection::new(Reason::TooOld, detail));
+        }
+        // Where `retention` was shorter, or the node's clock was ahead.
+        if reading.timestamp < pruned_before {
+            let detail = "timestamp is from before what this node has pruned; it can't be told \
+                          from a duplicate any more";
             return Err(Rejection::new(Reason::TooOld, detail));
         }
         reading.is_late = reading.timestamp < now.saturating_sub(self.late_after_ms);
@@ -82,6 +89,36 @@ impl JournalBound {
             bytes: number(host, "journal_max_bytes", bytes, limits::JOURNAL_BYTES_MAX)?,
         })
     }
+}
+
+/// How many devices and regions there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamesBound {
+    /// The most regions.
+    pub regions: usize,
+    /// The most devices.
+    pub devices: usize,
+}
+
+impl NamesBound {
+    /// From the variables `regions_max` and `devices_max`.
+    pub fn from_variables(host: &impl Host) -> Result<Self, Error> {
+        let most = limits::NAMES_MAX;
+        Ok(Self {
+            regions: number(host, "regions_max", limits::REGIONS_DEFAULT, most)?,
+            devices: number(host, "devices_max", limits::DEVICES_DEFAULT, most)?,
+        })
+    }
+}
+
+/// Reads every variable: a node that can't read one is not ready, though it may be
+/// asked for another first.
+pub fn check(host: &impl Host) -> Result<(), Error> {
+    Horizon::from_variables(host)?;
+    max_body_bytes(host)?;
+    JournalBound::from_variables(host)?;
+    NamesBound::from_variables(host)?;
+    Ok(())
 }
 
 fn number(
@@ -176,7 +213,7 @@ mod tests {
                 timestamp: UnixMillis::new(now.get() + offset).unwrap(),
                 is_late: false,
             };
-            let admitted = horizon.admit(reading, now);
+            let admitted = horizon.admit(reading, now, UnixMillis::MIN);
             admitted.map(|reading| reading.is_late).map_err(|rejection| rejection.reason)
         };
         assert_eq!(verdict(horizon, MINUTE_MS), Ok(false));
@@ -186,6 +223,18 @@ mod tests {
         assert_eq!(verdict(horizon, -DAY_MS), Ok(true));
         assert_eq!(verdict(horizon, -DAY_MS - 1), Err(Reason::TooOld));
         assert!(horizon.prune_before(now).unwrap() < now.saturating_sub(DAY_MS));
+
+        let pruned = |ms| {
+            let reading = Reading {
+                device_id: DeviceId::new("d").unwrap(),
+                region: Region::new("r").unwrap(),
+                temperature: MilliCelsius::new(0).unwrap(),
+                timestamp: now.saturating_sub(10),
+                is_late: false,
+            };
+            horizon.admit(reading, now, now.saturating_sub(ms)).is_ok()
+        };
+        assert!(pruned(10) && pruned(11) && !pruned(9), "what was pruned is closed, too");
 
         let for_ever = Horizon { retention_ms: None, ..horizon };
         assert_eq!(verdict(for_ever, -now.get()), Ok(true));

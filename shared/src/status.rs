@@ -1,30 +1,44 @@
-//! How the node is: ready or not, what it counts, what it put aside. Nothing
-//! here folds.
+//! How the node is: ready or not, and what it counts.
 
 use http::StatusCode;
 
 use crate::breaker::State;
+use crate::door;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::host::Host;
-use crate::http::{Refusal, Request, Response};
+use crate::http::{Purpose, Refusal, Request, Response};
 use crate::inventory::Inventory;
-use crate::journal::Quarantined;
 use crate::ledger;
 use crate::limits;
-use crate::metrics::{self, Counted, Exposition};
-use crate::parameters::parameters;
+use crate::metrics::{self, Counted, Exposition, Known};
+use crate::parameters::{Span, parameters};
 use crate::reading::UnixMillis;
 use crate::regions::Regions;
-use crate::representation::{Document, Format, Record, Table, negotiated};
-use crate::settings::JournalBound;
-use crate::view::BEFORE_READING;
+use crate::rejected;
+use crate::representation::{Record, negotiated};
+use crate::settings::{self, Horizon, JournalBound};
+use crate::view::{Answered, BEFORE_READING, fold_and_read};
 
-/// `GET /readyz`: ready is who can make a reading durable. What else is wrong is
-/// named.
+/// `GET /readyz`: ready is a node that can make a reading durable. What else is wrong is
+/// named. Nothing is folded.
 pub(crate) fn readiness(host: &impl Host, now: UnixMillis) -> Result<Response, Refusal> {
-    let (inventory, breaker, counted) = look_around(host, now);
-    let (journal, regions) = (inventory.is_some(), counted.is_some());
+    settings::check(host)?;
+    let count = || Regions::open(host, BEFORE_READING)?.read(ledger::totals);
+    let noted = |error: Error| host.log(&error.to_string());
+    let (journal, regions, breaker) = match listed(host) {
+        Ok((inventory, store)) => {
+            let guard = Guard::new(host, &store, inventory.has_breaker);
+            let counted = guard.call(now, count).map_err(noted).is_ok();
+            // As it is after the call.
+            let has_breaker = inventory.has_breaker || !counted;
+            (true, counted, Guard::new(host, &store, has_breaker).state())
+        }
+        Err(error) => {
+            noted(error);
+            (false, count().map_err(noted).is_ok(), State::NEW)
+        }
+    };
     let word = |up: bool| if up { "ok" } else { "failing" };
     let status = match (journal, regions) {
         (true, true) => "ready",
@@ -42,80 +56,68 @@ pub(crate) fn readiness(host: &impl Host, now: UnixMillis) -> Result<Response, R
     Ok(Response::json(status, &body))
 }
 
-/// `GET /metrics`.
+fn listed<H: Host>(host: &H) -> Result<(Inventory, H::KeyValue), Error> {
+    let store = host.key_value().map_err(Error::Journal)?;
+    Ok((Inventory::list(host, &store)?, store))
+}
+
+/// `GET /metrics`: what the journal holds is folded first, as before any answer, so that
+/// a scraper alone keeps the figures up to date.
 pub(crate) fn metrics(
     host: &impl Host,
     request: &Request,
     now: UnixMillis,
-) -> Result<Response, Refusal> {
+) -> Result<Answered, Refusal> {
     let exposition = negotiated(request, Exposition::OFFERS)?;
     parameters(request, &[])?;
-    let (inventory, breaker, counted) = look_around(host, now);
-    let bound = JournalBound::from_variables(host);
-    let bound = bound.map_err(|error| host.log(&error.to_string())).ok();
-    let text = metrics::render(exposition, inventory.as_ref(), bound, breaker, counted.as_ref());
+    let horizon = Horizon::from_variables(host)?;
+    let latest = now.saturating_add(horizon.max_skew_ms);
+    let most = limits::REGIONS_IN_METRICS_MAX;
+    let read = fold_and_read(
+        host,
+        Span::ALL_TIME,
+        now,
+        |regions| {
+            regions.read_at_once(|sql| {
+                let totals = ledger::totals(sql)?;
+                let tallies = ledger::tallies(sql)?;
+                let newest = ledger::newest_by_region(sql, latest, most)?;
+                Ok(Counted { totals, tallies, newest })
+            })
+        },
+        |_snapshot| None,
+    );
+    let (counted, shown) = match read {
+        Ok(read) => (Some(read.value), Some(read.shown)),
+        Err(refusal) => {
+            // For the log: the answer is what is known all the same.
+            refusal.into_response(host, Purpose::Reading);
+            (None, None)
+        }
+    };
+    let noted = |error: &Error| host.log(&error.to_string());
+    let store = listed(host).inspect_err(noted).ok();
+    let rejected = store.as_ref().and_then(|(_, store)| {
+        rejected::counts(store).map_err(Error::Journal).inspect_err(noted).ok()
+    });
+    let door = store.as_ref().and_then(|(_, store)| {
+        door::load(host, store).map_err(Error::Journal).inspect_err(noted).ok()
+    });
+    let breaker = store.as_ref().map_or(State::NEW, |(inventory, store)| {
+        Guard::new(host, store, inventory.has_breaker).state()
+    });
+    let known = Known {
+        coverage: shown.as_ref().map(|shown| shown.coverage.clone()),
+        counted,
+        rejected,
+        door,
+        inventory: store.map(|(inventory, _)| inventory),
+        bound: JournalBound::from_variables(host).inspect_err(noted).ok(),
+        breaker,
+    };
+    let text = metrics::render(exposition, &known);
     let response = Response::bytes(exposition.content_type(), StatusCode::OK, text.into_bytes());
-    Ok(response.with_header("vary", "accept"))
-}
-
-/// What each store says at the moment, without folding; `None` for a store that
-/// fails.
-fn look_around(host: &impl Host, now: UnixMillis) -> (Option<Inventory>, State, Option<Counted>) {
-    let count = || {
-        let regions = Regions::open(host, BEFORE_READING)?;
-        let totals = regions.read(ledger::totals)?;
-        let tallies = regions.read(ledger::tallies)?;
-        let newest =
-            regions.read(|sql| ledger::newest_by_region(sql, limits::REGIONS_IN_METRICS_MAX))?;
-        Ok(Counted { totals, tallies, newest })
-    };
-    let store = host.key_value().map_err(Error::Journal);
-    let listed = store.and_then(|store| Ok((Inventory::list(host, &store)?, store)));
-    let noted = |error: Error| host.log(&error.to_string());
-    match listed {
-        Ok((inventory, store)) => {
-            let guard = Guard::new(host, &store, inventory.has_breaker);
-            let counted = guard.call(now, count).map_err(noted).ok();
-            // As it is after the call.
-            let has_breaker = inventory.has_breaker || counted.is_none();
-            let breaker = Guard::new(host, &store, has_breaker).state();
-            (Some(inventory), breaker, counted)
-        }
-        Err(error) => {
-            noted(error);
-            (None, State::NEW, count().map_err(noted).ok())
-        }
-    }
-}
-
-/// `GET /v1/quarantine`.
-pub(crate) fn quarantine(
-    host: &impl Host,
-    request: &Request,
-    now: UnixMillis,
-) -> Result<Response, Refusal> {
-    let format = Format::of(request)?;
-    parameters(request, &[])?;
-    let store = host.key_value().map_err(Error::Journal)?;
-    let quarantined = Inventory::list(host, &store)?.quarantined;
-    let row = |q: &Quarantined| {
-        vec![
-            q.name.as_str().into(),
-            q.reason.code().into(),
-            q.name.readings().into(),
-            q.name.bytes().into(),
-        ]
-    };
-    let listed = quarantined.iter().take(limits::QUARANTINED_LISTED_MAX);
-    let rows: Vec<_> = listed.map(row).collect();
-    // Further entries that the answer does not name.
-    let omitted = quarantined.len() - rows.len();
-    let document = Document {
-        list: Some("entries"),
-        table: Table { columns: vec!["name", "reason", "readings", "bytes"], rows },
-        about: Record::default(),
-        coverage: Record::of([("entries_omitted", omitted.into()), ("as_of", now.into())]),
-        next: None,
-    };
-    Ok(document.into_response(request, format))
+    let response = response.with_header("vary", "accept");
+    let follow_up = shown.map(|shown| shown.follow_up).unwrap_or_default();
+    Ok(Answered { response, follow_up })
 }

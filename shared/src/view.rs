@@ -6,11 +6,12 @@
 //! of when it is.
 
 use crate::error::Error;
-use crate::fold;
+use crate::fold::{self, Folded};
 use crate::guard::Guard;
 use crate::host::Host;
-use crate::http::{Refusal, Request, Response};
+use crate::http::{Problem, Refusal, Request, Response};
 use crate::inventory::Inventory;
+use crate::ledger;
 use crate::limits;
 use crate::parameters::Span;
 use crate::reading::UnixMillis;
@@ -19,23 +20,32 @@ use crate::representation::{Document, Format, Record, Table};
 use crate::settings::Horizon;
 use crate::snapshot::{self, Snapshot};
 
-/// A response, and whether to call `snapshot::keep` after it is sent.
+/// A response, and what to do after it is sent.
 #[derive(Debug)]
 pub struct Answered {
     /// What to answer.
     pub response: Response,
-    /// Whether the last good snapshot is due to be renewed.
-    pub keeps_snapshot: bool,
+    /// What to call `query::after_answer` with then.
+    pub follow_up: FollowUp,
+}
+
+/// Work that no client waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FollowUp {
+    /// Whether the last good snapshot is to be renewed.
+    pub(crate) keeps_snapshot: bool,
+    /// Whether there is more to fold than there was time for.
+    pub(crate) folds: bool,
 }
 
 impl From<Response> for Answered {
     fn from(response: Response) -> Self {
-        Self { response, keeps_snapshot: false }
+        Self { response, follow_up: FollowUp::default() }
     }
 }
 
 /// What an answer covers: which time, as of when, and what is still missing.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Coverage {
     /// `null` is the beginning of time.
     from: Option<UnixMillis>,
@@ -46,35 +56,47 @@ pub(crate) struct Coverage {
     stale: bool,
     /// Acknowledged journal entries that the answer does not count yet; `null`
     /// where the journal can't be read.
-    unfolded_entries: Option<usize>,
+    pub(crate) unfolded_entries: Option<usize>,
+    /// The readings in them.
+    pub(crate) unfolded_readings: Option<usize>,
     /// Acknowledged readings in quarantine, which the answer will not count;
     /// `null` where the journal can't be read.
-    quarantined_readings: Option<usize>,
+    pub(crate) quarantined_readings: Option<usize>,
 }
 
 impl Coverage {
-    fn record(&self) -> Record {
+    pub(crate) fn record(&self) -> Record {
         Record::of([
             ("from", self.from.into()),
             ("to", self.to.into()),
             ("as_of", self.as_of.into()),
             ("stale", self.stale.into()),
             ("unfolded_entries", self.unfolded_entries.into()),
+            ("unfolded_readings", self.unfolded_readings.into()),
             ("quarantined_readings", self.quarantined_readings.into()),
         ])
+    }
+
+    /// Whether everything that was acknowledged has been looked at.
+    pub(crate) fn is_complete(&self) -> bool {
+        !self.stale && self.unfolded_entries == Some(0)
     }
 }
 
 /// What was read, and what it covers.
+#[derive(Debug)]
 pub(crate) struct Read<T> {
     pub(crate) value: T,
     pub(crate) shown: Shown,
 }
 
 /// What an answer says beside what was read, and what is to do after it.
+#[derive(Debug)]
 pub(crate) struct Shown {
-    coverage: Coverage,
-    keeps_snapshot: bool,
+    pub(crate) coverage: Coverage,
+    pub(crate) follow_up: FollowUp,
+    /// Why the journal or the database could not be looked at.
+    pub(crate) trouble: Option<Error>,
 }
 
 /// An answer in the making: how the records are listed, and what is beside them.
@@ -84,7 +106,9 @@ pub(crate) struct Listing {
     pub(crate) list: Option<&'static str>,
     /// What belongs to all records.
     pub(crate) about: Record,
-    /// The path of the next page, if there is one.
+    /// Whether the list has all that there is, where an answer says so.
+    pub(crate) complete: Option<bool>,
+    /// The next page, if there is one, relative to the request.
     pub(crate) next: Option<String>,
 }
 
@@ -98,15 +122,27 @@ impl Shown {
         listing: Listing,
         now: UnixMillis,
     ) -> Answered {
-        let Listing { list, about, next } = listing;
-        let coverage = self.coverage.record();
+        let Listing { list, about, complete, next } = listing;
+        let coverage = match complete {
+            Some(complete) => self.coverage.record().with("complete", complete),
+            None => self.coverage.record(),
+        };
         let document = Document { list, table, about, coverage, next };
         let mut response = document.into_response(request, format);
         if self.coverage.stale {
-            let age_ms = (now.get() - self.coverage.as_of.get()).max(0);
+            let age_ms = now.get().saturating_sub(self.coverage.as_of.get()).max(0);
             response = response.with_header("age", (age_ms / 1_000).to_string());
         }
-        Answered { response, keeps_snapshot: self.keeps_snapshot }
+        Answered { response, follow_up: self.follow_up }
+    }
+
+    /// The answer where nothing was found. It is not there only if all that was
+    /// acknowledged is counted; otherwise it may be among what is not.
+    pub(crate) fn missing(&self, unknown: Problem) -> Refusal {
+        match self.coverage.is_complete() {
+            true => unknown.into(),
+            false => Error::NotCountedYet.into(),
+        }
     }
 }
 
@@ -115,35 +151,53 @@ pub(crate) const BEFORE_READING: Budget = Budget::waiting(limits::QUERY_FOLD_MS_
 
 /// Folds what is in the journal, then reads, on one connection.
 ///
-/// While the database is away, what was asked for all time comes from the last
-/// good snapshot; while the journal can't be read, it is left unfolded.
+/// While the database is away, what was asked for all time comes from the last good
+/// snapshot, if `recall` finds it there; what it does not find may be newer than the
+/// snapshot, and is an error. While the journal can't be read, it is left unfolded.
 pub(crate) fn fold_and_read<H: Host, T>(
     host: &H,
     span: Span,
     now: UnixMillis,
     read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
-    recall: impl FnOnce(Snapshot) -> T,
+    recall: impl FnOnce(Snapshot) -> Option<T>,
+) -> Result<Read<T>, Refusal> {
+    let read = fold_and_read_quietly(host, span, now, read, recall)?;
+    match &read.shown.trouble {
+        Some(Error::Spared { .. }) | None => {}
+        Some(error) => host.log(&format!("answering with what can be had: {error}")),
+    }
+    Ok(read)
+}
+
+/// The same without a line in the log.
+pub(crate) fn fold_and_read_quietly<H: Host, T>(
+    host: &H,
+    span: Span,
+    now: UnixMillis,
+    read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
+    recall: impl FnOnce(Snapshot) -> Option<T>,
 ) -> Result<Read<T>, Refusal> {
     let mut value = None;
     let mut read_into_value = |regions: &Regions<'_, H>| {
         value = Some(read(regions)?);
         Ok(())
     };
-    let folded = fold_then(host, span, now, &mut read_into_value)?;
-    let value = match folded.last_good {
-        Some(snapshot) => recall(snapshot),
-        None => value.ok_or(Error::TooSlow)?,
+    let Looked { last_good, shown } = fold_then(host, span, now, &mut read_into_value)?;
+    let value = match last_good {
+        Some(snapshot) => recall(snapshot).or(value),
+        None => value,
     };
-    let shown = Shown { coverage: folded.coverage, keeps_snapshot: folded.keeps_snapshot };
-    Ok(Read { value, shown })
+    match (value, shown.trouble) {
+        (Some(value), trouble) => Ok(Read { value, shown: Shown { trouble, ..shown } }),
+        (None, trouble) => Err(trouble.unwrap_or(Error::TooSlow).into()),
+    }
 }
 
 /// What became of a fold, and of what was to be read after it.
-struct Folded {
-    coverage: Coverage,
-    keeps_snapshot: bool,
+struct Looked {
     /// What to answer from, where nothing could be read.
     last_good: Option<Snapshot>,
+    shown: Shown,
 }
 
 /// `fold_and_read` without its types: a component is fetched over bad networks,
@@ -153,51 +207,97 @@ fn fold_then<H: Host>(
     span: Span,
     now: UnixMillis,
     read: &mut dyn FnMut(&Regions<'_, H>) -> Result<(), Error>,
-) -> Result<Folded, Refusal> {
+) -> Result<Looked, Refusal> {
     Horizon::from_variables(host)?;
-    let coverage = |as_of, stale, inventory: Option<&Inventory>, left| Coverage {
-        from: span.from,
-        to: span.to,
-        as_of,
-        stale,
-        unfolded_entries: left,
-        quarantined_readings: inventory.map(Inventory::quarantined_readings),
-    };
-    let journal = match host.key_value().map_err(Error::Journal) {
-        Ok(store) => Inventory::list(host, &store).map(|inventory| (store, inventory)),
-        Err(error) => Err(error),
-    };
-    let (store, inventory) = match journal {
+    let journal = host.key_value().map_err(Error::Journal);
+    let listed = journal.and_then(|store| Ok((Inventory::list(host, &store)?, store)));
+    let (inventory, store) = match listed {
         Ok(found) => found,
         Err(error) => {
-            host.log(&format!("answering without what is in the journal: {error}"));
             read(&Regions::open(host, BEFORE_READING)?)?;
-            let coverage = coverage(now, false, None, None);
-            return Ok(Folded { coverage, keeps_snapshot: false, last_good: None });
+            let coverage = Coverage::of(span, now, None, None);
+            let (follow_up, trouble) = (FollowUp::default(), Some(error));
+            return Ok(Looked { last_good: None, shown: Shown { coverage, follow_up, trouble } });
         }
     };
+    let mut keeps_snapshot = snapshot::is_old(&inventory, now);
     let done = Guard::new(host, &store, inventory.has_breaker).call(now, || {
         let regions = Regions::open(host, BEFORE_READING)?;
-        let left = fold::run(&regions, &store, &inventory)?;
+        let folded = fold::run(&regions, &store, &inventory)?;
         read(&regions)?;
-        Ok(left)
+        if keeps_snapshot {
+            let folds = regions.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
+            keeps_snapshot = !snapshot::is_of(&inventory, folds);
+        }
+        Ok(folded)
     });
     match done {
-        Ok(left) => Ok(Folded {
-            coverage: coverage(now, false, Some(&inventory), Some(left)),
-            keeps_snapshot: snapshot::is_due(&inventory, now),
-            last_good: None,
-        }),
+        Ok(folded) => {
+            let quarantined = quarantined_readings(host, &store, &inventory, &folded);
+            let coverage = Coverage::of(span, now, Some(folded), quarantined);
+            let follow_up = FollowUp { keeps_snapshot, folds: folded.left_entries > 0 };
+            let shown = Shown { coverage, follow_up, trouble: None };
+            Ok(Looked { last_good: None, shown })
+        }
         Err(error) => {
-            let is_all_time = span.range.is_none();
-            let last = snapshot::load(&store, &inventory).filter(|_| is_all_time);
-            let Some(last) = last else { return Err(error.into()) };
-            if !matches!(error, Error::Spared { .. }) {
-                host.log(&format!("answering from the last good snapshot: {error}"));
+            if let Error::DamagedRow(row) = &error {
+                fold::note_damage(host, &store, &inventory, row);
             }
-            let left = inventory.unfolded();
-            let coverage = coverage(last.as_of, true, Some(&inventory), Some(left));
-            Ok(Folded { coverage, keeps_snapshot: false, last_good: Some(last) })
+            let last = match span.range {
+                None if error.is_away() => snapshot::load(host, &store, &inventory),
+                _ => None,
+            };
+            let Some(last) = last else { return Err(error.into()) };
+            let left = Folded {
+                left_entries: inventory.unfolded(),
+                left_readings: inventory.journal_readings(),
+                quarantine_changed: false,
+            };
+            let quarantined = Some(inventory.quarantined_readings());
+            let coverage = Coverage::of(span, last.as_of, Some(left), quarantined);
+            let coverage = Coverage { stale: true, ..coverage };
+            let (follow_up, trouble) = (FollowUp::default(), Some(error));
+            let shown = Shown { coverage, follow_up, trouble };
+            Ok(Looked { last_good: Some(last), shown })
+        }
+    }
+}
+
+/// The readings in quarantine once `folded` was; `None` where they can't be counted.
+fn quarantined_readings<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    inventory: &Inventory,
+    folded: &Folded,
+) -> Option<usize> {
+    if !folded.quarantine_changed {
+        return Some(inventory.quarantined_readings());
+    }
+    // What this fold set aside is in no list yet.
+    match Inventory::list(host, store) {
+        Ok(inventory) => Some(inventory.quarantined_readings()),
+        Err(error) => {
+            host.log(&format!("the quarantine can't be counted: {error}"));
+            None
+        }
+    }
+}
+
+impl Coverage {
+    fn of(
+        span: Span,
+        as_of: UnixMillis,
+        folded: Option<Folded>,
+        quarantined_readings: Option<usize>,
+    ) -> Self {
+        Self {
+            from: span.from,
+            to: span.to,
+            as_of,
+            stale: false,
+            unfolded_entries: folded.map(|folded| folded.left_entries),
+            unfolded_readings: folded.map(|folded| folded.left_readings),
+            quarantined_readings,
         }
     }
 }

@@ -4,8 +4,8 @@
 //! Architecture invariant: only what really entered the ledger comes here, once,
 //! inside the transaction in which it did.
 
-use crate::device_window::{DEVICE_WINDOWS, DeviceWindow};
-use crate::error::Error;
+use crate::device_window::{self, DEVICE_WINDOWS, DeviceWindow};
+use crate::error::{DamagedRow, Error};
 use crate::histogram::Histogram;
 use crate::host::{Sql, Value};
 use crate::ledger::{Row, integers, placeholders};
@@ -168,10 +168,14 @@ fn add_devices(
     windows: &mut [Addition],
 ) -> Result<(), Error> {
     let mut all_found = true;
+    let mut new_in_region = Vec::new();
     DEVICE_WINDOWS.merge(sql, devices, |standing, added| {
         let [region, span, start] = added.group();
         let (is_new, change) = match standing {
-            None => (true, added.average()),
+            None => {
+                new_in_region.extend(added.of_all_time());
+                (true, added.average())
+            }
             Some(standing) => {
                 let before = standing.average();
                 standing.merge(added);
@@ -188,7 +192,10 @@ fn add_devices(
         true
     })?;
     // Both were made of the same readings.
-    if all_found { Ok(()) } else { Err(Error::Corrupt("window")) }
+    if !all_found {
+        return Err(Error::Corrupt("window"));
+    }
+    device_window::add_region_devices(sql, &new_in_region)
 }
 
 fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
@@ -236,7 +243,10 @@ fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error>
         let parameters = chunk.iter().flat_map(|&(span, region, start)| [span, region, start]);
         let parameters: Vec<Value> = parameters.map(Value::Integer).collect();
         for row in sql.execute(&statement, &parameters).map_err(Error::Regions)? {
-            merge_stored(&row, windows).ok_or(Error::Corrupt("histogram"))?;
+            let (key, bins) = row.split_first_chunk::<3>().ok_or(Error::Corrupt("histogram"))?;
+            let [span, region, start] = integers(key).ok_or(Error::Corrupt("histogram"))?;
+            let merged = merge_stored((span, region, start), bins, windows);
+            merged.ok_or_else(|| damaged_histogram(region, span, start))?;
         }
     }
     let histograms: Vec<&Addition> = windows.iter().filter(has_one).collect();
@@ -255,12 +265,21 @@ fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error>
     Ok(())
 }
 
-fn merge_stored(row: &[Value], windows: &mut [Addition]) -> Option<()> {
-    let (key, bins) = row.split_first_chunk::<3>()?;
-    let [span, region, start] = integers(key)?;
+fn merge_stored(key: Key, bins: &[Value], windows: &mut [Addition]) -> Option<()> {
     let [Value::Blob(bins)] = bins else { return None };
-    find(windows, (span, region, start))?.histogram.merge(&Histogram::decode(bins)?);
+    find(windows, key)?.histogram.merge(&Histogram::decode(bins)?);
     Some(())
+}
+
+/// Names the row of a histogram that can't be read.
+pub(crate) fn damaged_histogram(region: i64, span: i64, start: i64) -> Error {
+    let key = vec![("region", region), ("span", span), ("start", start)];
+    Error::DamagedRow(DamagedRow { table: "histograms", key })
+}
+
+/// Whether a reading of this minute is in the window of this span that starts there.
+pub(crate) fn is_in_window(minute: i64, span: i64, start: i64) -> bool {
+    u16::try_from(span).is_ok_and(|span| key(span, 0, minute).2 == start)
 }
 
 /// What was sent again, or contradicts what stands: region and minute of the

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use http::Method;
 use isotherm::reading::UnixMillis;
-use isotherm_it::Service;
+use isotherm_it::{Service, next_page};
 use isotherm_load::sender::Answer;
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn a_reading_is_acknowledged_and_then_counted() {
             "late": 0, "duplicates": 0, "conflicts": 0,
             "oldest": instant(now - 5), "newest": instant(now), "newest_age_ms": null, "revision": 1,
             "from": null, "to": null, "as_of": null, "stale": false, "unfolded_entries": 0,
-            "quarantined_readings": 0
+            "unfolded_readings": 0, "quarantined_readings": 0
         })
     );
 }
@@ -161,6 +161,12 @@ fn bad_input_is_named_and_the_good_beside_it_is_kept() {
         (reading("d", "", 1.0, now).to_string(), "invalid_region"),
         (reading("d", "r", -273.16, now).to_string(), "temperature_out_of_range"),
         (reading("d", "r", 1.0, now / 1_000).to_string(), "timestamp_in_seconds"),
+        (reading(".", "r", 1.0, now).to_string(), "invalid_device_id"),
+        (reading("d", "..", 1.0, now).to_string(), "invalid_region"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":NaN,"timestamp":{now}}}"#), "malformed"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":unavailable,"timestamp":{now}}}"#), "malformed"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":1,"timestamp":"{now}"}}"#), "invalid_timestamp"),
+        (reading("d", "r", 1.0, 12_345).to_string(), "invalid_timestamp"),
         (reading("d", "r", 1.0, now + day).to_string(), "in_future"),
         (reading("d", "r", 1.0, now - 8 * day).to_string(), "too_old"),
         ("1e999".to_owned(), "malformed"),
@@ -198,16 +204,19 @@ fn what_can_not_be_read_at_all_is_refused_as_a_whole() {
         "",
         "{",
         "nope",
-        "[NaN]",
         "7",
         "\"text\"",
         &format!("{good}{good}"),
-        &format!("[{good},NaN]"),
+        &format!("[{good},"),
+        &format!("[{good}"),
     ] {
         check_problem(&service.post(bad).unwrap(), 400, "unreadable");
     }
     check_problem(&service.sender().post(b"[\"\xff\"]", &[]).unwrap(), 400, "unreadable");
     check_problem(&service.post("[]").unwrap(), 422, "nothing-valid");
+    check_problem(&service.post("[NaN]").unwrap(), 422, "nothing-valid");
+    let marked = [b"\xef\xbb\xbf", good.as_bytes()].concat();
+    assert_eq!(service.sender().post(&marked, &[]).unwrap().status, 202, "a byte order mark");
     let many = format!("[{}]", vec![good.as_str(); 10_001].join(","));
     check_problem(&service.post(&many).unwrap(), 413, "too-large");
     let all = format!("[{}]", vec![good.as_str(); 10_000].join(","));
@@ -221,6 +230,10 @@ fn what_can_not_be_read_at_all_is_refused_as_a_whole() {
         ([("content-encoding", "gzip")], 415),
         ([("content-type", "Application/JSON; charset=utf-8")], 202),
         ([("content-encoding", "identity")], 202),
+        ([("content-encoding", "")], 202),
+        ([("content-type", "")], 202),
+        ([("content-type", "application/json, application/json")], 202),
+        ([("content-type", "application/json, text/plain")], 415),
     ] {
         let answer = service.sender().post(json, &headers).unwrap();
         assert_eq!(answer.status, status, "{headers:?}: {}", answer.body);
@@ -337,17 +350,22 @@ fn a_range_holds_its_start_and_not_its_end_and_nothing_is_not_zero() {
     assert_eq!(list["regions"][0]["average_c"], Value::Null);
 
     for bad in [
-        "from=5&to=5",
-        "from=6&to=5",
+        "from=1700000000005&to=1700000000005",
+        "from=1700000000006&to=1700000000005",
         "from=x",
         "from=",
         "to=-1",
         "since=5",
+        "from=1700000000&to=1700003600",
+        "from=1",
+        "to=99999999999",
         "from=1&from=2",
         "to=99999999999999999999",
     ] {
         check_problem(&hall(bad), 400, "bad-parameter");
     }
+    assert!(hall("from=1700000000").body.contains("milliseconds"));
+    assert_eq!(hall("from=0").status, 200, "the beginning of time is where many begin");
     let plus = hall("from=2023-11-14T22:14:30+01:00");
     check_problem(&plus, 400, "bad-parameter");
     assert!(plus.body.contains("%2B"), "{}", plus.body);
@@ -373,7 +391,7 @@ fn regions_come_in_pages_in_the_order_of_their_names() {
             seen.push(region["region"].as_str().unwrap().to_owned());
         }
         match page["next"].as_str() {
-            Some(next) => path = next.to_owned(),
+            Some(next) => path = next_page(&path, next),
             None => break,
         }
     }
@@ -398,8 +416,61 @@ fn the_operator_decides_how_old_and_how_new_a_reading_may_be() {
 fn a_node_that_is_configured_wrong_accepts_nothing_and_says_why_in_its_log() {
     let service = Service::start(&[("retention", "a week")]).unwrap();
     let answer = service.post(&reading("d", "r", 1.0, now_ms()).to_string()).unwrap();
-    check_problem(&answer, 500, "misconfigured");
+    check_problem(&answer, 503, "misconfigured");
     assert!(answer.body.contains("retention"), "{}", answer.body);
     assert!(!answer.body.contains("a week"), "{}", answer.body);
-    check_problem(&service.get("/v1/regions").unwrap(), 500, "misconfigured");
+    check_problem(&service.get("/v1/regions").unwrap(), 503, "misconfigured");
+}
+
+#[test]
+fn a_node_with_a_variable_that_can_not_be_read_is_not_ready() {
+    for (variable, paths) in [
+        ("retention", &["/readyz", "/readyz/ingest"][..]),
+        ("journal_max_entries", &["/readyz", "/readyz/ingest"]),
+        ("devices_max", &["/readyz", "/readyz/ingest"]),
+        ("max_body_bytes", &["/readyz/ingest"]),
+    ] {
+        let service = Service::start(&[(variable, "many")]).unwrap();
+        for path in paths {
+            let answer = service.get(path).unwrap();
+            check_problem(&answer, 503, "misconfigured");
+            assert!(answer.body.contains(variable), "{}", answer.body);
+        }
+        assert_eq!(service.get("/healthz").unwrap().status, 200, "a restart mends nothing");
+    }
+}
+
+/// What is said to `request`, and what is heard before the socket closes or nothing
+/// comes for a while.
+fn raw(service: &Service, request: &str) -> (TcpStream, String) {
+    let address = service.sender().url().strip_prefix("http://").unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = [0; 4_096];
+    let count = socket.read(&mut answer).unwrap();
+    (socket, String::from_utf8_lossy(&answer[..count]).into_owned())
+}
+
+#[test]
+fn a_body_that_says_that_it_is_too_large_is_refused_before_it_is_sent() {
+    let service = Service::start(&[("max_body_bytes", "1000")]).unwrap();
+    let head = "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-length: 1001\r\n";
+    for further in ["", "expect: 100-continue\r\n"] {
+        let (_socket, answer) = raw(&service, &format!("{head}{further}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+    let fits = "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n";
+    let (_socket, answer) = raw(&service, fits);
+    assert!(answer.starts_with("HTTP/1.1 100 "), "{answer}");
+}
+
+#[test]
+fn a_body_that_stalls_is_given_up() {
+    let service = Service::start(&[]).unwrap();
+    let half =
+        "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n[{\"device_id\":";
+    let (_socket, answer) = raw(&service, half);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("urn:isotherm:problem:body-timeout"), "{answer}");
 }

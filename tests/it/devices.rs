@@ -1,7 +1,7 @@
 //! The devices of a region, one device, and its readings.
 
 use isotherm::reading::UnixMillis;
-use isotherm_it::Service;
+use isotherm_it::{Service, next_page};
 use serde_json::{Value, json};
 
 use crate::contract::{check_problem, now_ms, reading};
@@ -59,7 +59,7 @@ fn the_devices_of_a_region_come_with_their_latest_reading_in_pages_by_name() {
             assert_eq!(device["temperature_c"], 4.25, "of the newest, not of the last to come");
         }
         match page["next"].as_str() {
-            Some(next) => path = next.to_owned(),
+            Some(next) => path = next_page(&path, next),
             None => break,
         }
     }
@@ -91,7 +91,7 @@ fn a_device_is_told_with_its_regions_and_its_readings() {
         assert_eq!((&page["device_id"], &page["kept_from"]), (&json!("d0"), &Value::Null));
         readings.extend(page["readings"].as_array().unwrap().clone());
         match page["next"].as_str() {
-            Some(next) => path = next.to_owned(),
+            Some(next) => path = next_page(&path, next),
             None => break,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use isotherm::http::{Request, Response};
 use isotherm::reading::UnixMillis;
-use isotherm::{ingest, query, snapshot};
+use isotherm::{ingest, query};
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 use tempfile::TempDir;
@@ -29,12 +29,48 @@ pub(crate) struct Plan {
     /// answer gets lost.
     pub(crate) works: bool,
     healed: AtomicBool,
+    /// Whether all calls to SQLite fail, and how long that takes, in milliseconds.
+    sqlite_away: Option<u64>,
+    sqlite_calls: AtomicUsize,
+    /// The bytes of text and blobs that SQLite has answered.
+    bytes: AtomicUsize,
 }
 
 impl Plan {
     pub(crate) fn new(first: usize, for_ever: bool, works: bool) -> Arc<Self> {
-        let (calls, healed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Arc::new(Self { calls, first, for_ever, works, healed })
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            first,
+            for_ever,
+            works,
+            healed: AtomicBool::new(false),
+            sqlite_away: None,
+            sqlite_calls: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+        })
+    }
+
+    /// The database can't be opened.
+    pub(crate) fn sqlite_away() -> Arc<Self> {
+        Self::sqlite_away_slowly(0)
+    }
+
+    /// The same, and to find that out takes this long.
+    pub(crate) fn sqlite_away_slowly(ms: u64) -> Arc<Self> {
+        let plan = Self::new(0, false, false);
+        let mut plan = Arc::into_inner(plan).unwrap();
+        plan.sqlite_away = Some(ms);
+        Arc::new(plan)
+    }
+
+    /// How often the database was opened, or was to be.
+    pub(crate) fn sqlite_calls(&self) -> usize {
+        self.sqlite_calls.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of text and blobs SQLite has answered.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// From now on nothing fails.
@@ -83,6 +119,11 @@ impl Host for FaultyHost {
     }
 
     fn sql(&self) -> Result<Self::Sql, StoreError> {
+        self.plan.sqlite_calls.fetch_add(1, Ordering::Relaxed);
+        if let Some(ms) = self.plan.sqlite_away {
+            self.inner.sleep_ms(ms);
+            return Err(StoreError::from_message("the database is away"));
+        }
         let inner = self.plan.call(|| self.inner.sql())?;
         Ok(Faulty { inner, plan: self.plan.clone() })
     }
@@ -103,8 +144,8 @@ impl Host for FaultyHost {
         self.inner.random()
     }
 
-    fn asset(&self, name: &str) -> Option<Vec<u8>> {
-        self.inner.asset(name)
+    fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.plan.call(|| self.inner.asset(name))
     }
 
     fn log(&self, line: &str) {
@@ -144,7 +185,14 @@ impl Sql for Faulty<DatabaseConnection> {
         statement: &str,
         parameters: &[Value],
     ) -> Result<Vec<Vec<Value>>, StoreError> {
-        self.plan.call(|| Sql::execute(&self.inner, statement, parameters))
+        let rows = self.plan.call(|| Sql::execute(&self.inner, statement, parameters))?;
+        let bytes = |value: &Value| match value {
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+            Value::Integer(_) | Value::Null => 0,
+        };
+        self.plan.bytes.fetch_add(rows.iter().flatten().map(bytes).sum(), Ordering::Relaxed);
+        Ok(rows)
     }
 }
 
@@ -171,11 +219,15 @@ impl Node {
 
     /// One request to `query`, and what it does after its answer.
     pub(crate) fn get(&mut self, path: &str) -> Response {
-        let (now, head) = (self.tick(), request(http::Method::GET, path, None));
+        self.get_as(path, "*/*")
+    }
+
+    /// The same for this type of answer.
+    pub(crate) fn get_as(&mut self, path: &str, accept: &str) -> Response {
+        let (now, mut head) = (self.tick(), request(http::Method::GET, path, None));
+        head.accept = Some(accept.to_owned());
         let answered = query::answer(&self.host, &head, now);
-        if answered.keeps_snapshot {
-            drop(snapshot::keep(&self.host, now));
-        }
+        drop(query::after_answer(&self.host, answered.follow_up, now));
         answered.response
     }
 }

@@ -23,16 +23,16 @@ use tempfile::TempDir;
 
 use crate::faulty::{FaultyHost, Plan};
 
-const START: i64 = 1_700_000_000_000;
+pub(crate) const START: i64 = 1_700_000_000_000;
 const FOR_EVER: Horizon =
     Horizon { retention_ms: None, max_skew_ms: 300_000, late_after_ms: 300_000 };
-const PATIENT: Budget = Budget { lock_ms: 5_000, total_ms: 60_000 };
+pub(crate) const PATIENT: Budget = Budget { lock_ms: 5_000, total_ms: 60_000 };
 
-fn at(ms: i64) -> UnixMillis {
+pub(crate) fn at(ms: i64) -> UnixMillis {
     UnixMillis::new(ms).unwrap()
 }
 
-fn reading<'a>(device: &'a str, region: &'a str, milli: i64, ms: i64) -> Reading<'a> {
+pub(crate) fn reading<'a>(device: &'a str, region: &'a str, milli: i64, ms: i64) -> Reading<'a> {
     Reading {
         device_id: DeviceId::new(device).unwrap(),
         region: Region::new(region).unwrap(),
@@ -43,39 +43,39 @@ fn reading<'a>(device: &'a str, region: &'a str, milli: i64, ms: i64) -> Reading
 }
 
 /// A node in a directory of its own.
-struct Node {
-    directory: TempDir,
-    host: NativeHost,
+pub(crate) struct Node {
+    pub(crate) directory: TempDir,
+    pub(crate) host: NativeHost,
 }
 
 impl Node {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let host = NativeHost::new(directory.path(), &[("retention", "0")]).unwrap();
         Self { directory, host }
     }
 
-    fn journal(&self, readings: &[Reading<'_>]) -> Entry {
+    pub(crate) fn journal(&self, readings: &[Reading<'_>]) -> Entry {
         let entry = Entry::encode(readings, &Rejections::default());
         journal::append(&self.host, &self.host.key_value().unwrap(), &entry).unwrap();
         entry
     }
 
-    fn fold_at(&self, horizon: Horizon, now: i64) -> usize {
+    pub(crate) fn fold_at(&self, horizon: Horizon, now: i64) -> usize {
         let journal = self.host.key_value().unwrap();
         fold_with(&self.host, &journal, horizon, now).unwrap()
     }
 
-    fn fold(&self) -> usize {
+    pub(crate) fn fold(&self) -> usize {
         self.fold_at(FOR_EVER, START)
     }
 
-    fn post(&self, readings: &[Reading<'_>]) -> Vec<Outcome> {
+    pub(crate) fn post(&self, readings: &[Reading<'_>]) -> Vec<Outcome> {
         let regions = Regions::open(&self.host, PATIENT).unwrap();
         fold::post(&regions, readings, &Rejections::default()).unwrap()
     }
 
-    fn rows(&self, statement: &str) -> Vec<Vec<i64>> {
+    pub(crate) fn rows(&self, statement: &str) -> Vec<Vec<i64>> {
         let rows = Sql::execute(&self.host.sql().unwrap(), statement, &[]).unwrap();
         let integer = |value: Value| match value {
             Value::Integer(number) => number,
@@ -84,21 +84,21 @@ impl Node {
         rows.into_iter().map(|row| row.into_iter().map(integer).collect()).collect()
     }
 
-    fn ledger(&self) -> Vec<Row> {
+    pub(crate) fn ledger(&self) -> Vec<Row> {
         ledger::rows_between(&self.host.sql().unwrap(), 0, i64::MAX).unwrap()
     }
 
-    fn number(&self, statement: &str) -> i64 {
+    pub(crate) fn number(&self, statement: &str) -> i64 {
         self.rows(statement)[0][0]
     }
 
-    fn keys(&self, prefix: &str) -> usize {
+    pub(crate) fn keys(&self, prefix: &str) -> usize {
         let keys = KeyValue::keys(&self.host.key_value().unwrap()).unwrap();
         keys.iter().filter(|key| key.starts_with(prefix)).count()
     }
 
     /// The windows by (region, span, start), as their columns.
-    fn windows(&self) -> BTreeMap<Vec<i64>, Vec<i64>> {
+    pub(crate) fn windows(&self) -> BTreeMap<Vec<i64>, Vec<i64>> {
         let rows = self.rows(
             "SELECT region, span, start, readings, sum, squares_high, squares_low, min, max,
                     oldest, newest, revision, late, coalesce(devices, -1), coalesce(averages, -1)
@@ -108,7 +108,7 @@ impl Node {
     }
 }
 
-fn fold_with<H: Host>(
+pub(crate) fn fold_with<H: Host>(
     host: &H,
     journal: &H::KeyValue,
     horizon: Horizon,
@@ -116,9 +116,12 @@ fn fold_with<H: Host>(
 ) -> Result<usize, Error> {
     let inventory = Inventory::list(host, journal)?;
     let regions = Regions::open(host, PATIENT)?;
-    let left = fold::run(&regions, journal, &inventory)?;
+    let left = fold::run(&regions, journal, &inventory)?.left_entries;
     if left == 0 {
-        fold::prune(&regions, horizon, at(now))?;
+        // What is to go is published first, and goes when that is known.
+        fold::prune(&regions, journal, horizon, at(now))?;
+        let known = at(now + limits::PRUNE_PUBLISHED_MS_MIN);
+        fold::prune(&regions, journal, horizon, known)?;
     }
     Ok(left)
 }
@@ -159,22 +162,59 @@ fn the_first_of_one_identity_is_stored_and_the_others_are_named() {
     assert_eq!(node.number("SELECT count(*) FROM conflicts"), 2);
     assert_eq!(
         node.rows("SELECT value FROM tallies ORDER BY name"),
-        [[4], [2]],
-        "conflicts and duplicates"
+        [[4], [2], [2]],
+        "conflicts, duplicates and folds"
     );
 }
 
 #[test]
-fn conflicts_are_kept_up_to_a_bound_and_counted_beyond_it() {
+fn of_more_conflicts_than_there_is_room_for_the_newest_are_kept_and_all_are_counted() {
     let node = Node::new();
-    node.post(&[reading("a", "hall", 0, START)]);
+    let minute = |round: i64| START + round * 60_000;
     for round in 0..12 {
-        let milli = |i: i64| round * 1_000 + i + 1;
-        let batch: Vec<_> = (0..1_000).map(|i| reading("a", "hall", milli(i), START)).collect();
-        node.post(&batch);
+        node.post(&[reading("a", "hall", 0, minute(round))]);
+        let one = |i: i64| reading("a", "hall", i + 1, minute(round));
+        node.post(&(0..1_000).map(one).collect::<Vec<_>>());
     }
     assert_eq!(node.number("SELECT count(*) FROM conflicts"), limits::CONFLICTS_KEPT_MAX);
     assert_eq!(node.number("SELECT value FROM tallies WHERE name = 'conflicts'"), 12_000);
+    let kept = node.rows("SELECT minute, count(*) FROM conflicts GROUP BY minute ORDER BY minute");
+    let expected: Vec<Vec<i64>> =
+        (2..12).map(|round| vec![minute(round) / 60_000, 1_000]).collect();
+    assert_eq!(kept, expected);
+}
+
+#[test]
+fn regions_beyond_65536_have_devices_of_their_own() {
+    let node = Node::new();
+    node.fold();
+    // As many regions as 16 bits can number, at once.
+    let sql = node.host.sql().unwrap();
+    let many = "INSERT INTO regions (name) \
+                WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 65536) \
+                SELECT 'r' || i FROM n";
+    Sql::execute(&sql, many, &[]).unwrap();
+    // The device sends to regions 1 and 65,537, and back.
+    node.post(&[
+        reading("d", "r1", 1_000, START),
+        reading("d", "r65537", 2_000, START + 1),
+        reading("d", "r1", 3_000, START + 2),
+    ]);
+    for (region, count, average) in [("r1", 2, 2.0), ("r65537", 1, 2.0)] {
+        let path = format!("/v1/regions/{region}/devices");
+        let answer = query::answer(&node.host, &Request::get(&path), at(START)).response;
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let device = &body["devices"][0];
+        assert_eq!((&device["count"], &device["average_c"]), (&count.into(), &average.into()));
+        let path = format!("/v1/regions/{region}");
+        let answer = query::answer(&node.host, &Request::get(&path), at(START)).response;
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((&body["count"], &body["devices"]), (&count.into(), &1.into()));
+    }
+    // Two ordinary readings of far regions, and answers go on.
+    node.post(&[reading("e", "r5001", 0, START), reading("f", "r65537", 0, START + 3)]);
+    let answer = query::answer(&node.host, &Request::get("/v1/regions/r5001"), at(START)).response;
+    assert_eq!(answer.status, http::StatusCode::OK);
 }
 
 #[test]
@@ -305,7 +345,7 @@ impl Host for DyingHost {
         self.0.random()
     }
 
-    fn asset(&self, name: &str) -> Option<Vec<u8>> {
+    fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.0.asset(name)
     }
 
@@ -376,48 +416,6 @@ fn an_entry_that_can_not_be_read_is_set_aside_and_the_rest_goes_on() {
 }
 
 #[test]
-fn expired_rows_are_pruned_windows_stay_and_what_can_not_be_told_apart_is_set_aside() {
-    let node = Node::new();
-    let hour = 3_600_000;
-    let horizon = Horizon { retention_ms: Some(24 * hour), max_skew_ms: 0, late_after_ms: 0 };
-    let old = reading("a", "hall", 21_500, START);
-    node.journal(std::slice::from_ref(&old));
-    node.fold_at(horizon, START);
-    assert_eq!(node.number("SELECT sum(records) FROM ledger"), 1);
-
-    // Just past the horizon the row is still there, and still tells.
-    node.journal(&[reading("b", "hall", 1_000, START + 24 * hour)]);
-    node.fold_at(horizon, START + 24 * hour + 60_000);
-    assert_eq!(node.post(std::slice::from_ref(&old)), [Outcome::Duplicate]);
-
-    node.journal(&[reading("c", "hall", 2_000, START + 30 * hour)]);
-    node.fold_at(horizon, START + 30 * hour);
-    assert_eq!(node.number("SELECT sum(records) FROM ledger"), 2, "the old row is gone");
-    let windows = node.windows();
-    assert_eq!(node.number("SELECT sum(readings) FROM windows WHERE span = 0"), 3);
-
-    assert_eq!(node.post(std::slice::from_ref(&old)), [Outcome::TooOld]);
-    let entry = node.journal(&[old, reading("d", "hall", 3_000, START + 30 * hour)]);
-    node.fold_at(horizon, START + 30 * hour);
-    assert_eq!((node.keys("journal/"), node.keys("quarantine/1/")), (0, 1));
-    assert_ne!(node.windows(), windows, "the good reading beside it is counted");
-    assert_eq!(node.number("SELECT sum(readings) FROM windows WHERE span = 0"), 4);
-    assert_eq!(entry.name().readings(), 2);
-}
-
-#[test]
-fn a_clock_that_runs_ahead_for_a_while_forgets_nothing_recent() {
-    let node = Node::new();
-    let hour = 3_600_000;
-    let horizon = Horizon { retention_ms: Some(hour), max_skew_ms: 0, late_after_ms: 0 };
-    let recent = reading("a", "hall", 1, START);
-    node.journal(std::slice::from_ref(&recent));
-    node.fold_at(horizon, START + 365 * 24 * hour);
-    assert_eq!(node.post(&[recent]), [Outcome::Duplicate]);
-    assert_eq!(node.post(&[reading("a", "hall", 1, START - hour)]), [Outcome::Stored]);
-}
-
-#[test]
 fn a_fold_stops_when_its_time_is_up_and_says_what_is_left() {
     let node = Node::new();
     let batch: Vec<_> = (0..10_000).map(|i| reading("x", "hall", 1_000, START + i)).collect();
@@ -432,7 +430,7 @@ fn a_fold_stops_when_its_time_is_up_and_says_what_is_left() {
     let journal = host.key_value().unwrap();
     let inventory = Inventory::list(&host, &journal).unwrap();
     let regions = Regions::open(&host, Budget::waiting(500)).unwrap();
-    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap(), 1);
+    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap().left_entries, 1);
     assert_eq!(node.number("SELECT readings FROM windows WHERE span = 0"), 40_000);
     assert_eq!(node.keys("journal/"), 1);
     assert_eq!(node.fold(), 0);
@@ -471,7 +469,7 @@ fn who_does_not_wait_for_the_lock_leaves_the_entries_to_who_has_it() {
     let journal = node.host.key_value().unwrap();
     let inventory = Inventory::list(&node.host, &journal).unwrap();
     let regions = Regions::open(&node.host, Budget { lock_ms: 0, total_ms: 1_000 }).unwrap();
-    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap(), 1);
+    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap().left_entries, 1);
     let regions = Regions::open(&node.host, Budget::waiting(50)).unwrap();
     let refused = fold::post(&regions, &[reading("c", "hall", 1, START)], &Rejections::default());
     assert!(refused.unwrap_err().is_busy());
@@ -543,7 +541,7 @@ fn a_step_takes_so_many_entries_and_no_more() {
     let inventory = Inventory::list(&host, &journal).unwrap();
     let regions = Regions::open(&host, Budget::waiting(500)).unwrap();
     let left = 5_000 - limits::ENTRIES_PER_FOLD_STEP_MAX;
-    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap(), left);
+    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap().left_entries, left);
     assert_eq!(node.keys("journal/"), left);
     assert_eq!(node.fold(), 0);
     assert_eq!(node.number("SELECT readings FROM windows WHERE span = 0"), 5_000);

@@ -248,6 +248,14 @@ impl Drop for Service {
     }
 }
 
+/// The path of a page that `next` refers to from an answer to `path`: the same resource
+/// with another query (RFC 3986, 5.2.2).
+pub fn next_page(path: &str, next: &str) -> String {
+    let resource = path.split('?').next().unwrap_or(path);
+    assert!(next.starts_with('?'), "{next} is no query alone");
+    format!("{resource}{next}")
+}
+
 /// A program of the workspace, where cargo put it beside this one.
 pub fn binary(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;

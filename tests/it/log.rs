@@ -64,7 +64,7 @@ fn what_is_wrong_with_the_node_is_said_in_the_trace_of_who_found_it() {
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let body = reading("d", "r", 1.0, now_ms()).to_string();
     let answer = service.sender().post(body.as_bytes(), &[("traceparent", &parent)]).unwrap();
-    assert_eq!(answer.status, 500, "{}", answer.body);
+    assert_eq!(answer.status, 503, "{}", answer.body);
     let found = line(&service, TRACE, "message");
     assert!(found["message"].as_str().unwrap().contains("retention"), "{found}");
     assert_eq!(line(&service, TRACE, "duration_ms")["outcome"], "failed");

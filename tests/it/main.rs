@@ -1,10 +1,12 @@
 //! The integration tests, but for those under load (under_load.rs).
 //!
+//! - `answers`: what an answer says of what it does not have, and what it costs;
 //! - `backlog`: a long journal in little memory;
 //! - `backup`: copies of the stores of a running service;
 //! - `completeness`: what goes with an average, against the readings themselves;
 //! - `conflicts`: contradicting readings, and what stands;
 //! - `contract`: what a client sees over HTTP, answer by answer;
+//! - `damage`: a row of the database that can't be read;
 //! - `dense`: minutes of many runs;
 //! - `devices`: those of a region, one of them, its readings;
 //! - `events`: what who listens is told;
@@ -20,6 +22,7 @@
 //! - `model`: random stories against a model of a few lines;
 //! - `observability`: rules and dashboard, by Prometheus;
 //! - `page`: its files, and the description of the interface;
+//! - `pruning`: what the ledger forgets, and what becomes of what is older;
 //! - `readme`: its example;
 //! - `redis`: several servers over one journal;
 //! - `series`: a region's figures step by step;
@@ -35,11 +38,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod backlog;
 mod backup;
 mod completeness;
 mod conflicts;
 mod contract;
+mod damage;
 mod dense;
 mod devices;
 mod events;
@@ -53,6 +58,7 @@ mod migration;
 mod model;
 mod observability;
 mod page;
+mod pruning;
 mod readme;
 mod real_data;
 mod redis;

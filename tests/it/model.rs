@@ -1,21 +1,28 @@
 //! Random stories against a model of a few lines.
 //!
 //! Sensors send what they measured in any order and company, again and again,
-//! while calls fail, processes are killed, clocks are set and rows are pruned.
-//! After every step a reader's view (of a copy, so that looking changes
-//! nothing) must be that of the model: each acknowledged reading is counted
-//! exactly once, or in quarantine because it was older than the ledger.
+//! while calls fail, processes are killed, clocks are set, the retention is changed,
+//! rows are pruned, stores are restored from a backup, and what is in quarantine is
+//! tried again. After every step a reader's view (of a copy, so that looking changes
+//! nothing) must be that of the model: each acknowledged reading is counted exactly
+//! once, or in quarantine because a restored store could not tell it from a duplicate.
+//!
+//! Without faults, the figures of every answer add up: what was acknowledged is counted,
+//! a duplicate, a conflict, waiting, or in quarantine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use isotherm::fold;
-use isotherm::host::{Host, KeyValue};
+use isotherm::host::{Host, KeyValue, Sql, Value as SqlValue};
+use isotherm::http::Request;
 use isotherm::inventory::Inventory;
-use isotherm::journal;
+use isotherm::journal::{self, EntryName};
+use isotherm::ledger;
 use isotherm::reading::UnixMillis;
 use isotherm::regions::{Budget, Regions};
 use isotherm::settings::Horizon;
+use isotherm::{ingest, query};
 use isotherm_host::native::NativeHost;
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngSeed};
@@ -24,12 +31,12 @@ use tempfile::TempDir;
 
 use crate::faulty::{FaultyHost, Node, Plan, scratch};
 
-const START: i64 = 1_700_000_000_000;
+const START: i64 = 1_900_000_000_000;
 const HOUR: i64 = 3_600_000;
 /// How many readings were ever measured.
 const READINGS: i64 = 400;
-const RETENTION_HOURS: i64 = 12;
-const VARIABLES: &[(&str, &str)] = &[("retention", "12h"), ("max_skew", "5m")];
+/// What the retention may be.
+const RETENTIONS: [&str; 4] = ["12h", "3h", "48h", "0"];
 
 /// What was measured, once and for all: by four devices in three regions, every
 /// six hours.
@@ -66,6 +73,14 @@ enum Step {
     Fold { trouble: Trouble },
     /// The node's clock is set.
     Clock { hours: i64 },
+    /// The retention is changed.
+    Retention { choice: usize },
+    /// Both stores are copied.
+    Backup,
+    /// One of them, or both, is put back.
+    Restore { journal: bool, regions: bool },
+    /// An operator has what is in quarantine tried again.
+    Retry,
 }
 
 /// What goes wrong meanwhile, at the n-th call to a store; whether the call did
@@ -115,6 +130,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => trouble().prop_map(|trouble| Step::Read { trouble }),
         3 => trouble().prop_map(|trouble| Step::Fold { trouble }),
         4 => (-16..20_i64).prop_map(|hours| Step::Clock { hours }),
+        1 => (0..RETENTIONS.len()).prop_map(|choice| Step::Retention { choice }),
+        1 => Just(Step::Backup),
+        1 => (any::<bool>(), any::<bool>())
+            .prop_map(|(journal, regions)| Step::Restore { journal, regions }),
+        1 => Just(Step::Retry),
     ]
 }
 
@@ -125,13 +145,23 @@ struct Model {
     counted: BTreeSet<usize>,
     /// Of the counted ones, those that are in the ledger itself.
     folded: BTreeSet<usize>,
+    /// Whether a store was ever put back: only then can it be that an acknowledged
+    /// reading is not told from a duplicate.
+    was_restored: bool,
+}
+
+/// Copies of the stores, and which readings were counted then.
+struct Backup {
+    directory: TempDir,
+    counted: BTreeSet<usize>,
 }
 
 struct World {
     directory: TempDir,
     node: Node,
     model: Model,
-    latest: UnixMillis,
+    backup: Option<Backup>,
+    retention: &'static str,
     restarts: u64,
 }
 
@@ -139,8 +169,53 @@ impl World {
     fn new() -> Self {
         let directory = scratch();
         let now = UnixMillis::new(START + 100 * HOUR).unwrap();
-        let node = Node { host: host(directory.path(), 0), now };
-        Self { directory, node, model: Model::default(), latest: now, restarts: 0 }
+        let retention = RETENTIONS[0];
+        let node = Node { host: host(directory.path(), retention, 0), now };
+        let model = Model::default();
+        Self { directory, node, model, backup: None, retention, restarts: 0 }
+    }
+
+    fn restart(&mut self) {
+        self.restarts += 1;
+        self.node.host = host(self.directory.path(), self.retention, self.restarts);
+    }
+
+    fn restore(&mut self, journal: bool, regions: bool) {
+        let Some(backup) = &self.backup else { return };
+        // A contradiction that comes before what it contradicts would stand.
+        let copied = host(backup.directory.path(), self.retention, 0);
+        if [&copied.inner, &self.node.host.inner].iter().any(|host| contradictions(host) > 0) {
+            return;
+        }
+        drop(copied);
+        let counted = match regions {
+            true => backup.counted.clone(),
+            false => self.in_the_database(),
+        };
+        // No connection is open while files are exchanged.
+        let elsewhere = scratch();
+        self.node.host = host(elsewhere.path(), self.retention, 0);
+        for (wanted, name) in [(journal, "journal.db"), (regions, "regions.db")] {
+            if wanted {
+                for suffix in ["", "-wal", "-shm"] {
+                    let name = format!("{name}{suffix}");
+                    let (from, to) =
+                        (backup.directory.path().join(&name), self.directory.path().join(&name));
+                    drop(std::fs::remove_file(&to));
+                    if from.exists() {
+                        std::fs::copy(from, to).unwrap();
+                    }
+                }
+            }
+        }
+        self.restart();
+        // What came after the backup is lost with the store that had it, unless the other
+        // one has it.
+        let kept = everything_kept(&self.node.host.inner);
+        self.model.acknowledged = counted.union(&kept).copied().collect();
+        self.model.counted = counted;
+        self.model.folded.clear();
+        self.model.was_restored = true;
     }
 
     /// Does `work` under this trouble; a kill ends it.
@@ -155,8 +230,7 @@ impl World {
         self.node.host.plan = plan;
         let given = work(&mut self.node);
         if let Trouble::Kill { .. } = trouble {
-            self.restarts += 1;
-            self.node.host = host(self.directory.path(), self.restarts);
+            self.restart();
         }
         given
     }
@@ -190,9 +264,39 @@ impl World {
             }
             Step::Clock { hours } => {
                 self.node.now = self.node.now.saturating_add(hours * HOUR);
-                self.latest = self.latest.max(self.node.now);
+            }
+            Step::Retention { choice } => {
+                self.retention = RETENTIONS[*choice];
+                self.restart();
+            }
+            Step::Backup => {
+                let directory = copy_of(self.directory.path());
+                // Of the database alone: what waits is in the journal's copy.
+                let counted = self.in_the_database();
+                self.backup = Some(Backup { directory, counted });
+            }
+            Step::Restore { journal, regions } => self.restore(*journal, *regions),
+            Step::Retry => {
+                let request =
+                    Request { method: http::Method::POST, ..Request::get("/v1/quarantine/retry") };
+                let answer = self.under(Trouble::None, |node| {
+                    query::answer(&node.host, &request, node.now).response
+                });
+                assert!(matches!(answer.status.as_u16(), 200 | 503));
+                self.model.folded.clear();
             }
         }
+    }
+
+    /// The readings that the database counts, whatever waits.
+    fn in_the_database(&self) -> BTreeSet<usize> {
+        let waiting = waiting(&self.node.host.inner);
+        // What waits may be there all the same, sent again.
+        let ledger = in_the_ledger(&self.node.host.inner);
+        let is_there = |id: &&usize| {
+            !waiting.contains(id) || ledger.contains(id) || self.model.folded.contains(id)
+        };
+        self.model.counted.iter().filter(is_there).copied().collect()
     }
 
     fn ids(&self, near: &[i64]) -> Vec<usize> {
@@ -229,6 +333,8 @@ impl World {
                     return accepted.map(|(_, id)| *id).collect();
                 }
                 422 => return Vec::new(),
+                // Nothing was kept, and nothing will be until the clock is set.
+                503 if answer["type"] == "urn:isotherm:problem:clock-not-set" => return Vec::new(),
                 503 => {}
                 other => panic!("{other}: {answer}"),
             }
@@ -239,11 +345,8 @@ impl World {
     /// Compares what a reader would see now with the model.
     fn check(&mut self) {
         let (regions, quarantined) = self.look();
-        // What is in quarantine is older than what the ledger can tell apart.
-        let retention = RETENTION_HOURS * HOUR;
-        for &id in &quarantined {
-            assert!(timestamp(id) < self.latest.get() - retention, "{id} is in quarantine");
-        }
+        let lost: Vec<&usize> = quarantined.difference(&self.model.counted).collect();
+        assert!(lost.is_empty() || self.model.was_restored, "{lost:?} are in quarantine");
         let counted = &mut self.model.counted;
         for id in self.model.acknowledged.difference(&quarantined) {
             counted.insert(*id);
@@ -267,12 +370,8 @@ impl World {
     /// Folds a copy of the node's files and reads it: per region count, sum,
     /// min and max, and which readings are in quarantine.
     fn look(&self) -> (BTreeMap<String, Value>, BTreeSet<usize>) {
-        let copy = scratch();
-        for file in std::fs::read_dir(self.directory.path()).unwrap() {
-            let path = file.unwrap().path();
-            std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
-        }
-        let mut node = Node { host: host(copy.path(), 0), now: self.node.now };
+        let copy = copy_of(self.directory.path());
+        let mut node = Node { host: host(copy.path(), self.retention, 0), now: self.node.now };
         for _ in 0..30 {
             let response = node.get("/v1/regions");
             let body: Value = serde_json::from_slice(&response.body).unwrap();
@@ -294,9 +393,19 @@ impl World {
     }
 }
 
-fn host(directory: &Path, seed: u64) -> FaultyHost {
-    let native = NativeHost::new(directory, VARIABLES).unwrap().simulated(1, seed);
+fn host(directory: &Path, retention: &str, seed: u64) -> FaultyHost {
+    let variables = [("retention", retention), ("max_skew", "5m")];
+    let native = NativeHost::new(directory, &variables).unwrap().simulated(1, seed);
     FaultyHost { inner: native, plan: Plan::new(0, false, false) }
+}
+
+fn copy_of(directory: &Path) -> TempDir {
+    let copy = scratch();
+    for file in std::fs::read_dir(directory).unwrap() {
+        let path = file.unwrap().path();
+        std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+    }
+    copy
 }
 
 fn fold_and_prune(node: &mut Node) -> Option<usize> {
@@ -306,38 +415,91 @@ fn fold_and_prune(node: &mut Node) -> Option<usize> {
         let journal = host.key_value().map_err(isotherm::error::Error::Journal)?;
         let inventory = Inventory::list(host, &journal)?;
         let regions = Regions::open(host, Budget::waiting(5_000))?;
-        let left = fold::run(&regions, &journal, &inventory)?;
+        let left = fold::run(&regions, &journal, &inventory)?.left_entries;
         if left == 0 {
-            fold::prune(&regions, horizon, node.now)?;
+            fold::prune(&regions, &journal, horizon, node.now)?;
         }
         Ok::<usize, isotherm::error::Error>(left)
     };
     run().ok()
 }
 
-/// The readings in quarantine, by their ids.
-fn quarantined(host: &NativeHost) -> BTreeSet<usize> {
+/// The readings in entries under this prefix, by their ids, with their temperatures.
+fn entries(host: &NativeHost, prefix: &str) -> BTreeSet<(usize, i64)> {
     let store = host.key_value().unwrap();
-    let inventory = Inventory::list(host, &store).unwrap();
     let mut found = BTreeSet::new();
-    for quarantined in inventory.quarantined {
-        assert_eq!(quarantined.reason, journal::QuarantineReason::TooOld);
-        let name = quarantined.name;
-        let (aside, back) = (
-            format!("quarantine/1/too_old/{}", name.as_str()),
-            format!("journal/2/{}", name.as_str()),
-        );
-        let value = KeyValue::get(&store, &aside).unwrap().unwrap();
-        KeyValue::set(&store, &back, &value).unwrap();
-        for entry in journal::load(host, &store, std::slice::from_ref(&name)).unwrap() {
+    for key in KeyValue::keys(&store).unwrap() {
+        let Some(name) = key.strip_prefix(prefix) else { continue };
+        // As it would be in the journal.
+        let value = KeyValue::get(&store, &key).unwrap().unwrap();
+        let other = scratch();
+        let reader = NativeHost::new(other.path(), &[]).unwrap();
+        let journal = reader.key_value().unwrap();
+        let back = format!("journal/2/{name}");
+        KeyValue::set(&journal, &back, &value).unwrap();
+        let name = EntryName::from_key(&back).unwrap();
+        for entry in journal::load(&reader, &journal, std::slice::from_ref(&name)).unwrap() {
             for reading in entry.decode().unwrap().readings {
                 let device: usize = reading.device_id.as_str()[1..].parse().unwrap();
                 let slot = (reading.timestamp.get() - START) / (6 * HOUR);
-                found.insert(usize::try_from(slot).unwrap() * 4 + device);
+                let id = usize::try_from(slot).unwrap() * 4 + device;
+                found.insert((id, i64::from(reading.temperature.get())));
             }
         }
     }
     found
+}
+
+/// The readings that the ledger has.
+fn in_the_ledger(host: &NativeHost) -> BTreeSet<usize> {
+    let sql = host.sql().unwrap();
+    let Ok(names) = Sql::execute(&sql, "SELECT id, name FROM devices", &[]) else {
+        // There is no schema yet.
+        return BTreeSet::new();
+    };
+    let names: BTreeMap<i64, usize> = names
+        .into_iter()
+        .map(|row| match row.as_slice() {
+            [SqlValue::Integer(id), SqlValue::Text(name)] => (*id, name[1..].parse().unwrap()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let rows = ledger::rows_between(&sql, 0, i64::MAX).unwrap();
+    let id = |row: &ledger::Row| {
+        let device = names[&i64::try_from(row.device()).unwrap()];
+        let slot = (row.timestamp().unwrap().get() - START) / (6 * HOUR);
+        usize::try_from(slot).unwrap() * 4 + device
+    };
+    rows.iter().map(id).collect()
+}
+
+/// Those that were measured so, by their ids.
+fn measured(host: &NativeHost, prefix: &str) -> BTreeSet<usize> {
+    let all = entries(host, prefix).into_iter();
+    all.filter(|(id, temperature)| *temperature == milli(*id)).map(|(id, _)| id).collect()
+}
+
+/// The readings that wait in the journal.
+fn waiting(host: &NativeHost) -> BTreeSet<usize> {
+    measured(host, "journal/2/")
+}
+
+/// The readings in quarantine.
+fn quarantined(host: &NativeHost) -> BTreeSet<usize> {
+    measured(host, "quarantine/1/too_old/")
+}
+
+/// How many readings wait that contradict what was measured.
+fn contradictions(host: &NativeHost) -> usize {
+    ["journal/2/", "quarantine/1/too_old/"]
+        .iter()
+        .map(|prefix| entries(host, prefix).len() - measured(host, prefix).len())
+        .sum()
+}
+
+/// Whatever the journal's store has.
+fn everything_kept(host: &NativeHost) -> BTreeSet<usize> {
+    waiting(host).union(&quarantined(host)).copied().collect()
 }
 
 /// The same stories in every run, unless `PROPTEST_RNG_SEED` or `PROPTEST_CASES`
@@ -367,6 +529,126 @@ proptest! {
         for step in &steps {
             world.run(step);
             world.check();
+        }
+    }
+}
+
+/// A world without faults, whose answers must add up.
+struct Books {
+    world: World,
+    /// How many readings were ever acknowledged, as far as the stores remember.
+    acknowledged: i64,
+}
+
+impl Books {
+    fn run(&mut self, step: &Step) {
+        let World { node, .. } = &mut self.world;
+        match step {
+            Step::Send { near, waits, .. } | Step::Contradict { near, waits } => {
+                let is_other = i64::from(matches!(step, Step::Contradict { .. }));
+                let ids = self.world.ids(near);
+                let body: Value = ids.iter().map(|&id| reading(id, milli(id) + is_other)).collect();
+                self.acknowledged += self.post(&body, *waits);
+            }
+            Step::Read { .. } => drop(node.get("/v1/regions")),
+            Step::Fold { .. } => drop(fold_and_prune(node)),
+            Step::Restore { .. } => {
+                self.world.run(step);
+                // What the stores have now is all that they can answer for.
+                self.acknowledged = self.told().iter().sum();
+            }
+            other => self.world.run(other),
+        }
+    }
+
+    /// How many readings of the request are acknowledged and were not waiting already:
+    /// the same request sent again is the same entry.
+    fn post(&mut self, body: &Value, waits: bool) -> i64 {
+        let node = &mut self.world.node;
+        let store = node.host.inner.key_value().unwrap();
+        let waiting = || {
+            let keys = KeyValue::keys(&store).unwrap();
+            keys.iter().filter(|key| key.starts_with("journal/")).count()
+        };
+        let before = waiting();
+        let request = Request {
+            method: http::Method::POST,
+            prefer: waits.then(|| "wait".to_owned()),
+            ..Request::get("/v1/readings")
+        };
+        let text = body.to_string();
+        let handled = ingest::post_readings(&node.host, &request, text.as_bytes(), node.now);
+        let is_new = waiting() > before;
+        let answer: Value = serde_json::from_slice(&handled.response.body).unwrap();
+        let count = |field: &str| answer[field].as_i64().unwrap_or(0);
+        let accepted = match handled.response.status.as_u16() {
+            200 => count("stored") + count("duplicate") + count("conflict"),
+            202 if is_new => count("accepted"),
+            _ => 0,
+        };
+        ingest::after_answer(&node.host, handled.follow_up, node.now).unwrap();
+        accepted
+    }
+
+    /// Counted, duplicates, conflicts, waiting and in quarantine, as an answer of a copy
+    /// tells them.
+    fn told(&self) -> [i64; 5] {
+        let copy = copy_of(self.world.directory.path());
+        let host = host(copy.path(), self.world.retention, 0);
+        let mut node = Node { host, now: self.world.node.now };
+        let list: Value = serde_json::from_slice(&node.get("/v1/regions").body).unwrap();
+        let sum = |field: &str| -> i64 {
+            let regions = list["regions"].as_array().unwrap();
+            regions.iter().map(|region| region[field].as_i64().unwrap()).sum()
+        };
+        let number = |field: &str| list[field].as_i64().unwrap();
+        [
+            sum("count"),
+            sum("duplicates"),
+            sum("conflicts"),
+            number("unfolded_readings"),
+            number("quarantined_readings"),
+        ]
+    }
+
+    /// The same as `/metrics` and the header of CSV tell it.
+    fn check(&self) {
+        let told = self.told();
+        assert_eq!(told.iter().sum::<i64>(), self.acknowledged, "{told:?}");
+        let copy = copy_of(self.world.directory.path());
+        let host = host(copy.path(), self.world.retention, 0);
+        let mut node = Node { host, now: self.world.node.now };
+        let text = String::from_utf8(node.get("/metrics").body).unwrap();
+        let metric = |name: &str| -> i64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().parse().unwrap()
+        };
+        let scraped = [
+            metric("isotherm_readings_folded_total{outcome=\"stored\"}"),
+            metric("isotherm_readings_folded_total{outcome=\"duplicate\"}"),
+            metric("isotherm_readings_folded_total{outcome=\"conflict\"}"),
+            metric("isotherm_journal_readings "),
+            metric("isotherm_quarantined_readings "),
+        ];
+        assert_eq!(scraped, told);
+        let csv = node.get_as("/v1/regions", "text/csv");
+        let coverage = csv.headers.iter().find(|(name, _)| *name == "isotherm-coverage").unwrap();
+        let quarantined = format!("quarantined_readings={}", told[4]);
+        assert!(coverage.1.contains(&quarantined), "{coverage:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_was_acknowledged_is_counted_repeated_contradicting_waiting_or_in_quarantine(
+        steps in prop::collection::vec(step(), 1..30)
+    ) {
+        let mut books = Books { world: World::new(), acknowledged: 0 };
+        for step in &steps {
+            books.run(step);
+            books.check();
         }
     }
 }

@@ -4,7 +4,7 @@ use isotherm::http::Request;
 use isotherm::query;
 use isotherm::reading::UnixMillis;
 use isotherm_host::native::NativeHost;
-use isotherm_it::Service;
+use isotherm_it::{Service, next_page};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -132,7 +132,7 @@ fn a_long_series_comes_in_pages() {
             break;
         };
         assert_eq!(answer.header("link"), Some(format!("<{next}>; rel=\"next\"").as_str()));
-        path = next.to_owned();
+        path = next_page(&path, next);
     }
     assert_eq!(sizes, [10_000, 10_000, 5_000]);
     assert_eq!(found, [0, 9_999, 10_000, 24_999].map(|minute| instant(at(minute))));

@@ -8,8 +8,10 @@ use spin_sdk::sqlite3::{self, Connection};
 use spin_sdk::variables;
 use spin_sdk::wit::wasi::keyvalue::{atomics, batch, store};
 use wasi::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
+use wasi::io::poll::{Pollable, poll};
 use wasi::io::streams::{OutputStream, StreamError};
 
+use crate::error::best_effort;
 use crate::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use crate::http::{Problem, Request, Response};
 use crate::limits;
@@ -47,7 +49,7 @@ impl Spin {
 /// would.
 fn print(mut line: String) {
     line.push('\n');
-    drop(std::io::stderr().write_all(line.as_bytes()));
+    best_effort(std::io::stderr().write_all(line.as_bytes()));
 }
 
 impl Host for Spin {
@@ -82,8 +84,12 @@ impl Host for Spin {
         wasi::random::random::get_random_u64()
     }
 
-    fn asset(&self, name: &str) -> Option<Vec<u8>> {
-        mounted(name).ok().flatten()
+    fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match mounted(name) {
+            Err(ErrorCode::NoEntry) => Ok(None),
+            // The names of the others would be a tenth of the component.
+            other => other.map_err(|_code| StoreError::from_message("a file can't be read")),
+        }
     }
 
     fn log(&self, line: &str) {
@@ -249,6 +255,8 @@ pub fn head(request: &IncomingRequest) -> Request {
         accept: header("accept"),
         if_none_match: header("if-none-match"),
         traceparent: header("traceparent"),
+        content_length: header("content-length").and_then(|length| length.parse().ok()),
+        awaits_continue: header("expect").is_some(),
         ..Request::get(&target)
     }
 }
@@ -260,16 +268,21 @@ fn method(method: &spin_sdk::http::Method) -> http::Method {
 
 /// Reads the body of `request`, and keeps at most `limit` bytes of it.
 ///
-/// A little more is read and dropped: who is still sending does not read the
-/// answer.
+/// Of a body that turns out to be longer, a little more is read and dropped: a client
+/// that is still sending does not read the answer. One that does not come in time is
+/// given up: as long as it is waited for, it keeps an instance.
 pub fn read_body(request: IncomingRequest, limit: usize) -> Result<Vec<u8>, Problem> {
     const CHUNK_BYTES: u64 = 256 * 1024;
+    let deadline = Deadline::after_ms(limits::BODY_MS_MAX);
     let mut dropped = 0;
     let body = request.consume().map_err(|()| Problem::body_cut_off())?;
     let stream = body.stream().map_err(|()| Problem::body_cut_off())?;
     let mut read = Vec::new();
     loop {
-        match stream.blocking_read(CHUNK_BYTES) {
+        if !deadline.comes(&stream.subscribe(), limits::BODY_GAP_MS_MAX) {
+            return Err(Problem::body_too_slow());
+        }
+        match stream.read(CHUNK_BYTES) {
             Ok(_) if dropped > limits::BODY_BYTES_DROPPED_MAX => break,
             Ok(chunk) if dropped > 0 || read.len() + chunk.len() > limit => {
                 dropped += chunk.len();
@@ -283,6 +296,45 @@ pub fn read_body(request: IncomingRequest, limit: usize) -> Result<Vec<u8>, Prob
         }
     }
     Err(Problem::body_too_large(limit))
+}
+
+/// Reads a body that nobody wants, after the answer: most clients read that only when
+/// they have sent all. Not for long, and not all that there could be.
+pub fn drop_body(request: IncomingRequest) {
+    const CHUNK_BYTES: u64 = 256 * 1024;
+    let deadline = Deadline::after_ms(limits::BODY_GAP_MS_MAX);
+    let Ok(body) = request.consume() else { return };
+    let Ok(stream) = body.stream() else { return };
+    let mut dropped = 0;
+    while dropped <= limits::BODY_BYTES_DROPPED_MAX
+        && deadline.comes(&stream.subscribe(), limits::BODY_GAP_MS_MAX)
+    {
+        match stream.read(CHUNK_BYTES) {
+            Ok(chunk) => dropped += chunk.len(),
+            Err(_ended) => return,
+        }
+    }
+}
+
+/// How long all of something may take.
+struct Deadline {
+    at_ns: u64,
+}
+
+impl Deadline {
+    fn after_ms(ms: u64) -> Self {
+        let now_ns = wasi::clocks::monotonic_clock::now();
+        Self { at_ns: now_ns.saturating_add(ms.saturating_mul(1_000_000)) }
+    }
+
+    /// Waits for `event`, for `gap_ms` at most and no longer than there is time for all.
+    /// Returns whether it came.
+    fn comes(&self, event: &Pollable, gap_ms: u64) -> bool {
+        let left_ns = self.at_ns.saturating_sub(wasi::clocks::monotonic_clock::now());
+        let wait_ns = left_ns.min(gap_ms.saturating_mul(1_000_000));
+        let timer = wasi::clocks::monotonic_clock::subscribe_duration(wait_ns);
+        poll(&[event, &timer]).contains(&0)
+    }
 }
 
 /// Sends `response`.
@@ -306,7 +358,7 @@ fn try_send(response: Response, out: ResponseOutparam) -> Result<(), &'static st
     let body = outgoing.body().map_err(|()| "body")?;
     let stream = body.write().map_err(|()| "stream")?;
 
-    let mut rest = write_ready(&stream, &response.body)?;
+    let rest = write_ready(&stream, &response.body)?;
     if rest.is_empty() {
         drop(stream);
         OutgoingBody::finish(body, None).map_err(|_cause| "end")?;
@@ -314,10 +366,7 @@ fn try_send(response: Response, out: ResponseOutparam) -> Result<(), &'static st
         return Ok(());
     }
     out.set(outgoing);
-    while !rest.is_empty() {
-        stream.subscribe().block();
-        rest = write_ready(&stream, rest)?;
-    }
+    write_rest(&stream, rest)?;
     drop(stream);
     OutgoingBody::finish(body, None).map_err(|_cause| "end")
 }
@@ -358,11 +407,29 @@ fn try_stream(
     let body = outgoing.body().map_err(|()| "body")?;
     let stream = body.write().map_err(|()| "stream")?;
     out.set(outgoing);
-    write(&mut |text| stream.blocking_write_and_flush(text.as_bytes()).is_ok());
+    write(&mut |text| {
+        let written = write_rest(&stream, text.as_bytes());
+        written.is_ok() && stream.flush().is_ok() && write_rest(&stream, b"").is_ok()
+    });
     drop(stream);
     // A client that is gone is no event here.
-    drop(OutgoingBody::finish(body, None));
+    best_effort(OutgoingBody::finish(body, None));
     Ok(())
+}
+
+/// Writes bytes as the client takes them. One that takes none for a while is given up:
+/// as long as it is waited for, it keeps an instance.
+fn write_rest(stream: &OutputStream, mut rest: &[u8]) -> Result<(), &'static str> {
+    loop {
+        let client = Deadline::after_ms(limits::ANSWER_GAP_MS_MAX);
+        if !client.comes(&stream.subscribe(), limits::ANSWER_GAP_MS_MAX) {
+            return Err("the client reads nothing");
+        }
+        rest = write_ready(stream, rest)?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 /// Writes as much as the stream takes at once, and returns what is left.

@@ -7,15 +7,16 @@
 //! checked to be made of just the readings that the statistics count.
 
 use super::{Cell, Chosen, PIECES};
-use crate::device_window::DeviceWindow;
+use crate::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::error::Error;
 use crate::figures::{Devices, device_average};
 use crate::histogram::Histogram;
 use crate::host::{Sql, Value};
-use crate::ledger::{Row, integers};
+use crate::ledger::{LEDGER, Row, integers};
 use crate::limits;
 use crate::order;
-use crate::runs::Run;
+use crate::runs::{Record, Run, Table};
+use crate::windows::damaged_histogram;
 
 /// The ledger's runs in the minutes at the edges of the steps. The ledger is in
 /// the order of time, so it is read once, whatever regions are chosen.
@@ -27,11 +28,15 @@ const WHOLE: &str = "CROSS JOIN pieces AS p CROSS JOIN device_windows AS d \
      ON d.region = r.id AND d.span = p.span AND d.start >= p.first AND d.start < p.after";
 
 /// Adds devices and percentiles to the figures, where they can be told.
-/// `parameters` are those of `chosen` and of `PIECES`; `cells` are in the order
-/// of region and step.
+/// `windows` is how many the cells are made of, `parameters` are those of `chosen` and of
+/// `PIECES`; `cells` are in the order of region and step.
+///
+/// A row that can't be read is an error, or, where it would keep other regions from a
+/// list, left out: what is told is then not made of all readings, and not told.
 pub(super) fn add(
     sql: &impl Sql,
     chosen: Chosen<'_>,
+    windows: i64,
     parameters: &[Value],
     cells: &mut [Cell],
 ) -> Result<(), Error> {
@@ -46,7 +51,18 @@ pub(super) fn add(
         }
     }
     let places = Places::of(cells);
-    let mut histograms = histograms(sql, chosen, parameters, &places, cells.len())?;
+    let mut histograms = vec![Histogram::default(); cells.len()];
+    if windows <= limits::WINDOWS_READ_AT_ONCE {
+        add_histograms(sql, chosen, chosen, parameters, &places, &mut histograms)?;
+    } else {
+        for names in cells.chunk_by(|a, b| a.region_id == b.region_id) {
+            let Some(Cell { region, .. }) = names.first() else { continue };
+            let mut parameters = parameters.to_vec();
+            let one = Chosen::One(region);
+            parameters.splice(..2, one.parameters());
+            add_histograms(sql, chosen, one, &parameters, &places, &mut histograms)?;
+        }
+    }
     if several && records_to_read(sql, chosen, parameters)? <= limits::DETAIL_RECORDS_MAX {
         let mut parts = whole_parts(sql, chosen, parameters, &places)?;
         edge_parts(sql, chosen, parameters, &places, &mut parts, &mut histograms)?;
@@ -93,34 +109,48 @@ fn records_to_read(sql: &impl Sql, chosen: Chosen<'_>, parameters: &[Value]) -> 
     count.map(|[count]| count).ok_or(Error::Corrupt("ledger"))
 }
 
-/// The stored histograms of the whole hours and days, merged for each cell.
-fn histograms(
+/// Adds the stored histograms of the whole hours and days of `some` of the chosen
+/// regions to those of their cells.
+fn add_histograms(
     sql: &impl Sql,
     chosen: Chosen<'_>,
+    some: Chosen<'_>,
     parameters: &[Value],
     places: &Places,
-    cells: usize,
-) -> Result<Vec<Histogram>, Error> {
-    let mut histograms = vec![Histogram::default(); cells];
+    histograms: &mut [Histogram],
+) -> Result<(), Error> {
     let statement = format!(
-        "{PIECES} SELECT r.id, p.step, h.bins \
+        "{PIECES} SELECT r.id, p.step, h.span, h.start, h.bins \
          FROM {} CROSS JOIN pieces AS p CROSS JOIN histograms AS h \
               ON h.region = r.id AND h.span = p.span AND h.start >= p.first AND h.start < p.after",
-        chosen.query()
+        some.query()
     );
     for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
-        let stored = match row.as_slice() {
-            [Value::Integer(region), Value::Integer(step), Value::Blob(bins)] => {
-                places.find(*region, *step).zip(Histogram::decode(bins))
-            }
-            _ => None,
+        let [head @ .., Value::Blob(bins)] = row.as_slice() else {
+            return Err(Error::Corrupt("histogram"));
         };
-        let (index, stored) = stored.ok_or(Error::Corrupt("histogram"))?;
-        if let Some(histogram) = histograms.get_mut(index) {
-            histogram.merge(&stored);
+        let [region, step, span, start] = integers(head).ok_or(Error::Corrupt("histogram"))?;
+        let index = places.find(region, step).ok_or(Error::Corrupt("histogram"))?;
+        match (Histogram::decode(bins), histograms.get_mut(index)) {
+            (Some(stored), Some(histogram)) => histogram.merge(&stored),
+            (None, _) if !chosen.is_list() => return Err(damaged_histogram(region, span, start)),
+            _ => {}
         }
     }
-    Ok(histograms)
+    Ok(())
+}
+
+/// The records of a run; none if it can't be read and may be left out.
+fn decoded<R: Record<G>, const G: usize>(
+    table: &Table<G>,
+    run: Option<Run<G>>,
+    chosen: Chosen<'_>,
+) -> Result<Vec<R>, Error> {
+    let run = run.ok_or(Error::Corrupt(table.name))?;
+    match table.decode(&run) {
+        Err(Error::DamagedRow(_)) if chosen.is_list() => Ok(Vec::new()),
+        other => other,
+    }
 }
 
 /// What a device has in a part of a cell.
@@ -144,13 +174,14 @@ fn whole_parts(
     );
     let mut parts = Vec::new();
     for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
-        let decoded = || {
+        let place = || {
             let (Value::Integer(step), columns) = row.split_first()? else { return None };
             let [region] = integers(columns.get(..1)?)?;
-            Some((places.find(region, *step)?, Run::from_columns(columns)?.decode()?))
+            Some((places.find(region, *step)?, columns))
         };
-        let (cell, windows): (_, Vec<DeviceWindow>) =
-            decoded().ok_or(Error::Corrupt("device window"))?;
+        let (cell, columns) = place().ok_or(Error::Corrupt("device window"))?;
+        let windows: Vec<DeviceWindow> =
+            decoded(&DEVICE_WINDOWS, Run::from_columns(columns), chosen)?;
         parts.extend(windows.iter().map(|window| Part {
             cell,
             device: window.device(),
@@ -176,11 +207,11 @@ fn edge_parts(
         chosen.query()
     );
     for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
-        let decoded = || {
-            let (Value::Integer(step), columns) = row.split_first()? else { return None };
-            Some((*step, Run::from_columns(columns)?.decode()?))
+        let Some((Value::Integer(step), columns)) = row.split_first() else {
+            return Err(Error::Corrupt("ledger row"));
         };
-        let (step, rows): (_, Vec<Row>) = decoded().ok_or(Error::Corrupt("ledger row"))?;
+        let step = *step;
+        let rows: Vec<Row> = decoded(&LEDGER, Run::from_columns(columns), chosen)?;
         for row in rows {
             // A reading of another region has no cell.
             let Some(cell) = places.find(i64::from(row.region), step) else { continue };

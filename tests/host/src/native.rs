@@ -121,8 +121,8 @@ impl Host for NativeHost {
     }
 
     /// No file is mounted here: files are served, not computed.
-    fn asset(&self, _name: &str) -> Option<Vec<u8>> {
-        None
+    fn asset(&self, _name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
     }
 
     fn log(&self, line: &str) {

@@ -55,8 +55,8 @@ impl Host for SpinTest {
         u64::from(u16::MAX)
     }
 
-    fn asset(&self, _name: &str) -> Option<Vec<u8>> {
-        None
+    fn asset(&self, _name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
     }
 
     fn log(&self, line: &str) {
@@ -156,6 +156,7 @@ fn handle(request: spin_sdk::http::Request) -> anyhow::Result<spin_sdk::http::Re
         content_type: header("content-type"),
         content_encoding: header("content-encoding"),
         prefer: header("prefer"),
+        content_length: header("content-length").and_then(|length| length.parse().ok()),
         ..Request::get(&request.path_and_query().unwrap_or_default())
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();

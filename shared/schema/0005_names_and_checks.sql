@@ -1,0 +1,10 @@
+-- Schema version 5. The devices of a region by their names, so that a page of them
+-- costs what is on it. Runs and histograms that are written from now on have a
+-- checksum (runs.rs, histogram.rs), which older releases can't read.
+
+CREATE TABLE region_devices (
+    region INTEGER NOT NULL REFERENCES regions (id),
+    name   TEXT NOT NULL,                            -- the device's
+    device INTEGER NOT NULL REFERENCES devices (id),
+    PRIMARY KEY (region, name)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,78 @@
+//! `GET /v1/quarantine`: what was acknowledged and could not be counted; and the way
+//! back.
+
+use http::StatusCode;
+
+use crate::error::Error;
+use crate::host::Host;
+use crate::http::{Kind, Problem, Refusal, Request, Response};
+use crate::inventory::{DAMAGED_PREFIX, Inventory};
+use crate::journal::{self, Quarantined};
+use crate::limits;
+use crate::parameters::{Span, decoded, parameters};
+use crate::reading::UnixMillis;
+use crate::representation::{Document, Format, Record, Table};
+use crate::view::fold_and_read;
+
+/// Answers with the entries, in the order of their keys.
+pub(crate) fn list(
+    host: &impl Host,
+    request: &Request,
+    now: UnixMillis,
+) -> Result<Response, Refusal> {
+    let format = Format::of(request)?;
+    parameters(request, &[])?;
+    let store = host.key_value().map_err(Error::Journal)?;
+    let quarantined = Inventory::list(host, &store)?.quarantined;
+    let row = |q: &Quarantined| {
+        vec![
+            q.name.as_str().into(),
+            q.reason.code().into(),
+            q.name.readings().into(),
+            q.name.bytes().into(),
+        ]
+    };
+    let listed = quarantined.iter().take(limits::QUARANTINED_LISTED_MAX);
+    let rows: Vec<_> = listed.map(row).collect();
+    // Further entries that the answer does not name.
+    let omitted = quarantined.len() - rows.len();
+    let document = Document {
+        list: Some("entries"),
+        table: Table { columns: vec!["name", "reason", "readings", "bytes"], rows },
+        about: Record::default(),
+        coverage: Record::of([("entries_omitted", omitted.into()), ("as_of", now.into())]),
+        next: None,
+    };
+    Ok(document.into_response(request, format))
+}
+
+/// `POST /v1/quarantine/{name}/retry`, or without a name of all: puts entries back into
+/// the journal and folds. What still can't be counted comes back.
+pub(crate) fn retry<H: Host>(
+    host: &H,
+    request: &Request,
+    encoded: Option<&str>,
+    now: UnixMillis,
+) -> Result<Response, Refusal> {
+    parameters(request, &[])?;
+    let store = host.key_value().map_err(Error::Journal)?;
+    let inventory = Inventory::list(host, &store)?;
+    let name = encoded.map(|encoded| decoded(encoded).unwrap_or_default());
+    let is_meant = |q: &&Quarantined| name.as_deref().is_none_or(|name| q.name.as_str() == name);
+    let meant: Vec<&Quarantined> =
+        inventory.quarantined.iter().filter(is_meant).take(limits::REQUEUED_AT_ONCE_MAX).collect();
+    if meant.is_empty() && name.is_some() {
+        let detail = "no entry of this name is in quarantine";
+        return Err(Problem::new(Kind::NotFound, detail).into());
+    }
+    for quarantined in &meant {
+        journal::requeue(host, &store, quarantined).map_err(Error::Journal)?;
+    }
+    // A row that is still damaged is found again.
+    let rows: Vec<String> =
+        inventory.damaged_rows.iter().map(|row| format!("{DAMAGED_PREFIX}{row}")).collect();
+    journal::delete(host, &store, &rows).map_err(Error::Journal)?;
+    let read = fold_and_read(host, Span::ALL_TIME, now, |_nothing| Ok(()), |_snapshot| Some(()))?;
+    let body = read.shown.coverage.record().with("retried", meant.len());
+    Ok(Response::json(StatusCode::OK, &body))
+}
