@@ -1,0 +1,203 @@
+//! Why a row is not sent, and which lines share a reason.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How many lines a summary names for one reason; it counts the rest.
+pub const LINES_NAMED_MAX: usize = 20;
+
+/// The longest piece of a file that a sentence repeats, in characters.
+const ECHO_CHARS_MAX: usize = 40;
+
+/// The kinds of rows that are not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// Nothing was measured. Files of measurements have gaps: this is no error.
+    NoTemperature,
+    /// More or fewer fields than the header.
+    Fields,
+    /// A number with a comma, where a point is the decimal sign.
+    DecimalComma,
+    /// A number with a point, where a comma is the decimal sign.
+    DecimalPoint,
+    /// A temperature that is no number.
+    NoNumber,
+    /// A temperature without a time.
+    NoTime,
+    /// A time that more than one format fits.
+    AmbiguousTime,
+    /// A number that is too small for Unix milliseconds.
+    UnixSeconds,
+    /// A time that no format fits.
+    UnknownTime,
+    /// A time before 1970 or after 9999.
+    TimeOutOfRange,
+    /// A device or region without a name.
+    NoName,
+}
+
+impl Why {
+    /// Whether such a row can't be read, rather than has nothing to say.
+    pub fn is_error(self) -> bool {
+        self != Self::NoTemperature
+    }
+}
+
+/// As it follows a count of rows.
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoTemperature => "without a temperature (no error)",
+            Self::Fields => "with more or fewer fields than the header",
+            Self::DecimalComma => "with a comma in the temperature",
+            Self::DecimalPoint => "with a point in the temperature, despite --decimal-comma",
+            Self::NoNumber => "with a temperature that is no number",
+            Self::NoTime => "with a temperature but no time",
+            Self::AmbiguousTime => "with a time that can be read in several ways",
+            Self::UnixSeconds => "with a number as time that is too small for Unix milliseconds",
+            Self::UnknownTime => "with a time that can't be read",
+            Self::TimeOutOfRange => "with a time before 1970 or after 9999",
+            Self::NoName => "without a device or region",
+        })
+    }
+}
+
+/// A row that can't be used, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// The kind.
+    pub why: Why,
+    /// What is there, and which option reads it. Empty where that goes without
+    /// saying.
+    pub detail: String,
+}
+
+impl Unusable {
+    /// A row that can't be used because of `why`, explained by `detail`.
+    pub fn new(why: Why, detail: impl Into<String>) -> Self {
+        Self { why, detail: detail.into() }
+    }
+}
+
+/// Lines of a file by the reason that they share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally<K>(BTreeMap<K, Group>);
+
+/// The lines with one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    lines: Vec<u64>,
+    detail: String,
+}
+
+impl<K> Default for Tally<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord> Tally<K> {
+    /// Counts `line`, from 1, for `reason`. The detail of the first line is kept.
+    pub fn add(&mut self, reason: K, line: u64, detail: &str) {
+        let group = self.0.entry(reason).or_default();
+        if group.lines.first().is_none_or(|&first| line < first) {
+            detail.clone_into(&mut group.detail);
+        }
+        let place = group.lines.partition_point(|&known| known <= line);
+        group.lines.insert(place, line);
+    }
+
+    /// How many lines there are.
+    pub fn total(&self) -> usize {
+        self.0.values().map(|group| group.lines.len()).sum()
+    }
+
+    /// The reasons, and the lines that share each.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &Group)> {
+        self.0.iter()
+    }
+}
+
+impl Group {
+    /// The lines, in their order.
+    pub fn lines(&self) -> &[u64] {
+        &self.lines
+    }
+
+    /// What was said of the first of them.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+/// `line 7`, or `lines 3-5, 9 and 12 more`: the first of `lines`, which are in
+/// their order, and how many more there are.
+pub fn named(lines: &[u64]) -> String {
+    let (shown, rest) = lines.split_at(lines.len().min(LINES_NAMED_MAX));
+    let mut spans: Vec<(u64, u64)> = Vec::new();
+    for &line in shown {
+        match spans.last_mut() {
+            Some((_, last)) if line <= *last + 1 => *last = line,
+            _ => spans.push((line, line)),
+        }
+    }
+    let span = |(first, last): (u64, u64)| match last - first {
+        0 => first.to_string(),
+        1 => format!("{first}, {last}"),
+        _ => format!("{first}-{last}"),
+    };
+    let spans: Vec<String> = spans.into_iter().map(span).collect();
+    let noun = if lines.len() == 1 { "line" } else { "lines" };
+    match rest.len() {
+        0 => format!("{noun} {}", spans.join(", ")),
+        more => format!("{noun} {} and {more} more", spans.join(", ")),
+    }
+}
+
+/// A piece of a file in quotes, cut where it is long.
+pub fn echo(text: &str) -> String {
+    match text.char_indices().nth(ECHO_CHARS_MAX) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_named_up_to_twenty() {
+        for (lines, expected) in [
+            (vec![7], "line 7"),
+            (vec![7, 8], "lines 7, 8"),
+            (vec![3, 4, 5, 9], "lines 3-5, 9"),
+            ((2..=21).collect(), "lines 2-21"),
+            ((2..=41).collect(), "lines 2-21 and 20 more"),
+            ((1..=30).map(|n| 2 * n).collect(), {
+                "lines 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40 \
+                 and 10 more"
+            }),
+        ] {
+            assert_eq!(named(&lines), expected);
+        }
+    }
+
+    #[test]
+    fn the_first_line_speaks_for_its_reason_in_whatever_order_they_come() {
+        let mut tally = Tally::default();
+        for line in [9, 4, 7] {
+            tally.add(Why::NoNumber, line, &format!("of {line}"));
+        }
+        tally.add(Why::NoTime, 1, "");
+        let groups: Vec<_> = tally.iter().map(|(why, g)| (*why, g.lines(), g.detail())).collect();
+        assert_eq!(groups, [(Why::NoNumber, &[4, 7, 9][..], "of 4"), (Why::NoTime, &[1][..], "")]);
+        assert_eq!(tally.total(), 4);
+    }
+
+    #[test]
+    fn long_pieces_are_cut() {
+        assert_eq!(echo("21,5"), "\"21,5\"");
+        assert_eq!(echo(&"ä".repeat(41)), format!("\"{}\"…", "ä".repeat(40)));
+    }
+}
