@@ -16,6 +16,8 @@ pub enum Why {
     NoTemperature,
     /// More or fewer fields than the header.
     Fields,
+    /// A quote that is not closed, so that the file ends in the middle of the row.
+    OpenQuote,
     /// A number with a comma, where a point is the decimal sign.
     DecimalComma,
     /// A number with a point, where a comma is the decimal sign.
@@ -49,6 +51,7 @@ impl fmt::Display for Why {
         f.write_str(match self {
             Self::NoTemperature => "without a temperature (no error)",
             Self::Fields => "with more or fewer fields than the header",
+            Self::OpenQuote => "with a quote that is not closed",
             Self::DecimalComma => "with a comma in the temperature",
             Self::DecimalPoint => "with a point in the temperature, despite --decimal-comma",
             Self::NoNumber => "with a temperature that is no number",

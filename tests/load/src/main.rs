@@ -5,42 +5,59 @@
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use isotherm_load::growth::{self, Growth, Plan};
+use isotherm_load::number::DecimalSign;
 use isotherm_load::sender::Sender;
-use isotherm_load::table::{self, Columns, Field};
+use isotherm_load::summary;
+use isotherm_load::table::{self, Columns, Dialect, Field};
 
 const USAGE: &str = "\
 cargo xtask replay FILE [--url http://127.0.0.1:3000]
     --temperature COLUMN    default temperature_c, in degrees Celsius
-    --timestamp COLUMN      default timestamp: Unix milliseconds, or a date with or
-                            without a time of day, UTC unless it says otherwise
+    --timestamp COLUMN      default timestamp
     --device-column COLUMN  default device_id; or --device NAME for the whole file
     --region-column COLUMN  default region; or --region NAME for the whole file
+    --delimiter CHARACTER   between columns, default ','; also ';', '|', tab
+    --decimal-comma         temperatures are like 21,5 and not like 21.5
+    --missing VALUE         stands for no temperature, like -999; may be repeated.
+                            An empty cell, NA, N/A, NaN, null and - always do
+    --time-format FORMAT    unix-seconds, unix-millis, rfc3339, or a pattern like
+                            '%d.%m.%Y %H:%M' or '[day].[month].[year]'; default: ISO
+                            dates with or without a time of day, and milliseconds
+    --zone OFFSET           of times that name none, like +01:00; default UTC
     --batch N               readings in a request, default 1000
     --connections N         default 4
     --patience SECONDS      how long to keep trying, default 60
 
+    A row that can't be read is left out, and named by its line with the reason;
+    then the exit status is 2. Rows without a temperature are left out, too, which
+    is no error. What is finer than a millisecond is dropped. Characters that a name
+    can't have become hyphens. Readings older than the node's `retention` are
+    rejected: serve old data with --variable retention=0.
+
 isotherm-load growth [--url http://127.0.0.1:3000] [--regions 50] [--days 365]
     One reading a minute and region, sent to a service that has nothing yet and
     runs with --variable retention=0; how long answers take after the first day,
-    and at the end.
+    and at the end.";
 
-Characters that a name can't have become hyphens. Readings older than the node's
-`retention` are rejected: serve old data with --variable retention=0.";
+/// The exit status where rows could not be read; the others were sent.
+const UNREADABLE_ROWS: u8 = 2;
 
 struct Options {
     file: PathBuf,
     url: String,
     columns: Columns,
+    dialect: Dialect,
     batch: usize,
     connections: usize,
     patience: Duration,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().and_then(|command| command.into_string().ok());
     match command.as_deref() {
@@ -50,7 +67,7 @@ fn main() -> Result<()> {
     }
     let Some(options) = options(arguments.collect())? else {
         println!("{USAGE}");
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     };
     replay(&options)
 }
@@ -62,11 +79,12 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
         file: PathBuf::new(),
         url: "http://127.0.0.1:3000".to_owned(),
         columns: Columns::default(),
+        dialect: Dialect::default(),
         batch: 1_000,
         connections: 4,
         patience: Duration::from_secs(60),
     };
-    let columns = &mut options.columns;
+    let (columns, dialect) = (&mut options.columns, &mut options.dialect);
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -78,6 +96,11 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
             Long("device-column") => columns.device = Field::Column(parser.value()?.string()?),
             Long("region") => columns.region = Field::Fixed(parser.value()?.string()?),
             Long("region-column") => columns.region = Field::Column(parser.value()?.string()?),
+            Long("delimiter") => dialect.delimiter = table::delimiter(&parser.value()?.string()?)?,
+            Long("decimal-comma") => dialect.decimal_sign = DecimalSign::Comma,
+            Long("missing") => dialect.missing.add(&parser.value()?.string()?),
+            Long("time-format") => dialect.time_format = parser.value()?.string()?.parse()?,
+            Long("zone") => dialect.zone = parser.value()?.string()?.parse()?,
             Long("batch") => options.batch = parser.value()?.parse::<usize>()?.max(1),
             Long("connections") => options.connections = parser.value()?.parse::<usize>()?.max(1),
             Long("patience") => options.patience = Duration::from_secs(parser.value()?.parse()?),
@@ -90,7 +113,7 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
 }
 
 /// Prints what `growth::measure` finds.
-fn growth(arguments: Vec<std::ffi::OsString>) -> Result<()> {
+fn growth(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
     use lexopt::prelude::*;
     let mut url = "http://127.0.0.1:3000".to_owned();
     let mut plan = Plan { regions: 50, days: 365, batch: 10_000, connections: 2 };
@@ -110,11 +133,13 @@ fn growth(arguments: Vec<std::ffi::OsString>) -> Result<()> {
         let ratio = all.as_secs_f64() / day.as_secs_f64();
         println!("{day:>10.2?} {all:>10.2?}  x{ratio:.2}  {path}");
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-fn replay(options: &Options) -> Result<()> {
-    let readings = table::read(&options.file, &options.columns)?;
+fn replay(options: &Options) -> Result<ExitCode> {
+    let table = table::read(&options.file, &options.columns, &options.dialect)?;
+    println!("{}", summary::of_file(&table));
+    let readings: Vec<_> = table.readings.iter().map(|row| row.reading.clone()).collect();
     let batches: Vec<_> = readings.chunks(options.batch).map(<[_]>::to_vec).collect();
     println!(
         "Sending {} readings in {} requests to {}",
@@ -131,5 +156,6 @@ fn replay(options: &Options) -> Result<()> {
     if totals.rejected > 0 {
         println!("Rejected readings are often older than the node's retention; see --help.");
     }
-    Ok(())
+    let is_read = table.left_out.iter().all(|(why, _)| !why.is_error());
+    Ok(if is_read { ExitCode::SUCCESS } else { ExitCode::from(UNREADABLE_ROWS) })
 }

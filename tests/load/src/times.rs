@@ -163,7 +163,7 @@ fn number(text: &str, per_unit: i64, unit: &str) -> Result<UnixMillis, Unusable>
         let detail = format!("{} is no number of Unix {unit}", echo(text));
         return Err(Unusable::new(Why::UnknownTime, detail));
     };
-    let whole: Option<i64> = whole.parse().ok().filter(|whole| *whole >= 0);
+    let whole: Option<i64> = whole.parse().ok().filter(|_| !text.starts_with('-'));
     let millis = whole.and_then(|whole| whole.checked_mul(per_unit));
     // As many digits as a unit has below it, in milliseconds.
     let below = format!("{fraction:0<3.3}").parse::<i64>().unwrap_or(0) * per_unit / 1_000;
@@ -364,6 +364,7 @@ mod tests {
             ),
             ("1969-12-31 23:59", "TimeOutOfRange: \"1969-12-31 23:59\""),
             ("-1", "TimeOutOfRange: \"-1\", as Unix milliseconds"),
+            ("-0.5", "TimeOutOfRange: \"-0.5\", as Unix milliseconds"),
             ("1262304000000000", "TimeOutOfRange: \"1262304000000000\", as Unix milliseconds"),
         ] {
             assert_eq!(read(text, &TimeFormat::Usual, "UTC"), expected, "{text}");
