@@ -14,6 +14,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// To be answered when the readings are counted, for as long as a service waits.
+const WAIT: &str = "wait=10";
+
 /// Sends to one instance of Isotherm.
 pub struct Sender {
     agent: ureq::Agent,
@@ -53,6 +56,98 @@ pub struct Totals {
     pub rejected: usize,
     /// Requests that were sent again.
     pub retries: usize,
+}
+
+/// What became of the readings of one request, by their positions in it, from 0.
+/// Each is counted once: as stored, duplicate, conflict, unknown or rejected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// How many count now, and did not before.
+    pub stored: usize,
+    /// How many were counted before.
+    pub duplicate: usize,
+    /// How many contradict a counted reading, which stands.
+    pub conflict: usize,
+    /// Those, as far as the service names them.
+    pub conflicts: Vec<usize>,
+    /// How many are acknowledged and not counted yet: stored, duplicates or
+    /// conflicts.
+    pub unknown: usize,
+    /// Those that are not acknowledged, as far as the service names them.
+    pub rejected: Vec<Rejected>,
+    /// How many more are not acknowledged.
+    pub rejected_omitted: usize,
+    /// How often the request was sent again. What an attempt stored whose answer
+    /// was lost is a duplicate in the next.
+    pub retries: usize,
+}
+
+/// A reading that was not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Rejected {
+    /// Its position in the request, from 0.
+    pub index: usize,
+    /// The reason's code.
+    pub reason: String,
+    /// The reason in a sentence.
+    #[serde(default)]
+    pub detail: String,
+}
+
+/// The same of an answer's body: a 200, 202 or 422.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(default)]
+    accepted: usize,
+    #[serde(default)]
+    stored: usize,
+    #[serde(default)]
+    duplicate: usize,
+    #[serde(default)]
+    conflict: usize,
+    #[serde(default)]
+    outcomes: Vec<String>,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default, alias = "errors")]
+    rejected: Vec<Rejected>,
+}
+
+impl Delivered {
+    /// What `answer` says of `sent` readings. An error is an answer that can't be
+    /// read, or that counts another number of them.
+    fn told_by(answer: &Answer, sent: usize) -> Result<Self> {
+        let body = &answer.body;
+        let told: Told = serde_json::from_str(body)
+            .with_context(|| format!("{} with a body that can't be read: {body}", answer.status))?;
+        let conflicts = told.outcomes.iter().enumerate();
+        let conflicts = conflicts.filter(|(_, outcome)| *outcome == "conflict");
+        let mut delivered = Self {
+            stored: told.stored,
+            duplicate: told.duplicate,
+            conflict: told.conflict,
+            conflicts: conflicts.map(|(index, _)| index).collect(),
+            unknown: told.accepted,
+            rejected: told.rejected,
+            ..Self::default()
+        };
+        if delivered.rejected.is_empty() && answer.status == 422 {
+            // Not as the service writes it, but its sentence is of all of them.
+            let detail = told.detail.unwrap_or_else(|| body.clone());
+            let all = |index| Rejected { index, reason: "422".to_owned(), detail: detail.clone() };
+            delivered.rejected = (0..sent).map(all).collect();
+        }
+        let rest = sent.checked_sub(delivered.acknowledged() + delivered.rejected.len());
+        delivered.rejected_omitted = rest.with_context(|| {
+            format!("{} counts more readings than the {sent} sent: {body}", answer.status)
+        })?;
+        Ok(delivered)
+    }
+
+    /// How many are acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        self.stored + self.duplicate + self.conflict + self.unknown
+    }
 }
 
 /// The part of a 202 or 200 that counts: `accepted` of what was journaled, and what
@@ -141,19 +236,33 @@ impl Sender {
     /// Sends `readings` until they are acknowledged. Sending again is free: the
     /// same reading counts once.
     pub fn deliver(&self, readings: &[impl Serialize]) -> Result<Totals> {
+        let (answer, retries) = self.settle(&serde_json::to_vec(readings)?, &[])?;
+        if answer.status == 422 {
+            return Ok(Totals { accepted: 0, rejected: readings.len(), retries });
+        }
+        let acknowledged: Acknowledged = serde_json::from_str(&answer.body)?;
+        Ok(acknowledged.totals(retries))
+    }
+
+    /// The same, and waits until they are counted, so that the service says what
+    /// became of each. An error is that of `deliver`: an answer that no second
+    /// attempt betters, or no answer for as long as the sender is patient.
+    pub fn deliver_and_wait(&self, readings: &[impl Serialize]) -> Result<Delivered> {
         let body = serde_json::to_vec(readings)?;
+        let (answer, retries) = self.settle(&body, &[("prefer", WAIT)])?;
+        Ok(Delivered { retries, ..Delivered::told_by(&answer, readings.len())? })
+    }
+
+    /// Posts `body` until the answer is 200, 202 or 422; and how often it was sent
+    /// again for it.
+    fn settle(&self, body: &[u8], headers: &[(&str, &str)]) -> Result<(Answer, usize)> {
         let started = now();
         let mut pause = Duration::from_millis(20);
         let mut retries = 0;
         loop {
-            let attempt = self.post(&body, &[]);
-            let (problem, asked) = match attempt {
-                Ok(answer) if matches!(answer.status, 200 | 202) => {
-                    let acknowledged: Acknowledged = serde_json::from_str(&answer.body)?;
-                    return Ok(acknowledged.totals(retries));
-                }
-                Ok(answer) if answer.status == 422 => {
-                    return Ok(Totals { accepted: 0, rejected: readings.len(), retries });
+            let (problem, asked) = match self.post(body, headers) {
+                Ok(answer) if matches!(answer.status, 200 | 202 | 422) => {
+                    return Ok((answer, retries));
                 }
                 Ok(answer) if matches!(answer.status, 429 | 503) => {
                     let seconds = answer.header("retry-after").and_then(|s| s.parse().ok());
@@ -221,4 +330,77 @@ fn answer(response: ureq::http::Response<ureq::Body>) -> Result<Answer> {
     let headers = response.headers().iter().map(header).collect();
     let body = response.into_body().read_to_string()?;
     Ok(Answer { status, headers, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(status: u16, body: &serde_json::Value, sent: usize) -> Result<Delivered> {
+        let answer = Answer { status, headers: Vec::new(), body: body.to_string() };
+        Delivered::told_by(&answer, sent)
+    }
+
+    fn rejected(index: usize, reason: &str, detail: &str) -> Rejected {
+        Rejected { index, reason: reason.to_owned(), detail: detail.to_owned() }
+    }
+
+    #[test]
+    fn a_fold_says_what_became_of_each() {
+        let item = json!({"index": 2, "reason": "too_old", "detail": "older"});
+        let body = json!({
+            "ack": "folded", "stored": 1, "duplicate": 1, "conflict": 2,
+            "outcomes": ["conflict", "stored", "rejected", "duplicate", "conflict"],
+            "rejected": [item],
+        });
+        let expected = Delivered {
+            stored: 1,
+            duplicate: 1,
+            conflict: 2,
+            conflicts: vec![0, 4],
+            rejected: vec![rejected(2, "too_old", "older")],
+            ..Delivered::default()
+        };
+        assert_eq!(told(200, &body, 5).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_journaled_is_not_known_yet() {
+        let item = json!({"index": 0, "reason": "malformed", "detail": "no object"});
+        let body = json!({
+            "ack": "journaled", "accepted": 3, "rejected": [item], "rejected_omitted": 2,
+        });
+        let expected = Delivered {
+            unknown: 3,
+            rejected: vec![rejected(0, "malformed", "no object")],
+            rejected_omitted: 2,
+            ..Delivered::default()
+        };
+        assert_eq!(told(202, &body, 6).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_request_of_which_nothing_was_accepted_has_its_reasons() {
+        let item = json!({"index": 1, "reason": "in_future", "detail": "ahead"});
+        let body = json!({
+            "type": "about:blank", "status": 422, "detail": "all 3 readings were rejected",
+            "errors": [item], "errors_omitted": 2,
+        });
+        let delivered = told(422, &body, 3).unwrap();
+        assert_eq!(delivered.rejected, [rejected(1, "in_future", "ahead")]);
+        assert_eq!((delivered.rejected_omitted, delivered.acknowledged()), (2, 0));
+
+        let delivered = told(422, &json!({"detail": "no"}), 2).unwrap();
+        assert_eq!(delivered.rejected, [rejected(0, "422", "no"), rejected(1, "422", "no")]);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_add_up_is_an_error() {
+        let body = json!({"ack": "journaled", "accepted": 3, "rejected": []});
+        let error = told(202, &body, 2).unwrap_err().to_string();
+        assert!(error.contains("more readings than the 2 sent"), "{error}");
+        assert!(told(200, &json!("yes"), 2).is_err());
+    }
 }
