@@ -110,6 +110,18 @@ impl<K: Ord> Tally<K> {
         group.lines.insert(place, line);
     }
 
+    /// Counts those of `other`, too.
+    pub fn merge(&mut self, other: Self) {
+        for (reason, mut group) in other.0 {
+            let known = self.0.entry(reason).or_default();
+            if known.lines.first().is_none_or(|first| group.lines.first() < Some(first)) {
+                known.detail = group.detail;
+            }
+            known.lines.append(&mut group.lines);
+            known.lines.sort_unstable();
+        }
+    }
+
     /// How many lines there are.
     pub fn total(&self) -> usize {
         self.0.values().map(|group| group.lines.len()).sum()
@@ -192,10 +204,16 @@ mod tests {
         for line in [9, 4, 7] {
             tally.add(Why::NoNumber, line, &format!("of {line}"));
         }
-        tally.add(Why::NoTime, 1, "");
+        let mut other = Tally::default();
+        other.add(Why::NoTime, 1, "");
+        other.add(Why::NoNumber, 8, "of 8");
+        tally.merge(other);
         let groups: Vec<_> = tally.iter().map(|(why, g)| (*why, g.lines(), g.detail())).collect();
-        assert_eq!(groups, [(Why::NoNumber, &[4, 7, 9][..], "of 4"), (Why::NoTime, &[1][..], "")]);
-        assert_eq!(tally.total(), 4);
+        assert_eq!(
+            groups,
+            [(Why::NoNumber, &[4, 7, 8, 9][..], "of 4"), (Why::NoTime, &[1][..], "")]
+        );
+        assert_eq!(tally.total(), 5);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - [`number`], [`times`], [`pattern`]: what its temperatures and times mean;
 //! - [`left_out`]: why a row is not sent;
 //! - [`summary`]: what became of a file's rows, in words;
+//! - [`replay`]: its readings, sent, and what became of each;
 //! - [`sender`]: batches over HTTP, sent again until they are acknowledged.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ pub mod growth;
 pub mod left_out;
 pub mod number;
 pub mod pattern;
+pub mod replay;
 pub mod sender;
 pub mod summary;
 pub mod table;

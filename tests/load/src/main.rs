@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use isotherm::limits;
 use isotherm_load::growth::{self, Growth, Plan};
 use isotherm_load::number::DecimalSign;
 use isotherm_load::sender::Sender;
-use isotherm_load::summary;
 use isotherm_load::table::{self, Columns, Dialect, Field};
+use isotherm_load::{replay, summary};
 
 const USAGE: &str = "\
 cargo xtask replay FILE [--url http://127.0.0.1:3000]
@@ -33,9 +34,11 @@ cargo xtask replay FILE [--url http://127.0.0.1:3000]
     --connections N         default 4
     --patience SECONDS      how long to keep trying, default 60
 
-    A row that can't be read is left out, and named by its line with the reason;
-    then the exit status is 2. Rows without a temperature are left out, too, which
-    is no error. What is finer than a millisecond is dropped. Characters that a name
+    A row that can't be read is left out, and named by its line with the reason; the
+    others are sent, and the exit status is 2. It is 1 if they can't be sent. Rows
+    without a temperature are left out, too, which is no error. The readings of a
+    device are sent in the order of the file: of two that contradict each other, the
+    first counts. What is finer than a millisecond is dropped. Characters that a name
     can't have become hyphens. Readings older than the node's `retention` are
     rejected: serve old data with --variable retention=0.
 
@@ -52,8 +55,7 @@ struct Options {
     url: String,
     columns: Columns,
     dialect: Dialect,
-    batch: usize,
-    connections: usize,
+    plan: replay::Plan,
     patience: Duration,
 }
 
@@ -69,7 +71,7 @@ fn main() -> Result<ExitCode> {
         println!("{USAGE}");
         return Ok(ExitCode::SUCCESS);
     };
-    replay(&options)
+    import(&options)
 }
 
 fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
@@ -80,11 +82,11 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
         url: "http://127.0.0.1:3000".to_owned(),
         columns: Columns::default(),
         dialect: Dialect::default(),
-        batch: 1_000,
-        connections: 4,
+        plan: replay::Plan { batch: 1_000, connections: 4 },
         patience: Duration::from_secs(60),
     };
     let (columns, dialect) = (&mut options.columns, &mut options.dialect);
+    let plan = &mut options.plan;
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -101,8 +103,8 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
             Long("missing") => dialect.missing.add(&parser.value()?.string()?),
             Long("time-format") => dialect.time_format = parser.value()?.string()?.parse()?,
             Long("zone") => dialect.zone = parser.value()?.string()?.parse()?,
-            Long("batch") => options.batch = parser.value()?.parse::<usize>()?.max(1),
-            Long("connections") => options.connections = parser.value()?.parse::<usize>()?.max(1),
+            Long("batch") => plan.batch = parser.value()?.parse_with(batch)?,
+            Long("connections") => plan.connections = parser.value()?.parse::<usize>()?.max(1),
             Long("patience") => options.patience = Duration::from_secs(parser.value()?.parse()?),
             Short('h') | Long("help") => return Ok(None),
             other => bail!("{}\n\n{USAGE}", other.unexpected()),
@@ -110,6 +112,14 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
     }
     options.file = file.with_context(|| format!("which file?\n\n{USAGE}"))?;
     Ok(Some(options))
+}
+
+/// A number of readings that the service takes in one request.
+fn batch(text: &str) -> Result<usize> {
+    let number = text.parse()?;
+    let most = limits::READINGS_PER_REQUEST_MAX;
+    ensure!((1..=most).contains(&number), "a request has 1 to {most} readings");
+    Ok(number)
 }
 
 /// Prints what `growth::measure` finds.
@@ -136,25 +146,17 @@ fn growth(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn replay(options: &Options) -> Result<ExitCode> {
+fn import(options: &Options) -> Result<ExitCode> {
     let table = table::read(&options.file, &options.columns, &options.dialect)?;
     println!("{}", summary::of_file(&table));
-    let readings: Vec<_> = table.readings.iter().map(|row| row.reading.clone()).collect();
-    let batches: Vec<_> = readings.chunks(options.batch).map(<[_]>::to_vec).collect();
-    println!(
-        "Sending {} readings in {} requests to {}",
-        readings.len(),
-        batches.len(),
-        options.url
-    );
-    let sender = Sender::new(&options.url, options.patience);
-    let totals = sender.deliver_all(&batches, options.connections)?;
-    println!(
-        "Acknowledged {}, rejected {}, sent again {} requests",
-        totals.accepted, totals.rejected, totals.retries
-    );
-    if totals.rejected > 0 {
-        println!("Rejected readings are often older than the node's retention; see --help.");
+    let rows = &table.readings;
+    if !rows.is_empty() {
+        println!("Sending {} readings to {}", rows.len(), options.url);
+    }
+    let sent = replay::send(&Sender::new(&options.url, options.patience), rows, options.plan);
+    println!("{}", summary::of_sending(&sent, rows));
+    if let Some(error) = sent.error {
+        return Err(error);
     }
     let is_read = table.left_out.iter().all(|(why, _)| !why.is_error());
     Ok(if is_read { ExitCode::SUCCESS } else { ExitCode::from(UNREADABLE_ROWS) })

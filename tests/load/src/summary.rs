@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use crate::left_out::{LINES_NAMED_MAX, Tally, echo, named};
-use crate::table::Table;
+use crate::left_out::{Group, LINES_NAMED_MAX, Tally, echo, named};
+use crate::replay::{Conflict, Sent};
+use crate::table::{Row, Table};
+
+/// How many examples a summary has where it names the lines as well.
+const EXAMPLES_MAX: usize = 5;
 
 /// Of a file, before anything is sent: how many rows, those left out by reason, and
 /// names that are sent otherwise.
@@ -22,14 +26,104 @@ pub fn of_file(table: &Table) -> String {
     lines.join("\n")
 }
 
-/// A line for each reason: how many, and where; another for what was said of the
-/// first.
+/// Of the readings that were sent, `rows`: those acknowledged by what became of
+/// them, those rejected by reason, and those that were not sent.
+pub fn of_sending(sent: &Sent, rows: &[Row]) -> String {
+    let mut lines = vec![
+        format!(
+            "Acknowledged {}, rejected {}, sent again {} of {} requests",
+            sent.acknowledged(),
+            sent.rejected(),
+            sent.retries,
+            sent.requests
+        ),
+        format!("  {} stored", sent.stored),
+        format!(
+            "  {} duplicates: counted before{}",
+            sent.duplicate,
+            match sent.retries {
+                0 => "",
+                _ => ", or by a request whose answer was lost and that was sent again",
+            }
+        ),
+    ];
+    conflicts(&mut lines, sent);
+    if sent.unknown > 0 {
+        lines.push(format!(
+            "  {} not known: safe with the service, which had no time to count them; they may be \
+             stored, duplicates or conflicts",
+            sent.unknown
+        ));
+    }
+    for (reason, group) in sent.rejected.iter() {
+        of_reason(&mut lines, &format!("rejected as {reason}"), group);
+        hint(&mut lines, reason, group, rows);
+    }
+    if sent.rejected_omitted > 0 {
+        let omitted = sent.rejected_omitted;
+        lines.push(format!("  {omitted} rejected that the service does not name"));
+    }
+    if !sent.not_sent.is_empty() {
+        let lines_of = named(&sent.not_sent);
+        lines.push(format!("Not acknowledged, as it ended: {}, {lines_of}", sent.not_sent.len()));
+    }
+    lines.join("\n")
+}
+
+fn conflicts(lines: &mut Vec<String>, sent: &Sent) {
+    if sent.conflict == 0 {
+        lines.push("  0 conflicts".to_owned());
+        return;
+    }
+    let of: Vec<u64> = sent.conflicts.iter().map(|conflict| conflict.line).collect();
+    let place = if of.is_empty() { String::new() } else { format!(": {}", named(&of)) };
+    lines.push(format!("  {} conflicts: contradict a counted reading{place}", sent.conflict));
+    let pair = |conflict: &Conflict| Some(format!("{} of {}", conflict.line, conflict.earlier?));
+    let pairs: Vec<String> = sent.conflicts.iter().filter_map(pair).collect();
+    if !pairs.is_empty() {
+        let (shown, rest) = pairs.split_at(pairs.len().min(EXAMPLES_MAX));
+        let more =
+            if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        lines.push(format!(
+            "    {} have the device and time of an earlier line: line {}{more}",
+            pairs.len(),
+            shown.join(", ")
+        ));
+    }
+}
+
+/// What is often behind a reason.
+fn hint(lines: &mut Vec<String>, reason: &str, group: &Group, rows: &[Row]) {
+    match reason {
+        "too_old" => lines
+            .push("    serve data older than `retention` with --variable retention=0".to_owned()),
+        "temperature_out_of_range" => {
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for row in rows.iter().filter(|row| group.lines().binary_search(&row.line).is_ok()) {
+                *counts.entry(row.reading.temperature_c.get()).or_default() += 1;
+            }
+            let mut counts: Vec<_> = counts.into_iter().collect();
+            counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+            let most = counts.iter().take(EXAMPLES_MAX);
+            let most: Vec<_> = most.map(|(text, count)| format!("{text} ({count})")).collect();
+            let most = most.join(", ");
+            lines.push(format!("    most often {most}: what stands for nothing, --missing names"));
+        }
+        _ => {}
+    }
+}
+
 fn groups<K: Display + Ord>(lines: &mut Vec<String>, tally: &Tally<K>) {
     for (reason, group) in tally.iter() {
-        lines.push(format!("  {} {reason}: {}", group.lines().len(), named(group.lines())));
-        if let (Some(line), false) = (group.lines().first(), group.detail().is_empty()) {
-            lines.push(format!("    line {line}: {}", group.detail()));
-        }
+        of_reason(lines, &reason.to_string(), group);
+    }
+}
+
+/// How many lines share a reason, and which; and what was said of the first.
+fn of_reason(lines: &mut Vec<String>, reason: &str, group: &Group) {
+    lines.push(format!("  {} {reason}: {}", group.lines().len(), named(group.lines())));
+    if let (Some(line), false) = (group.lines().first(), group.detail().is_empty()) {
+        lines.push(format!("    line {line}: {}", group.detail()));
     }
 }
 
@@ -55,8 +149,14 @@ fn names(lines: &mut Vec<String>, what: &str, known: &BTreeMap<String, String>) 
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use serde_json::value::RawValue;
+
     use super::*;
     use crate::left_out::Why;
+    use crate::number::DecimalSign;
+    use crate::table::{self, Columns, Dialect, Field, WireReading};
 
     #[test]
     fn a_file_is_told_by_reason_with_its_lines() {
@@ -90,5 +190,120 @@ mod tests {
              Beware: the devices \"a b\", \"a-b\" are all sent as a-b\n\
              The region \"Seattle WA\" is sent as Seattle-WA"
         );
+    }
+
+    /// Rows on the lines from 2 on.
+    fn rows(temperatures: &[&str]) -> Vec<Row> {
+        let reading = |temperature: &str| WireReading {
+            device_id: "d".to_owned(),
+            region: "r".to_owned(),
+            temperature_c: RawValue::from_string(temperature.to_owned()).unwrap(),
+            timestamp: "2010-01-01T00:00:00.000Z".to_owned(),
+        };
+        (2..).zip(temperatures).map(|(line, t)| Row { line, reading: reading(t) }).collect()
+    }
+
+    #[test]
+    fn contradictions_are_told_with_their_lines() {
+        let mut sent = Sent { requests: 23, stored: 22_683, conflict: 12, ..Sent::default() };
+        let earlier = |line| (line % 2 == 0).then_some(line - 7);
+        sent.conflicts = (9..21).map(|line| Conflict { line, earlier: earlier(line) }).collect();
+        assert_eq!(
+            of_sending(&sent, &[]),
+            "Acknowledged 22695, rejected 0, sent again 0 of 23 requests\n\
+             \x20 22683 stored\n\
+             \x20 0 duplicates: counted before\n\
+             \x20 12 conflicts: contradict a counted reading: lines 9-20\n\
+             \x20   6 have the device and time of an earlier line: line 10 of 3, 12 of 5, 14 of 7, \
+             16 of 9, 18 of 11 and 1 more"
+        );
+    }
+
+    #[test]
+    fn rejections_are_told_by_reason_with_what_the_service_says() {
+        let mut sent = Sent { requests: 1, duplicate: 1, ..Sent::default() };
+        for line in [2, 4, 5] {
+            sent.rejected.add("temperature_out_of_range".to_owned(), line, "from -273.15 to 1000");
+        }
+        sent.rejected.add("too_old".to_owned(), 3, "older than 7 days");
+        sent.rejected_omitted = 3;
+        assert_eq!(
+            of_sending(&sent, &rows(&["-999", "1", "-999", "5000", "-999"])),
+            "Acknowledged 1, rejected 7, sent again 0 of 1 requests\n\
+             \x20 0 stored\n\
+             \x20 1 duplicates: counted before\n\
+             \x20 0 conflicts\n\
+             \x20 3 rejected as temperature_out_of_range: lines 2, 4, 5\n\
+             \x20   line 2: from -273.15 to 1000\n\
+             \x20   most often -999 (2), 5000 (1): what stands for nothing, --missing names\n\
+             \x20 1 rejected as too_old: line 3\n\
+             \x20   line 3: older than 7 days\n\
+             \x20   serve data older than `retention` with --variable retention=0\n\
+             \x20 3 rejected that the service does not name"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_to_be() {
+        let sent = Sent {
+            requests: 3,
+            retries: 2,
+            stored: 5,
+            unknown: 7,
+            not_sent: vec![14, 15],
+            ..Sent::default()
+        };
+        assert_eq!(
+            of_sending(&sent, &[]),
+            "Acknowledged 12, rejected 0, sent again 2 of 3 requests\n\
+             \x20 5 stored\n\
+             \x20 0 duplicates: counted before, or by a request whose answer was lost and that was \
+             sent again\n\
+             \x20 0 conflicts\n\
+             \x20 7 not known: safe with the service, which had no time to count them; they may be \
+             stored, duplicates or conflicts\n\
+             Not acknowledged, as it ended: 2, lines 14, 15"
+        );
+    }
+
+    #[test]
+    fn a_loggers_file_is_read_with_the_options_that_its_summary_names() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/logger.csv");
+        let columns = Columns {
+            device: Field::Column("Messstelle".to_owned()),
+            region: Field::Fixed("hof".to_owned()),
+            temperature: "Temperatur °C".to_owned(),
+            timestamp: "Zeit".to_owned(),
+        };
+        let mut dialect = Dialect::default();
+        let error = format!("{:#}", table::read(&path, &columns, &dialect).unwrap_err());
+        assert!(error.contains("--delimiter ';'"), "{error}");
+        dialect.delimiter = b';';
+        let text = of_file(&table::read(&path, &columns, &dialect).unwrap());
+        assert!(text.starts_with("Read 17 rows: 0 to send, 17 left out"), "{text}");
+        assert!(text.contains("--decimal-comma"), "{text}");
+        assert!(text.contains("--time-format '%d.%m.%Y %H:%M'"), "{text}");
+        assert!(text.contains("--missing"), "{text}");
+        dialect.decimal_sign = DecimalSign::Comma;
+        dialect.time_format = "%d.%m.%Y %H:%M".parse().unwrap();
+        dialect.zone = "+01:00".parse().unwrap();
+        dialect.missing.add("-999");
+        dialect.missing.add("--");
+        let table = table::read(&path, &columns, &dialect).unwrap();
+        assert_eq!(
+            of_file(&table),
+            "Read 17 rows: 11 to send, 6 left out\n\
+             \x20 3 without a temperature (no error): lines 4, 5, 8\n\
+             \x20 1 with more or fewer fields than the header: line 18\n\
+             \x20   line 18: 2 and not 3\n\
+             \x20 1 with a point in the temperature, despite --decimal-comma: line 13\n\
+             \x20   line 13: \"20.9\"\n\
+             \x20 1 with a time that can't be read: line 12\n\
+             \x20   line 12: \"2026-02-01 01:20\" is not like %d.%m.%Y %H:%M\n\
+             The device \"Halle 1\" is sent as Halle-1"
+        );
+        let first = &table.readings[0].reading;
+        assert_eq!(first.timestamp, "2026-01-31T23:00:00.000Z");
+        assert_eq!(first.temperature_c.get(), "21.5");
     }
 }
