@@ -13,28 +13,40 @@ const STEPS = {
   "1m": MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "1h": HOUR, "6h": 6 * HOUR,
   "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY,
 };
-/** What a chart shows well, and what it can show at all. */
+/** How many windows a chart shows well, and can show at all. The service answers
+ * with at most 10,000 at once. */
 const WINDOWS_WANTED = 400;
 const WINDOWS_MAX = 3_000;
 const DEVICES_A_PAGE = 100;
 
-/** The range and step that are shown: whole steps, at most `WINDOWS_MAX` of them. */
-function shownRange(region, chosen) {
+/** The time that is asked for: where it ends, and how wide it is, in ms. */
+function chosenTime(region, { range, to }) {
   const newest = Date.parse(region.newest);
-  const oldest = Date.parse(region.oldest);
-  const wide = RANGES[chosen.range][1] ?? newest - oldest + MINUTE;
-  const isTooFine = ([, step], most) => wide / step > most;
+  const wide = RANGES[range][1] ?? newest - Date.parse(region.oldest);
+  // Where nothing came for as long as the range, it ends with the newest reading.
+  const isPast = range === "all" || now() - newest > wide;
+  return { end: to ?? (isPast ? newest : now()), wide, isPast: isPast && to == null };
+}
+
+/** The whole steps that a time is in, so that it lacks no reading. They are up to
+ * two more than fit into it. */
+function wholeSteps({ end, wide }, step_ms) {
+  const begin = Math.max(0, end - wide);
+  return {
+    from: Math.floor(begin / step_ms) * step_ms,
+    to: (Math.floor(end / step_ms) + 1) * step_ms,
+  };
+}
+
+/** The range and step that are shown. */
+function shownRange(region, chosen) {
+  const time = chosenTime(region, chosen);
+  const isTooFine = ([, step], most) => time.wide / step > most;
   const steps = Object.entries(STEPS);
   const usable = steps.filter((step) => !isTooFine(step, WINDOWS_MAX)).map(([name]) => name);
   const fitting = steps.find((step) => !isTooFine(step, WINDOWS_WANTED)) ?? steps.at(-1);
   const step = usable.includes(chosen.step) ? chosen.step : fitting[0];
-  const step_ms = STEPS[step];
-  // Where nothing came for as long as the range, it ends with the newest reading.
-  const isPast = chosen.range === "all" || now() - newest > wide;
-  const end = chosen.to ?? (isPast ? newest : now());
-  const to = (Math.floor(end / step_ms) + 1) * step_ms;
-  const from = Math.max(0, to - Math.ceil(wide / step_ms) * step_ms);
-  return { from, to, step, step_ms, wide, usable, isPast: isPast && chosen.to == null };
+  return { ...time, ...wholeSteps(time, STEPS[step]), step, step_ms: STEPS[step], usable };
 }
 
 const FIGURES = [

@@ -11,6 +11,9 @@ import { chromium } from "playwright-core";
 const { ISOTHERM_URL: url, ISOTHERM_EMPTY_URL: emptyUrl, ISOTHERM_SCREENSHOTS: shots } = process.env;
 const DESKTOP = { width: 1200, height: 900 };
 const PHONE = { width: 390, height: 800 };
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 
 let browser;
 let page;
@@ -64,9 +67,28 @@ async function fail(rules) {
   assert.equal(answer.status, 204);
 }
 
+/** Posts readings of `region` that end at `to`, one every `interval`. */
+async function report(region, { to, interval, readings, device = "d1", temperature = () => 20 }) {
+  await post(url, Array.from({ length: readings }, (_, n) => ({
+    device_id: `${region}-${device}`, region, temperature_c: temperature(n), timestamp: to - n * interval,
+  })));
+}
+
+/** Opens the view of a region, and waits until it is there. */
+async function openRegion(name, query, text) {
+  await page.goto(`${url}/#/region/${name}?${new URLSearchParams(query)}`);
+  await page.getByText(text).waitFor();
+}
+
 const state = (name) => page.waitForSelector(`#state[data-state="${name}"]`, { timeout: 40_000 });
 const card = (name) => page.locator(`[data-region="${name}"]`);
 const shot = (name) => page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+
+/** The text of a file that was downloaded. */
+async function text(download) {
+  const chunks = await (await download.createReadStream()).toArray();
+  return Buffer.concat(chunks).toString();
+}
 
 /** Waits until the card shows this average. */
 async function average(name, text, timeout) {
@@ -213,5 +235,29 @@ test("from no region to five hundred", async () => {
   await page.getByLabel("Filter").fill("region-499");
   await average("region-499", "49.90 °C", 5_000);
   assert.equal(await page.locator("[data-region]").count(), 1);
+  assert.deepEqual(errors, []);
+});
+
+test("all time is all of it: ten years of days have all their readings", async () => {
+  const to = Date.UTC(2019, 11, 27, 12);
+  await report("decade", { to, interval: DAY, readings: 3_650, temperature: (n) => (n < 3_649 ? 20 : -30) });
+  await openRegion("decade", { range: "all" }, "on average of 3,650 readings");
+  await page.getByText("-30.00 °C").waitFor();
+  assert.deepEqual(errors, []);
+});
+
+test("a range has all the readings that its heading says", async () => {
+  // It ends early in a step, and so it begins early in one: nearly all of that is in it.
+  const to = Math.floor(Date.now() / HOUR) * HOUR - HOUR + 30_000;
+  await report("minutes", { to, interval: MINUTE, readings: 1_440 });
+  for (const step of ["1m", "5m", "15m", "1h", "6h"]) {
+    await openRegion("minutes", { range: "24h", step, to }, `windows of ${step}`);
+    await page.getByText("on average of 1,440 readings").waitFor();
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByText("Download CSV").click()]);
+    const [head, ...rows] = (await text(download)).trim().split("\r\n");
+    const column = head.split(",").indexOf("count");
+    const counted = rows.reduce((sum, row) => sum + Number(row.split(",")[column]), 0);
+    assert.equal(counted, 1_440, step);
+  }
   assert.deepEqual(errors, []);
 });
