@@ -1,7 +1,14 @@
 // The chart of a region's windows: the band from minimum to maximum, and the
-// average. A window without readings is a gap.
+// average. A window without readings is a gap; one between two gaps, which no
+// line leads to, has a mark of its own.
 
 import { element } from "./format.js";
+
+/** How large the marks are, in pixels of the page. */
+const POINT_SIZE = 5;
+const SPAN_WIDTH = 2;
+/** The series that is drawn before the marks: the second edge of the band. */
+const MAXIMUM = 2;
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -22,6 +29,41 @@ function ticks(_plot, splits, _axis, _space, incr) {
     last = large;
     return tick;
   });
+}
+
+/** The places in `values` of what is known where neither neighbour is. */
+export function alone(values) {
+  const isKnown = (index) => values[index] != null;
+  const places = [...values.keys()];
+  return places.filter((index) => isKnown(index) && !isKnown(index - 1) && !isKnown(index + 1));
+}
+
+/** The points of a series: all, if they have room, or those that stand alone. */
+function points(fill) {
+  const filter = (plot, series, isShowingAll) => (isShowingAll ? null : alone(plot.data[series]));
+  return { size: POINT_SIZE, width: 0, fill, filter };
+}
+
+/** Draws a line from minimum to maximum where a window stands alone: the band
+ * takes two. */
+function drawSpans(plot) {
+  const [times, lows, highs] = plot.data;
+  const { ctx, bbox } = plot;
+  const width = SPAN_WIDTH * uPlot.pxRatio;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left - width, bbox.top, bbox.width + 2 * width, bbox.height);
+  ctx.clip();
+  ctx.beginPath();
+  for (const index of alone(lows)) {
+    const x = Math.round(plot.valToPos(times[index], "x", true));
+    ctx.moveTo(x, plot.valToPos(lows[index], "y", true));
+    ctx.lineTo(x, plot.valToPos(highs[index], "y", true));
+  }
+  ctx.lineWidth = width;
+  ctx.strokeStyle = colour("--accent");
+  ctx.stroke();
+  ctx.restore();
 }
 
 /** The x of each window is its begin. */
@@ -69,6 +111,7 @@ export class Chart {
       grid: { stroke: colour("--line"), width: 1 },
       ticks: { stroke: colour("--line"), width: 1 },
     };
+    const accent = colour("--accent");
     const edge = { stroke: colour("--band"), width: 1, points: { show: false }, value: text };
     this.plot = new uPlot({
       ...this.size(),
@@ -78,8 +121,9 @@ export class Chart {
         { label: "Begin", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         { ...edge, label: "Minimum" },
         { ...edge, label: "Maximum" },
-        { label: "Average", stroke: colour("--accent"), width: 2, value: text },
+        { label: "Average", stroke: accent, width: 2, points: points(accent), value: text },
       ],
+      hooks: { drawSeries: [(plot, series) => series === MAXIMUM && drawSpans(plot)] },
       bands: [{ series: [2, 1], fill: colour("--band") }],
     }, columns(windows), this.parent);
   }

@@ -1,6 +1,7 @@
 // All regions at a glance: a card each, those in view with a sparkline.
 
 import { get, getAll, now, ofRegion } from "./api.js";
+import { alone } from "./chart.js";
 import { celsius, count, counted, element, HOUR, markFreshness, setText } from "./format.js";
 
 const SPARK_HOURS = 24;
@@ -21,21 +22,19 @@ function hoursUpTo(region) {
   return ofRegion(region.region, "/windows", { from, to, step: "1h" });
 }
 
-function line(averages) {
+/** The sparkline of averages as two paths: the lines between neighbours, and the
+ * dots of those that have none. */
+function spark(averages) {
   const known = averages.filter((value) => value != null);
   const low = Math.min(...known);
   const span = Math.max(...known) - low || 1;
-  let path = "";
-  let isDrawing = false;
-  averages.forEach((value, index) => {
-    if (value != null) {
-      const x = (index * 100) / Math.max(1, averages.length - 1);
-      const y = 28 - (24 * (value - low)) / span;
-      path += `${isDrawing ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}${isDrawing ? "" : "h.1"}`;
-    }
-    isDrawing = value != null;
-  });
-  return path;
+  const at = (index) => {
+    const x = (index * 100) / Math.max(1, averages.length - 1);
+    const y = 28 - (24 * (averages[index] - low)) / span;
+    return `${x.toFixed(1)} ${y.toFixed(1)}`;
+  };
+  const to = (value, index) => (value == null ? "" : `${averages[index - 1] == null ? "M" : "L"}${at(index)}`);
+  return [averages.map(to).join(""), alone(averages).map((index) => `M${at(index)}h.1`).join("")];
 }
 
 class Card {
@@ -48,8 +47,10 @@ class Card {
       ["preserveAspectRatio", "none"], ["aria-hidden", "true"]]) {
       this.svg.setAttribute(key, value);
     }
-    this.path = document.createElementNS(SVG, "path");
-    this.svg.append(this.path);
+    this.line = document.createElementNS(SVG, "path");
+    this.dots = document.createElementNS(SVG, "path");
+    this.dots.setAttribute("class", "alone");
+    this.svg.append(this.line, this.dots);
     const link = element("a", { href: `#/region/${encodeURIComponent(name)}` },
       element("span", { className: "name", textContent: name }),
       this.average, this.what, this.svg, this.fresh);
@@ -64,7 +65,9 @@ class Card {
     setText(this.average, celsius(hour?.average_c));
     const devices = hour?.devices == null ? "" : ` · ${counted(hour.devices, "device", "devices")}`;
     setText(this.what, hour ? `${hour.from.slice(0, 13).replace("T", " ")} h${devices}` : "no counted reading");
-    this.path.setAttribute("d", line(windows.map((window) => window.average_c)));
+    const [line, dots] = spark(windows.map((window) => window.average_c));
+    this.line.setAttribute("d", line);
+    this.dots.setAttribute("d", dots);
     return hour?.average_c;
   }
 }

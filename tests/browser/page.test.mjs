@@ -80,6 +80,28 @@ async function openRegion(name, query, text) {
   await page.getByText(text).waitFor();
 }
 
+/** The marks in the chart in the colour of the average, from left to right, each
+ * with its width and height in pixels. */
+async function marks() {
+  return page.locator("canvas").evaluate((canvas) => {
+    const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const isInk = (x, y) => [11, 92, 138, 255].every((value, channel) =>
+      Math.abs(data[4 * (y * width + x) + channel] - value) < 60);
+    const found = [];
+    let last = 0;
+    for (let x = 0; x < width; x += 1) {
+      const inked = Array.from({ length: height }, (_, y) => y).filter((y) => isInk(x, y)).length;
+      if (inked > 0 && last === 0) found.push({ width: 0, height: 0 });
+      if (inked > 0) {
+        found.at(-1).width += 1;
+        found.at(-1).height = Math.max(found.at(-1).height, inked);
+      }
+      last = inked;
+    }
+    return found;
+  });
+}
+
 const state = (name) => page.waitForSelector(`#state[data-state="${name}"]`, { timeout: 40_000 });
 const card = (name) => page.locator(`[data-region="${name}"]`);
 const shot = (name) => page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
@@ -108,7 +130,7 @@ test("the regions are there, and a click opens the chart of one", async () => {
   await page.goto(url);
   await average("seattle", "4.30 °C");
   await card("seattle").getByText("15 y ago").waitFor();
-  assert.match(await card("seattle").locator("path").getAttribute("d"), /^M.*L/);
+  assert.match(await card("seattle").locator("path").first().getAttribute("d"), /^M.*L/);
   await card("seattle").click();
   await page.getByRole("heading", { name: "seattle" }).waitFor();
   await page.getByLabel("Range").selectOption("1y");
@@ -260,4 +282,36 @@ test("a range has all the readings that its heading says", async () => {
     assert.equal(counted, 1_440, step);
   }
   assert.deepEqual(errors, []);
+});
+
+test("a window without a neighbour has a mark in the chart", async () => {
+  const to = Math.floor(Date.now() / HOUR) * HOUR;
+  for (const [interval, readings, range, step] of [
+    [10 * MINUTE, 144, "24h", "5m"], [HOUR, 168, "7d", "15m"], [DAY, 30, "30d", "1h"],
+  ]) {
+    const region = `marks-${range}`;
+    await report(region, { to, interval, readings });
+    await openRegion(region, { range, step, to }, `windows of ${step}`);
+    const found = await marks();
+    assert.equal(found.length, readings, range);
+    assert.ok(found.every(({ width, height }) => width >= 3 && height >= 3 && height < 9), JSON.stringify(found));
+    await shot(region);
+  }
+  await report("marks-24h", { to, interval: 12 * HOUR, readings: 2, device: "d2", temperature: () => 30 });
+  await openRegion("marks-24h", { range: "24h", step: "5m", to }, "on average of 146 readings");
+  const tall = (await marks()).filter(({ height }) => height > 50);
+  assert.equal(tall.length, 2, "where minimum and maximum differ, the mark has them");
+  await shot("marks-minimum-maximum");
+  assert.deepEqual(errors, []);
+});
+
+test("an hour without a neighbour has a mark in the sparkline", async () => {
+  const to = Math.floor(Date.now() / HOUR) * HOUR;
+  await report("apart", { to, interval: 3 * HOUR, readings: 8 });
+  await page.goto(url);
+  await average("apart", "20.00 °C");
+  const dots = card("apart").locator("path.alone");
+  assert.equal((await dots.getAttribute("d")).match(/M/g).length, 8);
+  assert.ok(await dots.evaluate((path) => parseFloat(getComputedStyle(path).strokeWidth)) >= 4);
+  await card("apart").screenshot({ path: join(shots, "sparkline.png") });
 });
