@@ -17,6 +17,9 @@ const STEPS = {
  * with at most 10,000 at once. */
 const WINDOWS_WANTED = 400;
 const WINDOWS_MAX = 3_000;
+/** Where so many of a device's readings arrive, those that are lost do not make the
+ * automatic step longer. */
+const ARRIVING = 0.9;
 const DEVICES_A_PAGE = 100;
 
 /** The time that is asked for: where it ends, and how wide it is, in ms. */
@@ -38,15 +41,19 @@ function wholeSteps({ end, wide }, step_ms) {
   };
 }
 
-/** The range and step that are shown. */
-function shownRange(region, chosen) {
-  const time = chosenTime(region, chosen);
-  const isTooFine = ([, step], most) => time.wide / step > most;
-  const steps = Object.entries(STEPS);
-  const usable = steps.filter((step) => !isTooFine(step, WINDOWS_MAX)).map(([name]) => name);
-  const fitting = steps.find((step) => !isTooFine(step, WINDOWS_WANTED)) ?? steps.at(-1);
-  const step = usable.includes(chosen.step) ? chosen.step : fitting[0];
-  return { ...time, ...wholeSteps(time, STEPS[step]), step, step_ms: STEPS[step], usable };
+/** How often a device reports, in ms, by the figures of a range; 0 where no device
+ * reports twice. */
+function interval({ count, devices, oldest, newest }) {
+  // Where the number of devices is not known, the step is rather too fine.
+  const each = count / (devices ?? 1);
+  return each > 1 ? (Date.parse(newest) - Date.parse(oldest)) / each : 0;
+}
+
+/** The finest step that a chart shows well, and that is no finer than readings come. */
+function automaticStep(wide, figures) {
+  const least = Math.max(wide / WINDOWS_WANTED, interval(figures) * ARRIVING);
+  const names = Object.keys(STEPS);
+  return names.find((name) => STEPS[name] >= least) ?? names.at(-1);
 }
 
 const FIGURES = [
@@ -142,9 +149,22 @@ export class Region {
     this.choose({ to: to >= now() ? null : Math.max(this.shown.step_ms, to) });
   }
 
-  windowsPath() {
-    const { from, to, step } = this.shown;
+  windowsPath({ from, to, step }) {
     return ofRegion(this.name, "/windows", { from, to, step });
+  }
+
+  /** The range and step to show. */
+  async shownRange(region) {
+    const time = chosenTime(region, this.chosen);
+    const usable = Object.keys(STEPS).filter((step) => time.wide / STEPS[step] <= WINDOWS_MAX);
+    const step = usable.includes(this.chosen.step) ? this.chosen.step : await this.automaticStep(time);
+    return { ...time, ...wholeSteps(time, STEPS[step]), step, step_ms: STEPS[step], usable };
+  }
+
+  async automaticStep(time) {
+    // Of whole hours the service always knows how many devices there are.
+    const figures = await get(ofRegion(this.name, "", wholeSteps(time, HOUR)));
+    return automaticStep(time.wide, figures);
   }
 
   async refresh() {
@@ -154,12 +174,13 @@ export class Region {
       if (region.newest == null) this.chart.clear("No reading in this region was counted.");
       return region;
     }
-    this.shown = shownRange(region, this.chosen);
-    const { from, to } = this.shown;
+    const shown = await this.shownRange(region);
+    const { from, to } = shown;
     const [series, figures, devices] = await Promise.all([
-      get(this.windowsPath()), get(ofRegion(this.name, "", { from, to })),
+      get(this.windowsPath(shown)), get(ofRegion(this.name, "", { from, to })),
       get(ofRegion(this.name, "/devices", { limit: this.devicesShown })),
     ]);
+    this.shown = shown;
     this.series = series.windows;
     this.show(region, figures);
     this.showDevices(devices);
@@ -214,7 +235,7 @@ export class Region {
 
   async download() {
     if (!this.shown) return;
-    const url = URL.createObjectURL(await csv(this.windowsPath()));
+    const url = URL.createObjectURL(await csv(this.windowsPath(this.shown)));
     element("a", { href: url, download: `${this.name}.csv` }).click();
     URL.revokeObjectURL(url);
   }

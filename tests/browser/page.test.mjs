@@ -67,6 +67,9 @@ async function fail(rules) {
   assert.equal(answer.status, 204);
 }
 
+/** A temperature that rises and falls. */
+const wave = (n) => 20 + 5 * Math.sin(n / 9);
+
 /** Posts readings of `region` that end at `to`, one every `interval`. */
 async function report(region, { to, interval, readings, device = "d1", temperature = () => 20 }) {
   await post(url, Array.from({ length: readings }, (_, n) => ({
@@ -284,13 +287,46 @@ test("a range has all the readings that its heading says", async () => {
   assert.deepEqual(errors, []);
 });
 
+test("the automatic step is never finer than readings come", async () => {
+  const to = Math.floor(Date.now() / HOUR) * HOUR;
+  const day = Math.floor(Date.now() / DAY) * DAY;
+  await report("each-minute", { to, interval: MINUTE, readings: 1_440, temperature: wave });
+  await report("each-ten", { to, interval: 10 * MINUTE, readings: 144, temperature: wave });
+  await report("each-hour", { to, interval: HOUR, readings: 168, temperature: wave });
+  await report("each-day", { to: day, interval: DAY, readings: 366, temperature: wave });
+  for (const [name, range, end, step] of [
+    ["each-minute", "24h", to, "5m"], ["each-ten", "24h", to, "15m"], ["each-ten", "6h", to, "15m"],
+    ["each-ten", "30d", to, "6h"], ["each-hour", "7d", to, "1h"], ["each-hour", "24h", to, "1h"],
+    ["each-day", "30d", day, "1d"], ["each-day", "1y", day, "1d"], ["each-day", "7d", day, "1d"],
+  ]) {
+    await openRegion(name, { range, to: end }, "windows of ");
+    const summary = await page.getByText("windows of ").textContent();
+    assert.equal(summary.match(/windows of (.*)/)[1], step, `${name} over ${range}`);
+    // One line, without a gap.
+    assert.equal((await marks()).length, 1, `${name} over ${range}`);
+    await shot(`${name}-${range}`);
+  }
+  assert.deepEqual(errors, []);
+});
+
+test("lost readings and other devices' turns leave the automatic step as it is", async () => {
+  const to = Math.floor(Date.now() / HOUR) * HOUR;
+  const turns = [0, 1, 2, 3, 4, 5];
+  await Promise.all(turns.map((n) =>
+    report("turns", { to: to - n * 10 * MINUTE, interval: HOUR, readings: 160, device: `d${n}` })));
+  await openRegion("turns", { range: "7d", to }, "windows of 1h");
+  await report("lossy", { to, interval: HOUR, readings: 80 });
+  await report("lossy", { to: to - 88 * HOUR, interval: HOUR, readings: 80 });
+  await openRegion("lossy", { range: "7d", to }, "windows of 1h");
+});
+
 test("a window without a neighbour has a mark in the chart", async () => {
   const to = Math.floor(Date.now() / HOUR) * HOUR;
   for (const [interval, readings, range, step] of [
     [10 * MINUTE, 144, "24h", "5m"], [HOUR, 168, "7d", "15m"], [DAY, 30, "30d", "1h"],
   ]) {
     const region = `marks-${range}`;
-    await report(region, { to, interval, readings });
+    await report(region, { to, interval, readings, temperature: wave });
     await openRegion(region, { range, step, to }, `windows of ${step}`);
     const found = await marks();
     assert.equal(found.length, readings, range);
