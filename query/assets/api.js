@@ -62,8 +62,15 @@ export async function csv(path) {
   return (await ask(path, "text/csv")).blob();
 }
 
+/** Whether a URL can have a name in its path. A dot and two dots are steps there,
+ * percent-encoded or not, so the request would be for something else. */
+export function isAddressable(name) {
+  return name !== "." && name !== "..";
+}
+
 /** The path of a region, or of what is below it. */
 export function ofRegion(name, below = "", query = {}) {
+  if (!isAddressable(name)) throw new Failure(0, "no URL can have this name");
   const search = new URLSearchParams(query).toString();
   return `v1/regions/${encodeURIComponent(name)}${below}${search && `?${search}`}`;
 }

@@ -77,6 +77,16 @@ async function report(region, { to, interval, readings, device = "d1", temperatu
   })));
 }
 
+/** The page's lists of regions, changed by `change` on their way. */
+async function listed(change) {
+  await page.route((asked) => asked.pathname.endsWith("/v1/regions"), async (route) => {
+    const response = await route.fetch();
+    const json = await response.json();
+    change(json);
+    await route.fulfill({ response, json });
+  });
+}
+
 /** Opens the view of a region, and waits until it is there. */
 async function openRegion(name, query, text) {
   await page.goto(`${url}/#/region/${name}?${new URLSearchParams(query)}`);
@@ -350,4 +360,36 @@ test("an hour without a neighbour has a mark in the sparkline", async () => {
   assert.equal((await dots.getAttribute("d")).match(/M/g).length, 8);
   assert.ok(await dots.evaluate((path) => parseFloat(getComputedStyle(path).strokeWidth)) >= 4);
   await card("apart").screenshot({ path: join(shots, "sparkline.png") });
+});
+
+test("a card whose request fails says so, and leaves the others alone", async () => {
+  const measure = () => post(url, [{ device_id: "d1", region: "attic", temperature_c: 21, timestamp: Date.now() }]);
+  await measure();
+  await listed((answer) => {
+    const [first] = answer.regions;
+    answer.regions.unshift({ ...first, region: "." }, { ...first, region: ".." });
+  });
+  let isFailing = true;
+  await page.route("**/v1/regions/attic/windows*", (route) => (isFailing
+    ? route.fulfill({ status: 503, json: { detail: "out of order" } }) : route.continue()));
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  await page.goto(url);
+  await average("seattle", "4.30 °C");
+  await card("attic").getByText("No answer: out of order").waitFor();
+  await state("live");
+  assert.equal(await page.getByRole("alert").count(), 0);
+  for (const name of [".", ".."]) {
+    await card(name).getByText("No answer: no URL can have this name").waitFor();
+    assert.equal(await card(name).getByRole("link").count(), 0);
+  }
+  assert.deepEqual(asked.filter((path) => /windows$/.test(path) && !/regions\/.+\/windows$/.test(path)), []);
+  await accessible("failed cards");
+  await shot("failed-cards");
+  isFailing = false;
+  await measure();
+  await average("attic", "21.00 °C", 5_000);
+  assert.equal(await card("attic").getByText("No answer").count(), 0);
+  await page.goto(`${url}/#/region/..`);
+  await page.getByRole("alert").getByText("no URL can have this name").waitFor();
 });
