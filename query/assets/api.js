@@ -11,14 +11,12 @@ export class Failure extends Error {
 
 const TIMEOUT_MS = 15_000;
 
-async function ask(path, accept) {
+/** The answer at `url`, which is relative to the page: a proxy may serve that below
+ * a path of its own. */
+async function ask(url, accept) {
   let answer;
   try {
-    // Relative, so that the service may be below a path of a proxy.
-    answer = await fetch(path.replace(/^\//, ""), {
-      headers: { accept },
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
+    answer = await fetch(url, { headers: { accept }, signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch {
     throw new Failure(0, "the service can't be reached");
   }
@@ -38,23 +36,37 @@ export function now() {
   return Date.now() + (Number.isFinite(ahead) ? ahead : 0);
 }
 
+/** The URL of the page that follows an answer: `next` is a reference relative to
+ * it (RFC 3986). In a path from the root, as the service has it, a proxy's path is
+ * missing. */
+function following(next, answerUrl) {
+  return next.startsWith("/")
+    ? new URL(next.slice(1), document.baseURI)
+    : new URL(next, answerUrl);
+}
+
+/** The JSON at `url`, and the URL of the page that follows it, if one does. */
+async function getPage(url) {
+  const answer = await ask(url, "application/json");
+  const body = await answer.json();
+  if (body.as_of) ahead = Math.max(ahead, Date.parse(body.as_of) - Date.now());
+  return { body, next: body.next ? following(body.next, answer.url) : null };
+}
+
 /** The JSON at `path`. */
 export async function get(path) {
-  const body = await (await ask(path, "application/json")).json();
-  if (body.as_of) ahead = Math.max(ahead, Date.parse(body.as_of) - Date.now());
-  return body;
+  return (await getPage(path)).body;
 }
 
 /** The JSON at `path` with the records of all its pages in `list`. */
 export async function getAll(path, list) {
-  const first = await get(path);
-  const records = [...first[list]];
-  for (let { next } = first; next;) {
-    const page = await get(next);
-    records.push(...page[list]);
-    next = page.next;
+  const pages = [];
+  for (let url = path; url;) {
+    const { body, next } = await getPage(url);
+    pages.push(body);
+    url = next;
   }
-  return { ...first, [list]: records };
+  return { ...pages[0], [list]: pages.flatMap((page) => page[list]) };
 }
 
 /** The CSV at `path`. */

@@ -3,6 +3,7 @@
 // ISOTHERM_EMPTY_URL has nothing. Screenshots go to ISOTHERM_SCREENSHOTS.
 
 import assert from "node:assert/strict";
+import { createServer, request as forward } from "node:http";
 import { join } from "node:path";
 import { after, before, beforeEach, afterEach, test } from "node:test";
 import axe from "axe-core";
@@ -14,6 +15,8 @@ const PHONE = { width: 390, height: 800 };
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+/** Where the page may come from, and ask. */
+const origins = [url, emptyUrl];
 
 let browser;
 let page;
@@ -43,7 +46,7 @@ async function opened(options) {
   const made = await context.newPage();
   made.on("request", (request) => {
     const asked = new URL(request.url());
-    if (![url, emptyUrl].includes(asked.origin) && asked.protocol !== "blob:") elsewhere.push(asked.href);
+    if (!origins.includes(asked.origin) && asked.protocol !== "blob:") elsewhere.push(asked.href);
   });
   made.on("pageerror", (error) => errors.push(error.message));
   made.on("console", (message) => {
@@ -393,3 +396,63 @@ test("a card whose request fails says so, and leaves the others alone", async ()
   await page.goto(`${url}/#/region/..`);
   await page.getByRole("alert").getByText("no URL can have this name").waitFor();
 });
+
+test("all pages of a list are found, whatever comes before the path", async () => {
+  const names = ["page-1", "page-2", "page-3", "page-4", "page-5"];
+  await post(url, names.map((region) => ({ device_id: region, region, temperature_c: 1, timestamp: Date.now() })));
+  const { regions } = await (await fetch(`${url}/v1/regions`)).json();
+  const proxy = await proxied("/a/b");
+  let isRelative;
+  await page.route((asked) => asked.pathname.endsWith("/v1/regions"), async (route) => {
+    const asked = new URL(route.request().url());
+    asked.searchParams.set("limit", 2);
+    const response = await route.fetch({ url: asked.href });
+    const json = await response.json();
+    if (json.next) json.next = isRelative ? json.next.replace(/^[^?]*/, "") : json.next;
+    await route.fulfill({ response, json });
+  });
+  for (const base of [`${url}/`, `${proxy.origin}/a/b/`]) {
+    for (isRelative of [false, true]) {
+      await page.goto("about:blank");
+      await page.goto(base);
+      await page.getByText(`${regions.length} of ${regions.length} regions`).waitFor();
+      await average("page-1", "1.00 °C");
+    }
+  }
+  // Files, readings and events: nothing was asked for outside of the path.
+  assert.deepEqual(proxy.missed, []);
+  assert.ok(proxy.asked.includes("/a/b/v1/events"), `${proxy.asked}`);
+  await page.goto("about:blank");
+  await proxy.close();
+  assert.deepEqual(errors, []);
+});
+
+/** A proxy that serves the service below `path`. */
+async function proxied(path) {
+  const [asked, missed] = [[], []];
+  const server = createServer((request, response) => {
+    asked.push(request.url);
+    if (!request.url.startsWith(`${path}/`)) {
+      missed.push(request.url);
+      response.writeHead(404).end();
+      return;
+    }
+    const { hostname, port } = new URL(url);
+    const options = { hostname, port, path: request.url.slice(path.length), method: request.method, headers: request.headers };
+    const upstream = forward(options, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    upstream.on("error", () => response.destroy());
+    response.on("close", () => upstream.destroy());
+    request.pipe(upstream);
+  });
+  await new Promise((listens) => { server.listen(0, "127.0.0.1", listens); });
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  origins.push(origin);
+  const close = () => new Promise((closed) => {
+    server.close(closed);
+    server.closeAllConnections();
+  });
+  return { origin, asked, missed, close };
+}
