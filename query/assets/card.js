@@ -82,6 +82,11 @@ export class Card {
       && !this.isAsked && !this.hasFailed;
   }
 
+  /** Whether it has an average that is not known here. */
+  get isUnknown() {
+    return this.region.newest != null && this.current == null;
+  }
+
   /** Takes what a new list says of the region. */
   update(region) {
     this.region = region;

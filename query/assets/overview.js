@@ -1,4 +1,5 @@
-// All regions at a glance: a card each, those in view with a sparkline.
+// All regions at a glance: a card each. Those in view are asked about, or all where
+// their order depends on it.
 
 import { getAll } from "./api.js";
 import { Card } from "./card.js";
@@ -6,6 +7,8 @@ import { count, counted, element, setText } from "./format.js";
 
 const AT_ONCE = 4;
 
+/** The orders, and those of them that need the average of each card. */
+const BY_AVERAGE = ["warmest", "coldest"];
 const ORDERS = {
   name: ["by name", (a, b) => (a.name < b.name ? -1 : 1)],
   warmest: ["warmest first", (a, b) => (b.current ?? -Infinity) - (a.current ?? -Infinity)],
@@ -22,6 +25,7 @@ export class Overview {
     this.listed = [];
     this.shown = [];
     this.asking = 0;
+    this.arranging = null;
     this.isOpen = true;
     this.summary = element("p", { className: "quiet", textContent: "Loading the regions" });
     this.filter = element("input", { type: "search", autocomplete: "off" });
@@ -51,6 +55,7 @@ export class Overview {
   close() {
     this.isOpen = false;
     clearInterval(this.ticking);
+    cancelAnimationFrame(this.arranging);
     this.observer.disconnect();
   }
 
@@ -86,11 +91,20 @@ export class Overview {
     if (!isInOrder) {
       const focused = document.activeElement;
       this.list.replaceChildren(...nodes);
-      if (this.list.contains(focused)) focused.focus();
+      // The focus stays with its card; the page does not run after it.
+      if (this.list.contains(focused)) focused.focus({ preventScroll: true });
     }
     this.tools.hidden = this.listed.length < 2;
     setText(this.summary, this.summaryText());
     this.tick();
+  }
+
+  /** Arranges once for all averages that come before the next picture. */
+  arrangeSoon() {
+    this.arranging ??= requestAnimationFrame(() => {
+      this.arranging = null;
+      this.arrange();
+    });
   }
 
   summaryText() {
@@ -98,8 +112,21 @@ export class Overview {
     if (all === 0) return "No region yet. They appear with their first reading: POST one to v1/readings.";
     if (shown === 0) return "No region has such a name.";
     const readings = this.listed.reduce((sum, { region }) => sum + region.count, 0);
-    return `${count(shown)} of ${counted(all, "region", "regions")} · ${counted(readings, "reading", "readings")}`
-      + " · the average is that of the newest hour with readings";
+    return [
+      `${count(shown)} of ${counted(all, "region", "regions")}`,
+      counted(readings, "reading", "readings"),
+      this.orderText(),
+    ].join(" · ");
+  }
+
+  orderText() {
+    const unknown = this.shown.filter(({ isUnknown }) => isUnknown).length;
+    if (!this.isByAverage || unknown === 0) return "the average is that of the newest hour with readings";
+    return `${counted(unknown, "average is", "averages are")} not known`;
+  }
+
+  get isByAverage() {
+    return BY_AVERAGE.includes(this.order.value);
   }
 
   tick() {
@@ -109,16 +136,23 @@ export class Overview {
   /** Asks for the hours of the cards that need it, a few at a time. */
   draw() {
     while (this.isOpen && !this.stale && this.asking < AT_ONCE) {
-      const card = this.shown.find(({ isDue, isVisible }) => isDue && isVisible);
+      const card = this.next();
       if (!card) return;
       this.ask(card);
     }
+  }
+
+  /** The card to ask for: one in view before those that only the order needs. */
+  next() {
+    const inView = this.shown.find(({ isDue, isVisible }) => isDue && isVisible);
+    return inView ?? (this.isByAverage ? this.shown.find(({ isDue }) => isDue) : undefined);
   }
 
   async ask(card) {
     this.asking += 1;
     await card.draw();
     this.asking -= 1;
+    if (this.isByAverage) this.arrangeSoon();
     this.draw();
   }
 }

@@ -456,3 +456,35 @@ async function proxied(path) {
   });
   return { origin, asked, missed, close };
 }
+
+test("the warmest of 205 regions comes first, and by name only those in view are asked about", async () => {
+  const series = [];
+  page.on("request", (request) => {
+    if (request.url().includes("/windows")) series.push(request.url());
+  });
+  const timestamp = Date.now();
+  const zone = (n) => `zone-${String(n).padStart(3, "0")}`;
+  const temperature = (n) => ({ 203: 95, 204: -40 })[n] ?? n / 10;
+  await post(url, Array.from({ length: 205 }, (_, n) =>
+    ({ device_id: zone(n), region: zone(n), temperature_c: temperature(n), timestamp })));
+  await page.goto(url);
+  await page.getByLabel("Filter").fill("zone-");
+  await page.getByText("205 of ").waitFor();
+  await average("zone-000", "0.00 °C");
+  assert.ok(series.length < 100, `${series.length} series for what is in view`);
+  const first = (name) => page.locator(`.regions li:first-child[data-region="${name}"]`).waitFor();
+  await page.getByLabel("Order").selectOption("warmest");
+  await first("zone-203");
+  await page.getByText("the average is that of the newest hour with readings").waitFor();
+  const order = await page.locator("[data-region]").evaluateAll((nodes) => nodes.map((node) => node.dataset.region));
+  assert.deepEqual(order.slice(0, 3), ["zone-203", "zone-202", "zone-201"]);
+  assert.deepEqual(order.slice(-2), ["zone-000", "zone-204"]);
+  await page.screenshot({ path: join(shots, "warmest.png") });
+  const before = series.length;
+  await post(url, [{ device_id: "hot", region: zone(7), temperature_c: 500, timestamp }]);
+  await first("zone-007");
+  assert.deepEqual(series.slice(before).map((asked) => new URL(asked).pathname), ["/v1/regions/zone-007/windows"]);
+  await page.getByLabel("Order").selectOption("coldest");
+  await first("zone-204");
+  assert.deepEqual(errors, []);
+});
