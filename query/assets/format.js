@@ -3,6 +3,7 @@
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
+const UNITS = [[365 * DAY, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"], [1000, "s"]];
 
 /** Degrees Celsius to two digits; a dash for what is not known. */
 export function celsius(value) {
@@ -25,17 +26,21 @@ export function instant(ms) {
   return new Date(ms).toISOString().replace("T", " ").replace(/\.\d+Z$/, "Z");
 }
 
-/** How long ago, in its largest unit. */
+/** Clocks may differ by so much, and readings take some time. */
+const FRESH = 5 * MINUTE;
+
+/** How long ago, or how far ahead of the node's clock, in the largest unit. */
 export function age(ms) {
-  for (const [unit, name] of [[365 * DAY, "y"], [DAY, "d"], [HOUR, "h"], [MINUTE, "min"]]) {
-    if (ms >= unit) return `${Math.floor(ms / unit)} ${name} ago`;
-  }
-  return ms < 0 ? "just now" : `${Math.floor(ms / 1000)} s ago`;
+  if (ms < 0 && ms >= -FRESH) return "just now";
+  const [unit, name] = UNITS.find(([unit]) => Math.abs(ms) >= unit) ?? UNITS.at(-1);
+  return `${Math.floor(Math.abs(ms) / unit)} ${name} ${ms < 0 ? "ahead" : "ago"}`;
 }
 
-/** `fresh` up to five minutes, `late` up to an hour, then `old`. */
+/** `fresh` up to five minutes, `late` up to an hour, then `old`; `ahead` if it is
+ * more than five minutes ahead of the node's clock. */
 export function freshness(ms) {
-  if (ms <= 5 * MINUTE) return "fresh";
+  if (ms < -FRESH) return "ahead";
+  if (ms <= FRESH) return "fresh";
   return ms <= HOUR ? "late" : "old";
 }
 

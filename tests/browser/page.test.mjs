@@ -457,6 +457,26 @@ async function proxied(path) {
   return { origin, asked, missed, close };
 }
 
+test("a reading ahead of the node's clock does not look fresh", async () => {
+  await post(url, [{ device_id: "d1", region: "attic", temperature_c: 21, timestamp: Date.now() }]);
+  let ahead = 20.5 * MINUTE;
+  await listed(({ regions, as_of }) => {
+    regions.find(({ region }) => region === "attic").newest = new Date(Date.parse(as_of) + ahead).toISOString();
+  });
+  await page.goto(url);
+  const fresh = card("attic").locator(".fresh");
+  await fresh.getByText(/^(19|20) min ahead$/).waitFor();
+  assert.equal(await fresh.getAttribute("data-age"), "ahead");
+  const mark = () => fresh.evaluate((node) => getComputedStyle(node, "::before").content);
+  assert.notEqual(await mark(), '"●"');
+  await accessible("ahead");
+  await card("attic").screenshot({ path: join(shots, "ahead.png") });
+  ahead = 4 * MINUTE;
+  await fresh.getByText("just now").waitFor();
+  assert.equal(await fresh.getAttribute("data-age"), "fresh");
+  assert.equal(await mark(), '"●"');
+});
+
 test("the warmest of 205 regions comes first, and by name only those in view are asked about", async () => {
   const series = [];
   page.on("request", (request) => {
