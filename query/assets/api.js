@@ -58,7 +58,8 @@ export async function get(path) {
   return (await getPage(path)).body;
 }
 
-/** The JSON at `path` with the records of all its pages in `list`. */
+/** The JSON at `path` with the records of all its pages in `list`. It is `complete`
+ * unless one of them says that it has not all records. */
 export async function getAll(path, list) {
   const pages = [];
   for (let url = path; url;) {
@@ -66,7 +67,8 @@ export async function getAll(path, list) {
     pages.push(body);
     url = next;
   }
-  return { ...pages[0], [list]: pages.flatMap((page) => page[list]) };
+  const complete = pages.every((page) => page.complete !== false);
+  return { ...pages[0], complete, [list]: pages.flatMap((page) => page[list]) };
 }
 
 /** The CSV at `path`. */

@@ -86,14 +86,15 @@ async function refresh() {
   }
 }
 
-function told({ stale, as_of, unfolded_entries }) {
+function told({ stale, as_of, unfolded_entries, complete = true }) {
+  const missing = complete ? "" : " The list may not have all regions.";
   if (stale) {
     const waiting = unfolded_entries == null ? "" : ` ${unfolded_entries} acknowledged requests wait to be counted.`;
-    say("stale", "Stale", `The regions database is away. These are the last good figures, as of ${instant(as_of)}.${waiting}`);
+    say("stale", "Stale", `The regions database is away. These are the last good figures, as of ${instant(as_of)}.${waiting}${missing}`);
     return;
   }
   lastGood = Date.now();
-  say("live", "Live");
+  say("live", "Live", missing.trim() || null);
 }
 
 function failed(error) {

@@ -24,6 +24,8 @@ export class Overview {
     this.cards = new Map();
     this.listed = [];
     this.shown = [];
+    this.stale = false;
+    this.isComplete = true;
     this.asking = 0;
     this.arranging = null;
     this.isOpen = true;
@@ -63,6 +65,7 @@ export class Overview {
     const answer = await getAll("v1/regions", "regions");
     this.listed = answer.regions.map((region) => this.card(region));
     this.stale = answer.stale;
+    this.isComplete = answer.complete;
     this.arrange();
     this.draw();
     return answer;
@@ -109,11 +112,12 @@ export class Overview {
 
   summaryText() {
     const [all, shown] = [this.listed.length, this.shown.length];
+    if (all === 0 && !this.isComplete) return "No region is known at present.";
     if (all === 0) return "No region yet. They appear with their first reading: POST one to v1/readings.";
-    if (shown === 0) return "No region has such a name.";
+    if (shown === 0) return "No region in the list has such a name.";
     const readings = this.listed.reduce((sum, { region }) => sum + region.count, 0);
     return [
-      `${count(shown)} of ${counted(all, "region", "regions")}`,
+      `${count(shown)} of ${counted(all, "region", "regions")}${this.isComplete ? "" : " (there may be more)"}`,
       counted(readings, "reading", "readings"),
       this.orderText(),
     ].join(" · ");

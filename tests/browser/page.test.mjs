@@ -70,6 +70,11 @@ async function fail(rules) {
   assert.equal(answer.status, 204);
 }
 
+/** Posts a reading of now, of which the page is told. */
+async function measure(region, temperature_c) {
+  await post(url, [{ device_id: `${region}-d1`, region, temperature_c, timestamp: Date.now() }]);
+}
+
 /** A temperature that rises and falls. */
 const wave = (n) => 20 + 5 * Math.sin(n / 9);
 
@@ -366,8 +371,7 @@ test("an hour without a neighbour has a mark in the sparkline", async () => {
 });
 
 test("a card whose request fails says so, and leaves the others alone", async () => {
-  const measure = () => post(url, [{ device_id: "d1", region: "attic", temperature_c: 21, timestamp: Date.now() }]);
-  await measure();
+  await measure("attic", 21);
   await listed((answer) => {
     const [first] = answer.regions;
     answer.regions.unshift({ ...first, region: "." }, { ...first, region: ".." });
@@ -390,7 +394,7 @@ test("a card whose request fails says so, and leaves the others alone", async ()
   await accessible("failed cards");
   await shot("failed-cards");
   isFailing = false;
-  await measure();
+  await measure("attic", 21);
   await average("attic", "21.00 °C", 5_000);
   assert.equal(await card("attic").getByText("No answer").count(), 0);
   await page.goto(`${url}/#/region/..`);
@@ -458,7 +462,7 @@ async function proxied(path) {
 }
 
 test("a reading ahead of the node's clock does not look fresh", async () => {
-  await post(url, [{ device_id: "d1", region: "attic", temperature_c: 21, timestamp: Date.now() }]);
+  await measure("attic", 21);
   let ahead = 20.5 * MINUTE;
   await listed(({ regions, as_of }) => {
     regions.find(({ region }) => region === "attic").newest = new Date(Date.parse(as_of) + ahead).toISOString();
@@ -472,9 +476,29 @@ test("a reading ahead of the node's clock does not look fresh", async () => {
   await accessible("ahead");
   await card("attic").screenshot({ path: join(shots, "ahead.png") });
   ahead = 4 * MINUTE;
+  await measure("attic", 21);
   await fresh.getByText("just now").waitFor();
   assert.equal(await fresh.getAttribute("data-age"), "fresh");
   assert.equal(await mark(), '"●"');
+});
+
+test("a list that may not have all regions says so", async () => {
+  let isComplete = false;
+  await listed((answer) => {
+    if (!isComplete) Object.assign(answer, { complete: false, stale: true });
+  });
+  await page.goto(url);
+  await page.getByRole("alert").getByText("The list may not have all regions.").waitFor();
+  await page.getByText("there may be more").waitFor();
+  await accessible("incomplete");
+  await page.getByLabel("Filter").fill("nowhere");
+  await page.getByText("No region in the list has such a name").waitFor();
+  await page.getByLabel("Filter").fill("");
+  isComplete = true;
+  await measure("attic", 21);
+  await state("live");
+  assert.equal(await page.getByRole("alert").count(), 0);
+  assert.equal(await page.getByText("there may be more").count(), 0);
 });
 
 test("the warmest of 205 regions comes first, and by name only those in view are asked about", async () => {
