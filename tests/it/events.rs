@@ -5,7 +5,9 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use http::Method;
+use isotherm::limits;
 use isotherm_it::Service;
+use serde_json::json;
 
 use crate::contract::{check_problem, now_ms, reading};
 
@@ -30,7 +32,12 @@ fn who_listens_is_told_at_once_and_then_of_every_change() {
     let mut lines = listen(&service);
     let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
     assert_eq!(head.first().map(String::as_str), Some("HTTP/1.1 200 OK"));
-    for header in ["content-type: text/event-stream", "cache-control: no-store"] {
+    for header in [
+        "content-type: text/event-stream",
+        "cache-control: no-store",
+        // nginx would hold the events back.
+        "x-accel-buffering: no",
+    ] {
         assert!(head.iter().any(|line| line == header), "{head:?}");
     }
     assert_eq!(count(&mut lines), "0");
@@ -56,4 +63,37 @@ fn events_are_refused_like_any_other_answer() {
     check_problem(&with(&Method::GET, &[("accept", "text/csv")]), 406, "not-acceptable");
     let head = with(&Method::HEAD, &[]);
     assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
+}
+
+#[test]
+fn there_are_only_so_many_streams_and_the_next_is_told_to_ask_instead() {
+    let service = Service::start(&[]).unwrap();
+    let open: Vec<_> = (0..limits::EVENT_STREAMS_MAX)
+        .map(|_| {
+            let mut lines = listen(&service);
+            assert_eq!(count(&mut lines), "0");
+            lines
+        })
+        .collect();
+    let refused = service.get("/v1/events").unwrap();
+    check_problem(&refused, 429, "too-many-streams");
+    assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+    // Other answers go on.
+    assert_eq!(service.get("/v1/regions").unwrap().status, 200);
+    drop(open);
+}
+
+#[test]
+fn a_store_that_is_away_is_logged_once_by_a_stream_and_not_every_second() {
+    let service = Service::start_faulty(&[]).unwrap();
+    let mut lines = listen(&service);
+    assert_eq!(count(&mut lines), "0");
+    service.set_faults(&json!([{"store": "sqlite", "effect": "fail"}])).unwrap();
+    assert_eq!(count(&mut lines), "null");
+    // Another look or two.
+    assert!(lines.any(|line| line == ":"));
+    assert!(lines.any(|line| line == ":"));
+    let log = service.log();
+    let told = log.lines().filter(|line| line.contains("events: ")).count();
+    assert_eq!(told, 1, "{log}");
 }

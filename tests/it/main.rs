@@ -3,6 +3,7 @@
 //! - `answers`: what an answer says of what it does not have, and what it costs;
 //! - `backlog`: a long journal in little memory;
 //! - `backup`: copies of the stores of a running service;
+//! - `books`: what was acknowledged, and what became of it, add up;
 //! - `completeness`: what goes with an average, against the readings themselves;
 //! - `conflicts`: contradicting readings, and what stands;
 //! - `contract`: what a client sees over HTTP, answer by answer;
@@ -41,6 +42,7 @@
 mod answers;
 mod backlog;
 mod backup;
+mod books;
 mod completeness;
 mod conflicts;
 mod contract;

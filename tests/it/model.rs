@@ -6,9 +6,6 @@
 //! tried again. After every step a reader's view (of a copy, so that looking changes
 //! nothing) must be that of the model: each acknowledged reading is counted exactly
 //! once, or in quarantine because a restored store could not tell it from a duplicate.
-//!
-//! Without faults, the figures of every answer add up: what was acknowledged is counted,
-//! a duplicate, a conflict, waiting, or in quarantine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,10 +16,10 @@ use isotherm::http::Request;
 use isotherm::inventory::Inventory;
 use isotherm::journal::{self, EntryName};
 use isotherm::ledger;
+use isotherm::query;
 use isotherm::reading::UnixMillis;
 use isotherm::regions::{Budget, Regions};
 use isotherm::settings::Horizon;
-use isotherm::{ingest, query};
 use isotherm_host::native::NativeHost;
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngSeed};
@@ -44,7 +41,7 @@ fn region(id: usize) -> String {
     format!("r{}", id % 3)
 }
 
-fn milli(id: usize) -> i64 {
+pub(crate) fn milli(id: usize) -> i64 {
     i64::try_from(id * 7_919 % 50_000).unwrap() - 10_000
 }
 
@@ -53,7 +50,7 @@ fn timestamp(id: usize) -> i64 {
     START + i64::try_from(id / 4).unwrap() * 6 * HOUR + HOUR / 2
 }
 
-fn reading(id: usize, milli: i64) -> Value {
+pub(crate) fn reading(id: usize, milli: i64) -> Value {
     json!({
         "device_id": format!("d{}", id % 4), "region": region(id),
         "temperature_c": milli as f64 / 1_000.0, "timestamp": timestamp(id),
@@ -61,7 +58,7 @@ fn reading(id: usize, milli: i64) -> Value {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     /// A sensor sends these until they are acknowledged: readings by their
     /// distance from what is measured at the moment.
     Send { near: Vec<i64>, waits: bool, trouble: Trouble },
@@ -86,7 +83,7 @@ enum Step {
 /// What goes wrong meanwhile, at the n-th call to a store; whether the call did
 /// its work before.
 #[derive(Clone, Copy, Debug)]
-enum Trouble {
+pub(crate) enum Trouble {
     None,
     /// One call fails.
     Fault {
@@ -122,7 +119,7 @@ fn near() -> impl Strategy<Value = Vec<i64>> {
     prop::collection::vec(-16..6_i64, 1..12_usize)
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (near(), any::<bool>(), trouble())
             .prop_map(|(near, waits, trouble)| Step::Send { near, waits, trouble }),
@@ -156,17 +153,17 @@ struct Backup {
     counted: BTreeSet<usize>,
 }
 
-struct World {
-    directory: TempDir,
-    node: Node,
+pub(crate) struct World {
+    pub(crate) directory: TempDir,
+    pub(crate) node: Node,
     model: Model,
     backup: Option<Backup>,
-    retention: &'static str,
+    pub(crate) retention: &'static str,
     restarts: u64,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = scratch();
         let now = UnixMillis::new(START + 100 * HOUR).unwrap();
         let retention = RETENTIONS[0];
@@ -235,7 +232,7 @@ impl World {
         given
     }
 
-    fn run(&mut self, step: &Step) {
+    pub(crate) fn run(&mut self, step: &Step) {
         match step {
             Step::Send { near, waits, trouble } => {
                 let acknowledged = self.deliver(&self.ids(near), *waits, *trouble, milli);
@@ -299,7 +296,7 @@ impl World {
         self.model.counted.iter().filter(is_there).copied().collect()
     }
 
-    fn ids(&self, near: &[i64]) -> Vec<usize> {
+    pub(crate) fn ids(&self, near: &[i64]) -> Vec<usize> {
         let present = (self.node.now.get() - START) / (6 * HOUR) * 4;
         let id =
             |distance: &i64| usize::try_from((present + distance).clamp(0, READINGS - 1)).unwrap();
@@ -393,13 +390,13 @@ impl World {
     }
 }
 
-fn host(directory: &Path, retention: &str, seed: u64) -> FaultyHost {
+pub(crate) fn host(directory: &Path, retention: &str, seed: u64) -> FaultyHost {
     let variables = [("retention", retention), ("max_skew", "5m")];
     let native = NativeHost::new(directory, &variables).unwrap().simulated(1, seed);
     FaultyHost { inner: native, plan: Plan::new(0, false, false) }
 }
 
-fn copy_of(directory: &Path) -> TempDir {
+pub(crate) fn copy_of(directory: &Path) -> TempDir {
     let copy = scratch();
     for file in std::fs::read_dir(directory).unwrap() {
         let path = file.unwrap().path();
@@ -408,7 +405,7 @@ fn copy_of(directory: &Path) -> TempDir {
     copy
 }
 
-fn fold_and_prune(node: &mut Node) -> Option<usize> {
+pub(crate) fn fold_and_prune(node: &mut Node) -> Option<usize> {
     let run = || {
         let host = &node.host;
         let horizon = Horizon::from_variables(host)?;
@@ -505,7 +502,7 @@ fn everything_kept(host: &NativeHost) -> BTreeSet<usize> {
 /// The same stories in every run, unless `PROPTEST_RNG_SEED` or `PROPTEST_CASES`
 /// say otherwise. What ever failed is in model.regressions and goes first: so
 /// far, what failed when a protection was taken out to see it fail.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let persistence =
         FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/model.regressions"));
     let mut config = ProptestConfig::default();
@@ -529,126 +526,6 @@ proptest! {
         for step in &steps {
             world.run(step);
             world.check();
-        }
-    }
-}
-
-/// A world without faults, whose answers must add up.
-struct Books {
-    world: World,
-    /// How many readings were ever acknowledged, as far as the stores remember.
-    acknowledged: i64,
-}
-
-impl Books {
-    fn run(&mut self, step: &Step) {
-        let World { node, .. } = &mut self.world;
-        match step {
-            Step::Send { near, waits, .. } | Step::Contradict { near, waits } => {
-                let is_other = i64::from(matches!(step, Step::Contradict { .. }));
-                let ids = self.world.ids(near);
-                let body: Value = ids.iter().map(|&id| reading(id, milli(id) + is_other)).collect();
-                self.acknowledged += self.post(&body, *waits);
-            }
-            Step::Read { .. } => drop(node.get("/v1/regions")),
-            Step::Fold { .. } => drop(fold_and_prune(node)),
-            Step::Restore { .. } => {
-                self.world.run(step);
-                // What the stores have now is all that they can answer for.
-                self.acknowledged = self.told().iter().sum();
-            }
-            other => self.world.run(other),
-        }
-    }
-
-    /// How many readings of the request are acknowledged and were not waiting already:
-    /// the same request sent again is the same entry.
-    fn post(&mut self, body: &Value, waits: bool) -> i64 {
-        let node = &mut self.world.node;
-        let store = node.host.inner.key_value().unwrap();
-        let waiting = || {
-            let keys = KeyValue::keys(&store).unwrap();
-            keys.iter().filter(|key| key.starts_with("journal/")).count()
-        };
-        let before = waiting();
-        let request = Request {
-            method: http::Method::POST,
-            prefer: waits.then(|| "wait".to_owned()),
-            ..Request::get("/v1/readings")
-        };
-        let text = body.to_string();
-        let handled = ingest::post_readings(&node.host, &request, text.as_bytes(), node.now);
-        let is_new = waiting() > before;
-        let answer: Value = serde_json::from_slice(&handled.response.body).unwrap();
-        let count = |field: &str| answer[field].as_i64().unwrap_or(0);
-        let accepted = match handled.response.status.as_u16() {
-            200 => count("stored") + count("duplicate") + count("conflict"),
-            202 if is_new => count("accepted"),
-            _ => 0,
-        };
-        ingest::after_answer(&node.host, handled.follow_up, node.now).unwrap();
-        accepted
-    }
-
-    /// Counted, duplicates, conflicts, waiting and in quarantine, as an answer of a copy
-    /// tells them.
-    fn told(&self) -> [i64; 5] {
-        let copy = copy_of(self.world.directory.path());
-        let host = host(copy.path(), self.world.retention, 0);
-        let mut node = Node { host, now: self.world.node.now };
-        let list: Value = serde_json::from_slice(&node.get("/v1/regions").body).unwrap();
-        let sum = |field: &str| -> i64 {
-            let regions = list["regions"].as_array().unwrap();
-            regions.iter().map(|region| region[field].as_i64().unwrap()).sum()
-        };
-        let number = |field: &str| list[field].as_i64().unwrap();
-        [
-            sum("count"),
-            sum("duplicates"),
-            sum("conflicts"),
-            number("unfolded_readings"),
-            number("quarantined_readings"),
-        ]
-    }
-
-    /// The same as `/metrics` and the header of CSV tell it.
-    fn check(&self) {
-        let told = self.told();
-        assert_eq!(told.iter().sum::<i64>(), self.acknowledged, "{told:?}");
-        let copy = copy_of(self.world.directory.path());
-        let host = host(copy.path(), self.world.retention, 0);
-        let mut node = Node { host, now: self.world.node.now };
-        let text = String::from_utf8(node.get("/metrics").body).unwrap();
-        let metric = |name: &str| -> i64 {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            line.trim().parse().unwrap()
-        };
-        let scraped = [
-            metric("isotherm_readings_folded_total{outcome=\"stored\"}"),
-            metric("isotherm_readings_folded_total{outcome=\"duplicate\"}"),
-            metric("isotherm_readings_folded_total{outcome=\"conflict\"}"),
-            metric("isotherm_journal_readings "),
-            metric("isotherm_quarantined_readings "),
-        ];
-        assert_eq!(scraped, told);
-        let csv = node.get_as("/v1/regions", "text/csv");
-        let coverage = csv.headers.iter().find(|(name, _)| *name == "isotherm-coverage").unwrap();
-        let quarantined = format!("quarantined_readings={}", told[4]);
-        assert!(coverage.1.contains(&quarantined), "{coverage:?}");
-    }
-}
-
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn what_was_acknowledged_is_counted_repeated_contradicting_waiting_or_in_quarantine(
-        steps in prop::collection::vec(step(), 1..30)
-    ) {
-        let mut books = Books { world: World::new(), acknowledged: 0 };
-        for step in &steps {
-            books.run(step);
-            books.check();
         }
     }
 }

@@ -11,11 +11,14 @@
 #![expect(clippy::disallowed_methods, reason = "the tests share the service's clock")]
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use isotherm_host::random;
+use isotherm_host::stores::KeyValueFile;
 use isotherm_it::Service;
 use isotherm_load::sender::Sender;
 use serde_json::{Value, json};
@@ -297,4 +300,109 @@ fn sixty_four_waiting_connections_are_all_served_within_a_second() {
     println!("p50 {:?}, p99 {:?}, max {:?}", at(50), at(99), latencies.last().unwrap());
     assert_eq!(count(&settled(&service)), 640);
     assert!(at(99) < Duration::from_secs(1), "p99 {:?}", at(99));
+}
+
+/// Senders that only send what is rejected, on 16 connections, until they have sent
+/// this many requests.
+fn send_rubbish(service: &Service, requests: usize) {
+    let left = AtomicUsize::new(requests);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            let (left, sender) =
+                (&left, Sender::new(service.sender().url(), Duration::from_secs(60)));
+            scope.spawn(move || {
+                let take = |n: usize| n.checked_sub(1);
+                while left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() {
+                    let body = json!({
+                        "device_id": "ahead", "region": "r", "temperature_c": 1,
+                        "timestamp": now_ms() + 86_400_000,
+                    });
+                    let answer = sender.post(body.to_string().as_bytes(), &[]).unwrap();
+                    assert_eq!(answer.status, 422, "{}", answer.body);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn ten_thousand_rejected_requests_make_no_honest_sensor_wait() {
+    let _turn = alone();
+    let slow = json!({"store": "key_value", "effect": "slow_sync", "ms": 20});
+    let away = json!({"store": "sqlite", "effect": "fail"});
+    for (rules, variables) in [
+        (json!([slow.clone()]), &[][..]),
+        (json!([slow, away]), &[("journal_max_entries", "1000")]),
+    ] {
+        let service = Service::start_faulty(variables).unwrap();
+        service.set_faults(&rules).unwrap();
+        let done = AtomicBool::new(false);
+        let (mut posts, mut longest) = (0_u32, Duration::ZERO);
+        std::thread::scope(|scope| {
+            let (service, done) = (&service, &done);
+            scope.spawn(move || {
+                send_rubbish(service, 10_000);
+                done.store(true, Ordering::SeqCst);
+            });
+            while !done.load(Ordering::SeqCst) {
+                let body = json!({
+                    "device_id": "honest", "region": "hall", "temperature_c": 4,
+                    "timestamp": now_ms() - i64::from(posts),
+                });
+                let started = Instant::now();
+                let answer = service.sender().post(body.to_string().as_bytes(), &[]).unwrap();
+                assert_eq!(answer.status, 202, "{}", answer.body);
+                longest = longest.max(started.elapsed());
+                posts += 1;
+                // A sensor that has something to say ten times a second.
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        println!("{posts} posts, the longest {longest:?}");
+        assert!(posts > 10 && longest < Duration::from_secs(2), "{posts}, {longest:?}");
+        let journal = KeyValueFile::open(&service.journal_file(), "default").unwrap();
+        let entries = journal.keys().unwrap().into_iter().filter(|key| key.starts_with("journal/"));
+        assert!(entries.count() <= posts as usize, "rejections take room in the journal");
+    }
+}
+
+/// A request whose body stops half-way.
+fn half_sent(address: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_nonblocking(false).unwrap();
+    let half = "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n[{\"device";
+    socket.write_all(half.as_bytes()).unwrap();
+    socket
+}
+
+/// For 60 seconds where `ISOTHERM_STALL_SECONDS` says so; a few by default.
+#[test]
+fn four_hundred_half_sent_bodies_keep_nobody_else_from_an_answer() {
+    let _turn = alone();
+    let seconds = std::env::var("ISOTHERM_STALL_SECONDS").ok().and_then(|s| s.parse().ok());
+    let service = Service::start(&[]).unwrap();
+    let address = service.sender().url().strip_prefix("http://").unwrap();
+    let sockets: Vec<TcpStream> = (0..400).map(|_| half_sent(address)).collect();
+    let started = Instant::now();
+    let mut longest = Duration::ZERO;
+    let mut count = 0;
+    while started.elapsed() < Duration::from_secs(seconds.unwrap_or(14)) {
+        let asked = Instant::now();
+        let body = json!({
+            "device_id": "d", "region": "hall", "temperature_c": 4, "timestamp": now_ms() - count,
+        });
+        assert_eq!(service.post(&body.to_string()).unwrap().status, 202);
+        assert_eq!(service.get("/v1/regions/hall").unwrap().status, 200);
+        longest = longest.max(asked.elapsed());
+        count += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    println!("{count} pairs of requests, the longest {longest:?}");
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    // By now each was told.
+    for mut socket in sockets {
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
 }

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{
     RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
-use crate::faults::{Faults, Store};
+use crate::faults::{Access, Faults, Store};
 use crate::key_value::{Cas, KeyValueStore};
 use crate::manifest::Mount;
 use crate::memory::Memory;
@@ -75,14 +75,18 @@ impl Instance {
     }
 
     /// A call to key-value, which may take long, or meet a fault.
-    fn key_value<T>(&self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, store::Error> {
-        let called = block_in_place(|| self.grants.faults.call(Store::KeyValue, work));
+    fn key_value<T>(
+        &self,
+        access: Access,
+        work: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, store::Error> {
+        let called = block_in_place(|| self.grants.faults.call(Store::KeyValue, access, work));
         called.map_err(store::Error::Other)
     }
 
     /// A call to SQLite, which may take long, or meet a fault.
     fn sqlite<T>(&self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, sqlite::Error> {
-        let called = block_in_place(|| self.grants.faults.call(Store::Sqlite, work));
+        let called = block_in_place(|| self.grants.faults.call(Store::Sqlite, Access::Write, work));
         called.map_err(sqlite::Error::Io)
     }
 
@@ -159,7 +163,7 @@ impl store::HostBucket for Instance {
         key: String,
     ) -> Result<Option<Vec<u8>>, store::Error> {
         let store = self.bucket(&bucket)?;
-        self.key_value(|| store.get(&key))
+        self.key_value(Access::Read, || store.get(&key))
     }
 
     fn set(
@@ -169,7 +173,7 @@ impl store::HostBucket for Instance {
         value: Vec<u8>,
     ) -> Result<(), store::Error> {
         let store = self.bucket(&bucket)?;
-        self.key_value(|| store.set(&key, &value))
+        self.key_value(Access::Write, || store.set(&key, &value))
     }
 
     fn delete(&mut self, bucket: Resource<KeyValueStore>, key: String) -> Result<(), store::Error> {
@@ -193,7 +197,7 @@ impl store::HostBucket for Instance {
             return Err(store::Error::Other("list_keys: cursor not supported".to_owned()));
         }
         let store = self.bucket(&bucket)?;
-        let keys = self.key_value(|| store.keys())?;
+        let keys = self.key_value(Access::Read, || store.keys())?;
         Ok(store::KeyResponse { keys, cursor: None })
     }
 
@@ -210,7 +214,7 @@ impl batch::Host for Instance {
         keys: Vec<String>,
     ) -> Result<Vec<(String, Option<Vec<u8>>)>, store::Error> {
         let store = self.bucket(&bucket)?;
-        let pairs = self.key_value(|| store.get_many(&keys))?;
+        let pairs = self.key_value(Access::Read, || store.get_many(&keys))?;
         Ok(pairs.into_iter().map(|(key, value)| (key, Some(value))).collect())
     }
 
@@ -220,7 +224,7 @@ impl batch::Host for Instance {
         pairs: Vec<(String, Vec<u8>)>,
     ) -> Result<(), store::Error> {
         let store = self.bucket(&bucket)?;
-        self.key_value(|| store.set_many(&pairs))
+        self.key_value(Access::Write, || store.set_many(&pairs))
     }
 
     fn delete_many(
@@ -229,7 +233,7 @@ impl batch::Host for Instance {
         keys: Vec<String>,
     ) -> Result<(), store::Error> {
         let store = self.bucket(&bucket)?;
-        self.key_value(|| store.delete_many(&keys))
+        self.key_value(Access::Write, || store.delete_many(&keys))
     }
 }
 
@@ -246,10 +250,14 @@ impl atomics::Host for Instance {
     fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> Result<(), atomics::CasError> {
         let failed = |error: String| atomics::CasError::StoreError(store::Error::Other(error));
         let mut cas = self.table.delete(cas).map_err(|error| failed(error.to_string()))?;
-        if self.key_value(|| cas.swap(&value)).map_err(atomics::CasError::StoreError)? {
+        if self
+            .key_value(Access::Write, || cas.swap(&value))
+            .map_err(atomics::CasError::StoreError)?
+        {
             return Ok(());
         }
-        self.key_value(|| cas.look().map(drop)).map_err(atomics::CasError::StoreError)?;
+        self.key_value(Access::Read, || cas.look().map(drop))
+            .map_err(atomics::CasError::StoreError)?;
         let fresh = self.table.push(cas).map_err(|error| failed(error.to_string()))?;
         Err(atomics::CasError::CasFailed(fresh))
     }
@@ -270,7 +278,8 @@ impl atomics::HostCas for Instance {
         let grants = self.grants.clone();
         let other = |error: String| store::Error::Other(error);
         let cas = self.table.get_mut(&cas).map_err(|error| other(error.to_string()))?;
-        block_in_place(|| grants.faults.call(Store::KeyValue, || cas.look())).map_err(other)
+        block_in_place(|| grants.faults.call(Store::KeyValue, Access::Read, || cas.look()))
+            .map_err(other)
     }
 
     fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {

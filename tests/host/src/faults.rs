@@ -56,6 +56,16 @@ pub enum Effect {
     Damaged,
     /// It takes `ms` longer.
     Stall,
+    /// If it writes, it takes `ms` longer, and every other call to the store waits: a
+    /// disk with a slow sync, behind one connection.
+    SlowSync,
+}
+
+/// What a call does to its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
 }
 
 /// One rule of a plan.
@@ -91,7 +101,11 @@ pub struct Plan {
 
 /// The switches of a runtime.
 #[derive(Default)]
-pub struct Faults(Mutex<State>);
+pub struct Faults {
+    state: Mutex<State>,
+    /// Held by a call to a store whose sync is slow.
+    disk: Mutex<()>,
+}
 
 /// What `GET` answers.
 #[derive(Default, Serialize)]
@@ -106,7 +120,7 @@ struct State {
 
 impl Faults {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over the plan in `json`.
@@ -134,12 +148,20 @@ impl Faults {
     pub(crate) fn call<T>(
         &self,
         store: Store,
+        access: Access,
         work: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (stall_ms, effect) = self.state().roll(store);
+        let Met { stall_ms, sync_ms, effect } = self.state().roll(store);
         if stall_ms > 0 {
             std::thread::sleep(Duration::from_millis(stall_ms));
         }
+        let _waiting = (sync_ms > 0).then(|| {
+            let disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+            if access == Access::Write {
+                std::thread::sleep(Duration::from_millis(sync_ms));
+            }
+            disk
+        });
         let Some(effect) = effect else { return work() };
         if effect == Effect::Lost {
             work()?;
@@ -148,32 +170,46 @@ impl Faults {
             Effect::Full => "database or disk is full".to_owned(),
             Effect::Locked => "database is locked".to_owned(),
             Effect::Damaged => "file is not a database".to_owned(),
-            Effect::Fail | Effect::Lost | Effect::Stall => "injected fault".to_owned(),
+            Effect::Fail | Effect::Lost | Effect::Stall | Effect::SlowSync => {
+                "injected fault".to_owned()
+            }
         })
     }
 }
 
 impl State {
-    /// How long the next call to `store` stalls, and how it then fails.
-    fn roll(&mut self, store: Store) -> (u64, Option<Effect>) {
+    /// What the next call to `store` meets.
+    fn roll(&mut self, store: Store) -> Met {
         match store {
             Store::KeyValue => self.key_value_calls += 1,
             Store::Sqlite => self.sqlite_calls += 1,
         }
-        let mut stall_ms = 0;
+        let mut met = Met::default();
         for rule in self.plan.rules.iter().filter(|rule| rule.store == store) {
             // 53 bits are what a double holds exactly.
             let dice = (random::next(&mut self.random) >> 11) as f64 / (1_u64 << 53) as f64;
             if dice >= rule.probability {
                 continue;
             }
-            if rule.effect != Effect::Stall {
-                return (stall_ms, Some(rule.effect));
+            match rule.effect {
+                Effect::Stall => met.stall_ms += rule.ms,
+                Effect::SlowSync => met.sync_ms += rule.ms,
+                effect => {
+                    met.effect = Some(effect);
+                    return met;
+                }
             }
-            stall_ms += rule.ms;
         }
-        (stall_ms, None)
+        met
     }
+}
+
+/// What a call meets: how long it stalls, how long its sync takes, and how it fails.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    stall_ms: u64,
+    sync_ms: u64,
+    effect: Option<Effect>,
 }
 
 #[cfg(test)]
@@ -187,17 +223,17 @@ mod tests {
     }
 
     fn outcomes(faults: &Faults, store: Store, calls: usize) -> Vec<bool> {
-        (0..calls).map(|_| faults.call(store, || Ok(())).is_ok()).collect()
+        (0..calls).map(|_| faults.call(store, Access::Read, || Ok(())).is_ok()).collect()
     }
 
     #[test]
     fn a_rule_meets_its_store_and_no_other() {
         let faults = with(r#"{"rules": [{"store": "sqlite", "effect": "full"}]}"#);
-        let failed = faults.call(Store::Sqlite, || Ok(())).unwrap_err();
+        let failed = faults.call(Store::Sqlite, Access::Read, || Ok(())).unwrap_err();
         assert_eq!(failed, "database or disk is full");
-        assert_eq!(faults.call(Store::KeyValue, || Ok(5)), Ok(5));
+        assert_eq!(faults.call(Store::KeyValue, Access::Read, || Ok(5)), Ok(5));
         faults.set(br#"{"rules": []}"#).unwrap();
-        assert_eq!(faults.call(Store::Sqlite, || Ok(5)), Ok(5));
+        assert_eq!(faults.call(Store::Sqlite, Access::Read, || Ok(5)), Ok(5));
     }
 
     #[test]
@@ -223,7 +259,7 @@ mod tests {
             done = true;
             Ok(())
         };
-        assert!(faults.call(Store::KeyValue, work).is_err());
+        assert!(faults.call(Store::KeyValue, Access::Write, work).is_err());
         assert!(done);
     }
 

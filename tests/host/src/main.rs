@@ -24,7 +24,8 @@ Variables are also taken from the environment, as SPIN_VARIABLE_NAME.
 --faults lets whoever reaches the address make the stores fail, by a PUT to
 /.well-known/isotherm-host/faults: {\"rules\": [{\"store\": \"sqlite\", \"effect\":
 \"full\", \"probability\": 0.5}], \"seed\": 7}. Stores are key_value and sqlite,
-effects fail, lost, full, locked, damaged, and stall with \"ms\"; GET shows them.";
+effects fail, lost, full, locked, damaged, and, with \"ms\", stall and slow_sync (writes
+take longer, and others wait for them); GET shows them.";
 
 struct Arguments {
     from: PathBuf,

@@ -31,6 +31,9 @@ use crate::memory::{MEMORY_PATH, Memory, Peak};
 use crate::redis::RedisStore;
 use crate::stores::{DatabaseFile, KeyValueFile};
 
+/// The most requests that are answered at once.
+const INSTANCES_MAX: u32 = 1_000;
+
 /// How often a guest that computes gives way to others.
 const YIELD_EVERY: Duration = Duration::from_millis(10);
 
@@ -229,7 +232,10 @@ fn engine() -> Result<Engine> {
         Err(error) => eprintln!("compiled components can't be kept: {error:#}"),
     }
     let mut pooled = config.clone();
-    let pool = PoolingAllocationConfig::default();
+    // As many instances at once as in Spin, each of which is three core instances.
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_core_instances(4 * INSTANCES_MAX).total_tables(2 * INSTANCES_MAX);
+    pool.total_component_instances(INSTANCES_MAX).total_stacks(INSTANCES_MAX);
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = match Engine::new(&pooled) {
         Ok(engine) => engine,

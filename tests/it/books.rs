@@ -1,0 +1,131 @@
+//! The stories of `model` without faults: the figures of every answer must add up. What
+//! was acknowledged is counted, a duplicate, a conflict, waiting, or in quarantine.
+
+use isotherm::host::{Host, KeyValue};
+use isotherm::http::Request;
+use isotherm::ingest;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::faulty::Node;
+use crate::model::{Step, World, config, copy_of, fold_and_prune, host, milli, reading, step};
+
+/// A world without faults, and its books.
+struct Books {
+    world: World,
+    /// How many readings were ever acknowledged, as far as the stores remember.
+    acknowledged: i64,
+}
+
+impl Books {
+    fn run(&mut self, step: &Step) {
+        let World { node, .. } = &mut self.world;
+        match step {
+            Step::Send { near, waits, .. } | Step::Contradict { near, waits } => {
+                let is_other = i64::from(matches!(step, Step::Contradict { .. }));
+                let ids = self.world.ids(near);
+                let body: Value = ids.iter().map(|&id| reading(id, milli(id) + is_other)).collect();
+                self.acknowledged += self.post(&body, *waits);
+            }
+            Step::Read { .. } => drop(node.get("/v1/regions")),
+            Step::Fold { .. } => drop(fold_and_prune(node)),
+            Step::Restore { .. } => {
+                self.world.run(step);
+                // What the stores have now is all that they can answer for.
+                self.acknowledged = self.told().iter().sum();
+            }
+            other => self.world.run(other),
+        }
+    }
+
+    /// How many readings of the request are acknowledged and were not waiting already:
+    /// the same request sent again is the same entry.
+    fn post(&mut self, body: &Value, waits: bool) -> i64 {
+        let node = &mut self.world.node;
+        let store = node.host.inner.key_value().unwrap();
+        let waiting = || {
+            let keys = KeyValue::keys(&store).unwrap();
+            keys.iter().filter(|key| key.starts_with("journal/")).count()
+        };
+        let before = waiting();
+        let request = Request {
+            method: http::Method::POST,
+            prefer: waits.then(|| "wait".to_owned()),
+            ..Request::get("/v1/readings")
+        };
+        let text = body.to_string();
+        let handled = ingest::post_readings(&node.host, &request, text.as_bytes(), node.now);
+        let is_new = waiting() > before;
+        let answer: Value = serde_json::from_slice(&handled.response.body).unwrap();
+        let count = |field: &str| answer[field].as_i64().unwrap_or(0);
+        let accepted = match handled.response.status.as_u16() {
+            200 => count("stored") + count("duplicate") + count("conflict"),
+            202 if is_new => count("accepted"),
+            _ => 0,
+        };
+        ingest::after_answer(&node.host, handled.follow_up, node.now).unwrap();
+        accepted
+    }
+
+    /// Counted, duplicates, conflicts, waiting and in quarantine, as an answer of a copy
+    /// tells them.
+    fn told(&self) -> [i64; 5] {
+        let copy = copy_of(self.world.directory.path());
+        let host = host(copy.path(), self.world.retention, 0);
+        let mut node = Node { host, now: self.world.node.now };
+        let list: Value = serde_json::from_slice(&node.get("/v1/regions").body).unwrap();
+        let sum = |field: &str| -> i64 {
+            let regions = list["regions"].as_array().unwrap();
+            regions.iter().map(|region| region[field].as_i64().unwrap()).sum()
+        };
+        let number = |field: &str| list[field].as_i64().unwrap();
+        [
+            sum("count"),
+            sum("duplicates"),
+            sum("conflicts"),
+            number("unfolded_readings"),
+            number("quarantined_readings"),
+        ]
+    }
+
+    /// The same as `/metrics` and the header of CSV tell it.
+    fn check(&self) {
+        let told = self.told();
+        assert_eq!(told.iter().sum::<i64>(), self.acknowledged, "{told:?}");
+        let copy = copy_of(self.world.directory.path());
+        let host = host(copy.path(), self.world.retention, 0);
+        let mut node = Node { host, now: self.world.node.now };
+        let text = String::from_utf8(node.get("/metrics").body).unwrap();
+        let metric = |name: &str| -> i64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().parse().unwrap()
+        };
+        let scraped = [
+            metric("isotherm_readings_folded_total{outcome=\"stored\"}"),
+            metric("isotherm_readings_folded_total{outcome=\"duplicate\"}"),
+            metric("isotherm_readings_folded_total{outcome=\"conflict\"}"),
+            metric("isotherm_journal_readings "),
+            metric("isotherm_quarantined_readings "),
+        ];
+        assert_eq!(scraped, told);
+        let csv = node.get_as("/v1/regions", "text/csv");
+        let coverage = csv.headers.iter().find(|(name, _)| *name == "isotherm-coverage").unwrap();
+        let quarantined = format!("quarantined_readings={}", told[4]);
+        assert!(coverage.1.contains(&quarantined), "{coverage:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_was_acknowledged_is_counted_repeated_contradicting_waiting_or_in_quarantine(
+        steps in prop::collection::vec(step(), 1..30)
+    ) {
+        let mut books = Books { world: World::new(), acknowledged: 0 };
+        for step in &steps {
+            books.run(step);
+            books.check();
+        }
+    }
+}
