@@ -414,3 +414,43 @@ impl Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::DamagedRow;
+    use crate::host::StoreError;
+
+    #[test]
+    fn a_reader_is_never_told_that_nothing_was_kept_and_a_writer_always_is() {
+        let store = |message: &str| StoreError::from_message(message);
+        let row = DamagedRow { table: "ledger", key: vec![("minute", 7)] };
+        for error in [
+            Error::Journal(store("x")),
+            Error::Regions(store("x")),
+            Error::Regions(store("file is not a database")),
+            Error::Unresponsive { elapsed_ms: 5 },
+            Error::SchemaTooNew { found: 9, known: 5 },
+            Error::Corrupt("x"),
+            Error::DamagedRow(row),
+            Error::NotCountedYet,
+            Error::Spared { retry_after_ms: 1 },
+            Error::TooSlow,
+            Error::JournalFull,
+            Error::Assets(store("x")),
+            Error::Variables(store("x")),
+        ] {
+            let said = |purpose| Problem::of(&error, purpose).detail.into_owned();
+            let (reading, writing) = (said(Purpose::Reading), said(Purpose::Writing));
+            assert!(!reading.contains("kept") && reading.contains("try again"), "{reading}");
+            assert!(writing.contains("nothing was kept, send it again"), "{writing}");
+            let headers = Problem::of(&error, Purpose::Reading).headers;
+            assert!(headers.iter().any(|(name, _)| *name == "retry-after"), "{error:?}");
+        }
+        let narrow = Problem::of(&Error::TooMuch { narrow: "narrow it" }, Purpose::Reading);
+        assert_eq!((narrow.kind, &*narrow.detail), (Kind::TooMuchAsked, "narrow it"));
+        let too_large = Error::Regions(store("query result exceeds limit of 5 bytes"));
+        assert_eq!(Problem::of(&too_large, Purpose::Reading).kind, Kind::TooMuchAsked);
+        assert!(!too_large.is_outage(), "the store is well");
+    }
+}

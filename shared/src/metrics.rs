@@ -224,6 +224,9 @@ impl Text {
         let told = coverage.and_then(|c| c.quarantined_readings);
         self.sample(name, &[], number(left(told, inventory.quarantined_readings())));
         let name = "isotherm_damaged_rows";
+        self.family(name, "gauge", "Rows of the regions database that can't be read.");
+        self.sample(name, &[], number(inventory.damaged_rows.len()));
+        let name = "isotherm_damaged_row_info";
         self.family(name, "gauge", "1 for a row of the regions database that can't be read.");
         for row in &inventory.damaged_rows {
             // It has no character that a label would escape.
@@ -277,7 +280,8 @@ mod tests {
             "isotherm_readings_accepted_total 7",
             "isotherm_readings_folded_total{outcome=\"stored\"} 5",
             "isotherm_readings_rejected_total{reason=\"too_old\"} 10",
-            "isotherm_damaged_rows{row=\"ledger minute=7 first=0\"} 1",
+            "isotherm_damaged_rows 1",
+            "isotherm_damaged_row_info{row=\"ledger minute=7 first=0\"} 1",
             "isotherm_regions 1",
             "isotherm_journal_full 0",
             "isotherm_names_full{kind=\"devices\"} 1",

@@ -125,7 +125,7 @@ fn a_damaged_row_of_one_region_keeps_no_other_from_being_counted_and_answered() 
 
         // The log and the metrics name the row, once.
         let metrics = site.metrics();
-        let row = format!("isotherm_damaged_rows{{row=\"{table} region=1 span=0 start=0");
+        let row = format!("isotherm_damaged_row_info{{row=\"{table} region=1 span=0 start=0");
         assert!(metrics.lines().any(|line| line.starts_with(&row)), "{metrics}");
         assert!(metrics.contains("isotherm_quarantined_entries{reason=\"damaged_row\"} 1"));
         assert!(metrics.contains("isotherm_breaker_state{state=\"closed\"} 1"), "{metrics}");
@@ -141,7 +141,7 @@ fn a_damaged_row_of_one_region_keeps_no_other_from_being_counted_and_answered() 
         let again = site.retry();
         assert_eq!((&again["retried"], &again["quarantined_readings"]), (&json!(1), &json!(0)));
         assert_eq!((site.count("hall"), site.get(path).0), (json!(3), 200));
-        assert!(!site.metrics().contains("isotherm_damaged_rows{"));
+        assert!(!site.metrics().contains("isotherm_damaged_row_info{"));
     }
 }
 

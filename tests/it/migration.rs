@@ -147,6 +147,36 @@ fn a_database_of_version_3_keeps_its_readings_and_devices_as_runs() {
 }
 
 #[test]
+fn a_database_of_version_4_lists_its_devices_and_its_runs_are_read_and_rewritten() {
+    let directory = scratch();
+    let host = node_of(directory.path(), 4);
+    assert_eq!(version(directory.path()), 4, "the fixture is of the fourth version");
+    check_figures(&host);
+    assert_eq!(version(directory.path()), schema::VERSION);
+    let names = |region: &str, query: &str| -> Vec<String> {
+        let page = get(&host, &format!("/v1/regions/{region}/devices"), Some(query));
+        let devices = page["devices"].as_array().unwrap().clone();
+        devices.iter().map(|d| d["device_id"].as_str().unwrap().to_owned()).collect()
+    };
+    for region in ["hall", "attic"] {
+        assert_eq!(names(region, "limit=5"), ["d0", "d1", "d2"]);
+        assert_eq!(names(region, "limit=1&after=d1"), ["d2"]);
+    }
+    // What is sent again and what is new meet runs without a checksum.
+    let outcomes = post(&host, &json!([original(1), nth(4, 33.0), nth(-6, 1.0)]));
+    assert_eq!(outcomes["outcomes"], json!(["duplicate", "conflict", "stored"]));
+    let hall = get(&host, "/v1/regions/hall", None);
+    assert_eq!((&hall["count"], &hall["devices"]), (&json!(101), &json!(3)));
+    // Those that were touched have one now, and so are told from damaged ones.
+    let sql = Connection::open(directory.path().join("regions.db")).unwrap();
+    let of_version = |version: &str| -> i64 {
+        let runs = "SELECT count(*) FROM ledger WHERE hex(substr(run, 1, 1)) = ?1";
+        sql.query_row(runs, [version], |row| row.get(0)).unwrap()
+    };
+    assert!(of_version("01") > 0 && of_version("03") > 0);
+}
+
+#[test]
 fn a_migration_that_fails_anywhere_leaves_the_old_version_or_the_new_one() {
     let open = |host: &FaultyHost| Regions::open(host, Budget::waiting(100)).map(drop);
     let mut failed = 0;

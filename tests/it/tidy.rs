@@ -69,6 +69,24 @@ fn nothing_is_left_for_later_and_no_error_is_swallowed() {
     }
 }
 
+/// `drop(call(…))` lets an error go without a word. `best_effort` says that it may, and
+/// the call why.
+#[test]
+fn no_result_is_dropped_in_the_application() {
+    for (path, source) in sources("rs") {
+        let of_application =
+            ["shared", "ingest", "query"].iter().any(|name| path.starts_with(root().join(name)));
+        if !of_application {
+            continue;
+        }
+        for (number, line) in without_tests(&source).lines().enumerate() {
+            let dropped = line.split("drop(").nth(1).is_some_and(|rest| rest.contains('('));
+            let mapped = line.contains("map(drop)");
+            assert!(!dropped && !mapped, "{}:{}", path.display(), number + 1);
+        }
+    }
+}
+
 #[test]
 fn the_application_knows_no_sdk_but_in_one_file() {
     for (path, source) in sources("rs") {
