@@ -2,9 +2,10 @@
 //! is something new, so that a page that is looked at need not ask.
 //!
 //! Each stream keeps an instance of the component, so their number is bounded: until
-//! when each lasts is in one key (`events/1`). Every second, a stream lists the journal;
-//! it looks into the database only where the journal has something, or after some
-//! seconds.
+//! when each lasts is in one key (`events/1`). Every second, a stream lists the journal
+//! and asks the database, on one connection, for one number. Only where there is
+//! something to fold, or something was folded, it opens another one, folds and counts;
+//! and after some seconds, come what may.
 
 use http::StatusCode;
 
@@ -17,8 +18,9 @@ use crate::limits;
 use crate::parameters::{Span, parameters};
 use crate::query::READING;
 use crate::reading::UnixMillis;
+use crate::regions::Regions;
 use crate::representation::negotiated;
-use crate::view::fold_and_read_quietly;
+use crate::view::{BEFORE_READING, fold_and_read_quietly};
 
 /// Where the events are.
 pub(crate) const PATH: &str = "/v1/events";
@@ -117,13 +119,15 @@ pub fn write(host: &impl Host, now: impl Fn() -> UnixMillis, mut write: impl FnM
     let mut told: Option<State> = None;
     let mut looked: Option<u64> = None;
     let mut trouble = None;
+    let mut watch = Watch { host, regions: None, folds: None };
     let mut written = started;
     loop {
         let is_due = looked.is_none_or(|looked| {
             host.monotonic_ms().saturating_sub(looked) >= limits::EVENTS_LOOK_MS
         });
         let mut text = String::new();
-        if is_due || has_something_new(host) {
+        // A database that is away is spared, but for what is due.
+        if is_due || (trouble.is_none() && watch.sees_something_new()) {
             looked = Some(host.monotonic_ms());
             let state = state(host, now(), &mut trouble);
             if told != Some(state) {
@@ -149,12 +153,41 @@ pub fn write(host: &impl Host, now: impl Fn() -> UnixMillis, mut write: impl FnM
     }
 }
 
-/// Whether the journal has something to fold. A journal that can't be looked at has
-/// nothing; the next look into the database tells what is wrong.
-fn has_something_new(host: &impl Host) -> bool {
-    let listed = host.key_value().map_err(Error::Journal);
-    let listed = listed.and_then(|store| Inventory::list(host, &store));
-    listed.is_ok_and(|inventory| inventory.unfolded() > 0)
+/// What a stream looks at every second.
+struct Watch<'a, H: Host> {
+    host: &'a H,
+    /// Open for as long as the stream lasts.
+    regions: Option<Regions<'a, H>>,
+    /// How many transactions had posted readings.
+    folds: Option<i64>,
+}
+
+impl<H: Host> Watch<'_, H> {
+    /// Whether there is something to fold, or something was folded. A store that can't
+    /// be looked at is something new, too.
+    fn sees_something_new(&mut self) -> bool {
+        match self.look() {
+            Ok(is_new) => is_new,
+            Err(_told_by_the_next_look) => {
+                self.regions = None;
+                true
+            }
+        }
+    }
+
+    fn look(&mut self) -> Result<bool, Error> {
+        let store = self.host.key_value().map_err(Error::Journal)?;
+        if Inventory::list(self.host, &store)?.unfolded() > 0 {
+            return Ok(true);
+        }
+        let regions = match self.regions.take() {
+            Some(regions) => regions,
+            None => Regions::open(self.host, BEFORE_READING)?,
+        };
+        let folds = regions.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
+        self.regions = Some(regions);
+        Ok(self.folds.replace(folds) != Some(folds))
+    }
 }
 
 /// Folds, and counts. `trouble` is what was wrong the last time: it is logged when it

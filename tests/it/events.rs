@@ -27,6 +27,7 @@ fn count(lines: &mut impl Iterator<Item = String>) -> String {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
 fn who_listens_is_told_at_once_and_then_of_every_change() {
     let service = Service::start(&[]).unwrap();
     let mut lines = listen(&service);
@@ -47,9 +48,15 @@ fn who_listens_is_told_at_once_and_then_of_every_change() {
         assert_eq!(service.post(&body).unwrap().status, 202);
         assert_eq!(count(&mut lines), expected);
     }
+    // What was folded without waiting in the journal is told as soon.
+    let body = reading("d3", "hall", 20.0, now_ms()).to_string();
+    let asked = std::time::Instant::now();
+    assert_eq!(service.sender().post(body.as_bytes(), &[("prefer", "wait")]).unwrap().status, 200);
+    assert_eq!(count(&mut lines), "3");
+    assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
     // Who goes away harms nobody.
     drop(lines);
-    assert_eq!(count(&mut listen(&service)), "2");
+    assert_eq!(count(&mut listen(&service)), "3");
 }
 
 #[test]
