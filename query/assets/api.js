@@ -85,6 +85,10 @@ export function isAddressable(name) {
 /** The path of a region, or of what is below it. */
 export function ofRegion(name, below = "", query = {}) {
   if (!isAddressable(name)) throw new Failure(0, "no URL can have this name");
-  const search = new URLSearchParams(query).toString();
+  // Times as text: a number of long ago looks like seconds.
+  const text = (key, value) =>
+    (["from", "to"].includes(key) ? new Date(value).toISOString() : value);
+  const pairs = Object.entries(query).map(([key, value]) => [key, text(key, value)]);
+  const search = new URLSearchParams(pairs).toString();
   return `v1/regions/${encodeURIComponent(name)}${below}${search && `?${search}`}`;
 }

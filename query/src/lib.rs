@@ -30,7 +30,9 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let status = head.response.status;
         match head.stream {
             true => {
-                spin::stream(&host, head.response, out, |to| events::write(&host, spin::now, to));
+                spin::stream(&host, head.response, out, |to| {
+                    events::write(&host, now, spin::now, to);
+                });
             }
             false => spin::send(&host, head.response, out),
         }

@@ -67,7 +67,12 @@ pub(crate) fn list_region_devices(sql: &impl Sql) -> Result<(), Error> {
         let mut devices = Vec::new();
         for row in rows {
             let run = Run::from_columns(&row).ok_or(Error::Corrupt("device window"))?;
-            let windows: Vec<DeviceWindow> = DEVICE_WINDOWS.decode(&run)?;
+            // A run that can't be read lists none: once it is mended, that is another
+            // database, or its devices are new.
+            let windows: Vec<DeviceWindow> = match DEVICE_WINDOWS.decode(&run) {
+                Err(Error::DamagedRows(_)) => continue,
+                other => other?,
+            };
             devices.extend(windows.iter().map(|window| (window.region, window.device)));
         }
         add_region_devices(sql, &devices)?;

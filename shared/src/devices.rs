@@ -230,8 +230,8 @@ pub(crate) fn readings(
     // Times are told apart by the millisecond, so the next page begins at the
     // first that did not fit.
     let next = rows.get(limit).map(|(at, _)| {
-        let (from, to) = (at.get(), to.get());
-        next_page(&format!("from={from}&to={to}&limit={limit}"))
+        // As text: a number of long ago looks like seconds.
+        next_page(&format!("from={at}&to={to}&limit={limit}"))
     });
     rows.truncate(limit);
     let listing = Listing {
@@ -313,5 +313,5 @@ fn device_in_path(encoded: &str) -> Result<DeviceId<'static>, Problem> {
 }
 
 fn unknown_device() -> Problem {
-    Problem::new(Kind::NotFound, "no reading has named this device")
+    Problem::new(Kind::NotFound, "no counted reading has named this device")
 }

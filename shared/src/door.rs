@@ -9,9 +9,6 @@
 //! prunes later (`fold::prune`). So no request accepts a reading from before what was
 //! pruned: it could no longer be told from a duplicate.
 
-use std::fmt::Write;
-
-use crate::error::best_effort;
 use crate::host::{Host, KeyValue, StoreError};
 use crate::journal;
 use crate::reading::UnixMillis;
@@ -31,10 +28,12 @@ pub struct Door {
     pub newest: UnixMillis,
     /// Since when the journal has been at its bound, if it is.
     pub full_since: Option<UnixMillis>,
-    /// Whether there are as many regions as there may be.
-    pub regions_full: bool,
-    /// Whether there are as many devices as there may be.
-    pub devices_full: bool,
+    /// How many regions there are, where that is as many as there may be; otherwise 0.
+    pub regions: usize,
+    /// How many devices there are, likewise.
+    pub devices: usize,
+    /// Whether a fold has ever told it of the database.
+    pub is_told: bool,
 }
 
 impl Default for Door {
@@ -45,8 +44,9 @@ impl Default for Door {
             published: UnixMillis::MIN,
             newest: UnixMillis::MIN,
             full_since: None,
-            regions_full: false,
-            devices_full: false,
+            regions: 0,
+            devices: 0,
+            is_told: false,
         }
     }
 }
@@ -62,8 +62,9 @@ impl Door {
                 "published" => door.published = instant.unwrap_or(UnixMillis::MIN),
                 "newest" => door.newest = instant.unwrap_or(UnixMillis::MIN),
                 "full" => door.full_since = instant,
-                "regions" => door.regions_full = value == "full",
-                "devices" => door.devices_full = value == "full",
+                "regions" => door.regions = value.parse().unwrap_or(0),
+                "devices" => door.devices = value.parse().unwrap_or(0),
+                "told" => door.is_told = value == "1",
                 _ => {}
             }
         }
@@ -72,18 +73,18 @@ impl Door {
 
     fn to_text(self) -> String {
         let mut text = format!(
-            "pruned={} published={} newest={}",
+            "pruned={} published={} newest={} told={}",
             self.pruned_before.get(),
             self.published.get(),
-            self.newest.get()
+            self.newest.get(),
+            u8::from(self.is_told)
         );
         if let Some(since) = self.full_since {
-            // To a string, that can't fail.
-            best_effort(write!(text, " full={}", since.get()));
+            text += &format!(" full={}", since.get());
         }
-        for (is_full, names) in [(self.regions_full, "regions"), (self.devices_full, "devices")] {
-            if is_full {
-                text += &format!(" {names}=full");
+        for (count, names) in [(self.regions, "regions"), (self.devices, "devices")] {
+            if count > 0 {
+                text += &format!(" {names}={count}");
             }
         }
         text
@@ -141,10 +142,11 @@ mod tests {
             published: at(1_700_000_000_000),
             newest: at(1_700_000_000_001),
             full_since: Some(at(5)),
-            regions_full: true,
-            devices_full: false,
+            regions: 7,
+            devices: 0,
+            is_told: true,
         };
-        for door in [Door::default(), door, Door { devices_full: true, ..door }] {
+        for door in [Door::default(), door, Door { devices: 9, ..door }] {
             assert_eq!(Door::parse(door.to_text().as_bytes()), door);
         }
         let newer = format!("{} later=7 x", door.to_text());

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::host::{StoreError, StoreErrorKind};
+use crate::limits;
 
 /// Why the application could not do what a request asked of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub enum Error {
     },
     /// The database holds something that no release wrote.
     Corrupt(&'static str),
-    /// One row of the database can't be read. The others can.
-    DamagedRow(DamagedRow),
+    /// These rows of the database, at least one, can't be read. The others can.
+    DamagedRows(Vec<DamagedRow>),
     /// More was asked for than an answer can be made of.
     TooMuch {
         /// What to ask for instead.
@@ -100,7 +101,7 @@ impl Error {
 
     /// Whether the regions database could not be asked, as against what it said.
     pub(crate) fn is_away(&self) -> bool {
-        !matches!(self, Self::DamagedRow(_) | Self::TooMuch { .. } | Self::Misconfigured { .. })
+        !matches!(self, Self::DamagedRows(_) | Self::TooMuch { .. } | Self::Misconfigured { .. })
             && !matches!(self, Self::Regions(e) if e.kind == StoreErrorKind::TooLarge)
     }
 
@@ -147,11 +148,17 @@ impl fmt::Display for Error {
                  deploy the newer release"
             ),
             Self::Corrupt(part) => write!(f, "regions database: impossible {part}"),
-            Self::DamagedRow(row) => write!(
-                f,
-                "regions database: a row can't be read: {row}; the operator must restore it from \
-                 a backup, or delete it"
-            ),
+            Self::DamagedRows(rows) => {
+                f.write_str("regions database: what can't be read:")?;
+                for row in rows.iter().take(limits::DAMAGED_ROWS_LOGGED_MAX) {
+                    write!(f, " {row},")?;
+                }
+                write!(
+                    f,
+                    " {} in all; the operator must restore them from a backup, or delete them",
+                    rows.len()
+                )
+            }
             Self::TooMuch { narrow } => write!(f, "more was asked for than is answered; {narrow}"),
             Self::NotCountedYet => {
                 f.write_str("not found among what is counted, and not all is counted yet")

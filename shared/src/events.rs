@@ -9,7 +9,7 @@
 
 use http::StatusCode;
 
-use crate::error::Error;
+use crate::error::{Error, best_effort};
 use crate::host::{Host, KeyValue};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::inventory::Inventory;
@@ -81,25 +81,50 @@ fn accepted(host: &impl Host, request: &Request, now: UnixMillis) -> Result<bool
     Ok(stream)
 }
 
-/// Takes a place among the streams, if there is one. It is given back by time alone: a
-/// stream that ends early is soon followed by another.
+/// When a stream that begins now ends at the latest, Unix milliseconds.
+fn end_of(now: UnixMillis) -> i64 {
+    let lasts_ms = i64::try_from(limits::EVENTS_MS_MAX).unwrap_or(i64::MAX);
+    now.saturating_add(lasts_ms).get()
+}
+
+/// Takes a place among the streams, if there is one.
 fn enters(host: &impl Host, now: UnixMillis) -> Result<bool, Error> {
+    let until = end_of(now);
+    change_streams(host, |open| {
+        // Of a clock that was set back, none lasts.
+        open.retain(|other| (now.get()..=until).contains(other));
+        let has_room = open.len() < limits::EVENT_STREAMS_MAX;
+        if has_room {
+            open.push(until);
+        }
+        has_room
+    })
+}
+
+/// Gives the place back of a stream that began at `begun`, before its time.
+fn leaves(host: &impl Host, begun: UnixMillis) -> Result<bool, Error> {
+    change_streams(host, |open| {
+        let own = open.iter().position(|until| *until == end_of(begun));
+        own.is_some_and(|own| {
+            open.swap_remove(own);
+            true
+        })
+    })
+}
+
+/// Changes until when the streams last, if `change` says so. Returns whether it was
+/// changed.
+fn change_streams(host: &impl Host, change: impl Fn(&mut Vec<i64>) -> bool) -> Result<bool, Error> {
     /// How often to try again where somebody else was faster.
     const ATTEMPTS: usize = 8;
-    let lasts_ms = i64::try_from(limits::EVENTS_MS_MAX).unwrap_or(i64::MAX);
-    let until = now.saturating_add(lasts_ms);
     let store = host.key_value().map_err(Error::Journal)?;
     for _ in 0..ATTEMPTS {
         let stored = store.get(STREAMS_KEY).map_err(Error::Journal)?;
         let text = stored.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-        let others = text.split(' ').filter_map(|until| until.parse::<i64>().ok());
-        // Of a clock that was set back, none lasts.
-        let mut open: Vec<i64> =
-            others.filter(|other| (now.get()..=until.get()).contains(other)).collect();
-        if open.len() >= limits::EVENT_STREAMS_MAX {
+        let mut open: Vec<i64> = text.split(' ').filter_map(|until| until.parse().ok()).collect();
+        if !change(&mut open) {
             return Ok(false);
         }
-        open.push(until.get());
         let written = open.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
         let swapped = store.replace(STREAMS_KEY, stored.as_deref(), written.as_bytes());
         if swapped.map_err(Error::Journal)? {
@@ -114,7 +139,26 @@ fn enters(host: &impl Host, now: UnixMillis) -> Result<bool, Error> {
 ///
 /// The first event comes at once; what is written between events tells a client
 /// that is gone from one that has nothing to hear.
-pub fn write(host: &impl Host, now: impl Fn() -> UnixMillis, mut write: impl FnMut(&str) -> bool) {
+///
+/// `begun` is when `head` was asked for it.
+pub fn write(
+    host: &impl Host,
+    begun: UnixMillis,
+    now: impl Fn() -> UnixMillis,
+    write: impl FnMut(&str) -> bool,
+) {
+    if !write_until_the_end(host, now, write) {
+        // Otherwise its place is kept until it would have ended.
+        best_effort(leaves(host, begun));
+    }
+}
+
+/// Returns whether the client is still there.
+fn write_until_the_end(
+    host: &impl Host,
+    now: impl Fn() -> UnixMillis,
+    mut write: impl FnMut(&str) -> bool,
+) -> bool {
     let started = host.monotonic_ms();
     let mut told: Option<State> = None;
     let mut looked: Option<u64> = None;
@@ -143,11 +187,11 @@ pub fn write(host: &impl Host, now: impl Fn() -> UnixMillis, mut write: impl FnM
         if !text.is_empty() {
             written = at;
             if !write(&text) {
-                return;
+                return false;
             }
         }
         if at.saturating_sub(started) >= limits::EVENTS_MS_MAX {
-            return;
+            return true;
         }
         host.sleep_ms(limits::EVENTS_EVERY_MS);
     }

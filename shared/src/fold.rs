@@ -7,20 +7,21 @@
 //! that run at once from doing the same work; that they don't count twice is
 //! the ledger's doing alone.
 //!
-//! What can't be posted is set aside: an entry that can't be read, readings that are
-//! older than the ledger, and readings that belong to a row of the database that can't
-//! be read. The rest of their entry, and all others, go on.
+//! What can't be posted is set aside, after the commit and before its entry is removed:
+//! an entry that can't be read, readings that are older than the ledger, and readings
+//! that belong to a row of the database that can't be read. The rest of their entry, and
+//! all others, go on.
 
 use crate::door;
 use crate::error::{DamagedRow, Error, best_effort};
-use crate::host::{Host, KeyValue, Sql, Value};
+use crate::host::{Host, KeyValue, Sql, StoreError, Value};
 use crate::inventory::{DAMAGED_PREFIX, Inventory};
-use crate::journal::{self, Content, Entry, EntryName, QuarantineReason};
+use crate::journal::{self, Aside, Content, Entry, EntryName, QuarantineReason, Quarantined};
 use crate::ledger::{self, Outcome};
 use crate::limits;
 use crate::reading::{Reading, UnixMillis};
 use crate::regions::Regions;
-use crate::rejection::Rejections;
+use crate::rejection::{Reason, Rejections};
 use crate::settings::Horizon;
 use crate::windows;
 
@@ -57,7 +58,9 @@ pub fn run<H: Host>(
         match step(regions, journal, inventory, names) {
             Ok(changed) => {
                 folded.left_entries -= names.len();
-                folded.left_readings -= names.iter().map(EntryName::readings).sum::<usize>();
+                let readings = names.iter().map(EntryName::readings);
+                let readings = readings.fold(0, usize::saturating_add);
+                folded.left_readings = folded.left_readings.saturating_sub(readings);
                 folded.quarantine_changed |= changed;
             }
             Err(error) if error.is_busy() => break,
@@ -69,15 +72,20 @@ pub fn run<H: Host>(
 }
 
 /// Posts readings that are not in the journal, counts what was rejected beside
-/// them, and says what became of each, in their order.
-pub fn post<H: Host>(
+/// them, and says what became of each, in their order. One that is too old is rejected,
+/// too.
+pub fn post_now<H: Host>(
     regions: &Regions<'_, H>,
     readings: &[Reading<'_>],
     rejections: &Rejections,
 ) -> Result<Vec<Outcome>, Error> {
     regions.transaction(|sql| {
-        ledger::count_rejections(sql, rejections)?;
-        ledger::post(sql, readings)
+        let outcomes = ledger::post(sql, readings)?;
+        let mut rejections = rejections.clone();
+        let too_old = outcomes.iter().filter(|outcome| **outcome == Outcome::TooOld).count();
+        rejections.add(Reason::TooOld, u64::try_from(too_old).unwrap_or(u64::MAX));
+        ledger::count_rejections(sql, &rejections)?;
+        Ok(outcomes)
     })
 }
 
@@ -128,10 +136,15 @@ fn expired_before<H: Host>(
     if !regions.read(|sql| ledger::has_rows_before(sql, by_clock))? {
         return Ok(None);
     }
-    let hours = regions.read(ledger::hours)?;
-    let witnessed = hours.get(hours.len().div_ceil(limits::HOURS_PER_WITNESS));
-    let by_readings = witnessed.and_then(|hour| horizon.prune_before(*hour));
+    let hours = regions.read(|sql| ledger::hours(sql, i64::MAX))?;
+    let by_readings = witnessed(&hours).and_then(|hour| horizon.prune_before(hour));
     Ok(by_readings.map(|before| before.min(by_clock)))
+}
+
+/// The newest of the hours, which are in the order of `ledger::hours`, that a tenth of
+/// them came after (decision 8).
+pub(crate) fn witnessed(hours: &[UnixMillis]) -> Option<UnixMillis> {
+    hours.get(hours.len().div_ceil(limits::HOURS_PER_WITNESS)).copied()
 }
 
 fn prune_before<H: Host>(regions: &Regions<'_, H>, before: UnixMillis) -> Result<(), Error> {
@@ -174,24 +187,84 @@ fn step<H: Host>(
     names: &[EntryName],
 ) -> Result<bool, Error> {
     let host = regions.host();
+    let load = || journal::load(host, journal, names);
+    let Posted { names: done, aside } = post_entries(regions, journal, inventory, &load, None)?;
+    // After the commit, and before the entries are removed: what dies in between does it
+    // again, and what fails before has left nothing.
+    set_aside(host, journal, &aside)?;
+    journal::remove(host, journal, &done).map_err(Error::Journal)?;
+    Ok(!aside.is_empty() || done.len() < names.len())
+}
+
+/// Tries entries in quarantine again, as far as the budget goes. `latest` is how far
+/// ahead of the node's clock a reading may be. What is counted now leaves the quarantine;
+/// nothing is moved in between, so nothing can be lost on the way.
+pub(crate) fn retry<H: Host>(
+    regions: &Regions<'_, H>,
+    journal: &H::KeyValue,
+    inventory: &Inventory,
+    quarantined: &[Quarantined],
+    latest: UnixMillis,
+) -> Result<(), Error> {
+    let host = regions.host();
+    let names: Vec<EntryName> = quarantined.iter().map(|q| q.name.clone()).collect();
+    let mut rest = quarantined;
+    for names in steps(&names) {
+        let (now, later) = rest.split_at(names.len().min(rest.len()));
+        rest = later;
+        let load = || journal::load_quarantined(host, journal, now);
+        let Posted { aside, .. } = post_entries(regions, journal, inventory, &load, Some(latest))?;
+        set_aside(host, journal, &aside)?;
+        journal::remove_quarantined(host, journal, now, &aside).map_err(Error::Journal)?;
+        if regions.left_ms() == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn set_aside<H: Host>(host: &H, journal: &H::KeyValue, aside: &[Aside]) -> Result<(), Error> {
+    aside
+        .iter()
+        .try_for_each(|aside| journal::set_aside(host, journal, aside))
+        .map_err(Error::Journal)
+}
+
+/// What became of entries.
+struct Posted {
+    names: Vec<EntryName>,
+    /// What could not be posted. It is in no store yet.
+    aside: Vec<Aside>,
+}
+
+/// Posts what `load` finds, in one transaction, and goes around rows that can't be read:
+/// it begins again without what belongs to them.
+fn post_entries<H: Host>(
+    regions: &Regions<'_, H>,
+    journal: &H::KeyValue,
+    inventory: &Inventory,
+    load: &dyn Fn() -> Result<Vec<Entry>, StoreError>,
+    latest: Option<UnixMillis>,
+) -> Result<Posted, Error> {
     let mut damage: Vec<Damage> = Vec::new();
-    let (done, set_aside) = loop {
+    for _ in 0..limits::DAMAGE_ATTEMPTS_MAX {
         let posted = regions.transaction(|sql| {
-            let entries = journal::load(host, journal, names).map_err(Error::Journal)?;
-            let set_aside = post_entries(host, journal, sql, &entries, &damage)?;
-            let done: Vec<EntryName> = entries.iter().map(|entry| entry.name().clone()).collect();
-            Ok((done, set_aside))
+            let entries = load().map_err(Error::Journal)?;
+            let names = entries.iter().map(|entry| entry.name().clone()).collect();
+            let aside = post(sql, &entries, &damage, latest)?;
+            Ok(Posted { names, aside })
         });
         match posted {
-            Err(Error::DamagedRow(row)) if damage.len() < limits::DAMAGED_ROWS_PER_STEP_MAX => {
-                note_damage(host, journal, inventory, &row);
-                damage.push(regions.read(|sql| Damage::of(sql, &row))?);
+            Err(Error::DamagedRows(rows)) => {
+                for row in rows {
+                    note_damage(regions.host(), journal, inventory, &row);
+                    damage.push(regions.read(|sql| Damage::of(sql, &row))?);
+                }
             }
-            other => break other?,
+            other => return other,
         }
-    };
-    journal::remove(host, journal, &done).map_err(Error::Journal)?;
-    Ok(set_aside || done.len() < names.len())
+    }
+    Err(Error::Corrupt("row"))
 }
 
 /// The readings that a row is of which can't be read.
@@ -248,7 +321,8 @@ pub(crate) fn note_damage<H: Host>(
     if known.contains(&name) || known.len() >= limits::DAMAGED_ROWS_NAMED_MAX {
         return;
     }
-    host.log(&format!("{}; readings of it are set aside", Error::DamagedRow(row.clone())));
+    let error = Error::DamagedRows(vec![row.clone()]);
+    host.log(&format!("{error}; readings of it are set aside"));
     // The log has it, and the next fold that meets it tries again.
     best_effort(store.set(&format!("{DAMAGED_PREFIX}{name}"), b""));
 }
@@ -257,44 +331,45 @@ pub(crate) fn note_damage<H: Host>(
 const READINGS_AT_ONCE_MAX: usize =
     limits::READINGS_PER_FOLD_STEP + limits::READINGS_PER_REQUEST_MAX;
 
-/// What can't be posted is in quarantine before the transaction commits, and so
-/// before its entry is removed. Returns whether there was any.
-fn post_entries<H: Host>(
-    host: &H,
-    journal: &H::KeyValue,
+/// Posts the entries' readings, but for those that the damage meets. Returns what could
+/// not be posted.
+///
+/// Without `latest` the entries are of the journal, whose readings were judged at the
+/// door.
+fn post(
     sql: &impl Sql,
     entries: &[Entry],
     damage: &[Damage],
-) -> Result<bool, Error> {
+    latest: Option<UnixMillis>,
+) -> Result<Vec<Aside>, Error> {
     let count = entries.iter().map(|entry| entry.name().readings());
-    let mut readings = Vec::with_capacity(count.sum::<usize>().min(READINGS_AT_ONCE_MAX));
+    let count = count.fold(0, usize::saturating_add).min(READINGS_AT_ONCE_MAX);
+    let mut readings = Vec::with_capacity(count);
     // How many readings are of each entry.
     let mut counts = Vec::with_capacity(entries.len());
     let mut rejections = Rejections::default();
-    let mut has_set_aside = false;
+    let mut aside = Vec::new();
     for entry in entries {
         match entry.decode() {
             Ok(Content { readings: decoded, rejections: rejected }) => {
-                let (met, mut free) = apart(decoded, damage);
-                has_set_aside |= set_aside(host, journal, &met, QuarantineReason::DamagedRow)?;
+                let (met, free) = apart(decoded, !damage.is_empty(), |reading| {
+                    damage.iter().any(|damage| damage.meets(reading))
+                });
+                let (ahead, mut free) = apart(free, latest.is_some(), |reading| {
+                    latest.is_some_and(|latest| reading.timestamp > latest)
+                });
+                aside.extend(Aside::of(&met, QuarantineReason::DamagedRow));
+                aside.extend(Aside::of(&ahead, QuarantineReason::AheadOfClock));
                 counts.push(free.len());
                 readings.append(&mut free);
                 rejections.merge(&rejected);
             }
-            Err(error) => {
-                let reason = QuarantineReason::Unreadable;
-                journal::quarantine(host, journal, entry, reason).map_err(Error::Journal)?;
-                has_set_aside = true;
-                host.log(&format!(
-                    "quarantined the entry {}: it is unreadable: {error}",
-                    entry.name().as_str()
-                ));
-            }
+            Err(cause) => aside.push(Aside::unreadable(entry.clone(), cause)),
         }
     }
     ledger::count_rejections(sql, &rejections)?;
     if readings.is_empty() {
-        return Ok(has_set_aside);
+        return Ok(aside);
     }
     let outcomes = ledger::post(sql, &readings)?;
     let mut judged = readings.into_iter().zip(outcomes);
@@ -302,40 +377,19 @@ fn post_entries<H: Host>(
         let own = judged.by_ref().take(count);
         let too_old = own.filter(|(_, outcome)| *outcome == Outcome::TooOld);
         let too_old: Vec<Reading<'_>> = too_old.map(|(reading, _)| reading).collect();
-        has_set_aside |= set_aside(host, journal, &too_old, QuarantineReason::TooOld)?;
+        aside.extend(Aside::of(&too_old, QuarantineReason::TooOld));
     }
-    Ok(has_set_aside)
+    Ok(aside)
 }
 
-/// The readings that the damage meets, and the others.
+/// The readings for which `is_met` holds, and the others.
 fn apart<'a>(
     readings: Vec<Reading<'a>>,
-    damage: &[Damage],
+    has_any: bool,
+    is_met: impl Fn(&Reading<'a>) -> bool,
 ) -> (Vec<Reading<'a>>, Vec<Reading<'a>>) {
-    if damage.is_empty() {
-        return (Vec::new(), readings);
+    match has_any {
+        true => readings.into_iter().partition(is_met),
+        false => (Vec::new(), readings),
     }
-    readings.into_iter().partition(|reading| damage.iter().any(|damage| damage.meets(reading)))
-}
-
-/// Sets readings of one entry aside, as an entry of their own: the same readings have
-/// the same name, however often they come here. Returns whether there were any.
-fn set_aside<H: Host>(
-    host: &H,
-    journal: &H::KeyValue,
-    readings: &[Reading<'_>],
-    reason: QuarantineReason,
-) -> Result<bool, Error> {
-    if readings.is_empty() {
-        return Ok(false);
-    }
-    let entry = Entry::encode(readings, &Rejections::default());
-    journal::quarantine(host, journal, &entry, reason).map_err(Error::Journal)?;
-    host.log(&format!(
-        "quarantined {} readings as {}: {}",
-        readings.len(),
-        entry.name().as_str(),
-        reason.words()
-    ));
-    Ok(true)
 }

@@ -41,34 +41,37 @@ impl<'a, H: Host> Guard<'a, H> {
         now: UnixMillis,
         work: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        match self.state.ask(now) {
-            Verdict::Go => {}
-            Verdict::Probe(state) => {
-                // Of those who want to probe at once, one does.
-                if !self.become_state(state, "the cool-down is over") {
-                    return Err(Error::Spared { retry_after_ms: 1_000 });
-                }
-            }
-            Verdict::Spare { retry_after_ms } => return Err(Error::Spared { retry_after_ms }),
-        }
+        self.ask(now)?;
         let started_ms = self.host.monotonic_ms();
         let done = work();
-        match &done {
-            Err(error) if error.is_outage() => {
-                let cause = error.to_string();
-                // The cool-down begins when the call has failed, which may take long.
-                let took_ms = self.host.monotonic_ms().saturating_sub(started_ms);
-                let now = now.saturating_add(i64::try_from(took_ms).unwrap_or(i64::MAX));
-                self.become_state(self.state.failed(now), &cause);
-            }
-            _ => self.close(),
-        }
+        self.learn(done.as_ref().err(), started_ms, now);
         done
     }
 
-    /// The database responded. Whoever has changed the state meanwhile is left to it.
-    fn close(&mut self) {
-        if self.state != State::NEW && self.become_state(self.state.succeeded(), "it responds") {
+    /// Fails where the database is to be spared.
+    fn ask(&mut self, now: UnixMillis) -> Result<(), Error> {
+        match self.state.ask(now) {
+            Verdict::Go => Ok(()),
+            // Of several requests that want to probe at once, one does.
+            Verdict::Probe(state) => match self.become_state(state, "the cool-down is over") {
+                true => Ok(()),
+                false => Err(Error::Spared { retry_after_ms: 1_000 }),
+            },
+            Verdict::Spare { retry_after_ms } => Err(Error::Spared { retry_after_ms }),
+        }
+    }
+
+    /// A call that began at `started_ms` failed with this, or did not. If the database
+    /// responded, another request that has changed the state meanwhile is left to it.
+    fn learn(&mut self, failed: Option<&Error>, started_ms: u64, now: UnixMillis) {
+        if let Some(error) = failed.filter(|error| error.is_outage()) {
+            // The cool-down begins when the call has failed, which may take long.
+            let took_ms = self.host.monotonic_ms().saturating_sub(started_ms);
+            let now = now.saturating_add(i64::try_from(took_ms).unwrap_or(i64::MAX));
+            self.become_state(self.state.failed(now), &error.to_string());
+        } else if self.state != State::NEW
+            && self.become_state(self.state.succeeded(), "it responds")
+        {
             // Absent is as good as new, and what is absent need not be read.
             best_effort(self.store.delete_many(&[BREAKER_KEY.to_owned()]));
         }

@@ -375,7 +375,7 @@ impl Problem {
             Error::Regions(cause) if cause.kind == StoreErrorKind::TooLarge => {
                 Self::of(&Error::TooMuch { narrow: "ask for less at once" }, purpose)
             }
-            Error::DamagedRow(_) => both(
+            Error::DamagedRows(_) => both(
                 "a row of the regions database is damaged, which this needs; the operator must \
                  look at the log",
             ),
@@ -432,7 +432,7 @@ mod tests {
             Error::Unresponsive { elapsed_ms: 5 },
             Error::SchemaTooNew { found: 9, known: 5 },
             Error::Corrupt("x"),
-            Error::DamagedRow(row),
+            Error::DamagedRows(vec![row]),
             Error::NotCountedYet,
             Error::Spared { retry_after_ms: 1 },
             Error::TooSlow,

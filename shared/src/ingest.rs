@@ -15,7 +15,7 @@ use crate::guard::Guard;
 use crate::host::{Host, KeyValue};
 use crate::http::{ItemError, Kind, Problem, Purpose, Refusal, Request, Response, is_zero};
 use crate::inventory::Inventory;
-use crate::journal::{self, Entry};
+use crate::journal::{self, Aside, Entry, QuarantineReason, RegionCount};
 use crate::json::{self, Unreadable};
 use crate::ledger::Outcome;
 use crate::limits;
@@ -25,7 +25,7 @@ use crate::reading::{Reading, UnixMillis};
 use crate::regions::{Budget, Regions};
 use crate::rejected;
 use crate::rejection::{Reason, Rejection, Rejections};
-use crate::settings::{self, Horizon};
+use crate::settings::{self, Horizon, NamesBound};
 use crate::upkeep::{self, AFTER_ANSWER};
 
 /// The route that `ingest` owns.
@@ -115,8 +115,7 @@ pub fn check_head(request: &Request) -> Result<(), Problem> {
     request.allow(&[Method::POST])?;
     // A header that is there twice and says the same, or nothing, is as one, or none.
     let all = |values: &Option<String>, is_good: fn(&str) -> bool| {
-        let values = values.as_deref().unwrap_or_default().split(',').map(str::trim);
-        values.filter(|value| !value.is_empty()).all(is_good)
+        members(values.as_deref().unwrap_or_default()).all(is_good)
     };
     if !all(&request.content_encoding, |encoding| encoding.eq_ignore_ascii_case("identity")) {
         let detail = "compressed bodies are not understood; send it as it is";
@@ -135,6 +134,17 @@ pub fn check_head(request: &Request) -> Result<(), Problem> {
         );
     }
     Ok(())
+}
+
+/// What a header lists that is not empty: a comma in quotes (RFC 9110, 5.6.4) parts
+/// nothing.
+fn members(values: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    let parts = values.split(move |c: char| {
+        is_quoted ^= c == '"';
+        c == ',' && !is_quoted
+    });
+    parts.map(str::trim).filter(|value| !value.is_empty())
 }
 
 /// Judges the length of a body by its head: one that is too large is not waited for, nor
@@ -165,15 +175,28 @@ fn accept<H: Host>(
 ) -> Result<Handled, Refusal> {
     let horizon = Horizon::from_variables(host)?;
     let items = json::parse(body).map_err(unreadable)?;
-    let journal = opened(host);
+    let mut journal = opened(host);
+    if let Ok((journal, door)) = &mut journal
+        && !door.is_told
+        && items.iter().flatten().any(|reading| is_old(reading, now))
+    {
+        ask_how_far_was_pruned(host, journal, door, horizon, now)?;
+    }
     // Without the journal, the ledger itself says what is too old.
     let door = journal.as_ref().map_or_else(|_away| Door::default(), |(_, door)| *door);
     let mut batch = Batch::new(items, horizon, &door, now);
-    if batch.proves_clock_wrong(horizon, &door, now) {
-        return Err(Error::ClockNotSet.into());
+    if is_behind(&door, horizon, now) {
+        // A sender keeps what is refused. What comes with readings that can be counted
+        // is kept for it, as it may not be told apart.
+        if !batch.ahead.is_empty() && (batch.readings.is_empty() || journal.is_err()) {
+            return Err(Error::ClockNotSet.into());
+        }
+        batch.keep_those_ahead();
+    } else {
+        batch.ahead.clear();
     }
     if let Ok((journal, _)) = &journal {
-        reject_new_names(host, journal, &door, &mut batch, now);
+        reject_new_names(host, journal, &door, &mut batch, now)?;
     }
     if batch.readings.is_empty() {
         // Nothing came that would have to be folded.
@@ -181,13 +204,13 @@ fn accept<H: Host>(
         let (response, counts) = (nothing_valid(&batch).into(), batch.counts());
         return Ok(Handled { response, follow_up, counts });
     }
-    let folds = is_turn_to_fold(host, batch.readings.len());
-    let follow_up = FollowUp { folds, ..FollowUp::default() };
-    if let Some(wait_ms) = wait_ms(request.prefer.as_deref()) {
+    if let Some(wait_ms) = wait_ms(request.prefer.as_deref()).filter(|_| batch.ahead.is_empty()) {
         match fold_now(host, &batch, wait_ms, now) {
             Ok(outcomes) => {
+                let folds = should_fold(host, batch.readings.len(), RegionCount(1));
                 let response = folded(&mut batch, &outcomes);
                 let response = response.with_header("preference-applied", "wait");
+                let follow_up = FollowUp { folds, ..FollowUp::default() };
                 return Ok(Handled { response, follow_up, counts: batch.counts() });
             }
             // The journal takes it instead: durable, and counted later.
@@ -195,26 +218,61 @@ fn accept<H: Host>(
         }
     }
     match journal.and_then(|(journal, door)| journal_them(host, &journal, &door, &batch, now)) {
-        Ok(Room::Free) => {
+        Ok(Journaled::Kept(regions)) => {
+            let folds = !door.is_told || should_fold(host, batch.readings.len(), regions);
+            let follow_up = FollowUp { folds, ..FollowUp::default() };
             Ok(Handled { response: journaled(&batch), follow_up, counts: batch.counts() })
         }
-        Ok(Room::None { is_turn_to_fold }) => {
+        Ok(Journaled::Refused { folds }) => {
             // The log has it once, from when the mark was set.
             let response = Problem::of(&Error::JournalFull, Purpose::Writing).into();
-            let folds = is_turn_to_fold || follow_up.folds;
             let follow_up = FollowUp { folds, ..FollowUp::default() };
             Ok(Handled { response, follow_up, counts: Counts::default() })
         }
-        Err(Error::Journal(error)) => {
+        Err(Error::Journal(error)) if batch.ahead.is_empty() => {
             host.log(&format!("the journal failed, so the readings are folded at once: {error}"));
             let regions = Regions::open(host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
-            let outcomes = fold::post(&regions, &batch.readings, &batch.rejections())?;
+            let outcomes = fold::post_now(&regions, &batch.readings, &batch.rejections())?;
             let response = folded(&mut batch, &outcomes);
             let (follow_up, counts) = (FollowUp::default(), batch.counts());
             Ok(Handled { response, follow_up, counts })
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the node's clock is known to be behind: it is before this release was made, or
+/// before readings that were counted.
+fn is_behind(door: &Door, horizon: Horizon, now: UnixMillis) -> bool {
+    now.get() < limits::RELEASED_MS || horizon.latest(now) < door.newest
+}
+
+/// Whether it must be known how far was pruned before this can be accepted.
+fn is_old(reading: &Reading<'_>, now: UnixMillis) -> bool {
+    reading.timestamp < now.saturating_sub(limits::OLD_READING_MS)
+}
+
+/// Asks the database where the door was never told: the key-value store is new, and the
+/// database may not be. While that is away, what comes is taken: if it is too old, its
+/// turn will show.
+fn ask_how_far_was_pruned<H: Host>(
+    host: &H,
+    journal: &H::KeyValue,
+    door: &mut Door,
+    horizon: Horizon,
+    now: UnixMillis,
+) -> Result<(), Error> {
+    let names = NamesBound::from_variables(host)?;
+    let told = Guard::new(host, journal, true).call(now, || {
+        let regions = Regions::open(host, AFTER_ANSWER)?;
+        upkeep::tell_door(&regions, journal, horizon, names, now)
+    });
+    match told {
+        Ok(_facts) => *door = door::load(host, journal).map_err(Error::Journal)?,
+        Err(Error::Spared { .. }) => {}
+        Err(error) => host.log(&format!("old readings are accepted unseen: {error}")),
+    }
+    Ok(())
 }
 
 /// The journal, and what the door knows.
@@ -224,6 +282,14 @@ fn opened<H: Host>(host: &H) -> Result<(H::KeyValue, Door), Error> {
     Ok((journal, door))
 }
 
+/// What became of readings at the journal.
+enum Journaled {
+    /// They are durable; of how many regions they are.
+    Kept(RegionCount),
+    /// There is no room.
+    Refused { folds: bool },
+}
+
 /// Makes the readings durable, if there is room.
 fn journal_them<H: Host>(
     host: &H,
@@ -231,13 +297,18 @@ fn journal_them<H: Host>(
     door: &Door,
     batch: &Batch<'_>,
     now: UnixMillis,
-) -> Result<Room, Error> {
-    let room = bound::check(host, journal, door, now)?;
-    if room == Room::Free {
-        let entry = Entry::encode(&batch.readings, &batch.rejections());
-        journal::append(host, journal, &entry).map_err(Error::Journal)?;
+) -> Result<Journaled, Error> {
+    if let Room::None { is_turn_to_fold } = bound::check(host, journal, door, now)? {
+        return Ok(Journaled::Refused { folds: is_turn_to_fold });
     }
-    Ok(room)
+    let (entry, regions) = Entry::encode_and_count(&batch.readings, &batch.rejections());
+    journal::append(host, journal, &entry).map_err(Error::Journal)?;
+    // They wait for the clock to be set (`upkeep`).
+    let ahead: Vec<Reading<'_>> = batch.ahead.iter().map(|(_, reading)| reading.clone()).collect();
+    if let Some(aside) = Aside::of(&ahead, QuarantineReason::AheadOfClock) {
+        journal::set_aside(host, journal, &aside).map_err(Error::Journal)?;
+    }
+    Ok(Journaled::Kept(regions))
 }
 
 /// Rejects readings of devices and regions that are new, where there are as many as
@@ -249,8 +320,10 @@ fn reject_new_names<H: Host>(
     door: &Door,
     batch: &mut Batch<'_>,
     now: UnixMillis,
-) {
-    let tables = [(door.regions_full, "regions"), (door.devices_full, "devices")];
+) -> Result<(), Error> {
+    let bound = NamesBound::from_variables(host)?;
+    let tables =
+        [(door.regions >= bound.regions, "regions"), (door.devices >= bound.devices, "devices")];
     for (_, table) in tables.into_iter().filter(|(is_full, _)| *is_full) {
         let names = batch.readings.iter().map(|reading| match table {
             "regions" => reading.region.as_str(),
@@ -266,6 +339,7 @@ fn reject_new_names<H: Host>(
             Err(error) => host.log(&format!("names are accepted unseen: {error}")),
         }
     }
+    Ok(())
 }
 
 /// Counts what the answer left to count, and folds, if it is this request's
@@ -288,6 +362,9 @@ struct Batch<'a> {
     items: usize,
     readings: Vec<Reading<'a>>,
     positions: Vec<usize>,
+    /// Readings that are ahead of the node's clock: rejected ones, until it is known
+    /// that the clock is behind.
+    ahead: Vec<(usize, Reading<'a>)>,
     rejected: Vec<(Reason, ItemError)>,
 }
 
@@ -298,9 +375,14 @@ impl<'a> Batch<'a> {
             items: count,
             readings: Vec::with_capacity(count),
             positions: Vec::with_capacity(count),
+            ahead: Vec::new(),
             rejected: Vec::new(),
         };
+        let latest = horizon.latest(now);
         for (index, item) in items.into_iter().enumerate() {
+            if let Some(reading) = item.as_ref().ok().filter(|reading| reading.timestamp > latest) {
+                batch.ahead.push((index, reading.clone()));
+            }
             match item.and_then(|reading| horizon.admit(reading, now, door.pruned_before)) {
                 Ok(reading) => {
                     batch.readings.push(reading);
@@ -317,19 +399,9 @@ impl<'a> Batch<'a> {
         self.rejected.push((reason, ItemError { index, reason: reason.code(), detail }));
     }
 
-    /// Whether readings were rejected for being ahead of a clock that is known to be
-    /// behind: it is before this release, or before readings that were counted. It is
-    /// not where a device beside them has the same time as the node; then the others
-    /// are ahead.
-    fn proves_clock_wrong(&self, horizon: Horizon, door: &Door, now: UnixMillis) -> bool {
-        let is_ahead = self.rejected.iter().any(|(reason, _)| *reason == Reason::InFuture);
-        let is_behind = now.saturating_add(horizon.max_skew_ms) < door.newest;
-        let agrees = |reading: &Reading<'_>| {
-            let off = reading.timestamp.get().abs_diff(now.get());
-            off <= horizon.max_skew_ms.unsigned_abs()
-        };
-        let is_released = now.get() >= limits::RELEASED_MS;
-        is_ahead && (!is_released || (is_behind && !self.readings.iter().any(agrees)))
+    /// Takes those that are ahead of the clock out of the rejected.
+    fn keep_those_ahead(&mut self) {
+        self.rejected.retain(|(reason, _)| *reason != Reason::InFuture);
     }
 
     /// Keeps the readings of which `known` says so, in their order; those of names that
@@ -408,6 +480,9 @@ fn nothing_valid(batch: &Batch<'_>) -> Problem {
 struct JournaledBody {
     ack: &'static str,
     accepted: usize,
+    /// Of these, those that are ahead of the node's clock, and wait for it to be set.
+    #[serde(skip_serializing_if = "is_zero")]
+    waiting_for_clock: usize,
     rejected: Vec<ItemError>,
     #[serde(skip_serializing_if = "is_zero")]
     rejected_omitted: usize,
@@ -415,8 +490,11 @@ struct JournaledBody {
 
 fn journaled(batch: &Batch<'_>) -> Response {
     let (rejected, rejected_omitted) = batch.named();
-    let accepted = batch.readings.len();
-    let body = JournaledBody { ack: "journaled", accepted, rejected, rejected_omitted };
+    // Those that are ahead are rejected, or kept with the others.
+    let accepted = batch.counts().accepted;
+    let waiting_for_clock = accepted - batch.readings.len();
+    let body =
+        JournaledBody { ack: "journaled", accepted, waiting_for_clock, rejected, rejected_omitted };
     Response::json(StatusCode::ACCEPTED, &body)
 }
 
@@ -495,23 +573,26 @@ fn fold_now<H: Host>(
         let regions = Regions::open(host, Budget::waiting(wait_ms))?;
         match fold::run(&regions, &journal, &inventory)? {
             Folded { left_entries: 0, .. } => {
-                fold::post(&regions, &batch.readings, &batch.rejections())
+                fold::post_now(&regions, &batch.readings, &batch.rejections())
             }
             _ => Err(Error::TooSlow),
         }
     })
 }
 
-/// Whether a request with so many readings looks after the journal.
+/// Whether a request with this many readings, of this many regions, looks after the
+/// journal.
 ///
 /// Looking costs a listing of the store and a fold, so of single readings one
-/// in 256 does, and the larger a batch is the likelier it does. Chance needs no
-/// count that requests would have to share.
-fn is_turn_to_fold(host: &impl Host, readings: usize) -> bool {
+/// in 256 does, and the larger a batch is, the likelier it does; the more regions it is
+/// of, the likelier, too, as some may be new. Chance needs no count that requests would
+/// have to share.
+fn should_fold(host: &impl Host, readings: usize, RegionCount(regions): RegionCount) -> bool {
     const CERTAIN: usize = limits::BATCH_FOLDS_FOR_CERTAIN;
+    let regions = regions.saturating_sub(1).saturating_mul(limits::READINGS_PER_REGION_TO_FOLD);
     let weight = (CERTAIN / limits::SINGLES_PER_FOLD).saturating_add(readings);
     let dice = usize::try_from(host.random() % CERTAIN as u64).unwrap_or(0);
-    dice < weight
+    dice < weight.saturating_add(regions)
 }
 
 #[cfg(test)]

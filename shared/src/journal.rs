@@ -64,6 +64,10 @@ pub struct Entry {
     value: Vec<u8>,
 }
 
+/// How many regions readings are of, as their encoding found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RegionCount(pub(crate) usize);
+
 /// What identifies an entry: the part of its key after the prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryName {
@@ -156,11 +160,14 @@ pub enum QuarantineReason {
     TooOld,
     /// Its readings belong to a row of the database that can't be read.
     DamagedRow,
+    /// Its readings are ahead of the node's clock, which is behind.
+    AheadOfClock,
 }
 
 impl QuarantineReason {
     /// All reasons.
-    pub const ALL: [Self; 3] = [Self::Unreadable, Self::TooOld, Self::DamagedRow];
+    pub const ALL: [Self; 4] =
+        [Self::Unreadable, Self::TooOld, Self::DamagedRow, Self::AheadOfClock];
 
     /// The code that stands for the reason in keys and answers.
     pub fn code(self) -> &'static str {
@@ -168,6 +175,7 @@ impl QuarantineReason {
             Self::Unreadable => "unreadable",
             Self::TooOld => "too_old",
             Self::DamagedRow => "damaged_row",
+            Self::AheadOfClock => "ahead_of_clock",
         }
     }
 
@@ -179,6 +187,7 @@ impl QuarantineReason {
                 "they are older than the ledger, and can't be told from duplicates any more"
             }
             Self::DamagedRow => "they belong to a row of the database that can't be read",
+            Self::AheadOfClock => "they are ahead of the node's clock, which is behind",
         }
     }
 }
@@ -218,6 +227,14 @@ impl Entry {
     /// Encodes the accepted `readings` of a request and how many were rejected
     /// beside them.
     pub fn encode(readings: &[Reading<'_>], rejections: &Rejections) -> Self {
+        Self::encode_and_count(readings, rejections).0
+    }
+
+    /// The same, and how many regions the readings are of.
+    pub(crate) fn encode_and_count(
+        readings: &[Reading<'_>],
+        rejections: &Rejections,
+    ) -> (Self, RegionCount) {
         let base = readings.iter().map(|r| r.timestamp.get()).min().unwrap_or(0);
         let base = base.cast_unsigned();
         let Distinct { names: regions, places } =
@@ -244,7 +261,8 @@ impl Entry {
             varint::put(&mut value, count);
         }
         varint::put(&mut value, 0);
-        Self { name: EntryName::of(&value, Some(base), readings.len()), value }
+        let entry = Self { name: EntryName::of(&value, Some(base), readings.len()), value };
+        (entry, RegionCount(regions.len()))
     }
 
     /// What the entry holds.
@@ -359,30 +377,78 @@ pub(crate) fn delete<H: Host>(
     retried(host, || store.delete_many(keys))
 }
 
-/// Keeps `entry` where no fold looks for it, for a human to decide.
-pub fn quarantine<H: Host>(
-    host: &H,
-    store: &H::KeyValue,
-    entry: &Entry,
+/// An entry that is to be kept where no fold looks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Aside {
+    entry: Entry,
     reason: QuarantineReason,
-) -> Result<(), StoreError> {
-    let quarantined = Quarantined { name: entry.name.clone(), reason };
-    retried(host, || store.set(&quarantined.key(), &entry.value))
+    /// Why it can't be read, if that is it.
+    cause: Option<DecodeError>,
 }
 
-/// Puts a quarantined entry back into the journal, for the next fold to try again.
-/// One that is gone is no error.
-pub(crate) fn requeue<H: Host>(
+impl Aside {
+    /// An entry that can't be read.
+    pub(crate) fn unreadable(entry: Entry, cause: DecodeError) -> Self {
+        Self { entry, reason: QuarantineReason::Unreadable, cause: Some(cause) }
+    }
+
+    /// Readings of one entry, as an entry of their own: the same readings have the same
+    /// name, however often they come here. `None` without any.
+    pub(crate) fn of(readings: &[Reading<'_>], reason: QuarantineReason) -> Option<Self> {
+        let entry = || Entry::encode(readings, &Rejections::default());
+        (!readings.is_empty()).then(|| Self { entry: entry(), reason, cause: None })
+    }
+
+    fn quarantined(&self) -> Quarantined {
+        Quarantined { name: self.entry.name.clone(), reason: self.reason }
+    }
+}
+
+/// Puts it into quarantine.
+pub(crate) fn set_aside<H: Host>(
     host: &H,
     store: &H::KeyValue,
-    quarantined: &Quarantined,
+    aside: &Aside,
 ) -> Result<(), StoreError> {
-    let key = quarantined.key();
-    // In this order: in between it is in both, and not in neither.
-    if let Some(value) = retried(host, || store.get(&key))? {
-        retried(host, || store.set(&quarantined.name.journal_key(), &value))?;
+    let key = aside.quarantined().key();
+    retried(host, || store.set(&key, &aside.entry.value))?;
+    let cause = aside.cause.map_or(String::new(), |cause| format!(": {cause}"));
+    host.log(&format!(
+        "quarantined {} readings as {}: {}{cause}",
+        aside.entry.name.readings,
+        aside.entry.name.as_str(),
+        aside.reason.words()
+    ));
+    Ok(())
+}
+
+/// Those of the quarantined entries that are still there.
+pub(crate) fn load_quarantined<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    quarantined: &[Quarantined],
+) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::with_capacity(quarantined.len());
+    for quarantined in quarantined {
+        let key = quarantined.key();
+        if let Some(value) = retried(host, || store.get(&key))? {
+            entries.push(Entry { name: quarantined.name.clone(), value });
+        }
     }
-    delete(host, store, &[key])
+    Ok(entries)
+}
+
+/// Removes what was in quarantine, but for what was set aside again.
+pub(crate) fn remove_quarantined<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    quarantined: &[Quarantined],
+    again: &[Aside],
+) -> Result<(), StoreError> {
+    let again: Vec<String> = again.iter().map(|aside| aside.quarantined().key()).collect();
+    let keys = quarantined.iter().map(Quarantined::key);
+    let gone: Vec<String> = keys.filter(|key| !again.contains(key)).collect();
+    delete(host, store, &gone)
 }
 
 /// Repeats a key-value call that a pause may mend. What the component may not

@@ -199,12 +199,7 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
     let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
     add_to_tallies(
         sql,
-        &[
-            (FOLDS, 1),
-            ("duplicates", count(Outcome::Duplicate)),
-            ("conflicts", conflicts.len()),
-            ("too_old", count(Outcome::TooOld)),
-        ],
+        &[(FOLDS, 1), ("duplicates", count(Outcome::Duplicate)), ("conflicts", conflicts.len())],
     )?;
     Ok(outcomes)
 }
@@ -356,17 +351,17 @@ pub(crate) fn prune(sql: &impl Sql, before: UnixMillis, runs_max: i64) -> Result
     sql.execute(conflicts, &[minute]).map(|_no_rows| ()).map_err(Error::Regions)
 }
 
-/// The hours in which the ledger has readings, the newest first: each as its newest
-/// minute that has one.
-pub(crate) fn hours(sql: &impl Sql) -> Result<Vec<UnixMillis>, Error> {
+/// The newest hours in which the ledger has readings, at most `most`, the newest first:
+/// each as its newest minute that has one.
+pub(crate) fn hours(sql: &impl Sql, most: i64) -> Result<Vec<UnixMillis>, Error> {
     // From one to the next by the index, not by the rows.
     let statement = "\
         WITH RECURSIVE hours (minute) AS ( \
             SELECT max(minute) FROM ledger UNION ALL \
             SELECT (SELECT max(minute) FROM ledger WHERE minute < hours.minute / 60 * 60) \
-            FROM hours WHERE hours.minute IS NOT NULL) \
+            FROM hours WHERE hours.minute IS NOT NULL LIMIT ?1) \
         SELECT minute FROM hours WHERE minute IS NOT NULL";
-    let rows = sql.execute(statement, &[]).map_err(Error::Regions)?;
+    let rows = sql.execute(statement, &[Value::Integer(most)]).map_err(Error::Regions)?;
     let hour = |row: &Vec<Value>| {
         let [minute] = integers(row)?;
         UnixMillis::from_minute(minute, 0)
@@ -374,21 +369,37 @@ pub(crate) fn hours(sql: &impl Sql) -> Result<Vec<UnixMillis>, Error> {
     rows.iter().map(hour).collect::<Option<_>>().ok_or(Error::Corrupt("ledger"))
 }
 
-/// When the newest reading in the ledger was measured, to the minute.
-pub(crate) fn newest(sql: &impl Sql) -> Result<Option<UnixMillis>, Error> {
-    let newest = "SELECT minute FROM ledger ORDER BY minute DESC LIMIT 1";
-    let rows = sql.execute(newest, &[]).map_err(Error::Regions)?;
-    let minute = rows.first().and_then(|row| integers(row));
-    Ok(minute.and_then(|[minute]| UnixMillis::from_minute(minute, 0)))
+/// What the door must know of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// How far was pruned.
+    pub(crate) pruned_before: UnixMillis,
+    /// When the newest reading was measured, to the minute.
+    pub(crate) newest: Option<UnixMillis>,
+    pub(crate) regions: usize,
+    pub(crate) devices: usize,
 }
 
-/// How many regions and devices have a name here.
-pub(crate) fn names_count(sql: &impl Sql) -> Result<[i64; 2], Error> {
+/// What the door must know, at the cost of four looks at an index.
+pub(crate) fn facts(sql: &impl Sql) -> Result<Facts, Error> {
     // Ids are given one after the other, and no name ever goes.
-    let statement = "SELECT coalesce((SELECT max(id) FROM regions), 0), \
-                            coalesce((SELECT max(id) FROM devices), 0)";
-    let rows = sql.execute(statement, &[]).map_err(Error::Regions)?;
-    rows.first().and_then(|row| integers(row)).ok_or(Error::Corrupt("names"))
+    let statement = "\
+        SELECT coalesce((SELECT value FROM tallies WHERE name = ?1), 0), \
+               coalesce((SELECT max(minute) FROM ledger), -1), \
+               coalesce((SELECT max(id) FROM regions), 0), \
+               coalesce((SELECT max(id) FROM devices), 0)";
+    let parameters = [Value::Text(PRUNED_BEFORE.to_owned())];
+    let rows = sql.execute(statement, &parameters).map_err(Error::Regions)?;
+    let facts = |row: &Vec<Value>| {
+        let [pruned_before, newest, regions, devices] = integers(row)?;
+        Some(Facts {
+            pruned_before: UnixMillis::new(pruned_before)?,
+            newest: UnixMillis::from_minute(newest, 0),
+            regions: usize::try_from(regions).ok()?,
+            devices: usize::try_from(devices).ok()?,
+        })
+    };
+    rows.first().and_then(facts).ok_or(Error::Corrupt("tally"))
 }
 
 /// Whether the ledger has rows from before `horizon`.

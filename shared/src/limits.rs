@@ -32,6 +32,9 @@ pub const BODY_GAP_MS_MAX: u64 = 10_000;
 /// How long a client may take to read the next bytes of an answer, in milliseconds.
 pub const ANSWER_GAP_MS_MAX: u64 = 10_000;
 
+/// How long a client may take to read all of an answer, in milliseconds.
+pub const ANSWER_MS_MAX: u64 = 120_000;
+
 /// The most rejected readings that one answer names; the others are counted.
 pub const REJECTIONS_NAMED_MAX: usize = 1_000;
 
@@ -73,8 +76,12 @@ pub const DEVICE_IDS_PER_STATEMENT: usize = 8_192;
 /// row.
 pub const DAMAGED_ROWS_NAMED_MAX: usize = 100;
 
-/// Damaged rows that one step of a fold goes around before it gives up.
-pub const DAMAGED_ROWS_PER_STEP_MAX: usize = 16;
+/// Damaged rows that one line of the log names.
+pub const DAMAGED_ROWS_LOGGED_MAX: usize = 10;
+
+/// How often one step of a fold begins again to go around damaged rows. Each time it
+/// finds all of a table, and there are three.
+pub const DAMAGE_ATTEMPTS_MAX: usize = 6;
 
 /// The longest range of one device's readings, in days: each of its minutes is
 /// looked up.
@@ -157,6 +164,10 @@ pub const SNAPSHOT_AGE_MS_MAX: u64 = 10_000;
 /// A fold step ends with the entry that reaches this many bytes.
 pub const BYTES_PER_FOLD_STEP: usize = 2 * 1024 * 1024;
 
+/// As much as this many readings, a region makes `ingest` fold after its answer: what
+/// may be new should be known to the door.
+pub const READINGS_PER_REGION_TO_FOLD: usize = 64;
+
 /// Of single readings, one in so many makes `ingest` fold after its answer; of
 /// batches, the more the larger they are. (With 64, folding was a fifth of what a
 /// single reading cost.)
@@ -200,8 +211,19 @@ pub const HOURS_PER_WITNESS: usize = 10;
 /// each time is a write.
 pub const DOOR_NEWEST_STEP_MS: i64 = 10 * 60 * 1_000;
 
-/// Entries that come back from quarantine at once.
-pub const REQUEUED_AT_ONCE_MAX: usize = 1_000;
+/// Entries in quarantine that are tried again at once.
+pub const RETRIED_AT_ONCE_MAX: usize = 1_000;
+
+/// Two hours with readings that are no further apart than this, in milliseconds, are
+/// taken for the same run of time: some sensors report once a day.
+pub const HOURS_APART_MAX_MS: i64 = 26 * 60 * 60 * 1_000;
+
+/// Hours that are looked at to tell a clock that is behind from a reading of the future.
+pub const HOURS_LOOKED_AT_MAX: i64 = 1_000;
+
+/// A reading that is older than this, in milliseconds, is looked up in the database
+/// where the door was never told how far that was pruned.
+pub const OLD_READING_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// The default of the variable `regions_max`. Each region is a card on the page, a
 /// series in metrics, and 33 MB of windows a year.
@@ -216,6 +238,9 @@ pub const NAMES_MAX: usize = 100_000_000;
 /// How long after a note of rejected readings the next one is written for certain, in
 /// milliseconds: a note is a synced write of several kilobytes.
 pub const REJECTED_NOTED_MS: i64 = 60_000;
+
+/// Of requests that come all at once, one in this many writes a note.
+pub const REJECTED_PER_NOTE_MAX: i64 = 256;
 
 /// What a sender is told to wait before it tries again, in seconds.
 pub const RETRY_AFTER_S: i64 = 5;

@@ -8,7 +8,7 @@ use crate::inventory::Inventory;
 use crate::journal::QuarantineReason;
 use crate::ledger::{REJECTED_PREFIX, Totals};
 use crate::rejection::{Reason, Rejections};
-use crate::settings::JournalBound;
+use crate::settings::{JournalBound, NamesBound};
 use crate::view::Coverage;
 
 /// The formats.
@@ -66,6 +66,8 @@ pub(crate) struct Known {
     pub(crate) door: Option<Door>,
     /// `None` where a variable can't be read.
     pub(crate) bound: Option<JournalBound>,
+    /// Likewise.
+    pub(crate) names: Option<NamesBound>,
     pub(crate) breaker: State,
 }
 
@@ -82,7 +84,7 @@ pub(crate) fn render(exposition: Exposition, known: &Known) -> String {
         text.inventory(inventory, known.coverage.as_ref());
     }
     if let Some(door) = &known.door {
-        text.door(door);
+        text.door(door, known.names);
     }
     if let Some(bound) = known.bound {
         text.bound(bound);
@@ -134,7 +136,6 @@ impl Text {
             ("stored", counted.totals.readings),
             ("duplicate", tally("duplicates")),
             ("conflict", tally("conflicts")),
-            ("too_old", tally("too_old")),
         ];
         let accepted = outcomes.iter().map(|(_, value)| value).sum();
         let name = "isotherm_readings_accepted_total";
@@ -166,14 +167,19 @@ impl Text {
         }
     }
 
-    fn door(&mut self, door: &Door) {
+    fn door(&mut self, door: &Door, names: Option<NamesBound>) {
         let name = "isotherm_journal_full";
         self.family(name, "gauge", "Whether readings are refused because the journal is full.");
         self.sample(name, &[], i64::from(door.full_since.is_some()));
         let name = "isotherm_names_full";
         self.family(name, "gauge", "Whether new names are rejected, as there are too many.");
-        self.sample(name, &[("kind", "regions")], i64::from(door.regions_full));
-        self.sample(name, &[("kind", "devices")], i64::from(door.devices_full));
+        let is_full = |count: usize, bound: fn(&NamesBound) -> usize| {
+            i64::from(names.is_some_and(|names| count >= bound(&names)))
+        };
+        let regions = is_full(door.regions, |names| names.regions);
+        let devices = is_full(door.devices, |names| names.devices);
+        self.sample(name, &[("kind", "regions")], regions);
+        self.sample(name, &[("kind", "devices")], devices);
     }
 
     fn bound(&mut self, bound: JournalBound) {
@@ -260,7 +266,8 @@ mod tests {
                 damaged_rows: vec!["ledger minute=7 first=0".to_owned()],
                 ..Inventory::default()
             }),
-            door: Some(Door { devices_full: true, ..Door::default() }),
+            door: Some(Door { devices: 9, ..Door::default() }),
+            names: Some(NamesBound { regions: 5, devices: 9 }),
             bound: Some(JournalBound { entries: 900, bytes: 1_000 }),
             breaker: State::NEW,
         };

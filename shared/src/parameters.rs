@@ -123,7 +123,7 @@ pub(crate) fn decoded(encoded: &str) -> Option<String> {
 
 /// The answer about a region that is not there.
 pub(crate) fn unknown_region() -> Problem {
-    Problem::new(Kind::NotFound, "no reading has named this region")
+    Problem::new(Kind::NotFound, "no counted reading has named this region")
 }
 
 /// An instant, in Unix milliseconds or RFC 3339.

@@ -4,6 +4,7 @@
 use http::StatusCode;
 
 use crate::error::Error;
+use crate::fold;
 use crate::host::Host;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::inventory::{DAMAGED_PREFIX, Inventory};
@@ -12,7 +13,8 @@ use crate::limits;
 use crate::parameters::{Span, decoded, parameters};
 use crate::reading::UnixMillis;
 use crate::representation::{Document, Format, Record, Table};
-use crate::view::fold_and_read;
+use crate::settings::Horizon;
+use crate::view::{Coverage, fold_and_read};
 
 /// Answers with the entries, in the order of their keys.
 pub(crate) fn list(
@@ -46,8 +48,8 @@ pub(crate) fn list(
     Ok(document.into_response(request, format))
 }
 
-/// `POST /v1/quarantine/{name}/retry`, or without a name of all: puts entries back into
-/// the journal and folds. What still can't be counted comes back.
+/// `POST /v1/quarantine/{name}/retry`, or without a name of all: folds entries again. What
+/// still can't be counted stays.
 pub(crate) fn retry<H: Host>(
     host: &H,
     request: &Request,
@@ -59,20 +61,33 @@ pub(crate) fn retry<H: Host>(
     let inventory = Inventory::list(host, &store)?;
     let name = encoded.map(|encoded| decoded(encoded).unwrap_or_default());
     let is_meant = |q: &&Quarantined| name.as_deref().is_none_or(|name| q.name.as_str() == name);
-    let meant: Vec<&Quarantined> =
-        inventory.quarantined.iter().filter(is_meant).take(limits::REQUEUED_AT_ONCE_MAX).collect();
+    let meant: Vec<Quarantined> = inventory
+        .quarantined
+        .iter()
+        .filter(is_meant)
+        .take(limits::RETRIED_AT_ONCE_MAX)
+        .cloned()
+        .collect();
     if meant.is_empty() && name.is_some() {
         let detail = "no entry of this name is in quarantine";
         return Err(Problem::new(Kind::NotFound, detail).into());
-    }
-    for quarantined in &meant {
-        journal::requeue(host, &store, quarantined).map_err(Error::Journal)?;
     }
     // A row that is still damaged is found again.
     let rows: Vec<String> =
         inventory.damaged_rows.iter().map(|row| format!("{DAMAGED_PREFIX}{row}")).collect();
     journal::delete(host, &store, &rows).map_err(Error::Journal)?;
-    let read = fold_and_read(host, Span::ALL_TIME, now, |_nothing| Ok(()), |_snapshot| Some(()))?;
-    let body = read.shown.coverage.record().with("retried", meant.len());
+    let unmarked = Inventory { damaged_rows: Vec::new(), ..inventory };
+    let latest = Horizon::from_variables(host)?.latest(now);
+    let read = fold_and_read(
+        host,
+        Span::ALL_TIME,
+        now,
+        |regions| fold::retry(regions, &store, &unmarked, &meant, latest),
+        |_snapshot| None,
+    )?;
+    // What was in quarantine before is counted, or not.
+    let quarantined = Inventory::list(host, &store)?.quarantined_readings();
+    let coverage = Coverage { quarantined_readings: Some(quarantined), ..read.shown.coverage };
+    let body = coverage.record().with("retried", meant.len());
     Ok(Response::json(StatusCode::OK, &body))
 }

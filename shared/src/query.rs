@@ -194,7 +194,7 @@ fn read<H: Host, T>(
 
 /// The latest instant at which a reading can have been measured.
 fn latest(host: &impl Host, now: UnixMillis) -> Result<UnixMillis, Error> {
-    Ok(now.saturating_add(Horizon::from_variables(host)?.max_skew_ms))
+    Ok(Horizon::from_variables(host)?.latest(now))
 }
 
 fn region(

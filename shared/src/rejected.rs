@@ -57,10 +57,10 @@ fn one_in(now: UnixMillis, noted: &Noted) -> u64 {
     if !(0..limits::REJECTED_NOTED_MS).contains(&ago) {
         return 1;
     }
-    // The square: a thousand requests a second write every other second, one a second
-    // every twenty.
+    // The square, so that one a second writes every twenty seconds; but no more than a
+    // number that a burst does not get lost in.
     let times = limits::REJECTED_NOTED_MS / ago.max(1);
-    times.saturating_mul(times).cast_unsigned()
+    times.saturating_mul(times).min(limits::REJECTED_PER_NOTE_MAX).cast_unsigned()
 }
 
 /// Counts them, now and then. Somebody else who does at the same moment may be lost.
@@ -108,6 +108,6 @@ mod tests {
         let noted = Noted { at_ms: 1_700_000_000_000, rejections: Rejections::default() };
         let after = |ms| one_in(UnixMillis::new(noted.at_ms + ms).unwrap(), &noted);
         assert_eq!([after(60_000), after(-1), after(3_600_000)], [1, 1, 1]);
-        assert_eq!([after(30_000), after(1_000), after(0)], [4, 3_600, 3_600_000_000]);
+        assert_eq!([after(30_000), after(10_000), after(1_000), after(0)], [4, 36, 256, 256]);
     }
 }

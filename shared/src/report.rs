@@ -222,7 +222,10 @@ fn all_time(sql: &impl Sql, chosen: Chosen<'_>) -> Result<Vec<Cell>, Error> {
             match Histogram::decode(&bins) {
                 Some(histogram) => figures.set_percentiles(&histogram),
                 None if chosen.is_list() => {}
-                None => return Err(damaged_histogram(cell.region_id, 0, 0)),
+                None => {
+                    let row = damaged_histogram(cell.region_id, 0, 0);
+                    return Err(Error::DamagedRows(vec![row]));
+                }
             }
         }
         cells.push(cell);

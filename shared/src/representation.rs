@@ -44,8 +44,9 @@ impl Format {
 /// without parameters.
 pub(crate) fn negotiated<T: Copy>(request: &Request, offers: &[(&str, T)]) -> Result<T, Problem> {
     // An empty header says as little as none.
-    let accept = request.accept.as_deref().map(str::trim).filter(|accept| !accept.is_empty());
-    let accept = accept.unwrap_or("*/*");
+    let accept = request.accept.as_deref().unwrap_or_default();
+    let is_empty = accept.split(',').all(|range| range.trim().is_empty());
+    let accept = if is_empty { "*/*" } else { accept };
     let mut best = None;
     for (media_type, offer) in offers {
         let quality = quality(accept, media_type);
@@ -312,6 +313,7 @@ mod tests {
             (Some("application/jsonx"), None),
             (Some(""), Some(Format::Json)),
             (Some(" "), Some(Format::Json)),
+            (Some(", ,"), Some(Format::Json)),
             (Some("text/csv;Q=0.5, application/json;Q=0.4"), Some(Format::Csv)),
             (Some("text/csv;Q=0, application/x-ndjson"), Some(Format::Ndjson)),
         ] {

@@ -52,17 +52,29 @@ pub fn run<T, E>(
     let started_ms = host.monotonic_ms();
     let mut failed = 0;
     loop {
-        let error = match work() {
-            Err(error) if is_transient(&error) => error,
+        match work() {
+            Err(error) if is_transient(&error) => {
+                failed += 1;
+                if !pauses(host, policy, failed, started_ms) {
+                    return Err(error);
+                }
+            }
             done => return done,
-        };
-        failed += 1;
-        let elapsed_ms = host.monotonic_ms().saturating_sub(started_ms);
-        match policy.pause_ms(failed, elapsed_ms, host.random()) {
-            Some(pause_ms) => host.sleep_ms(pause_ms),
-            None => return Err(error),
         }
     }
+}
+
+/// Pauses before the next attempt; false when it is time to give up. Apart, as `run` is
+/// in a component once for each kind of call.
+#[cold]
+#[inline(never)]
+fn pauses(host: &impl Host, policy: Policy, failed: u32, started_ms: u64) -> bool {
+    let elapsed_ms = host.monotonic_ms().saturating_sub(started_ms);
+    let pause_ms = policy.pause_ms(failed, elapsed_ms, host.random());
+    if let Some(pause_ms) = pause_ms {
+        host.sleep_ms(pause_ms);
+    }
+    pause_ms.is_some()
 }
 
 #[cfg(test)]

@@ -186,11 +186,13 @@ fn cut<R: Record<G>, const G: usize>(group: [i64; G], first: u64, records: &[R])
 impl<const G: usize> Table<G> {
     /// The records of a run, in the order of their keys.
     pub(crate) fn decode<R: Record<G>>(&self, run: &Run<G>) -> Result<Vec<R>, Error> {
-        run.decode().ok_or_else(|| {
-            let group = self.group.into_iter().zip(run.group);
-            let key = group.chain([("first", run.first.cast_signed())]).collect();
-            Error::DamagedRow(DamagedRow { table: self.name, key })
-        })
+        run.decode().ok_or_else(|| Error::DamagedRows(vec![self.damaged(run)]))
+    }
+
+    fn damaged(&self, run: &Run<G>) -> DamagedRow {
+        let group = self.group.into_iter().zip(run.group);
+        let key = group.chain([("first", run.first.cast_signed())]).collect();
+        DamagedRow { table: self.name, key }
     }
 
     /// The runs that the keys belong to, in the order of groups and keys, which must
@@ -315,6 +317,8 @@ impl<const G: usize> Table<G> {
     /// `new`), and then says whether it changed that; or with none, and it is
     /// added.
     ///
+    /// Where runs can't be read, it goes on to find all of them, and fails.
+    ///
     /// Must run inside a transaction that holds the write lock.
     pub(crate) fn merge<R: Record<G>>(
         &self,
@@ -322,7 +326,7 @@ impl<const G: usize> Table<G> {
         new: &[R],
         mut combine: impl FnMut(Option<&mut R>, &R) -> bool,
     ) -> Result<(), Error> {
-        let mut changed = Vec::new();
+        let (mut changed, mut damaged) = (Vec::new(), Vec::new());
         let mut rest = new;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(groups_end(rest));
@@ -333,11 +337,14 @@ impl<const G: usize> Table<G> {
                 let Some(group) = records.first().map(Record::group) else { continue };
                 let (own, others) = runs.split_at(runs.partition_point(|run| run.group <= group));
                 runs = others;
-                self.merge_group(group, own, records, &mut combine, &mut changed)?;
+                self.merge_group(group, own, records, &mut combine, &mut changed, &mut damaged);
                 if changed.len() >= limits::ROWS_PER_STATEMENT {
                     self.store(sql, &mut changed)?;
                 }
             }
+        }
+        if !damaged.is_empty() {
+            return Err(Error::DamagedRows(damaged));
         }
         self.store(sql, &mut changed)
     }
@@ -349,7 +356,8 @@ impl<const G: usize> Table<G> {
         mut new: &[R],
         combine: &mut impl FnMut(Option<&mut R>, &R) -> bool,
         changed: &mut Vec<Run<G>>,
-    ) -> Result<(), Error> {
+        damaged: &mut Vec<DamagedRow>,
+    ) {
         let none = [Run::of::<R>(group, 0, &[])];
         let runs = if runs.is_empty() { &none } else { runs };
         let nexts = runs.iter().skip(1).map(|run| run.first).chain([u64::MAX]);
@@ -359,12 +367,12 @@ impl<const G: usize> Table<G> {
             if own.is_empty() {
                 continue;
             }
-            let old = self.decode::<R>(run)?;
-            if let Some(merged) = merge(&old, own, combine) {
-                changed.append(&mut cut(group, run.first, &merged));
+            match run.decode::<R>().map(|old| merge(&old, own, combine)) {
+                Some(Some(merged)) => changed.append(&mut cut(group, run.first, &merged)),
+                Some(None) => {}
+                None => damaged.push(self.damaged(run)),
             }
         }
-        Ok(())
     }
 }
 

@@ -42,7 +42,8 @@ pub(crate) fn windows(
     let steps = read.value.as_ref().ok_or_else(|| read.shown.missing(unknown_region()))?;
     let next = (end < range.to()).then(|| {
         // The defaults move with the clock, so the next page names what they were.
-        let (from, to) = (end.get(), range.to().get());
+        // As text: a number of long ago looks like seconds.
+        let (from, to) = (end, range.to());
         next_page(&format!("from={from}&to={to}&step={minutes}m"))
     });
     let step_ms = minutes * UnixMillis::PER_MINUTE;

@@ -30,6 +30,11 @@ impl Horizon {
         })
     }
 
+    /// The latest instant at which a reading can have been measured.
+    pub fn latest(&self, now: UnixMillis) -> UnixMillis {
+        now.saturating_add(self.max_skew_ms)
+    }
+
     /// The reading, if it has come in time to be counted, and counted once; and
     /// whether it is late. `pruned_before` is the door's.
     pub fn admit<'a>(
@@ -38,7 +43,7 @@ impl Horizon {
         now: UnixMillis,
         pruned_before: UnixMillis,
     ) -> Result<Reading<'a>, Rejection> {
-        if reading.timestamp > now.saturating_add(self.max_skew_ms) {
+        if reading.timestamp > self.latest(now) {
             let detail = "timestamp is ahead of this node's clock; check the device's clock";
             return Err(Rejection::new(Reason::InFuture, detail));
         }

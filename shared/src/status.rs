@@ -17,7 +17,7 @@ use crate::reading::UnixMillis;
 use crate::regions::Regions;
 use crate::rejected;
 use crate::representation::{Record, negotiated};
-use crate::settings::{self, Horizon, JournalBound};
+use crate::settings::{self, Horizon, JournalBound, NamesBound};
 use crate::view::{Answered, BEFORE_READING, fold_and_read};
 
 /// `GET /readyz`: ready is a node that can make a reading durable. What else is wrong is
@@ -70,8 +70,7 @@ pub(crate) fn metrics(
 ) -> Result<Answered, Refusal> {
     let exposition = negotiated(request, Exposition::OFFERS)?;
     parameters(request, &[])?;
-    let horizon = Horizon::from_variables(host)?;
-    let latest = now.saturating_add(horizon.max_skew_ms);
+    let latest = Horizon::from_variables(host)?.latest(now);
     let most = limits::REGIONS_IN_METRICS_MAX;
     let read = fold_and_read(
         host,
@@ -113,6 +112,7 @@ pub(crate) fn metrics(
         door,
         inventory: store.map(|(inventory, _)| inventory),
         bound: JournalBound::from_variables(host).inspect_err(noted).ok(),
+        names: NamesBound::from_variables(host).inspect_err(noted).ok(),
         breaker,
     };
     let text = metrics::render(exposition, &known);

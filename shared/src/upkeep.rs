@@ -8,8 +8,8 @@ use crate::fold;
 use crate::guard::Guard;
 use crate::host::Host;
 use crate::inventory::Inventory;
-use crate::journal::{self, QuarantineReason};
-use crate::ledger;
+use crate::journal::{QuarantineReason, Quarantined};
+use crate::ledger::{self, Facts};
 use crate::limits;
 use crate::reading::UnixMillis;
 use crate::regions::{Budget, Regions};
@@ -31,9 +31,10 @@ pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
         let left = fold::run(&regions, &journal, &inventory)?.left_entries;
         if left == 0 {
             fold::prune(&regions, &journal, horizon, now)?;
+            take_back_published(&regions, &journal, now)?;
         }
-        let pruned_before = tell_door(&regions, &journal, names, now)?;
-        bring_back(host, &journal, &inventory, pruned_before)?;
+        let facts = tell_door(&regions, &journal, horizon, names, now)?;
+        bring_back(&regions, &journal, &inventory, facts.pruned_before, horizon.latest(now))?;
         Ok(left)
     });
     let left = folded.as_ref().map_or_else(|_| inventory.unfolded(), |&left| left);
@@ -44,56 +45,126 @@ pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     }
 }
 
-/// Tells the door what is in the database. Returns how far that was pruned.
-fn tell_door<H: Host>(
+/// Tells the door what is in the database.
+pub(crate) fn tell_door<H: Host>(
     regions: &Regions<'_, H>,
     journal: &H::KeyValue,
+    horizon: Horizon,
     names: NamesBound,
     now: UnixMillis,
-) -> Result<UnixMillis, Error> {
-    let pruned_before = regions.read(|sql| ledger::tally(sql, ledger::PRUNED_BEFORE))?;
-    let pruned_before = UnixMillis::new(pruned_before).ok_or(Error::Corrupt("tally"))?;
-    let newest = regions.read(ledger::newest)?;
-    let [region_count, device_count] = regions.read(ledger::names_count)?;
-    let is_full = |count: i64, bound: usize| usize::try_from(count).is_ok_and(|n| n >= bound);
+) -> Result<Facts, Error> {
+    let facts = regions.read(ledger::facts)?;
+    let newest = match facts.newest {
+        Some(newest) if newest > horizon.latest(now) => {
+            let hours = regions.read(|sql| ledger::hours(sql, limits::HOURS_LOOKED_AT_MAX))?;
+            newest_of_one_run(&hours)
+        }
+        newest => newest,
+    };
     let told = door::update(regions.host(), journal, &|door| {
         // Somebody else pruned, or the key was lost.
-        if door.pruned_before < pruned_before {
-            (door.pruned_before, door.published) = (pruned_before, now);
+        if door.pruned_before < facts.pruned_before {
+            (door.pruned_before, door.published) = (facts.pruned_before, now);
         }
-        let step = limits::DOOR_NEWEST_STEP_MS;
-        door.newest = match newest {
-            Some(newest) if newest >= door.newest.saturating_add(step) => newest,
-            // What made it so new is gone.
-            Some(newest) if newest < door.newest.saturating_sub(step) => newest,
-            _ => door.newest,
-        };
-        door.regions_full = is_full(region_count, names.regions);
-        door.devices_full = is_full(device_count, names.devices);
+        let newest = newest.unwrap_or(UnixMillis::MIN);
+        let step_ms = limits::DOOR_NEWEST_STEP_MS.unsigned_abs();
+        if newest.get().abs_diff(door.newest.get()) >= step_ms {
+            door.newest = newest;
+        }
+        door.regions = if facts.regions >= names.regions { facts.regions } else { 0 };
+        door.devices = if facts.devices >= names.devices { facts.devices } else { 0 };
+        door.is_told = true;
     });
     told.map_err(Error::Journal)?;
-    Ok(pruned_before)
+    Ok(facts)
 }
 
-/// Brings back from quarantine what can be told from a duplicate again: the database
-/// was restored, or is another one.
+/// The newest of the hours, which are in the order of `ledger::hours`, that a clock was
+/// right at: those that follow, without a long gap, on one that is witnessed. Readings
+/// of a time when the clock was far ahead are behind such a gap; those of before a clock
+/// was set back are not.
+fn newest_of_one_run(hours: &[UnixMillis]) -> Option<UnixMillis> {
+    let begin = fold::witnessed(hours).or(hours.last().copied())?;
+    let later = hours.iter().rev().skip_while(|hour| **hour < begin);
+    let mut newest = begin;
+    for hour in later {
+        if hour.get().saturating_sub(newest.get()) > limits::HOURS_APART_MAX_MS {
+            break;
+        }
+        newest = *hour;
+    }
+    Some(newest)
+}
+
+/// Takes back what was published to the door where the database has nothing of that
+/// time and was not pruned so far: it is another one, or was restored.
+fn take_back_published<H: Host>(
+    regions: &Regions<'_, H>,
+    journal: &H::KeyValue,
+    now: UnixMillis,
+) -> Result<(), Error> {
+    let host = regions.host();
+    let published = door::load(host, journal).map_err(Error::Journal)?;
+    let known_ms = now.get().saturating_sub(published.published.get());
+    let pruned_before = regions.read(ledger::facts)?.pruned_before;
+    if known_ms < limits::PRUNE_PUBLISHED_MS_MIN
+        || published.pruned_before <= pruned_before
+        || regions.read(|sql| ledger::has_rows_before(sql, published.pruned_before))?
+    {
+        return Ok(());
+    }
+    let taken_back = door::update(host, journal, &|door| {
+        if door.pruned_before == published.pruned_before {
+            (door.pruned_before, door.published) = (pruned_before, now);
+        }
+    });
+    taken_back.map(|_changed| ()).map_err(Error::Journal)
+}
+
+/// Has tried again what is in quarantine and can be counted now: it can be told from a
+/// duplicate, as the database was restored or is another one; or the clock was set.
 fn bring_back<H: Host>(
-    host: &H,
+    regions: &Regions<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     pruned_before: UnixMillis,
+    latest: UnixMillis,
 ) -> Result<(), Error> {
-    let pruned_before = pruned_before.get().cast_unsigned();
-    let can_be_told = inventory.quarantined.iter().filter(|quarantined| {
-        quarantined.reason == QuarantineReason::TooOld
-            && quarantined.name.base_ms() >= pruned_before
-    });
-    for quarantined in can_be_told.take(limits::REQUEUED_AT_ONCE_MAX) {
-        journal::requeue(host, journal, quarantined).map_err(Error::Journal)?;
-        host.log(&format!(
-            "back from quarantine: {}, which can be told from a duplicate again",
-            quarantined.name.as_str()
-        ));
+    let at = |instant: UnixMillis| instant.get().cast_unsigned();
+    let can_be_counted = |quarantined: &&Quarantined| match quarantined.reason {
+        QuarantineReason::TooOld => quarantined.name.base_ms() >= at(pruned_before),
+        QuarantineReason::AheadOfClock => quarantined.name.base_ms() <= at(latest),
+        QuarantineReason::Unreadable | QuarantineReason::DamagedRow => false,
+    };
+    let all = inventory.quarantined.iter().filter(can_be_counted);
+    let some: Vec<Quarantined> = all.take(limits::RETRIED_AT_ONCE_MAX).cloned().collect();
+    if some.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    regions.host().log(&format!("{} entries in quarantine can be counted again", some.len()));
+    fold::retry(regions, journal, inventory, &some, latest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_of_a_clock_that_was_far_ahead_are_not_the_newest_and_those_before_a_reset_are() {
+        const HOUR: i64 = 3_600_000;
+        let at = |hours: i64| UnixMillis::new(1_900_000_000_000 + hours * HOUR).unwrap();
+        let hours = |list: &[i64]| -> Vec<UnixMillis> {
+            let mut list = list.to_vec();
+            list.sort_unstable_by(|a, b| b.cmp(a));
+            list.into_iter().map(at).collect()
+        };
+        let week: Vec<i64> = (0..168).collect();
+        let with = |more: &[i64]| newest_of_one_run(&hours(&[&week, more].concat()));
+        assert_eq!(with(&[]), Some(at(167)));
+        assert_eq!(with(&[167 + 240, 167 + 241]), Some(at(167)), "ten days ahead");
+        assert_eq!(with(&[168, 190]), Some(at(190)), "a gap of a day is none");
+        assert_eq!(newest_of_one_run(&hours(&[0, 240])), Some(at(0)));
+        assert_eq!(newest_of_one_run(&hours(&[5])), Some(at(5)));
+        assert_eq!(newest_of_one_run(&[]), None);
+    }
 }

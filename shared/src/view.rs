@@ -5,7 +5,7 @@
 //! was asked for, or says how many entries it does not count. A stale answer says
 //! of when it is.
 
-use crate::error::Error;
+use crate::error::{Error, best_effort};
 use crate::fold::{self, Folded};
 use crate::guard::Guard;
 use crate::host::Host;
@@ -17,8 +17,9 @@ use crate::parameters::Span;
 use crate::reading::UnixMillis;
 use crate::regions::{Budget, Regions};
 use crate::representation::{Document, Format, Record, Table};
-use crate::settings::Horizon;
+use crate::settings::{Horizon, NamesBound};
 use crate::snapshot::{self, Snapshot};
+use crate::upkeep;
 
 /// A response, and what to do after it is sent.
 #[derive(Debug)]
@@ -48,12 +49,12 @@ impl From<Response> for Answered {
 #[derive(Clone, Debug)]
 pub(crate) struct Coverage {
     /// `null` is the beginning of time.
-    from: Option<UnixMillis>,
+    pub(crate) from: Option<UnixMillis>,
     /// `null` is the end of time.
-    to: Option<UnixMillis>,
-    as_of: UnixMillis,
+    pub(crate) to: Option<UnixMillis>,
+    pub(crate) as_of: UnixMillis,
     /// Whether the answer is the last good one, as the database is away.
-    stale: bool,
+    pub(crate) stale: bool,
     /// Acknowledged journal entries that the answer does not count yet; `null`
     /// where the journal can't be read.
     pub(crate) unfolded_entries: Option<usize>,
@@ -208,7 +209,8 @@ fn fold_then<H: Host>(
     now: UnixMillis,
     read: &mut dyn FnMut(&Regions<'_, H>) -> Result<(), Error>,
 ) -> Result<Looked, Refusal> {
-    Horizon::from_variables(host)?;
+    let horizon = Horizon::from_variables(host)?;
+    let names = NamesBound::from_variables(host)?;
     let journal = host.key_value().map_err(Error::Journal);
     let listed = journal.and_then(|store| Ok((Inventory::list(host, &store)?, store)));
     let (inventory, store) = match listed {
@@ -224,6 +226,10 @@ fn fold_then<H: Host>(
     let done = Guard::new(host, &store, inventory.has_breaker).call(now, || {
         let regions = Regions::open(host, BEFORE_READING)?;
         let folded = fold::run(&regions, &store, &inventory)?;
+        if folded.left_entries < inventory.unfolded() {
+            // If it fails, the next fold tells it.
+            best_effort(upkeep::tell_door(&regions, &store, horizon, names, now));
+        }
         read(&regions)?;
         if keeps_snapshot {
             let folds = regions.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
@@ -240,8 +246,8 @@ fn fold_then<H: Host>(
             Ok(Looked { last_good: None, shown })
         }
         Err(error) => {
-            if let Error::DamagedRow(row) = &error {
-                fold::note_damage(host, &store, &inventory, row);
+            if let Error::DamagedRows(rows) = &error {
+                rows.iter().for_each(|row| fold::note_damage(host, &store, &inventory, row));
             }
             let last = match span.range {
                 None if error.is_away() => snapshot::load(host, &store, &inventory),

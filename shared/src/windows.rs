@@ -232,6 +232,7 @@ fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
 fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error> {
     let has_one = |window: &&Addition| window.key.0 != i64::from(MINUTE);
     let keys: Vec<Key> = windows.iter().filter(has_one).map(|window| window.key).collect();
+    let mut damaged = Vec::new();
     for chunk in keys.chunks(limits::ROWS_PER_STATEMENT) {
         let statement = format!(
             "SELECT h.span, h.region, h.start, h.bins \
@@ -245,9 +246,13 @@ fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error>
         for row in sql.execute(&statement, &parameters).map_err(Error::Regions)? {
             let (key, bins) = row.split_first_chunk::<3>().ok_or(Error::Corrupt("histogram"))?;
             let [span, region, start] = integers(key).ok_or(Error::Corrupt("histogram"))?;
-            let merged = merge_stored((span, region, start), bins, windows);
-            merged.ok_or_else(|| damaged_histogram(region, span, start))?;
+            if merge_stored((span, region, start), bins, windows).is_none() {
+                damaged.push(damaged_histogram(region, span, start));
+            }
         }
+    }
+    if !damaged.is_empty() {
+        return Err(Error::DamagedRows(damaged));
     }
     let histograms: Vec<&Addition> = windows.iter().filter(has_one).collect();
     for chunk in histograms.chunks(limits::ROWS_PER_STATEMENT) {
@@ -272,9 +277,9 @@ fn merge_stored(key: Key, bins: &[Value], windows: &mut [Addition]) -> Option<()
 }
 
 /// Names the row of a histogram that can't be read.
-pub(crate) fn damaged_histogram(region: i64, span: i64, start: i64) -> Error {
+pub(crate) fn damaged_histogram(region: i64, span: i64, start: i64) -> DamagedRow {
     let key = vec![("region", region), ("span", span), ("start", start)];
-    Error::DamagedRow(DamagedRow { table: "histograms", key })
+    DamagedRow { table: "histograms", key }
 }
 
 /// Whether a reading of this minute is in the window of this span that starts there.

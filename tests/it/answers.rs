@@ -98,8 +98,9 @@ fn the_answer_that_sets_readings_aside_counts_them_in_every_format() {
     for path in ["/v1/regions/hall", "/v1/regions", "/metrics", "csv"] {
         let (_directory, mut node) = node(1, &[("retention", "0")]);
         assert_eq!(node.post(&reading("a", "hall", NOW), Some("wait")).status, 200);
-        execute(&node, "INSERT INTO tallies VALUES ('pruned_before', 1899999000000)");
         assert_eq!(node.post(&reading("b", "hall", NOW - DAY), None).status, 202);
+        // As if the database had been restored while it waited.
+        execute(&node, "INSERT INTO tallies VALUES ('pruned_before', 1899999000000)");
         if path == "/metrics" {
             let text = String::from_utf8(node.get(path).body).unwrap();
             for line in ["isotherm_quarantined_readings 1", "isotherm_journal_readings 0"] {
@@ -285,14 +286,14 @@ fn files_that_can_not_be_read_are_no_missing_files() {
 #[test]
 fn new_names_are_rejected_where_there_are_as_many_as_may_be_and_known_ones_go_on() {
     let variables = [("regions_max", "2"), ("devices_max", "3")];
-    let (_directory, mut node) = node(1, &variables);
+    let (directory, mut node) = node(1, &variables);
     let batch = |region: &str| -> Value {
         (0..5_000).map(|i| reading(&format!("d{}", i % 3), region, NOW - i)).collect()
     };
     let store = node.host.inner.key_value().unwrap();
     let is_told = || {
         let door = KeyValue::get(&store, isotherm::door::KEY).unwrap().unwrap_or_default();
-        String::from_utf8(door).unwrap().contains("devices=full")
+        String::from_utf8(door).unwrap().contains(" regions=2 devices=3")
     };
     for round in 0..100 {
         let region = if round % 2 == 0 { "hall" } else { "attic" };
@@ -320,7 +321,35 @@ fn new_names_are_rejected_where_there_are_as_many_as_may_be_and_known_ones_go_on
         assert!(rejected["detail"].as_str().unwrap().contains(variable), "{rejected}");
     }
     assert_eq!(get(&mut node, "/v1/regions/cellar").0, 404);
+    // An operator who gives them more room has it at once.
+    let inner = NativeHost::new(directory.path(), &[("regions_max", "9"), ("devices_max", "9")]);
+    let wider =
+        FaultyHost { inner: inner.unwrap().simulated(1, 3), plan: Plan::new(0, false, false) };
+    let mut wider = Node { host: wider, now: node.now };
+    assert_eq!(wider.post(&reading("d1", "cellar", NOW + 5), None).status, 202);
     // While nobody can say which names are known, nobody is kept from sending.
     node.host.plan = Plan::sqlite_away();
     assert_eq!(node.post(&reading("new", "hall", NOW + 4), None).status, 202);
+}
+
+#[test]
+fn the_next_page_of_a_time_long_ago_is_there() {
+    let (_directory, mut node) = node(1, &[("retention", "0")]);
+    let at = |minute: i64| format!("1971-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60);
+    let batch: Vec<Value> = (0..30)
+        .map(
+            |i| json!({"device_id": "a", "region": "hall", "temperature_c": 1, "timestamp": at(i)}),
+        )
+        .collect();
+    assert_eq!(node.post(&json!(batch), Some("wait")).status, 200);
+    for path in [
+        "/v1/devices/a/readings?from=1971-01-01T00:00:00Z&to=1971-01-02T00:00:00Z&limit=10",
+        "/v1/regions/hall/windows?from=0&to=1971-01-01T01:00:00Z&step=1m",
+        "/v1/regions/hall/windows?from=0",
+    ] {
+        let (status, page) = get(&mut node, path);
+        assert_eq!(status, 200, "{path}");
+        let next = isotherm_it::next_page(path, page["next"].as_str().unwrap());
+        assert_eq!(get(&mut node, &next).0, 200, "{next}");
+    }
 }

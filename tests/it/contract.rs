@@ -428,7 +428,7 @@ fn a_node_with_a_variable_that_can_not_be_read_is_not_ready() {
         ("retention", &["/readyz", "/readyz/ingest"][..]),
         ("journal_max_entries", &["/readyz", "/readyz/ingest"]),
         ("devices_max", &["/readyz", "/readyz/ingest"]),
-        ("max_body_bytes", &["/readyz/ingest"]),
+        ("max_body_bytes", &["/readyz", "/readyz/ingest"]),
     ] {
         let service = Service::start(&[(variable, "many")]).unwrap();
         for path in paths {

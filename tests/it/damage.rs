@@ -170,21 +170,49 @@ fn a_damaged_minute_of_the_ledger_sets_aside_what_is_of_that_minute() {
 }
 
 #[test]
-fn damage_that_is_everywhere_ends_the_fold_and_not_the_node() {
+fn an_entry_with_readings_of_two_damaged_minutes_is_set_aside_once() {
     let mut site = Site::new();
-    site.damage("histograms", "bins", "true");
-    site.damage("device_windows", "run", "true");
-    for minute in 0..40 {
-        site.post("hall", "b", NOW - minute * HOUR);
+    site.post("hall", "x", NOW - 5);
+    site.post("hall", "y", NOW - 65_000);
+    assert_eq!(site.count("hall"), json!(4));
+    for ms in [NOW - 5, NOW - 65_000] {
+        site.damage("ledger", "run", &format!("minute = {}", ms / 60_000));
     }
-    // More rows than a step goes around: nothing is lost, and nothing is counted.
-    for _ in 0..5 {
-        let (status, body) = site.get("/v1/regions/yard");
-        assert!(matches!(status, 200 | 503), "{body}");
+    let one =
+        |ms: i64| json!({"device_id": "z", "region": "hall", "temperature_c": 1, "timestamp": ms});
+    let both = json!([one(NOW - 6), one(NOW - 65_001), one(NOW - HOUR)]);
+    assert_eq!(site.node.post(&both, None).status, 202);
+    let (status, hall) = site.get("/v1/regions/hall");
+    assert_eq!(
+        (status, &hall["count"], &hall["quarantined_readings"]),
+        (200, &json!(5), &json!(2))
+    );
+}
+
+#[test]
+fn however_many_rows_are_damaged_what_does_not_need_them_goes_on() {
+    let mut site = Site::new();
+    let minutes: Vec<i64> = (0..60).map(|minute| NOW - 5 - minute * 60_000).collect();
+    for ms in &minutes {
+        site.post("hall", "b", *ms);
     }
+    assert_eq!(site.count("hall"), json!(62));
+    site.damage("ledger", "run", &format!("minute > {}", (NOW - HOUR) / 60_000));
+    site.damage("histograms", "bins", &of("hall"));
+    site.damage("device_windows", "run", &of("hall"));
+    let batch: Value = minutes
+        .iter()
+        .map(|ms| json!({"device_id": "c", "region": "hall", "temperature_c": 1, "timestamp": ms - 1}))
+        .collect();
+    assert_eq!(site.node.post(&batch, None).status, 202);
+    site.post("yard", "b", NOW - 2 * HOUR - 5);
+    let (status, yard) = site.get("/v1/regions/yard");
+    assert_eq!((status, &yard["count"]), (200, &json!(3)), "{yard}");
+    assert_eq!((&yard["unfolded_entries"], &yard["quarantined_readings"]), (&json!(0), &json!(60)));
+    let (status, list) = site.get("/v1/regions");
+    assert_eq!((status, list["regions"].as_array().unwrap().len()), (200, 2));
     let store = site.node.host.inner.key_value().unwrap();
     let keys = KeyValue::keys(&store).unwrap();
-    let kept = |prefix: &str| keys.iter().filter(|key| key.starts_with(prefix)).count();
-    assert_eq!(kept("journal/") + kept("quarantine/"), 40, "{keys:?}");
+    assert!(!keys.iter().any(|key| key.starts_with("journal/")), "{keys:?}");
     assert_eq!(site.node.get("/readyz").status, 200);
 }

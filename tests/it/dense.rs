@@ -32,7 +32,7 @@ fn reading(device: i64, ms: i64, milli: i64) -> Reading<'static> {
 
 fn post(host: &NativeHost, readings: &[Reading<'_>]) -> Vec<Outcome> {
     let regions = Regions::open(host, Budget::waiting(60_000)).unwrap();
-    fold::post(&regions, readings, &Rejections::default()).unwrap()
+    fold::post_now(&regions, readings, &Rejections::default()).unwrap()
 }
 
 fn numbers(host: &NativeHost, statement: &str) -> Vec<i64> {

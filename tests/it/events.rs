@@ -10,6 +10,7 @@ use isotherm_it::Service;
 use serde_json::json;
 
 use crate::contract::{check_problem, now_ms, reading};
+use crate::exactly_once::until;
 
 /// The lines of a stream of events. None may be longer in coming than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -87,7 +88,12 @@ fn there_are_only_so_many_streams_and_the_next_is_told_to_ask_instead() {
     assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
     // Other answers go on.
     assert_eq!(service.get("/v1/regions").unwrap().status, 200);
+    // A stream that its client ends gives its place back with the next word.
     drop(open);
+    until("a place is free", || {
+        let mut lines = listen(&service);
+        (lines.next().as_deref() == Some("HTTP/1.1 200 OK")).then_some(())
+    });
 }
 
 #[test]

@@ -72,7 +72,7 @@ impl Node {
 
     pub(crate) fn post(&self, readings: &[Reading<'_>]) -> Vec<Outcome> {
         let regions = Regions::open(&self.host, PATIENT).unwrap();
-        fold::post(&regions, readings, &Rejections::default()).unwrap()
+        fold::post_now(&regions, readings, &Rejections::default()).unwrap()
     }
 
     pub(crate) fn rows(&self, statement: &str) -> Vec<Vec<i64>> {
@@ -471,7 +471,8 @@ fn who_does_not_wait_for_the_lock_leaves_the_entries_to_who_has_it() {
     let regions = Regions::open(&node.host, Budget { lock_ms: 0, total_ms: 1_000 }).unwrap();
     assert_eq!(fold::run(&regions, &journal, &inventory).unwrap().left_entries, 1);
     let regions = Regions::open(&node.host, Budget::waiting(50)).unwrap();
-    let refused = fold::post(&regions, &[reading("c", "hall", 1, START)], &Rejections::default());
+    let refused =
+        fold::post_now(&regions, &[reading("c", "hall", 1, START)], &Rejections::default());
     assert!(refused.unwrap_err().is_busy());
     Sql::execute(&busy, "COMMIT", &[]).unwrap();
     assert_eq!(node.fold(), 0);

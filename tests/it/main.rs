@@ -24,6 +24,7 @@
 //! - `observability`: rules and dashboard, by Prometheus;
 //! - `page`: its files, and the description of the interface;
 //! - `pruning`: what the ledger forgets, and what becomes of what is older;
+//! - `quarantine`: each reading once, and the way back;
 //! - `readme`: its example;
 //! - `redis`: several servers over one journal;
 //! - `series`: a region's figures step by step;
@@ -61,6 +62,7 @@ mod model;
 mod observability;
 mod page;
 mod pruning;
+mod quarantine;
 mod readme;
 mod real_data;
 mod redis;

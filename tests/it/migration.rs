@@ -177,6 +177,21 @@ fn a_database_of_version_4_lists_its_devices_and_its_runs_are_read_and_rewritten
 }
 
 #[test]
+fn a_damaged_row_of_an_older_database_keeps_no_other_region_from_its_release() {
+    let directory = scratch();
+    let host = node_of(directory.path(), 4);
+    let sql = Connection::open(directory.path().join("regions.db")).unwrap();
+    let cut = "UPDATE device_windows SET run = substr(run, 1, length(run) - 1) \
+               WHERE span = 0 AND region = (SELECT id FROM regions WHERE name = 'attic')";
+    assert_eq!(sql.execute(cut, []).unwrap(), 1);
+    drop(sql);
+    check_figures(&host);
+    assert_eq!(version(directory.path()), schema::VERSION);
+    let hall = get(&host, "/v1/regions/hall/devices", None);
+    assert_eq!(hall["devices"].as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn a_migration_that_fails_anywhere_leaves_the_old_version_or_the_new_one() {
     let open = |host: &FaultyHost| Regions::open(host, Budget::waiting(100)).map(drop);
     let mut failed = 0;

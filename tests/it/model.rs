@@ -5,7 +5,8 @@
 //! rows are pruned, stores are restored from a backup, and what is in quarantine is
 //! tried again. After every step a reader's view (of a copy, so that looking changes
 //! nothing) must be that of the model: each acknowledged reading is counted exactly
-//! once, or in quarantine because a restored store could not tell it from a duplicate.
+//! once, or in quarantine: because a restored store could not tell it from a duplicate,
+//! or until the node's clock is set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,6 +31,7 @@ use crate::faulty::{FaultyHost, Node, Plan, scratch};
 
 const START: i64 = 1_900_000_000_000;
 const HOUR: i64 = 3_600_000;
+const MAX_SKEW_MS: i64 = 300_000;
 /// How many readings were ever measured.
 const READINGS: i64 = 400;
 /// What the retention may be.
@@ -140,6 +142,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
 struct Model {
     acknowledged: BTreeSet<usize>,
     counted: BTreeSet<usize>,
+    /// Acknowledged ones that wait for the clock, until they are counted.
+    aside: BTreeSet<usize>,
     /// Of the counted ones, those that are in the ledger itself.
     folded: BTreeSet<usize>,
     /// Whether a store was ever put back: only then can it be that an acknowledged
@@ -208,8 +212,10 @@ impl World {
         self.restart();
         // What came after the backup is lost with the store that had it, unless the other
         // one has it.
-        let kept = everything_kept(&self.node.host.inner);
-        self.model.acknowledged = counted.union(&kept).copied().collect();
+        let InQuarantine { too_old, ahead_of_clock } = quarantined(&self.node.host.inner);
+        let kept = &waiting(&self.node.host.inner) | &too_old;
+        self.model.acknowledged = &counted | &kept;
+        self.model.aside = ahead_of_clock;
         self.model.counted = counted;
         self.model.folded.clear();
         self.model.was_restored = true;
@@ -235,8 +241,12 @@ impl World {
     pub(crate) fn run(&mut self, step: &Step) {
         match step {
             Step::Send { near, waits, trouble } => {
-                let acknowledged = self.deliver(&self.ids(near), *waits, *trouble, milli);
+                let ids = self.deliver(&self.ids(near), *waits, *trouble, milli);
+                let latest = self.node.now.saturating_add(MAX_SKEW_MS).get();
+                let is_ahead = |id: &usize| timestamp(*id) > latest;
+                let (aside, acknowledged): (Vec<_>, Vec<_>) = ids.into_iter().partition(is_ahead);
                 self.model.acknowledged.extend(acknowledged);
+                self.model.aside.extend(aside);
             }
             Step::Contradict { near, waits } => {
                 let mut known = self.ids(near);
@@ -342,12 +352,13 @@ impl World {
     /// Compares what a reader would see now with the model.
     fn check(&mut self) {
         let (regions, quarantined) = self.look();
-        let lost: Vec<&usize> = quarantined.difference(&self.model.counted).collect();
-        assert!(lost.is_empty() || self.model.was_restored, "{lost:?} are in quarantine");
-        let counted = &mut self.model.counted;
-        for id in self.model.acknowledged.difference(&quarantined) {
-            counted.insert(*id);
-        }
+        let Model { acknowledged, counted, aside, was_restored, .. } = &mut self.model;
+        let is_lost = |id: &&usize| !counted.contains(id) && !aside.contains(id);
+        let lost: Vec<&usize> = quarantined.too_old.iter().filter(is_lost).collect();
+        assert!(lost.is_empty() || *was_restored, "{lost:?} are in quarantine");
+        counted.extend(acknowledged.difference(&quarantined.too_old));
+        counted.extend(aside.difference(&quarantined.all()));
+        aside.retain(|id| !counted.contains(id));
         let mut expected: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for &id in &*counted {
             expected.entry(region(id)).or_default().push(milli(id));
@@ -366,7 +377,7 @@ impl World {
 
     /// Folds a copy of the node's files and reads it: per region count, sum,
     /// min and max, and which readings are in quarantine.
-    fn look(&self) -> (BTreeMap<String, Value>, BTreeSet<usize>) {
+    fn look(&self) -> (BTreeMap<String, Value>, InQuarantine) {
         let copy = copy_of(self.directory.path());
         let mut node = Node { host: host(copy.path(), self.retention, 0), now: self.node.now };
         for _ in 0..30 {
@@ -422,9 +433,9 @@ pub(crate) fn fold_and_prune(node: &mut Node) -> Option<usize> {
 }
 
 /// The readings in entries under this prefix, by their ids, with their temperatures.
-fn entries(host: &NativeHost, prefix: &str) -> BTreeSet<(usize, i64)> {
+fn entries(host: &NativeHost, prefix: &str) -> Vec<(usize, i64)> {
     let store = host.key_value().unwrap();
-    let mut found = BTreeSet::new();
+    let mut found = Vec::new();
     for key in KeyValue::keys(&store).unwrap() {
         let Some(name) = key.strip_prefix(prefix) else { continue };
         // As it would be in the journal.
@@ -440,7 +451,7 @@ fn entries(host: &NativeHost, prefix: &str) -> BTreeSet<(usize, i64)> {
                 let device: usize = reading.device_id.as_str()[1..].parse().unwrap();
                 let slot = (reading.timestamp.get() - START) / (6 * HOUR);
                 let id = usize::try_from(slot).unwrap() * 4 + device;
-                found.insert((id, i64::from(reading.temperature.get())));
+                found.push((id, i64::from(reading.temperature.get())));
             }
         }
     }
@@ -482,21 +493,39 @@ fn waiting(host: &NativeHost) -> BTreeSet<usize> {
 }
 
 /// The readings in quarantine.
-fn quarantined(host: &NativeHost) -> BTreeSet<usize> {
-    measured(host, "quarantine/1/too_old/")
+struct InQuarantine {
+    too_old: BTreeSet<usize>,
+    ahead_of_clock: BTreeSet<usize>,
+}
+
+impl InQuarantine {
+    fn all(&self) -> BTreeSet<usize> {
+        &self.too_old | &self.ahead_of_clock
+    }
+}
+
+const TOO_OLD: &str = "quarantine/1/too_old/";
+pub(crate) const AHEAD_OF_CLOCK: &str = "quarantine/1/ahead_of_clock/";
+
+fn quarantined(host: &NativeHost) -> InQuarantine {
+    InQuarantine {
+        too_old: measured(host, TOO_OLD),
+        ahead_of_clock: measured(host, AHEAD_OF_CLOCK),
+    }
+}
+
+/// The readings of all entries in quarantine, as often as they are there.
+pub(crate) fn quarantined_entries(host: &NativeHost) -> Vec<(usize, i64)> {
+    [TOO_OLD, AHEAD_OF_CLOCK].iter().flat_map(|prefix| entries(host, prefix)).collect()
 }
 
 /// How many readings wait that contradict what was measured.
 fn contradictions(host: &NativeHost) -> usize {
-    ["journal/2/", "quarantine/1/too_old/"]
+    ["journal/2/", TOO_OLD, AHEAD_OF_CLOCK]
         .iter()
-        .map(|prefix| entries(host, prefix).len() - measured(host, prefix).len())
-        .sum()
-}
-
-/// Whatever the journal's store has.
-fn everything_kept(host: &NativeHost) -> BTreeSet<usize> {
-    waiting(host).union(&quarantined(host)).copied().collect()
+        .flat_map(|prefix| entries(host, prefix))
+        .filter(|(id, temperature)| *temperature != milli(*id))
+        .count()
 }
 
 /// The same stories in every run, unless `PROPTEST_RNG_SEED` or `PROPTEST_CASES`

@@ -187,24 +187,49 @@ fn oldest_is_gone(node: &Client) -> bool {
 }
 
 #[test]
-fn a_lost_journal_is_told_again_how_far_was_pruned() {
+fn a_key_value_store_that_is_new_asks_the_database_how_far_was_pruned() {
     let directory = scratch();
     let mut node = client(directory.path(), "0", NOW);
     assert_eq!(node.post(&json("a", NOW), Some("wait")).status, 200);
     prune_by_hand(&node, NOW - DAY);
-    // The first to come is not told from a duplicate, and nobody could know.
-    assert_eq!(node.post(&json("b", NOW - 2 * DAY), None).status, 202);
-    assert_eq!(hall(&mut node)["quarantined_readings"], 1);
-    // What a large batch does after its answer tells the door.
-    let batch: Vec<Value> = (0..10_000).map(|i| json(&format!("e{i}"), NOW)).collect();
-    for _ in 0..40 {
+    let store = node.host.inner.key_value().unwrap();
+    KeyValue::delete_many(&store, &[door::KEY.to_owned()]).unwrap();
+    // What is accepted is counted, and what is not, is told: from the first on.
+    assert_eq!(node.post(&json("b", NOW - 2 * DAY), None).status, 422);
+    assert_eq!(node.post(&json("c", NOW - HOUR), None).status, 202);
+    assert_eq!(node.post(&json("d", NOW - 3 * DAY), None).status, 422);
+    let body = hall(&mut node);
+    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(2), &json!(0)));
+}
+
+#[test]
+fn a_fold_before_an_answer_tells_the_door_too() {
+    let directory = scratch();
+    let mut node = client(directory.path(), "0", NOW);
+    assert_eq!(node.post(&json("a", NOW), None).status, 202);
+    assert_eq!(hall(&mut node)["count"], 1);
+    prune_by_hand(&node, NOW - DAY);
+    assert_eq!(node.post(&json("b", NOW), None).status, 202);
+    assert_eq!(hall(&mut node)["count"], 2);
+    assert_eq!(node.post(&json("c", NOW - 2 * DAY), None).status, 422);
+}
+
+#[test]
+fn a_new_database_behind_an_old_door_takes_history_again() {
+    let directory = scratch();
+    let mut node = client(directory.path(), "0", NOW);
+    let store = node.host.inner.key_value().unwrap();
+    let text = format!("pruned={} published=5 newest=0 told=1", NOW - DAY);
+    KeyValue::set(&store, door::KEY, text.as_bytes()).unwrap();
+    assert_eq!(node.post(&json("a", NOW - 2 * DAY), None).status, 422);
+    let batch: Vec<Value> = (0..10_000).map(|i| json("b", NOW - i)).collect();
+    for _ in 0..60 {
         assert_eq!(node.post(&json!(batch), None).status, 202);
-        let again = node.post(&json("c", NOW - 2 * DAY), None).status;
-        if again == 422 {
+        if node.post(&json("a", NOW - 2 * DAY), None).status == 202 {
             return;
         }
     }
-    panic!("the door was never told");
+    panic!("the door keeps what the database does not have");
 }
 
 #[test]
@@ -212,9 +237,9 @@ fn what_can_be_told_from_a_duplicate_again_comes_back_from_quarantine() {
     let directory = scratch();
     let mut node = client(directory.path(), "0", NOW);
     assert_eq!(node.post(&json("a", NOW), Some("wait")).status, 200);
-    prune_by_hand(&node, NOW - DAY);
     let old = json!([json("b", NOW - 2 * DAY), json("c", NOW - 2 * DAY)]);
     assert_eq!(node.post(&old, None).status, 202);
+    prune_by_hand(&node, NOW - DAY);
     let body = hall(&mut node);
     assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(1), &json!(2)));
 
@@ -235,8 +260,10 @@ fn what_can_be_told_from_a_duplicate_again_comes_back_from_quarantine() {
     assert_eq!(hall(&mut node)["count"], 3);
 
     // Nobody has to ask: what is done after an answer brings it back, too.
-    prune_by_hand(&node, NOW - DAY);
+    let store = node.host.inner.key_value().unwrap();
+    KeyValue::set(&store, door::KEY, b"told=1").unwrap();
     assert_eq!(node.post(&json("f", NOW - 2 * DAY), None).status, 202);
+    prune_by_hand(&node, NOW - DAY);
     assert_eq!(hall(&mut node)["quarantined_readings"], 1);
     prune_by_hand(&node, 0);
     let batch: Vec<Value> = (0..10_000).map(|i| json("g", NOW - i)).collect();
@@ -257,76 +284,94 @@ fn retry(node: &Client, path: &str) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-#[test]
-fn readings_that_are_too_old_stand_in_quarantine_once_for_each_entry() {
-    let directory = scratch();
-    let mut node = client(directory.path(), "0", NOW);
-    assert_eq!(node.post(&json("a", NOW), Some("wait")).status, 200);
-    prune_by_hand(&node, NOW - DAY);
-    let body = json!([json("b", NOW - 2 * DAY), json("c", NOW - 2 * DAY)]);
-    assert_eq!(node.post(&body, None).status, 202);
-    // The fold sets them aside, and then its commit fails.
-    let calls = {
-        node.host.plan = Plan::new(0, false, false);
-        let copy = scratch();
-        for file in std::fs::read_dir(directory.path()).unwrap() {
-            let path = file.unwrap().path();
-            std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
-        }
-        let mut other = client(copy.path(), "0", NOW);
-        hall(&mut other);
-        other.host.plan.calls()
-    };
-    for first in 1..=calls {
-        node.host.plan = Plan::new(first, true, false);
-        node.get("/v1/regions/hall");
-        node.host.plan = Plan::new(0, false, false);
-        let listed: Value = serde_json::from_slice(&node.get("/v1/quarantine").body).unwrap();
-        let entries = listed["entries"].as_array().unwrap();
-        assert!(entries.len() <= 1, "{entries:?}");
-    }
-    // With another beside them, they are what they were.
-    assert_eq!(node.post(&json("d", NOW - 2 * DAY), None).status, 202);
-    let body = hall(&mut node);
-    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(1), &json!(3)));
+/// Status, kind of problem, and whether it says when to come again.
+fn status(node: &mut Client, body: &Value) -> (u16, String, bool) {
+    let answer = node.post(body, None);
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    let kind = body["type"].as_str().unwrap_or_default();
+    let retry_after = answer.headers.iter().any(|(name, _)| *name == "retry-after");
+    (answer.status.as_u16(), kind.rsplit(':').next().unwrap().to_owned(), retry_after)
 }
 
 #[test]
 fn a_node_whose_clock_is_behind_keeps_senders_waiting_and_rejects_nothing() {
     let directory = scratch();
     let mut node = client(directory.path(), "7d", NOW);
-    let batch: Vec<Value> = (0..10_000).map(|i| json("a", NOW - i)).collect();
-    let store = node.host.inner.key_value().unwrap();
-    for _ in 0..40 {
-        assert_eq!(node.post(&json!(batch), None).status, 202);
-        if KeyValue::get(&store, door::KEY).unwrap().is_some() {
-            break;
-        }
-    }
-    let status = |node: &mut Client, body: Value| {
-        let answer = node.post(&body, None);
-        let body: Value = serde_json::from_slice(&answer.body).unwrap();
-        let kind = body["type"].as_str().unwrap_or_default();
-        let retry_after = answer.headers.iter().any(|(name, _)| *name == "retry-after");
-        (answer.status.as_u16(), kind.rsplit(':').next().unwrap().to_owned(), retry_after)
-    };
+    assert_eq!(node.post(&json("a", NOW), None).status, 202);
+    assert_eq!(hall(&mut node)["count"], 1);
     let waits = (503, "clock-not-set".to_owned(), true);
     let stands = (422, "nothing-valid".to_owned(), false);
-    // A gateway without a clock chip starts in 1970, or some days ago.
-    for now in [1_000, NOW - 3 * DAY] {
+    // A gateway without a clock chip starts in 1970, or some days or an hour ago.
+    for now in [1_000, NOW - 3 * DAY, NOW - HOUR] {
         node.now = at(now);
-        assert_eq!(status(&mut node, json("b", NOW + 5)), waits);
-        assert_eq!(status(&mut node, json!([json("b", NOW), json("b", NOW - HOUR)])), waits);
+        assert_eq!(status(&mut node, &json("b", NOW + 5)), waits);
+        assert_eq!(status(&mut node, &json!([json("b", NOW), json("b", NOW + HOUR)])), waits);
     }
     // With a clock that is right, a device that is ahead is told so.
     node.now = at(NOW + 1_000);
-    assert_eq!(status(&mut node, json("b", NOW + DAY)), stands);
-    // So it is where one beside it has the node's time.
-    node.now = at(NOW - DAY);
-    let mixed = json!([json("c", NOW - DAY), json("b", NOW + DAY)]);
-    assert_eq!(node.post(&mixed, None).status, 202);
+    assert_eq!(status(&mut node, &json("b", NOW + DAY)), stands);
     // What is not ahead is taken in any case.
+    node.now = at(NOW - DAY);
     assert_eq!(node.post(&json("c", NOW - DAY - HOUR), None).status, 202);
+}
+
+#[test]
+fn a_backlog_that_crosses_a_clock_that_is_behind_is_kept_until_it_is_set() {
+    let directory = scratch();
+    let mut node = client(directory.path(), "7d", NOW);
+    assert_eq!(node.post(&json("a", NOW), None).status, 202);
+    assert_eq!(hall(&mut node)["count"], 1);
+    // Two days of a gateway's backlog meet a node that is a day behind.
+    node.now = at(NOW - DAY);
+    let backlog: Vec<Value> =
+        (0..576).map(|i| json("b", NOW - 2 * DAY + i * 5 * 60_000 + 1)).collect();
+    let answer = node.post(&json!(backlog), Some("wait"));
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status.as_u16(), &body["accepted"]), (202, &json!(576)), "{body}");
+    assert_eq!(body["rejected"], json!([]));
+    let waiting = body["waiting_for_clock"].as_i64().unwrap();
+    assert!((280..290).contains(&waiting), "{waiting}");
+    let told = hall(&mut node);
+    assert_eq!(
+        (&told["quarantined_readings"], &told["count"]),
+        (&json!(waiting), &json!(577 - waiting))
+    );
+    // An operator may ask, and nothing ahead is counted.
+    assert_eq!(retry(&node, "/v1/quarantine/retry")["quarantined_readings"], waiting);
+    // The clock is set: what is done after an answer brings them back.
+    node.now = at(NOW + 1_000);
+    let batch: Vec<Value> = (0..10_000).map(|i| json("c", NOW - i)).collect();
+    for _ in 0..60 {
+        assert_eq!(node.post(&json!(batch), None).status, 202);
+        let body = hall(&mut node);
+        if body["quarantined_readings"] == 0 {
+            assert_eq!(body["count"], 577 + 10_000);
+            return;
+        }
+    }
+    panic!("they never came back");
+}
+
+#[test]
+fn after_a_time_with_a_clock_far_ahead_a_lone_device_is_rejected_and_no_neighbour() {
+    let directory = scratch();
+    let mut node = client(directory.path(), "0", NOW);
+    let week: Vec<Value> = (0..168).map(|hour| json("a", NOW - hour * HOUR)).collect();
+    assert_eq!(node.post(&json!(week), Some("wait")).status, 200);
+    // For a while, clock and devices were ten days ahead.
+    node.now = at(NOW + 10 * DAY);
+    assert_eq!(node.post(&json("a", NOW + 10 * DAY), None).status, 202);
+    hall(&mut node);
+    node.now = at(NOW);
+    assert_eq!(node.post(&json("a", NOW + 1), None).status, 202);
+    hall(&mut node);
+    assert_eq!(status(&mut node, &json("lone", NOW + HOUR)).0, 422);
+    let mut batch: Vec<Value> = (0..99).map(|i| json("b", NOW - 6 * 60_000 - i * 60_000)).collect();
+    batch.push(json("lone", NOW + 10 * 60_000));
+    let answer = node.post(&json!(batch), None);
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status.as_u16(), &body["accepted"]), (202, &json!(99)), "{body}");
+    assert_eq!(body["rejected"][0]["reason"], "in_future");
 }
 
 #[test]
@@ -396,5 +441,5 @@ fn requests_that_looked_at_the_clock_before_the_journal_was_full_list_nothing() 
 fn a_door_that_nobody_has_written_lets_everything_in() {
     let door = Door::default();
     assert_eq!((door.pruned_before.get(), door.full_since), (0, None));
-    assert!(!door.regions_full && !door.devices_full);
+    assert_eq!((door.regions, door.devices, door.is_told), (0, 0, false));
 }

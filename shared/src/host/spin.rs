@@ -420,8 +420,8 @@ fn try_stream(
 /// Writes bytes as the client takes them. One that takes none for a while is given up:
 /// as long as it is waited for, it keeps an instance.
 fn write_rest(stream: &OutputStream, mut rest: &[u8]) -> Result<(), &'static str> {
+    let client = Deadline::after_ms(limits::ANSWER_MS_MAX);
     loop {
-        let client = Deadline::after_ms(limits::ANSWER_GAP_MS_MAX);
         if !client.comes(&stream.subscribe(), limits::ANSWER_GAP_MS_MAX) {
             return Err("the client reads nothing");
         }

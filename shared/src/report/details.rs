@@ -133,7 +133,10 @@ fn add_histograms(
         let index = places.find(region, step).ok_or(Error::Corrupt("histogram"))?;
         match (Histogram::decode(bins), histograms.get_mut(index)) {
             (Some(stored), Some(histogram)) => histogram.merge(&stored),
-            (None, _) if !chosen.is_list() => return Err(damaged_histogram(region, span, start)),
+            (None, _) if !chosen.is_list() => {
+                let row = damaged_histogram(region, span, start);
+                return Err(Error::DamagedRows(vec![row]));
+            }
             _ => {}
         }
     }
@@ -148,7 +151,7 @@ fn decoded<R: Record<G>, const G: usize>(
 ) -> Result<Vec<R>, Error> {
     let run = run.ok_or(Error::Corrupt(table.name))?;
     match table.decode(&run) {
-        Err(Error::DamagedRow(_)) if chosen.is_list() => Ok(Vec::new()),
+        Err(Error::DamagedRows(_)) if chosen.is_list() => Ok(Vec::new()),
         other => other,
     }
 }

@@ -1,0 +1,200 @@
+//! Quarantine: each reading once, whatever fails, and a way back on which none is lost.
+
+use http::Method;
+use isotherm::host::{Host, KeyValue, Sql};
+use isotherm::http::Request;
+use isotherm::query;
+use isotherm_host::native::NativeHost;
+use serde_json::{Value, json};
+
+use crate::faulty::{FaultyHost, Node, Plan, scratch};
+use crate::folding::at;
+
+const NOW: i64 = 1_900_000_000_000;
+const DAY: i64 = 86_400_000;
+
+fn node(directory: &std::path::Path) -> Node {
+    let inner = NativeHost::new(directory, &[("retention", "0")]).unwrap().simulated(1, 3);
+    Node { host: FaultyHost { inner, plan: Plan::new(0, false, false) }, now: at(NOW) }
+}
+
+fn reading(device: &str, ms: i64) -> Value {
+    json!({"device_id": device, "region": "hall", "temperature_c": 1, "timestamp": ms})
+}
+
+fn hall(node: &mut Node) -> Value {
+    serde_json::from_slice(&node.get("/v1/regions/hall").body).unwrap()
+}
+
+fn prune(host: &NativeHost, before: i64) {
+    let statement = format!(
+        "INSERT INTO tallies (name, value) VALUES ('pruned_before', {before}) \
+         ON CONFLICT DO UPDATE SET value = excluded.value"
+    );
+    Sql::execute(&host.sql().unwrap(), &statement, &[]).unwrap();
+}
+
+fn retry(host: &impl Host) -> Value {
+    let request = Request { method: Method::POST, ..Request::get("/v1/quarantine/retry") };
+    let answer = query::answer(host, &request, at(NOW)).response;
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+fn keys(host: &NativeHost, prefix: &str) -> usize {
+    let keys = KeyValue::keys(&host.key_value().unwrap()).unwrap();
+    keys.iter().filter(|key| key.starts_with(prefix)).count()
+}
+
+/// Entries of one reading each that are too old by the time of their fold.
+fn forty_too_old(node: &mut Node) {
+    assert_eq!(node.post(&reading("first", NOW), Some("wait")).status, 200);
+    assert_eq!(hall(node)["count"], 1);
+    for i in 0..40 {
+        assert_eq!(node.post(&reading("old", NOW - 2 * DAY + i), None).status, 202);
+    }
+    prune(&node.host.inner, NOW - DAY);
+    let body = hall(node);
+    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(1), &json!(40)));
+}
+
+#[test]
+fn retries_at_once_and_folds_beside_them_lose_nothing() {
+    let directory = scratch();
+    let mut node = node(directory.path());
+    forty_too_old(&mut node);
+    let host = NativeHost::new(directory.path(), &[("retention", "0")]).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..30 {
+                    retry(&host);
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..60 {
+                query::answer(&host, &Request::get("/v1/regions/hall"), at(NOW));
+            }
+        });
+    });
+    let body = hall(&mut node);
+    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(1), &json!(40)));
+    assert_eq!((keys(&host, "quarantine/"), keys(&host, "journal/")), (40, 0));
+
+    // When they can be told again, each counts once, whoever tries.
+    prune(&host, 0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    retry(&host);
+                }
+            });
+        }
+    });
+    let body = hall(&mut node);
+    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(41), &json!(0)));
+}
+
+#[test]
+fn a_retry_that_fails_at_any_call_loses_nothing_and_counts_nothing_twice() {
+    for works in [false, true] {
+        for first in 1..200 {
+            let directory = scratch();
+            let mut node = node(directory.path());
+            forty_too_old(&mut node);
+            prune(&node.host.inner, 0);
+            node.host.plan = Plan::new(first, true, works);
+            retry(&node.host);
+            let calls = node.host.plan.calls();
+            node.host.plan = Plan::new(0, false, false);
+            retry(&node.host);
+            let body = hall(&mut node);
+            let told = (&body["count"], &body["quarantined_readings"]);
+            assert_eq!(told, (&json!(41), &json!(0)), "call {first} of {calls}");
+            if calls < first {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fold_that_fails_leaves_nothing_in_quarantine() {
+    let directory = scratch();
+    let mut node = node(directory.path());
+    assert_eq!(node.post(&reading("first", NOW), Some("wait")).status, 200);
+    assert_eq!(hall(&mut node)["count"], 1);
+    let old = json!([reading("a", NOW - 3 * DAY), reading("b", NOW - 3 * DAY / 2)]);
+    assert_eq!(node.post(&old, None).status, 202);
+    prune(&node.host.inner, NOW - 2 * DAY);
+    // Every call of the fold fails, up to the commit; whatever is told adds up to two.
+    let mut first = 1;
+    loop {
+        // After any cool-down.
+        node.now = node.now.saturating_add(60_000);
+        node.host.plan = Plan::new(first, true, false);
+        node.get("/v1/regions/hall");
+        let calls = node.host.plan.calls();
+        node.host.plan = Plan::sqlite_away();
+        let text = String::from_utf8(node.get("/metrics").body).unwrap();
+        let metric = |name: &str| -> i64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().parse().unwrap()
+        };
+        let waiting = metric("isotherm_journal_readings ");
+        let aside = metric("isotherm_quarantined_readings ");
+        if waiting == 0 || calls < first {
+            break;
+        }
+        // Between the commit and the removal, the entry is in both.
+        assert!(waiting == 2 && aside <= 1, "call {first}: {waiting} and {aside}");
+        first += 1;
+    }
+    assert!(first > 10, "the fold took {first} calls");
+    node.host.plan = Plan::new(0, false, false);
+    let body = hall(&mut node);
+    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(2), &json!(1)));
+}
+
+#[test]
+fn what_is_pruned_between_two_attempts_stands_there_once() {
+    let directory = scratch();
+    let mut node = node(directory.path());
+    assert_eq!(node.post(&reading("first", NOW), Some("wait")).status, 200);
+    assert_eq!(hall(&mut node)["count"], 1);
+    let old = json!([reading("a", NOW - 3 * DAY), reading("b", NOW - 3 * DAY / 2)]);
+    assert_eq!(node.post(&old, None).status, 202);
+    prune(&node.host.inner, NOW - 2 * DAY);
+    // The commit, the last call to the database, fails.
+    let busy = node.host.inner.sql().unwrap();
+    let trigger = "CREATE TRIGGER fails BEFORE INSERT ON windows \
+                   BEGIN SELECT raise(ABORT, 'disk I/O error'); END";
+    Sql::execute(&busy, trigger, &[]).unwrap();
+    assert_eq!(node.get("/v1/devices/a").status, 503);
+    assert_eq!(keys(&node.host.inner, "quarantine/"), 0);
+    Sql::execute(&busy, "DROP TRIGGER fails", &[]).unwrap();
+    prune(&node.host.inner, NOW - DAY);
+    let body = hall(&mut node);
+    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(1), &json!(2)));
+}
+
+#[test]
+fn retries_add_nothing_to_what_was_accepted() {
+    let directory = scratch();
+    let mut node = node(directory.path());
+    forty_too_old(&mut node);
+    let accepted = |node: &mut Node| -> i64 {
+        let text = String::from_utf8(node.get("/metrics").body).unwrap();
+        let name = "isotherm_readings_accepted_total ";
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
+    };
+    let before = accepted(&mut node);
+    for _ in 0..3 {
+        retry(&node.host);
+    }
+    assert_eq!(accepted(&mut node), before);
+    prune(&node.host.inner, 0);
+    retry(&node.host);
+    assert_eq!(accepted(&mut node), before + 40, "counted now");
+}
