@@ -3,10 +3,10 @@
 
 #![cfg(target_family = "wasm")]
 
+use isotherm::api::ingest::{self, Handled};
 use isotherm::host::Host;
 use isotherm::host::spin::{self, Spin};
 use isotherm::http::{Problem, Purpose, Request, Response};
-use isotherm::ingest::{self, Handled};
 use isotherm::log::Answered;
 use isotherm::settings;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};

@@ -12,18 +12,18 @@
 //! that belong to a row of the database that can't be read. The rest of their entry, and
 //! all others, go on.
 
-use crate::door;
+use crate::domain::reading::{Reading, UnixMillis};
+use crate::domain::rejection::{Reason, Rejections};
 use crate::error::{DamagedRow, Error, best_effort};
 use crate::host::{Host, KeyValue, Sql, StoreError, Value};
-use crate::inventory::{DAMAGED_PREFIX, Inventory};
+use crate::journal::door;
+use crate::journal::inventory::{DAMAGED_PREFIX, Inventory};
 use crate::journal::{self, Aside, Content, Entry, EntryName, QuarantineReason, Quarantined};
+use crate::ledger::regions::Regions;
+use crate::ledger::windows;
 use crate::ledger::{self, Outcome};
 use crate::limits;
-use crate::reading::{Reading, UnixMillis};
-use crate::regions::Regions;
-use crate::rejection::{Reason, Rejections};
 use crate::settings::Horizon;
-use crate::windows;
 
 /// What became of a journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,27 +3,31 @@
 //!
 //! # The map
 //!
-//! Ground state, which nothing else can restore:
-//! - the **journal** ([`journal`]): readings that were acknowledged but not yet
-//!   folded, in a key-value store ([`inventory`] says what else is there);
-//! - the **ledger** ([`ledger`]): folded readings inside the dedup horizon, in
-//!   SQLite ([`regions`]). A reading enters it if nothing stands under its device
-//!   and timestamp, and so counts once.
+//! | place | has | may import |
+//! | --- | --- | --- |
+//! | [`host`] | the seam: what is needed of a runtime, as dumb calls | nothing |
+//! | [`limits`], [`error`], [`settings`], [`log`] | bounds; what can go wrong; variables; lines for the operator | |
+//! | `base` | integers in few bytes, sorting, checksums, distinct names | nothing |
+//! | [`domain`] | readings and what is computed of many: statistics, histograms | `base` |
+//! | [`wire`] | bodies, taken apart into items | `domain` |
+//! | [`resilience`] | retries, and the circuit breaker of the database | `domain` |
+//! | [`journal`] | readings that are durable but not folded; all else in key-value | `base`, `domain`, `resilience` |
+//! | [`ledger`] | the regions database: what counts, and the windows | `base`, `domain`, `resilience` |
+//! | [`fold`], `upkeep` | from the journal into the ledger; what is done when nobody waits | `journal`, `ledger` |
+//! | [`read`] | what is asked for, out of the database, after a fold | `fold` and below |
+//! | [`http`] | requests, responses, problems, documents | `domain` |
+//! | [`api`] | the resources | everything |
 //!
-//! Derived state: the **windows**, statistics ([`stats`]), percentiles
-//! ([`histogram`]) and devices per region and minute, hour, day and all time
-//! (`windows`, `device_window`). They are written in the ledger's transactions and
-//! outlive it. A [`snapshot`] of them is kept for bad times. Ledger and devices'
-//! windows are stored as `runs` of sorted records; `names` are numbers there.
+//! Ground state, which nothing else can restore: the journal and the ledger. A reading
+//! enters the ledger if nothing stands under its device and timestamp, and so counts
+//! once. Derived state: the windows (statistics, percentiles and devices per region and
+//! minute, hour, day and all time), written in the ledger's transactions; they outlive
+//! it. A snapshot of them is kept for bad times.
 //!
-//! The way of a reading: [`ingest`] takes a body apart ([`json`], `decimal`,
-//! [`reading`]), judges its times ([`settings`]), and makes it durable
-//! ([`journal`], within its [`bound`]); a [`fold`] moves it into ledger and
-//! windows; [`query`] folds, then reads ([`view`], [`report`]), and writes what the client
-//! accepts (`representation`). The page is files beside it (`assets`).
-//!
-//! When a store fails: [`retry`] repeats what may be repeated, [`breaker`] and
-//! [`guard`] spare a database that is away, [`error`] says whose turn it is.
+//! The way of a reading: [`api::ingest`] has its body taken apart ([`wire::json`]),
+//! judges its time ([`settings::Horizon`]), and makes it durable ([`journal`]); a
+//! [`fold`] moves it into ledger and windows; [`api::query`] folds, then reads
+//! ([`read`]), and writes what the client accepts.
 //!
 //! Architecture invariants:
 //! - Nothing here knows a network, a clock or an SDK, but for `host::spin`.
@@ -40,51 +44,19 @@
 
 #![forbid(unsafe_code)]
 
-mod assets;
-pub mod bound;
-pub mod breaker;
-mod conflicts;
-mod decimal;
-mod device_window;
-mod devices;
-pub mod door;
+pub mod api;
+mod base;
+pub mod domain;
 pub mod error;
-pub mod events;
-pub mod figures;
 pub mod fold;
-pub mod guard;
-pub mod histogram;
 pub mod host;
 pub mod http;
-pub mod ingest;
-pub mod inventory;
 pub mod journal;
-pub mod json;
-mod json_items;
 pub mod ledger;
 pub mod limits;
 pub mod log;
-pub mod metrics;
-mod names;
-mod order;
-mod parameters;
-mod quarantine;
-pub mod query;
-pub mod reading;
-pub mod regions;
-pub mod rejected;
-pub mod rejection;
-pub mod report;
-mod representation;
-pub mod retry;
-mod runs;
-pub mod schema;
-mod series;
+pub mod read;
+pub mod resilience;
 pub mod settings;
-pub mod snapshot;
-pub mod stats;
-mod status;
 mod upkeep;
-mod varint;
-pub mod view;
-mod windows;
+pub mod wire;

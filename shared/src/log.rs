@@ -15,9 +15,9 @@
 
 use http::{Method, StatusCode};
 
+use crate::api::ingest::Counts;
+use crate::domain::reading::UnixMillis;
 use crate::http::Request;
-use crate::ingest::Counts;
-use crate::reading::UnixMillis;
 
 /// Who writes lines, and for which trace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! The configuration variables, parsed once a request.
 
+use crate::domain::reading::{Reading, UnixMillis};
+use crate::domain::rejection::{Reason, Rejection};
 use crate::error::Error;
 use crate::host::Host;
 use crate::limits;
-use crate::reading::{Reading, UnixMillis};
-use crate::rejection::{Reason, Rejection};
 
 /// Which timestamps the node accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ pub(crate) fn parse_duration_ms(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::{DeviceId, MilliCelsius, Region};
+    use crate::domain::reading::{DeviceId, MilliCelsius, Region};
 
     #[test]
     fn durations_carry_their_unit() {

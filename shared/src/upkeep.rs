@@ -1,18 +1,18 @@
 //! What a node does after an answer, when nobody waits: it folds what is left of the
 //! journal, prunes, and tells the door what it must know.
 
-use crate::bound;
-use crate::door;
+use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::fold;
-use crate::guard::Guard;
 use crate::host::Host;
-use crate::inventory::Inventory;
+use crate::journal::bound;
+use crate::journal::door;
+use crate::journal::inventory::Inventory;
 use crate::journal::{QuarantineReason, Quarantined};
+use crate::ledger::regions::{Budget, Regions};
 use crate::ledger::{self, Facts};
 use crate::limits;
-use crate::reading::UnixMillis;
-use crate::regions::{Budget, Regions};
+use crate::resilience::guard::Guard;
 use crate::settings::{Horizon, NamesBound};
 
 /// Nobody waits for it, and a request that finds the lock taken leaves the work to the

@@ -229,9 +229,9 @@ fn a_backlog_is_folded_within_the_time_and_the_rest_after_the_answer() {
     let before = waiting();
     let body: Value = {
         let request = isotherm::http::Request::get("/v1/regions/hall");
-        let answered = isotherm::query::answer(&node.host, &request, node.now);
+        let answered = isotherm::api::query::answer(&node.host, &request, node.now);
         assert!(waiting() > 0 && waiting() < before, "one step is all there was time for");
-        isotherm::query::after_answer(&node.host, answered.follow_up, node.now).unwrap();
+        isotherm::api::query::after_answer(&node.host, answered.follow_up, node.now).unwrap();
         serde_json::from_slice(&answered.response.body).unwrap()
     };
     assert!(body["unfolded_entries"].as_u64().unwrap() > 0, "{body}");
@@ -292,7 +292,7 @@ fn new_names_are_rejected_where_there_are_as_many_as_may_be_and_known_ones_go_on
     };
     let store = node.host.inner.key_value().unwrap();
     let is_told = || {
-        let door = KeyValue::get(&store, isotherm::door::KEY).unwrap().unwrap_or_default();
+        let door = KeyValue::get(&store, isotherm::journal::door::KEY).unwrap().unwrap_or_default();
         String::from_utf8(door).unwrap().contains(" regions=2 devices=3")
     };
     for round in 0..100 {

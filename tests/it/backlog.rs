@@ -1,8 +1,8 @@
 //! A long backlog in little memory, over a real socket.
 
+use isotherm::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use isotherm::domain::rejection::Rejections;
 use isotherm::journal::Entry;
-use isotherm::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
-use isotherm::rejection::Rejections;
 use isotherm_host::stores::KeyValueFile;
 use isotherm_it::Service;
 

@@ -1,9 +1,9 @@
 //! The stories of `model` without faults: the figures of every answer must add up. What
 //! was acknowledged is counted, a duplicate, a conflict, waiting, or in quarantine.
 
+use isotherm::api::ingest;
 use isotherm::host::{Host, KeyValue};
 use isotherm::http::Request;
-use isotherm::ingest;
 use proptest::prelude::*;
 use serde_json::Value;
 

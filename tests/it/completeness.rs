@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use isotherm::api::query;
+use isotherm::domain::reading::UnixMillis;
 use isotherm::fold;
 use isotherm::host::Host;
 use isotherm::http::{Request, Response};
+use isotherm::ledger::regions::{Budget, Regions};
 use isotherm::limits;
-use isotherm::query;
-use isotherm::reading::UnixMillis;
-use isotherm::regions::{Budget, Regions};
 use isotherm::settings::Horizon;
 use isotherm_host::native::NativeHost;
 use isotherm_host::random::mix;

@@ -1,6 +1,6 @@
 //! Readings that contradict a counted one: `GET /v1/conflicts`.
 
-use isotherm::reading::UnixMillis;
+use isotherm::domain::reading::UnixMillis;
 use isotherm_it::Service;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use http::Method;
-use isotherm::reading::UnixMillis;
+use isotherm::domain::reading::UnixMillis;
 use isotherm_it::{Service, next_page};
 use isotherm_load::sender::Answer;
 use serde_json::{Value, json};

@@ -2,9 +2,9 @@
 //! everything else goes on.
 
 use http::Method;
+use isotherm::api::query;
 use isotherm::host::{Host, KeyValue, Sql, Value as SqlValue};
 use isotherm::http::Request;
-use isotherm::query;
 use isotherm_host::native::NativeHost;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -1,15 +1,15 @@
 //! Minutes with so many readings that they take many runs: what comes later finds
 //! its place among them, whether it is little or much.
 
+use isotherm::api::query;
+use isotherm::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use isotherm::domain::rejection::Rejections;
 use isotherm::fold;
 use isotherm::host::{Host, Sql, Value};
 use isotherm::http::Request;
+use isotherm::ledger::regions::{Budget, Regions};
 use isotherm::ledger::{self, Outcome};
 use isotherm::limits;
-use isotherm::query;
-use isotherm::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
-use isotherm::regions::{Budget, Regions};
-use isotherm::rejection::Rejections;
 use isotherm_host::native::NativeHost;
 
 use crate::faulty::scratch;

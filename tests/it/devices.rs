@@ -1,6 +1,6 @@
 //! The devices of a region, one device, and its readings.
 
-use isotherm::reading::UnixMillis;
+use isotherm::domain::reading::UnixMillis;
 use isotherm_it::{Service, next_page};
 use serde_json::{Value, json};
 

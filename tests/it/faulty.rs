@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use isotherm::api::{ingest, query};
+use isotherm::domain::reading::UnixMillis;
 use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use isotherm::http::{Request, Response};
-use isotherm::reading::UnixMillis;
-use isotherm::{ingest, query};
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 use tempfile::TempDir;

@@ -3,20 +3,20 @@
 
 use std::collections::BTreeMap;
 
+use isotherm::api::query;
+use isotherm::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use isotherm::domain::rejection::Rejections;
+use isotherm::domain::stats::Stats;
 use isotherm::error::Error;
 use isotherm::fold;
 use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use isotherm::http::Request;
-use isotherm::inventory::Inventory;
+use isotherm::journal::inventory::Inventory;
 use isotherm::journal::{self, Entry};
+use isotherm::ledger::regions::{Budget, Regions};
 use isotherm::ledger::{self, Outcome, Row};
 use isotherm::limits;
-use isotherm::query;
-use isotherm::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
-use isotherm::regions::{Budget, Regions};
-use isotherm::rejection::Rejections;
 use isotherm::settings::Horizon;
-use isotherm::stats::Stats;
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 use tempfile::TempDir;
@@ -493,7 +493,7 @@ fn entries_of_a_newer_release_wait_for_it_and_hold_up_pruning() {
 fn a_database_of_a_newer_release_is_refused_and_left_alone() {
     let node = Node::new();
     node.fold();
-    let known = isotherm::schema::VERSION;
+    let known = isotherm::ledger::schema::VERSION;
     let newer = known + 1;
     let sql = node.host.sql().unwrap();
     Sql::execute(&sql, &format!("PRAGMA user_version = {newer}"), &[]).unwrap();
@@ -517,7 +517,7 @@ fn two_components_that_start_at_once_find_one_schema() {
                 scope.spawn(|| node.fold());
             }
         });
-        assert_eq!(node.number("PRAGMA user_version"), isotherm::schema::VERSION);
+        assert_eq!(node.number("PRAGMA user_version"), isotherm::ledger::schema::VERSION);
         let sql = node.host.sql().unwrap();
         let mode = Sql::execute(&sql, "PRAGMA journal_mode", &[]).unwrap();
         assert_eq!(mode, [[Value::Text("wal".to_owned())]]);

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use isotherm::api::{ingest, query};
+use isotherm::domain::reading::UnixMillis;
 use isotherm::http::Request;
-use isotherm::reading::UnixMillis;
-use isotherm::regions::{Budget, Regions};
-use isotherm::{ingest, query, schema};
+use isotherm::ledger::regions::{Budget, Regions};
+use isotherm::ledger::schema;
 use isotherm_host::native::NativeHost;
 use isotherm_it::root;
 use rusqlite::Connection;

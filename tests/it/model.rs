@@ -11,15 +11,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use isotherm::api::query;
+use isotherm::domain::reading::UnixMillis;
 use isotherm::fold;
 use isotherm::host::{Host, KeyValue, Sql, Value as SqlValue};
 use isotherm::http::Request;
-use isotherm::inventory::Inventory;
+use isotherm::journal::inventory::Inventory;
 use isotherm::journal::{self, EntryName};
 use isotherm::ledger;
-use isotherm::query;
-use isotherm::reading::UnixMillis;
-use isotherm::regions::{Budget, Regions};
+use isotherm::ledger::regions::{Budget, Regions};
 use isotherm::settings::Horizon;
 use isotherm_host::native::NativeHost;
 use proptest::prelude::*;

@@ -2,14 +2,14 @@
 //! are older.
 
 use http::Method;
-use isotherm::door::{self, Door};
+use isotherm::api::{ingest, query};
 use isotherm::host::{Host, KeyValue, Sql};
 use isotherm::http::Request;
+use isotherm::journal::door::{self, Door};
+use isotherm::journal::rejected;
 use isotherm::ledger::Outcome;
 use isotherm::limits;
-use isotherm::rejected;
 use isotherm::settings::Horizon;
-use isotherm::{ingest, query};
 use isotherm_host::native::NativeHost;
 use serde_json::{Value, json};
 
@@ -89,7 +89,8 @@ fn how_far_is_pruned_is_published_a_minute_before_it_goes() {
     node.journal(&[reading("a", "hall", 1, START)]);
     node.journal(&[reading("a", "hall", 2, now - HOUR), reading("a", "hall", 3, now)]);
     node.fold();
-    let regions = isotherm::regions::Regions::open(&node.host, crate::folding::PATIENT).unwrap();
+    let regions =
+        isotherm::ledger::regions::Regions::open(&node.host, crate::folding::PATIENT).unwrap();
     let journal = node.host.key_value().unwrap();
     let prune = |now| isotherm::fold::prune(&regions, &journal, horizon, at(now)).unwrap();
     let published = || {

@@ -1,9 +1,9 @@
 //! Quarantine: each reading once, whatever fails, and a way back on which none is lost.
 
 use http::Method;
+use isotherm::api::query;
 use isotherm::host::{Host, KeyValue, Sql};
 use isotherm::http::Request;
-use isotherm::query;
 use isotherm_host::native::NativeHost;
 use serde_json::{Value, json};
 

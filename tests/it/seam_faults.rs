@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use isotherm::domain::reading::UnixMillis;
 use isotherm::host::{Host, Sql, Value};
 use isotherm::ledger::{self, Row};
-use isotherm::reading::UnixMillis;
 use isotherm_host::native::NativeHost;
 use serde_json::{Value as Json, json};
 

@@ -1,8 +1,8 @@
 //! A region's figures step by step: `GET /v1/regions/{region}/windows`.
 
+use isotherm::api::query;
+use isotherm::domain::reading::UnixMillis;
 use isotherm::http::Request;
-use isotherm::query;
-use isotherm::reading::UnixMillis;
 use isotherm_host::native::NativeHost;
 use isotherm_it::{Service, next_page};
 use serde_json::{Value, json};

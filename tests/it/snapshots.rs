@@ -1,8 +1,8 @@
 //! When the last good averages are kept.
 
+use isotherm::domain::reading::UnixMillis;
 use isotherm::host::Host;
-use isotherm::inventory::Inventory;
-use isotherm::reading::UnixMillis;
+use isotherm::journal::inventory::Inventory;
 use isotherm_host::native::NativeHost;
 use serde_json::json;
 use tempfile::TempDir;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use isotherm::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use isotherm::domain::rejection::Rejections;
 use isotherm::journal::Entry;
-use isotherm::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
-use isotherm::rejection::Rejections;
 use isotherm_host::stores::KeyValueFile;
 use isotherm_it::Service;
 use serde_json::{Value, json};

@@ -11,12 +11,12 @@ use wasi::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 use wasi::io::poll::{Pollable, poll};
 use wasi::io::streams::{OutputStream, StreamError};
 
+use crate::domain::reading::UnixMillis;
 use crate::error::best_effort;
 use crate::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use crate::http::{Problem, Request, Response};
 use crate::limits;
 use crate::log::{Answered, Log};
-use crate::reading::UnixMillis;
 
 /// The label that plain `spin up` provides a store and a database under.
 const LABEL: &str = "default";

@@ -5,9 +5,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use isotherm::api::{ingest, query};
+use isotherm::domain::reading::UnixMillis;
 use isotherm::http::Request;
-use isotherm::reading::UnixMillis;
-use isotherm::{ingest, query};
 use isotherm_host::native::NativeHost;
 use tempfile::TempDir;
 

@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use isotherm::http::{Request, Response};
-use isotherm::ingest::{self, Handled};
-use isotherm::reading::UnixMillis;
+use isotherm::api::ingest::{self, Handled};
+use isotherm::domain::reading::UnixMillis;
 use spin_sdk::key_value::{Error as KeyValueError, Store};
 use spin_sdk::sqlite::{self, Connection};
 use spin_sdk::{http_component, variables};

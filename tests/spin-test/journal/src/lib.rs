@@ -1,9 +1,9 @@
 //! `ingest` with both stores: what it answers, and what it writes to key-value.
 
 use client::{get, now_ms, post, reading, send};
-use isotherm::door;
+use isotherm::journal::door;
 use isotherm::journal::EntryName;
-use isotherm::rejected;
+use isotherm::journal::rejected;
 use spin_test_sdk::bindings::fermyon::spin_test_virt::key_value::{Call, Store};
 use spin_test_sdk::bindings::fermyon::spin_test_virt::variables;
 use spin_test_sdk::bindings::wasi::http::types::Method;

@@ -1,0 +1,76 @@
+//! Files that go with the component: the page, and the description of the
+//! interface (`query/assets`, mounted by `spin.toml`).
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::error::Error;
+use crate::host::Host;
+use crate::http::parameters::parameters;
+use crate::http::representation::is_among;
+use crate::http::{Kind, Problem, Refusal, Request, Response};
+
+/// The page loads nothing from elsewhere and tells nobody where it is; markup
+/// in a name would stay text, and nobody frames it.
+const HEADERS: [(&str, &str); 3] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+         img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+];
+
+/// The file `name`, or 304 if the client has it.
+pub(crate) fn answer(host: &impl Host, request: &Request, name: &str) -> Result<Response, Refusal> {
+    parameters(request, &[])?;
+    let missing = || Problem::new(Kind::NotFound, "no such file is mounted with the component");
+    let media_type = media_type(name).ok_or_else(missing)?;
+    let content = host.asset(name).map_err(Error::Assets)?.ok_or_else(missing)?;
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    let is_known = request.if_none_match.as_deref().is_some_and(|list| is_among(&tag, list));
+    let mut response = match is_known {
+        true => Response::not_modified(&tag),
+        false => Response::revalidated(media_type, &tag, content),
+    };
+    for (header, value) in HEADERS {
+        response = response.with_header(header, value);
+    }
+    Ok(response)
+}
+
+/// The type of a file that may be asked for: a plain name, so that no path leads
+/// out of the directory, with an ending that is known.
+fn media_type(name: &str) -> Option<&'static str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let (stem, ending) = name.rsplit_once('.')?;
+    if stem.is_empty() || stem.starts_with('.') || !stem.bytes().all(is_plain) {
+        return None;
+    }
+    match ending {
+        "html" => Some("text/html; charset=utf-8"),
+        "css" => Some("text/css; charset=utf-8"),
+        "js" => Some("text/javascript; charset=utf-8"),
+        "json" => Some("application/json"),
+        "svg" => Some("image/svg+xml"),
+        "txt" => Some("text/plain; charset=utf-8"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_names_of_known_endings_have_a_type_and_paths_have_none() {
+        for name in ["index.html", "app.css", "uPlot.iife.min.js", "openapi.json", "icon.svg"] {
+            assert!(media_type(name).is_some(), "{name}");
+        }
+        for name in ["", ".js", "..js", "../x.js", "a/b.js", "a%2Fb.js", "x", "x.exe", ".git.js"] {
+            assert_eq!(media_type(name), None, "{name}");
+        }
+    }
+}

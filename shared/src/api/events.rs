@@ -1,0 +1,260 @@
+//! `GET /v1/events`: server-sent events (HTML Standard, 9.2) that say when there
+//! is something new, so that a page that is looked at need not ask.
+//!
+//! Each stream keeps an instance of the component, so their number is bounded: until
+//! when each lasts is in one key (`events/1`). Every second, a stream lists the journal
+//! and asks the database, on one connection, for one number. Only where there is
+//! something to fold, or something was folded, it opens another one, folds and counts;
+//! and after some seconds, come what may.
+
+use http::StatusCode;
+
+use crate::api::query::READING;
+use crate::domain::reading::UnixMillis;
+use crate::error::{Error, best_effort};
+use crate::host::{Host, KeyValue};
+use crate::http::parameters::{Span, parameters};
+use crate::http::representation::negotiated;
+use crate::http::{Kind, Problem, Refusal, Request, Response};
+use crate::journal::inventory::Inventory;
+use crate::ledger;
+use crate::ledger::regions::Regions;
+use crate::limits;
+use crate::read::view::{BEFORE_READING, fold_and_read_quietly};
+
+/// Where the events are.
+pub(crate) const PATH: &str = "/v1/events";
+
+const MEDIA_TYPE: &str = "text/event-stream";
+
+/// Where it stands until when the streams last: Unix milliseconds, a space between.
+pub const STREAMS_KEY: &str = "events/1";
+
+/// What `data` says: how many readings are counted, or that nobody knows at the
+/// moment.
+type State = Option<i64>;
+
+/// Whether `request` asks for events, and not for an answer.
+pub fn are_asked_for(request: &Request) -> bool {
+    request.path == PATH
+}
+
+/// The head of the answer. Without `stream`, it is the whole one.
+#[derive(Debug)]
+pub struct Head {
+    /// Status and headers.
+    pub response: Response,
+    /// Whether events follow.
+    pub stream: bool,
+}
+
+/// The head of the answer to `request`.
+pub fn head(host: &impl Host, request: &Request, now: UnixMillis) -> Head {
+    match accepted(host, request, now) {
+        Ok(stream) => {
+            let response = Response::bytes(MEDIA_TYPE, StatusCode::OK, Vec::new())
+                // nginx would collect the events until there are kilobytes of them.
+                .with_header("x-accel-buffering", "no");
+            Head { response, stream }
+        }
+        Err(refusal) => {
+            Head { response: refusal.into_response(host, request.purpose()), stream: false }
+        }
+    }
+}
+
+fn accepted(host: &impl Host, request: &Request, now: UnixMillis) -> Result<bool, Refusal> {
+    request.allow(READING)?;
+    negotiated(request, &[(MEDIA_TYPE, ())])?;
+    parameters(request, &[])?;
+    let stream = request.method == http::Method::GET;
+    if stream && !enters(host, now)? {
+        let detail = format!(
+            "{} streams of events are open, and no more can be; ask for the figures instead",
+            limits::EVENT_STREAMS_MAX
+        );
+        let retry_after_s = limits::EVENTS_MS_MAX / 1_000;
+        return Err(Problem::new(Kind::TooManyStreams, detail)
+            .with_header("retry-after", retry_after_s.to_string())
+            .into());
+    }
+    Ok(stream)
+}
+
+/// When a stream that begins now ends at the latest, Unix milliseconds.
+fn end_of(now: UnixMillis) -> i64 {
+    let lasts_ms = i64::try_from(limits::EVENTS_MS_MAX).unwrap_or(i64::MAX);
+    now.saturating_add(lasts_ms).get()
+}
+
+/// Takes a place among the streams, if there is one.
+fn enters(host: &impl Host, now: UnixMillis) -> Result<bool, Error> {
+    let until = end_of(now);
+    change_streams(host, |open| {
+        // Of a clock that was set back, none lasts.
+        open.retain(|other| (now.get()..=until).contains(other));
+        let has_room = open.len() < limits::EVENT_STREAMS_MAX;
+        if has_room {
+            open.push(until);
+        }
+        has_room
+    })
+}
+
+/// Gives the place back of a stream that began at `begun`, before its time.
+fn leaves(host: &impl Host, begun: UnixMillis) -> Result<bool, Error> {
+    change_streams(host, |open| {
+        let own = open.iter().position(|until| *until == end_of(begun));
+        own.is_some_and(|own| {
+            open.swap_remove(own);
+            true
+        })
+    })
+}
+
+/// Changes until when the streams last, if `change` says so. Returns whether it was
+/// changed.
+fn change_streams(host: &impl Host, change: impl Fn(&mut Vec<i64>) -> bool) -> Result<bool, Error> {
+    /// How often to try again where somebody else was faster.
+    const ATTEMPTS: usize = 8;
+    let store = host.key_value().map_err(Error::Journal)?;
+    for _ in 0..ATTEMPTS {
+        let stored = store.get(STREAMS_KEY).map_err(Error::Journal)?;
+        let text = stored.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let mut open: Vec<i64> = text.split(' ').filter_map(|until| until.parse().ok()).collect();
+        if !change(&mut open) {
+            return Ok(false);
+        }
+        let written = open.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
+        let swapped = store.replace(STREAMS_KEY, stored.as_deref(), written.as_bytes());
+        if swapped.map_err(Error::Journal)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Writes events until `limits::EVENTS_MS_MAX` are over or `write` says that the
+/// client is gone. The client asks again by itself.
+///
+/// The first event comes at once; what is written between events tells a client
+/// that is gone from one that has nothing to hear.
+///
+/// `begun` is when `head` was asked for it.
+pub fn write(
+    host: &impl Host,
+    begun: UnixMillis,
+    now: impl Fn() -> UnixMillis,
+    write: impl FnMut(&str) -> bool,
+) {
+    if !write_until_the_end(host, now, write) {
+        // Otherwise its place is kept until it would have ended.
+        best_effort(leaves(host, begun));
+    }
+}
+
+/// Returns whether the client is still there.
+fn write_until_the_end(
+    host: &impl Host,
+    now: impl Fn() -> UnixMillis,
+    mut write: impl FnMut(&str) -> bool,
+) -> bool {
+    let started = host.monotonic_ms();
+    let mut told: Option<State> = None;
+    let mut looked: Option<u64> = None;
+    let mut trouble = None;
+    let mut watch = Watch { host, regions: None, folds: None };
+    let mut written = started;
+    loop {
+        let is_due = looked.is_none_or(|looked| {
+            host.monotonic_ms().saturating_sub(looked) >= limits::EVENTS_LOOK_MS
+        });
+        let mut text = String::new();
+        // A database that is away is spared, but for what is due.
+        if is_due || (trouble.is_none() && watch.sees_something_new()) {
+            looked = Some(host.monotonic_ms());
+            let state = state(host, now(), &mut trouble);
+            if told != Some(state) {
+                told = Some(state);
+                let data = state.map_or("null".to_owned(), |count| count.to_string());
+                text = format!("event: readings\ndata: {data}\n\n");
+            }
+        }
+        let at = host.monotonic_ms();
+        if text.is_empty() && at.saturating_sub(written) >= limits::EVENTS_QUIET_MS_MAX {
+            text.push_str(":\n\n");
+        }
+        if !text.is_empty() {
+            written = at;
+            if !write(&text) {
+                return false;
+            }
+        }
+        if at.saturating_sub(started) >= limits::EVENTS_MS_MAX {
+            return true;
+        }
+        host.sleep_ms(limits::EVENTS_EVERY_MS);
+    }
+}
+
+/// What a stream looks at every second.
+struct Watch<'a, H: Host> {
+    host: &'a H,
+    /// Open for as long as the stream lasts.
+    regions: Option<Regions<'a, H>>,
+    /// How many transactions had posted readings.
+    folds: Option<i64>,
+}
+
+impl<H: Host> Watch<'_, H> {
+    /// Whether there is something to fold, or something was folded. A store that can't
+    /// be looked at is something new, too.
+    fn sees_something_new(&mut self) -> bool {
+        match self.look() {
+            Ok(is_new) => is_new,
+            Err(_told_by_the_next_look) => {
+                self.regions = None;
+                true
+            }
+        }
+    }
+
+    fn look(&mut self) -> Result<bool, Error> {
+        let store = self.host.key_value().map_err(Error::Journal)?;
+        if Inventory::list(self.host, &store)?.unfolded() > 0 {
+            return Ok(true);
+        }
+        let regions = match self.regions.take() {
+            Some(regions) => regions,
+            None => Regions::open(self.host, BEFORE_READING)?,
+        };
+        let folds = regions.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
+        self.regions = Some(regions);
+        Ok(self.folds.replace(folds) != Some(folds))
+    }
+}
+
+/// Folds, and counts. `trouble` is what was wrong the last time: it is logged when it
+/// begins, and not every time.
+fn state(host: &impl Host, now: UnixMillis, trouble: &mut Option<String>) -> State {
+    let counted = fold_and_read_quietly(
+        host,
+        Span::ALL_TIME,
+        now,
+        |regions| {
+            regions.read(|sql| Ok(ledger::totals(sql)?.readings + ledger::tally(sql, "conflicts")?))
+        },
+        |_snapshot| None,
+    );
+    let (state, error) = match counted {
+        Ok(read) => (Some(read.value), read.shown.trouble),
+        Err(Refusal::Node(error)) => (None, Some(error)),
+        Err(Refusal::Request(_)) => (None, None),
+    };
+    let is_new = error.is_some() && trouble.is_none();
+    *trouble = error.map(|error| error.to_string());
+    if let Some(trouble) = trouble.as_ref().filter(|_| is_new) {
+        host.log(&format!("events: {trouble}"));
+    }
+    state
+}

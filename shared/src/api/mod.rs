@@ -1,0 +1,14 @@
+//! The resources: which there are, and what each answers.
+//!
+//! Imports everything.
+
+pub(crate) mod assets;
+pub(crate) mod conflicts;
+pub(crate) mod devices;
+pub mod events;
+pub mod ingest;
+pub mod metrics;
+pub(crate) mod quarantine;
+pub mod query;
+pub(crate) mod series;
+pub(crate) mod status;

@@ -1,0 +1,10 @@
+//! The values: readings, their parts, and what is computed of many of them.
+//!
+//! Imports `base`. Knows no host, no HTTP and no store.
+
+pub(crate) mod decimal;
+pub mod figures;
+pub mod histogram;
+pub mod reading;
+pub mod rejection;
+pub mod stats;

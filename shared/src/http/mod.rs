@@ -1,0 +1,9 @@
+//! HTTP as the application sees it: requests, responses, problems, documents.
+//!
+//! Imports `domain`.
+
+pub(crate) mod message;
+pub(crate) mod parameters;
+pub(crate) mod representation;
+
+pub use message::*;

@@ -1,0 +1,158 @@
+//! What the door must know of the node before it accepts a reading: one key
+//! (`door/1`), one look.
+//!
+//! Folds write it after their work, where it has changed. It is text, `name=value`
+//! with spaces between; what is missing is 0, and names that this release does not
+//! know are left out when it writes.
+//!
+//! Architecture invariant: a fold publishes here how far it is going to prune, and
+//! prunes later (`fold::prune`). So no request accepts a reading from before what was
+//! pruned: it could no longer be told from a duplicate.
+
+use crate::domain::reading::UnixMillis;
+use crate::host::{Host, KeyValue, StoreError};
+use crate::journal;
+
+/// Where it is.
+pub const KEY: &str = "door/1";
+
+/// What the door must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// Readings from before are not told from duplicates any more, or will not be soon.
+    pub pruned_before: UnixMillis,
+    /// Since when that is known here.
+    pub published: UnixMillis,
+    /// When the newest counted reading was measured, to
+    /// `limits::DOOR_NEWEST_STEP_MS`.
+    pub newest: UnixMillis,
+    /// Since when the journal has been at its bound, if it is.
+    pub full_since: Option<UnixMillis>,
+    /// How many regions there are, where that is as many as there may be; otherwise 0.
+    pub regions: usize,
+    /// How many devices there are, likewise.
+    pub devices: usize,
+    /// Whether a fold has ever told it of the database.
+    pub is_told: bool,
+}
+
+impl Default for Door {
+    /// That of a node that has nothing yet.
+    fn default() -> Self {
+        Self {
+            pruned_before: UnixMillis::MIN,
+            published: UnixMillis::MIN,
+            newest: UnixMillis::MIN,
+            full_since: None,
+            regions: 0,
+            devices: 0,
+            is_told: false,
+        }
+    }
+}
+
+impl Door {
+    fn parse(value: &[u8]) -> Self {
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let mut door = Self::default();
+        for (name, value) in text.split(' ').filter_map(|pair| pair.split_once('=')) {
+            let instant = value.parse().ok().and_then(UnixMillis::new);
+            match name {
+                "pruned" => door.pruned_before = instant.unwrap_or(UnixMillis::MIN),
+                "published" => door.published = instant.unwrap_or(UnixMillis::MIN),
+                "newest" => door.newest = instant.unwrap_or(UnixMillis::MIN),
+                "full" => door.full_since = instant,
+                "regions" => door.regions = value.parse().unwrap_or(0),
+                "devices" => door.devices = value.parse().unwrap_or(0),
+                "told" => door.is_told = value == "1",
+                _ => {}
+            }
+        }
+        door
+    }
+
+    fn to_text(self) -> String {
+        let mut text = format!(
+            "pruned={} published={} newest={} told={}",
+            self.pruned_before.get(),
+            self.published.get(),
+            self.newest.get(),
+            u8::from(self.is_told)
+        );
+        if let Some(since) = self.full_since {
+            text += &format!(" full={}", since.get());
+        }
+        for (count, names) in [(self.regions, "regions"), (self.devices, "devices")] {
+            if count > 0 {
+                text += &format!(" {names}={count}");
+            }
+        }
+        text
+    }
+}
+
+/// What is stored.
+pub(crate) fn load<H: Host>(host: &H, store: &H::KeyValue) -> Result<Door, StoreError> {
+    let value = journal::retried(host, || store.get(KEY))?;
+    Ok(value.map_or_else(Door::default, |value| Door::parse(&value)))
+}
+
+/// How often to try again where somebody else has changed it in between.
+const ATTEMPTS: usize = 8;
+
+/// What a call has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Changed {
+    pub(crate) old: Door,
+    pub(crate) new: Door,
+}
+
+/// Changes what is stored. `None` where it is so already, and where others were in the
+/// way for all attempts.
+pub(crate) fn update<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    change: &dyn Fn(&mut Door),
+) -> Result<Option<Changed>, StoreError> {
+    for _ in 0..ATTEMPTS {
+        let stored = journal::retried(host, || store.get(KEY))?;
+        let old = stored.as_deref().map_or_else(Door::default, Door::parse);
+        let mut new = old;
+        change(&mut new);
+        if new == old {
+            return Ok(None);
+        }
+        let written = new.to_text().into_bytes();
+        if journal::retried(host, || store.replace(KEY, stored.as_deref(), &written))? {
+            return Ok(Some(Changed { old, new }));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_and_what_is_not_known_is_left_out() {
+        let at = |ms| UnixMillis::new(ms).unwrap();
+        let door = Door {
+            pruned_before: at(60_000),
+            published: at(1_700_000_000_000),
+            newest: at(1_700_000_000_001),
+            full_since: Some(at(5)),
+            regions: 7,
+            devices: 0,
+            is_told: true,
+        };
+        for door in [Door::default(), door, Door { devices: 9, ..door }] {
+            assert_eq!(Door::parse(door.to_text().as_bytes()), door);
+        }
+        let newer = format!("{} later=7 x", door.to_text());
+        assert_eq!(Door::parse(newer.as_bytes()), door);
+        for bad in [&b""[..], b"\xff", b"pruned=-1 newest=x full=", b"=== "] {
+            assert_eq!(Door::parse(bad), Door::default(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,683 @@
+//! The journal: readings that are durable but not yet folded.
+//!
+//! One accepted request is one entry, one key-value pair. Its key is
+//! `journal/2/<base>-<readings>-<bytes>-<sha256>`: the lowest timestamp in it, in
+//! Unix milliseconds as twelve hex digits, so that entries of the same time stand
+//! together; how many readings it holds and how long its value is, as eight hex
+//! digits each, so that a fold can plan its steps from the keys alone; and the
+//! SHA-256 of its value in hex. So a request that is sent again overwrites its own
+//! entry and no other, and what was damaged in storage is noticed. Entries under
+//! `journal/1/` are of releases whose keys had no base.
+//!
+//! The value, version 2 (all integers LEB128 unless said otherwise):
+//!
+//! ```text
+//! version     one byte, 2
+//! readings    how many
+//! base        the lowest timestamp, Unix milliseconds
+//! regions     how many, then for each: one byte of length, the name
+//! then for each reading:
+//!   device    one byte of length, the name
+//!   region    index into the regions, doubled, plus 1 if it came late
+//!   milli     thousandths of a degree Celsius, zigzag
+//!   after     milliseconds after the base
+//! rejections  how many reasons, then for each: one byte, its position in
+//!             Reason::ALL, and how many readings of the request it met
+//! nonce       0; of older releases, what kept apart two entries that have no readings
+//!             and only count rejections
+//! ```
+//!
+//! Version 1 had the index itself, and told no late readings.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::base::varint::{self, NoInteger, unzigzag, zigzag};
+use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use crate::domain::rejection::{Reason, Rejections};
+use crate::host::{Host, KeyValue, StoreError, StoreErrorKind};
+use crate::ledger::names::Distinct;
+use crate::limits;
+use crate::resilience::retry::{self, Policy};
+
+const PREFIX: &str = "journal/2/";
+const PREFIX_WITHOUT_BASE: &str = "journal/1/";
+const QUARANTINE_PREFIX: &str = "quarantine/1/";
+const VERSION: u8 = 2;
+/// Of releases that did not tell late readings.
+const VERSION_WITHOUT_LATE: u8 = 1;
+
+/// Around key-value calls: all of them may be repeated.
+const RETRIES: Policy = Policy {
+    base_ms: 5,
+    cap_ms: 100,
+    impatient_after_ms: limits::JOURNAL_RETRY_MS_MAX,
+    total_ms: limits::JOURNAL_RETRY_MS_MAX,
+    attempts: 4,
+};
+
+/// The readings of one accepted request, encoded, with their key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    name: EntryName,
+    value: Vec<u8>,
+}
+
+/// How many regions readings are of, as their encoding found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RegionCount(pub(crate) usize);
+
+/// What identifies an entry: the part of its key after the prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryName {
+    text: String,
+    /// The lowest timestamp; `None` in keys of older releases.
+    base: Option<u64>,
+    readings: usize,
+    bytes: usize,
+}
+
+impl EntryName {
+    fn of(value: &[u8], base: Option<u64>, readings: usize) -> Self {
+        let bytes = value.len();
+        let mut text = base.map_or(String::new(), |base| format!("{base:012x}-"));
+        text += &format!("{readings:08x}-{bytes:08x}-");
+        for byte in Sha256::digest(value) {
+            for nibble in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('?'));
+            }
+        }
+        Self { text, base, readings, bytes }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (base, rest) = match text.split_once('-')? {
+            (base, rest) if base.len() == BASE_CHARS => (Some(base), rest),
+            _ => (None, text),
+        };
+        let base = match base {
+            Some(base) => Some(u64::from_str_radix(base, 16).ok()?),
+            None => None,
+        };
+        let mut parts = rest.split('-');
+        let mut number = || usize::from_str_radix(parts.next()?, 16).ok();
+        let (readings, bytes) = (number()?, number()?);
+        let digest = parts.next()?;
+        let whole = digest.len() == DIGEST_CHARS && parts.next().is_none();
+        whole.then(|| Self { text: text.to_owned(), base, readings, bytes })
+    }
+
+    /// The name of the entry under `key`, if it is a journal entry's.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let name = match key.strip_prefix(PREFIX) {
+            Some(name) => Self::parse(name)?,
+            None => Self::parse(key.strip_prefix(PREFIX_WITHOUT_BASE)?)?,
+        };
+        // One key for one name.
+        (name.journal_key() == key).then_some(name)
+    }
+
+    /// The lowest timestamp of its readings, in Unix milliseconds; 0 where the key
+    /// does not tell.
+    pub fn base_ms(&self) -> u64 {
+        self.base.unwrap_or(0)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// How many readings the entry holds, as its key says.
+    pub fn readings(&self) -> usize {
+        self.readings
+    }
+
+    /// How long the entry's value is, as its key says.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn journal_key(&self) -> String {
+        let prefix = if self.base.is_some() { PREFIX } else { PREFIX_WITHOUT_BASE };
+        format!("{prefix}{}", self.text)
+    }
+}
+
+/// SHA-256 in hex.
+const DIGEST_CHARS: usize = 64;
+
+/// A timestamp in hex: the year 9999 has as many digits.
+const BASE_CHARS: usize = 12;
+
+/// Why an entry is in quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuarantineReason {
+    /// It can't be read.
+    Unreadable,
+    /// Its readings were older than the ledger when their turn came.
+    TooOld,
+    /// Its readings belong to a row of the database that can't be read.
+    DamagedRow,
+    /// Its readings are ahead of the node's clock, which is behind.
+    AheadOfClock,
+}
+
+impl QuarantineReason {
+    /// All reasons.
+    pub const ALL: [Self; 4] =
+        [Self::Unreadable, Self::TooOld, Self::DamagedRow, Self::AheadOfClock];
+
+    /// The code that stands for the reason in keys and answers.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::TooOld => "too_old",
+            Self::DamagedRow => "damaged_row",
+            Self::AheadOfClock => "ahead_of_clock",
+        }
+    }
+
+    /// The reason in words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Unreadable => "it can't be read",
+            Self::TooOld => {
+                "they are older than the ledger, and can't be told from duplicates any more"
+            }
+            Self::DamagedRow => "they belong to a row of the database that can't be read",
+            Self::AheadOfClock => "they are ahead of the node's clock, which is behind",
+        }
+    }
+}
+
+/// An entry in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The entry's name.
+    pub name: EntryName,
+    /// Why it is there.
+    pub reason: QuarantineReason,
+}
+
+impl Quarantined {
+    /// The quarantined entry under `key`, if it is one.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let (code, name) = key.strip_prefix(QUARANTINE_PREFIX)?.split_once('/')?;
+        let reason = QuarantineReason::ALL.into_iter().find(|reason| reason.code() == code)?;
+        Some(Self { name: EntryName::parse(name)?, reason })
+    }
+
+    fn key(&self) -> String {
+        format!("{QUARANTINE_PREFIX}{}/{}", self.reason.code(), self.name.text)
+    }
+}
+
+/// What an entry holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// The accepted readings, in the order of the request.
+    pub readings: Vec<Reading<'a>>,
+    /// How many of the request's readings were rejected, by reason.
+    pub rejections: Rejections,
+}
+
+impl Entry {
+    /// Encodes the accepted `readings` of a request and how many were rejected
+    /// beside them.
+    pub fn encode(readings: &[Reading<'_>], rejections: &Rejections) -> Self {
+        Self::encode_and_count(readings, rejections).0
+    }
+
+    /// The same, and how many regions the readings are of.
+    pub(crate) fn encode_and_count(
+        readings: &[Reading<'_>],
+        rejections: &Rejections,
+    ) -> (Self, RegionCount) {
+        let base = readings.iter().map(|r| r.timestamp.get()).min().unwrap_or(0);
+        let base = base.cast_unsigned();
+        let Distinct { names: regions, places } =
+            Distinct::of(readings.iter().map(|reading| reading.region.as_str()));
+
+        let mut value = Vec::with_capacity(16 + readings.len() * 24);
+        value.push(VERSION);
+        put_length(&mut value, readings.len());
+        varint::put(&mut value, base);
+        put_length(&mut value, regions.len());
+        for region in &regions {
+            put_name(&mut value, region);
+        }
+        for (reading, place) in readings.iter().zip(places) {
+            put_name(&mut value, reading.device_id.as_str());
+            put_length(&mut value, place * 2 + usize::from(reading.is_late));
+            varint::put(&mut value, zigzag(i64::from(reading.temperature.get())));
+            varint::put(&mut value, reading.timestamp.get().cast_unsigned() - base);
+        }
+        put_length(&mut value, rejections.reasons());
+        for (reason, count) in rejections.iter() {
+            let code = Reason::ALL.iter().position(|known| *known == reason);
+            put_length(&mut value, code.unwrap_or(Reason::ALL.len()));
+            varint::put(&mut value, count);
+        }
+        varint::put(&mut value, 0);
+        let entry = Self { name: EntryName::of(&value, Some(base), readings.len()), value };
+        (entry, RegionCount(regions.len()))
+    }
+
+    /// What the entry holds.
+    pub fn decode(&self) -> Result<Content<'_>, DecodeError> {
+        if EntryName::of(&self.value, self.name.base, self.name.readings) != self.name {
+            return Err(DecodeError::Checksum);
+        }
+        let mut input = Input(&self.value);
+        let tells_late = match input.byte()? {
+            VERSION => true,
+            VERSION_WITHOUT_LATE => false,
+            other => return Err(DecodeError::Version(other)),
+        };
+        let count = input.length()?;
+        if count != self.name.readings || count > limits::READINGS_PER_REQUEST_MAX {
+            return Err(DecodeError::Content("readings"));
+        }
+        let base = input.unsigned()?;
+        if self.name.base.is_some_and(|named| named != base) {
+            return Err(DecodeError::Content("base"));
+        }
+        let mut regions = Vec::new();
+        for _ in 0..input.length()? {
+            regions.push(Region::stored(input.name()?).ok_or(DecodeError::Content("region"))?);
+        }
+        let mut readings = Vec::with_capacity(count);
+        for _ in 0..count {
+            readings.push(input.reading(base, &regions, tells_late)?);
+        }
+        let rejections = input.rejections()?;
+        input.unsigned()?;
+        if !input.0.is_empty() {
+            return Err(DecodeError::Content("length"));
+        }
+        Ok(Content { readings, rejections })
+    }
+
+    /// The entry's key-value pair in the journal, as `append` stores it.
+    pub fn as_pair(&self) -> (String, &[u8]) {
+        (self.name.journal_key(), &self.value)
+    }
+
+    /// What identifies the entry.
+    pub fn name(&self) -> &EntryName {
+        &self.name
+    }
+}
+
+/// Why an entry can't be read. It is then set aside, never dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// The value is not the one that the key was made from.
+    Checksum,
+    /// Written by a release that this one doesn't know.
+    Version(u8),
+    /// The value ends too early.
+    Truncated,
+    /// This part of the value can't have been written by an encoder.
+    Content(&'static str),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checksum => f.write_str("the checksum in its key does not match"),
+            Self::Version(version) => write!(f, "unknown version {version}"),
+            Self::Truncated => f.write_str("truncated"),
+            Self::Content(part) => write!(f, "impossible {part}"),
+        }
+    }
+}
+
+/// Makes `entry` durable: when this returns, its readings are on disk.
+pub fn append<H: Host>(host: &H, store: &H::KeyValue, entry: &Entry) -> Result<(), StoreError> {
+    let (key, value) = entry.as_pair();
+    retried(host, || store.set(&key, value))
+}
+
+/// Those of the named entries that are still there, in any order.
+pub fn load<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    names: &[EntryName],
+) -> Result<Vec<Entry>, StoreError> {
+    let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
+    let pairs = retried(host, || store.get_many(&keys))?;
+    let entry = |(key, value): (String, Option<Vec<u8>>)| {
+        Some(Entry { name: EntryName::from_key(&key)?, value: value? })
+    };
+    Ok(pairs.into_iter().filter_map(entry).collect())
+}
+
+/// Removes the named entries; those that are already gone are no error.
+pub fn remove<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    names: &[EntryName],
+) -> Result<(), StoreError> {
+    let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
+    delete(host, store, &keys)
+}
+
+/// Removes `keys`, if there are any: somebody else may have done all the work.
+pub(crate) fn delete<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    keys: &[String],
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    retried(host, || store.delete_many(keys))
+}
+
+/// An entry that is to be kept where no fold looks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Aside {
+    entry: Entry,
+    reason: QuarantineReason,
+    /// Why it can't be read, if that is it.
+    cause: Option<DecodeError>,
+}
+
+impl Aside {
+    /// An entry that can't be read.
+    pub(crate) fn unreadable(entry: Entry, cause: DecodeError) -> Self {
+        Self { entry, reason: QuarantineReason::Unreadable, cause: Some(cause) }
+    }
+
+    /// Readings of one entry, as an entry of their own: the same readings have the same
+    /// name, however often they come here. `None` without any.
+    pub(crate) fn of(readings: &[Reading<'_>], reason: QuarantineReason) -> Option<Self> {
+        let entry = || Entry::encode(readings, &Rejections::default());
+        (!readings.is_empty()).then(|| Self { entry: entry(), reason, cause: None })
+    }
+
+    fn quarantined(&self) -> Quarantined {
+        Quarantined { name: self.entry.name.clone(), reason: self.reason }
+    }
+}
+
+/// Puts it into quarantine.
+pub(crate) fn set_aside<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    aside: &Aside,
+) -> Result<(), StoreError> {
+    let key = aside.quarantined().key();
+    retried(host, || store.set(&key, &aside.entry.value))?;
+    let cause = aside.cause.map_or(String::new(), |cause| format!(": {cause}"));
+    host.log(&format!(
+        "quarantined {} readings as {}: {}{cause}",
+        aside.entry.name.readings,
+        aside.entry.name.as_str(),
+        aside.reason.words()
+    ));
+    Ok(())
+}
+
+/// Those of the quarantined entries that are still there.
+pub(crate) fn load_quarantined<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    quarantined: &[Quarantined],
+) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::with_capacity(quarantined.len());
+    for quarantined in quarantined {
+        let key = quarantined.key();
+        if let Some(value) = retried(host, || store.get(&key))? {
+            entries.push(Entry { name: quarantined.name.clone(), value });
+        }
+    }
+    Ok(entries)
+}
+
+/// Removes what was in quarantine, but for what was set aside again.
+pub(crate) fn remove_quarantined<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    quarantined: &[Quarantined],
+    again: &[Aside],
+) -> Result<(), StoreError> {
+    let again: Vec<String> = again.iter().map(|aside| aside.quarantined().key()).collect();
+    let keys = quarantined.iter().map(Quarantined::key);
+    let gone: Vec<String> = keys.filter(|key| !again.contains(key)).collect();
+    delete(host, store, &gone)
+}
+
+/// Repeats a key-value call that a pause may mend. What the component may not
+/// do, and what there is no room for, no pause mends.
+pub(crate) fn retried<T>(
+    host: &impl Host,
+    call: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let is_transient =
+        |error: &StoreError| !matches!(error.kind, StoreErrorKind::Denied | StoreErrorKind::Full);
+    retry::run(host, RETRIES, is_transient, call)
+}
+
+fn put_length(out: &mut Vec<u8>, length: usize) {
+    varint::put(out, u64::try_from(length).unwrap_or(u64::MAX));
+}
+
+fn put_name(out: &mut Vec<u8>, name: &str) {
+    // A name has at most 64 bytes, so its length is one LEB128 byte.
+    put_length(out, name.len());
+    out.extend_from_slice(name.as_bytes());
+}
+
+/// What is left to decode.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn byte(&mut self) -> Result<u8, DecodeError> {
+        let (&first, rest) = self.0.split_first().ok_or(DecodeError::Truncated)?;
+        self.0 = rest;
+        Ok(first)
+    }
+
+    fn unsigned(&mut self) -> Result<u64, DecodeError> {
+        varint::take(&mut self.0).map_err(|reason| match reason {
+            NoInteger::Truncated => DecodeError::Truncated,
+            NoInteger::TooLarge => DecodeError::Content("integer"),
+        })
+    }
+
+    fn length(&mut self) -> Result<usize, DecodeError> {
+        usize::try_from(self.unsigned()?).map_err(|_too_long| DecodeError::Content("length"))
+    }
+
+    fn name(&mut self) -> Result<&'a str, DecodeError> {
+        let length = self.length()?;
+        let (name, rest) = self.0.split_at_checked(length).ok_or(DecodeError::Truncated)?;
+        self.0 = rest;
+        std::str::from_utf8(name).map_err(|_not_text| DecodeError::Content("name"))
+    }
+
+    fn rejections(&mut self) -> Result<Rejections, DecodeError> {
+        let mut rejections = Rejections::default();
+        for _ in 0..self.length()? {
+            let reason = Reason::ALL.get(self.length()?).copied();
+            rejections.add(reason.ok_or(DecodeError::Content("reason"))?, self.unsigned()?);
+        }
+        Ok(rejections)
+    }
+
+    fn reading(
+        &mut self,
+        base: u64,
+        regions: &[Region<'a>],
+        tells_late: bool,
+    ) -> Result<Reading<'a>, DecodeError> {
+        let device_id = DeviceId::stored(self.name()?).ok_or(DecodeError::Content("device"))?;
+        let index = self.length()?;
+        let (index, is_late) =
+            if tells_late { (index / 2, index % 2 == 1) } else { (index, false) };
+        let region = regions.get(index).cloned().ok_or(DecodeError::Content("region"))?;
+        let temperature = MilliCelsius::new(unzigzag(self.unsigned()?))
+            .ok_or(DecodeError::Content("temperature"))?;
+        let timestamp = base.checked_add(self.unsigned()?).and_then(|t| i64::try_from(t).ok());
+        let timestamp =
+            timestamp.and_then(UnixMillis::new).ok_or(DecodeError::Content("timestamp"))?;
+        Ok(Reading { device_id, region, temperature, timestamp, is_late })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading<'a>(device: &'a str, region: &'a str, milli: i64, at: i64) -> Reading<'a> {
+        Reading {
+            device_id: DeviceId::new(device).unwrap(),
+            region: Region::new(region).unwrap(),
+            temperature: MilliCelsius::new(milli).unwrap(),
+            timestamp: UnixMillis::new(at).unwrap(),
+            is_late: at % 2 == 1,
+        }
+    }
+
+    fn assorted() -> Vec<Reading<'static>> {
+        vec![
+            reading("a", "north", 21_500, 1_700_000_000_000),
+            reading("b", "south", -273_150, 1_700_000_000_001),
+            reading("a", "north", 1_000_000, 0),
+            reading("c", "north", 0, UnixMillis::MAX.get()),
+        ]
+    }
+
+    fn encode(readings: &[Reading<'_>]) -> Entry {
+        Entry::encode(readings, &Rejections::default())
+    }
+
+    #[test]
+    fn an_entry_gives_back_its_readings_in_order() {
+        let readings = assorted();
+        let mut rejections = Rejections::default();
+        rejections.add(Reason::TooOld, 300);
+        rejections.add(Reason::Malformed, 1);
+        let entry = Entry::encode(&readings, &rejections);
+        assert_eq!(entry.decode().unwrap(), Content { readings, rejections });
+        assert_eq!(entry.name().readings(), 4);
+        assert_eq!(entry.name().bytes(), entry.value.len());
+        assert_eq!(EntryName::from_key(&entry.as_pair().0).as_ref(), Some(entry.name()));
+    }
+
+    #[test]
+    fn an_older_release_s_note_of_rejections_is_read() {
+        let value = vec![VERSION, 0, 0, 0, 1, 4, 2, 7];
+        let entry = Entry { name: EntryName::of(&value, Some(0), 0), value };
+        let mut rejections = Rejections::default();
+        rejections.add(Reason::WrongType, 2);
+        assert_eq!(entry.decode().unwrap(), Content { readings: Vec::new(), rejections });
+    }
+
+    #[test]
+    fn a_quarantined_entry_is_known_by_its_key() {
+        let name = encode(&assorted()).name().clone();
+        for reason in QuarantineReason::ALL {
+            let quarantined = Quarantined { name: name.clone(), reason };
+            assert_eq!(Quarantined::from_key(&quarantined.key()), Some(quarantined));
+        }
+        assert_eq!(Quarantined::from_key("quarantine/1/lost/x"), None);
+    }
+
+    fn hex(value: &[u8]) -> String {
+        value.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    #[test]
+    fn the_encoding_of_version_2_does_not_change() {
+        let entry = encode(&[reading("d1", "hall", -1_500, 1_262_304_000_001)]);
+        let (key, value) = entry.as_pair();
+        let written = "02 01 81f0b9b9de24 01 0468616c6c 026431 01 b717 00 00 00";
+        assert_eq!(hex(value), written.replace(' ', ""));
+        let digest = hex(&Sha256::digest(value));
+        assert_eq!(key, format!("journal/2/0125e72e7801-00000001-00000017-{digest}"));
+        assert_eq!(entry.name().base_ms(), 1_262_304_000_001);
+    }
+
+    #[test]
+    fn an_entry_of_version_1_is_read_and_has_nothing_late() {
+        // The second of two regions: in version 2, an index of 1 is late in the first.
+        let value = b"\x01\x01\x05\x02\x01r\x01s\x01d\x01\x02\x00\x00\x00".to_vec();
+        let entry = Entry { name: EntryName::of(&value, None, 1), value };
+        assert!(entry.as_pair().0.starts_with("journal/1/00000001-0000000f-"));
+        assert_eq!(EntryName::from_key(&entry.as_pair().0).as_ref(), Some(entry.name()));
+        let content = entry.decode().unwrap();
+        assert_eq!(content.readings[0].region.as_str(), "s");
+        assert!(!content.readings[0].is_late);
+    }
+
+    #[test]
+    fn the_same_readings_have_the_same_key_and_others_another() {
+        let readings = assorted();
+        let key = |readings: &[Reading<'_>]| encode(readings).name().clone();
+        assert_eq!(key(&readings), key(&readings));
+        assert_ne!(key(&readings), key(&readings[1..]));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_truncation_is_noticed() {
+        let entry = encode(&assorted());
+        for index in 0..entry.value.len() {
+            for bit in 0..8 {
+                let mut damaged = entry.clone();
+                damaged.value[index] ^= 1 << bit;
+                assert_eq!(damaged.decode(), Err(DecodeError::Checksum));
+            }
+            let mut shorter = entry.clone();
+            shorter.value.truncate(index);
+            assert_eq!(shorter.decode(), Err(DecodeError::Checksum));
+        }
+    }
+
+    #[test]
+    fn what_no_encoder_wrote_is_refused_though_its_checksum_is_right() {
+        let named =
+            |value: &[u8]| Entry { name: EntryName::of(value, Some(5), 1), value: value.to_vec() };
+        let good = encode(&[reading("d", "r", 1, 5)]);
+        assert_eq!(good.value, [2, 1, 5, 1, 1, b'r', 1, b'd', 1, 2, 0, 0, 0]);
+        for (value, error) in [
+            (&[][..], DecodeError::Truncated),
+            (&[3, 1, 5], DecodeError::Version(3)),
+            (&[1, 2, 5, 1, 1, b'r'], DecodeError::Content("readings")),
+            (&[1, 1, 6, 1, 1, b'r'], DecodeError::Content("base")),
+            (&[1, 1, 5, 1, 1, b'/', 1, b'd', 0, 2, 0], DecodeError::Content("region")),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 1, 2, 0], DecodeError::Content("region")),
+            (&[2, 1, 5, 1, 1, b'r', 1, b'd', 2, 2, 0], DecodeError::Content("region")),
+            (&[1, 1, 5, 1, 1, b'r', 0, 0, 2, 0], DecodeError::Content("device")),
+            (&[1, 1, 5, 1, 1, b'r', 1, 0xff, 0, 2, 0], DecodeError::Content("name")),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2], DecodeError::Truncated),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 0], DecodeError::Truncated),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 0, 0, 0], DecodeError::Content("length")),
+            (&[1, 1, 5, 1, 1, b'r', 1, b'd', 0, 2, 0, 1, 99, 1, 0], DecodeError::Content("reason")),
+            (&[1, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], {
+                DecodeError::Content("integer")
+            }),
+        ] {
+            assert_eq!(named(value).decode(), Err(error), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_reading_takes_at_most_24_bytes_in_a_batch_of_1000() {
+        let names: Vec<String> =
+            (0..1000).map(|i| format!("sensor-{:06}", i * 7919 % 10_000)).collect();
+        let regions: Vec<String> = (0..50).map(|i| format!("region-{i}")).collect();
+        let readings: Vec<Reading<'_>> = (0..1000)
+            .map(|i| {
+                let at = 1_700_000_000_000 + i64::try_from(i).unwrap() * 37 % 60_000;
+                reading(&names[i], &regions[i % 50], 21_437, at)
+            })
+            .collect();
+        let bytes = encode(&readings).value.len();
+        assert!(bytes <= 24 * 1000, "{bytes} bytes");
+    }
+}

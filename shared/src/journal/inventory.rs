@@ -1,0 +1,113 @@
+//! What is in the key-value store, from one listing of its keys.
+//!
+//! Everything that a request wants to know in the ordinary case is in the keys
+//! themselves, so one listing answers it: how long the journal is, what is in
+//! quarantine, whether the regions database is being spared, how old the last
+//! good snapshot is.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `journal/2/<name>` | an entry ([`crate::journal`]); of older releases, `journal/1/<name>` |
+//! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
+//! | `breaker/1/regions` | the state of the breaker, if it is not new |
+//! | `door/1` | what the door must know ([`crate::journal::door`]) |
+//! | `rejected/1` | how many readings were rejected in requests that left no entry |
+//! | `damaged/1/<row>` | a row of the regions database that can't be read |
+//! | `events/1` | until when the streams of events last |
+//! | `snapshot/2/<as of>-<folds>` | the last good averages; of older releases, `snapshot/1/<as of>` |
+//!
+//! Older releases have `full/1` beside them, which means nothing any more.
+
+use crate::base::order;
+use crate::error::Error;
+use crate::host::{Host, KeyValue};
+use crate::journal::{self, EntryName, Quarantined};
+use crate::read::snapshot;
+
+/// The state of the regions database's breaker.
+pub const BREAKER_KEY: &str = "breaker/1/regions";
+
+/// Before the name of a row that can't be read.
+pub(crate) const DAMAGED_PREFIX: &str = "damaged/1/";
+
+/// A listing, told apart by what the keys mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// The journal's entries, in the order of the times of their readings: a fold
+    /// that goes through them touches each part of the ledger once.
+    pub entries: Vec<EntryName>,
+    /// Journal keys that this release can't read; a newer one wrote them. They
+    /// wait for it.
+    pub foreign_entries: usize,
+    /// What is in quarantine.
+    pub quarantined: Vec<Quarantined>,
+    /// Whether the breaker has a state worth reading.
+    pub has_breaker: bool,
+    /// The rows of the regions database that can't be read, by their names.
+    pub damaged_rows: Vec<String>,
+    /// The snapshots; one but for a moment.
+    pub snapshots: Vec<snapshot::Name>,
+}
+
+impl Inventory {
+    /// Lists the store.
+    pub fn list<H: Host>(host: &H, store: &H::KeyValue) -> Result<Self, Error> {
+        let keys = journal::retried(host, || store.keys()).map_err(Error::Journal)?;
+        let mut inventory = Self::default();
+        for key in &keys {
+            inventory.sort_in(key);
+        }
+        order::sort_by_key(&mut inventory.entries, |name| u128::from(name.base_ms()));
+        Ok(inventory)
+    }
+
+    fn sort_in(&mut self, key: &str) {
+        if let Some(name) = EntryName::from_key(key) {
+            self.entries.push(name);
+        } else if key.starts_with("journal/") {
+            self.foreign_entries += 1;
+        } else if let Some(quarantined) = Quarantined::from_key(key) {
+            self.quarantined.push(quarantined);
+        } else if let Some(name) = snapshot::Name::from_key(key) {
+            self.snapshots.push(name);
+        } else if key == BREAKER_KEY {
+            self.has_breaker = true;
+        } else if let Some(row) = key.strip_prefix(DAMAGED_PREFIX) {
+            self.damaged_rows.push(row.to_owned());
+        }
+    }
+
+    /// Acknowledged entries that wait to be folded.
+    pub fn unfolded(&self) -> usize {
+        self.entries.len() + self.foreign_entries
+    }
+
+    /// The newest snapshot.
+    pub fn newest_snapshot(&self) -> Option<&snapshot::Name> {
+        self.snapshots.iter().max_by_key(|name| name.as_of())
+    }
+
+    /// The readings in the journal.
+    pub fn journal_readings(&self) -> usize {
+        self.entries.iter().map(EntryName::readings).fold(0, usize::saturating_add)
+    }
+
+    /// The bytes of the journal's values.
+    pub fn journal_bytes(&self) -> usize {
+        self.entries.iter().map(EntryName::bytes).fold(0, usize::saturating_add)
+    }
+
+    /// The readings in quarantine.
+    pub fn quarantined_readings(&self) -> usize {
+        self.quarantined
+            .iter()
+            .map(|quarantined| quarantined.name.readings())
+            .fold(0, usize::saturating_add)
+    }
+
+    /// The bytes of the values in quarantine.
+    pub fn quarantined_bytes(&self) -> usize {
+        let bytes = self.quarantined.iter().map(|quarantined| quarantined.name.bytes());
+        bytes.fold(0, usize::saturating_add)
+    }
+}

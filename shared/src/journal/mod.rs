@@ -1,0 +1,12 @@
+//! The journal: readings that are durable but not yet folded, and what else is in the
+//! key-value store.
+//!
+//! Imports `base`, `domain` and `resilience`. Knows nothing of the ledger.
+
+pub mod bound;
+pub mod door;
+pub(crate) mod entry;
+pub mod inventory;
+pub mod rejected;
+
+pub use entry::*;

@@ -1,0 +1,272 @@
+//! What one device has sent to one region in an hour, a day, and all time.
+
+use crate::base::varint::{self, unzigzag, zigzag};
+use crate::domain::figures::device_average;
+use crate::domain::reading::{MilliCelsius, UnixMillis};
+use crate::error::Error;
+use crate::host::{Sql, Value};
+use crate::ledger::runs::{Record, Run, Table};
+use crate::ledger::{Row, integers};
+use crate::limits;
+
+/// The table of their runs.
+pub(crate) const DEVICE_WINDOWS: Table<3> =
+    Table { name: "device_windows", group: ["region", "span", "start"] };
+
+/// A device's window. Oldest, newest and latest are kept for all time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceWindow {
+    region: u32,
+    /// Minutes; 0 is all time.
+    span: u16,
+    /// Whole minutes since 1970-01-01T00:00:00Z.
+    start: u32,
+    device: u64,
+    readings: i64,
+    sum_milli: i64,
+    oldest: UnixMillis,
+    newest: UnixMillis,
+    /// The temperature of the newest.
+    latest: MilliCelsius,
+}
+
+/// The span of all time.
+const ALL: u16 = 0;
+
+/// Lists devices that are new in their region by their names; they have one each.
+pub(crate) fn add_region_devices(sql: &impl Sql, new: &[(u32, u64)]) -> Result<(), Error> {
+    for chunk in new.chunks(limits::DEVICE_IDS_PER_STATEMENT) {
+        let pairs: Vec<String> =
+            chunk.iter().map(|(region, device)| format!("[{region},{device}]")).collect();
+        let statement = "\
+            INSERT OR IGNORE INTO region_devices (region, name, device) \
+            SELECT j.value ->> 0, d.name, d.id \
+            FROM json_each(?1) AS j CROSS JOIN devices AS d ON d.id = j.value ->> 1";
+        let list = Value::Text(format!("[{}]", pairs.join(",")));
+        sql.execute(statement, &[list]).map_err(Error::Regions)?;
+    }
+    Ok(())
+}
+
+/// Lists the devices of all regions by their names, in a database of a release that
+/// did not.
+pub(crate) fn list_region_devices(sql: &impl Sql) -> Result<(), Error> {
+    /// How many are read at once: a megabyte.
+    const RUNS: i64 = 512;
+    let statement = "\
+        SELECT region, span, start, first, run FROM device_windows \
+        WHERE span = 0 AND start = 0 AND (region, first) > (?1, ?2) \
+        ORDER BY region, first LIMIT ?3";
+    let (mut region, mut first) = (-1, -1);
+    loop {
+        let parameters = [region, first, RUNS].map(Value::Integer);
+        let rows = sql.execute(statement, &parameters).map_err(Error::Regions)?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        [region, _, _, first] =
+            last.get(..4).and_then(integers).ok_or(Error::Corrupt("device window"))?;
+        let mut devices = Vec::new();
+        for row in rows {
+            let run = Run::from_columns(&row).ok_or(Error::Corrupt("device window"))?;
+            // A run that can't be read lists none: once it is mended, that is another
+            // database, or its devices are new.
+            let windows: Vec<DeviceWindow> = match DEVICE_WINDOWS.decode(&run) {
+                Err(Error::DamagedRows(_)) => continue,
+                other => other?,
+            };
+            devices.extend(windows.iter().map(|window| (window.region, window.device)));
+        }
+        add_region_devices(sql, &devices)?;
+    }
+}
+
+impl DeviceWindow {
+    /// Of one reading.
+    pub(crate) fn of(span: u16, row: &Row) -> Option<Self> {
+        let (at, temperature) = (row.timestamp()?, row.temperature()?);
+        let hour = Self {
+            region: row.region,
+            span,
+            start: row.minute,
+            device: row.device(),
+            readings: 1,
+            sum_milli: i64::from(temperature.get()),
+            oldest: at,
+            newest: at,
+            latest: temperature,
+        };
+        Some(hour.widened(span))
+    }
+
+    /// The same by a coarser span.
+    pub(crate) fn widened(self, span: u16) -> Self {
+        let start = match span {
+            ALL => 0,
+            minutes => self.start - self.start % u32::from(minutes),
+        };
+        Self { span, start, ..self }
+    }
+
+    /// Adds what is in `other`, a window of the same device.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.readings += other.readings;
+        self.sum_milli += other.sum_milli;
+        if other.newest > self.newest {
+            (self.newest, self.latest) = (other.newest, other.latest);
+        }
+        self.oldest = self.oldest.min(other.oldest);
+    }
+
+    pub(crate) fn device(&self) -> u64 {
+        self.device
+    }
+
+    /// Its region and device, if it is of all time.
+    pub(crate) fn of_all_time(&self) -> Option<(u32, u64)> {
+        (self.span == ALL).then_some((self.region, self.device))
+    }
+
+    pub(crate) fn readings(&self) -> i64 {
+        self.readings
+    }
+
+    pub(crate) fn sum_milli(&self) -> i64 {
+        self.sum_milli
+    }
+
+    /// When its first and last readings were measured, and the temperature of the
+    /// last. Of all time only.
+    pub(crate) fn seen(&self) -> (UnixMillis, UnixMillis, MilliCelsius) {
+        (self.oldest, self.newest, self.latest)
+    }
+
+    /// The mean of its readings, in millionths of a degree.
+    pub(crate) fn average(&self) -> i64 {
+        device_average(self.readings, self.sum_milli)
+    }
+
+    /// Region, span, start and device as one key, in the order of the table: 32, 16,
+    /// 32 and 48 bits. Devices have `ledger::DEVICE_BITS`.
+    pub(crate) fn place(&self) -> u128 {
+        u128::from(self.region) << 96
+            | u128::from(self.span) << 80
+            | u128::from(self.start) << 48
+            | u128::from(self.device)
+    }
+}
+
+/// Beside the key: count and sum; of all time also the oldest, how much newer the
+/// newest is, and the latest temperature.
+impl Record<3> for DeviceWindow {
+    const NUMBERS: usize = 5;
+
+    fn group(&self) -> [i64; 3] {
+        [i64::from(self.region), i64::from(self.span), i64::from(self.start)]
+    }
+
+    fn key(&self) -> u64 {
+        self.device
+    }
+
+    fn put(&self, _before: Option<&Self>, out: &mut Vec<u8>) {
+        varint::put(out, self.readings.cast_unsigned());
+        varint::put(out, zigzag(self.sum_milli));
+        if self.span == ALL {
+            varint::put(out, self.oldest.get().cast_unsigned());
+            varint::put(out, self.newest.get().abs_diff(self.oldest.get()));
+            varint::put(out, zigzag(i64::from(self.latest.get())));
+        }
+    }
+
+    fn take(group: [i64; 3], key: u64, _before: Option<&Self>, input: &mut &[u8]) -> Option<Self> {
+        let readings = varint::take(input).ok()?.cast_signed();
+        let sum_milli = unzigzag(varint::take(input).ok()?);
+        let [_, span, _] = group;
+        if span != i64::from(ALL) {
+            return Self::from_row(group, key, &[readings, sum_milli, 0, 0, 0]);
+        }
+        let oldest = varint::take(input).ok()?.cast_signed();
+        let newest = oldest.checked_add_unsigned(varint::take(input).ok()?)?;
+        let latest = unzigzag(varint::take(input).ok()?);
+        Self::from_row(group, key, &[readings, sum_milli, oldest, newest, latest])
+    }
+
+    fn from_row([region, span, start]: [i64; 3], key: u64, numbers: &[i64]) -> Option<Self> {
+        let [readings, sum_milli, oldest, newest, latest] = *numbers else { return None };
+        Some(Self {
+            region: u32::try_from(region).ok()?,
+            span: u16::try_from(span).ok()?,
+            start: u32::try_from(start).ok()?,
+            device: key,
+            readings: Some(readings).filter(|n| *n > 0)?,
+            sum_milli,
+            oldest: UnixMillis::new(oldest)?,
+            newest: UnixMillis::new(newest)?,
+            latest: MilliCelsius::new(latest)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ledger::DEVICE_BITS;
+
+    fn window(span: u16, minute: u32, newest: i64, milli: i64) -> DeviceWindow {
+        let group = [3, i64::from(span), i64::from(minute)];
+        DeviceWindow::from_row(group, 5, &[1, milli, newest, newest, milli]).unwrap()
+    }
+
+    #[test]
+    fn merging_is_the_same_in_any_order_and_the_newest_is_the_latest() {
+        let parts = [window(0, 0, 20, 7), window(0, 0, 10, -3), window(0, 0, 30, 5)];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut whole = parts[order[0]];
+            whole.merge(&parts[order[1]]);
+            whole.merge(&parts[order[2]]);
+            let (oldest, newest, latest) = whole.seen();
+            assert_eq!((oldest.get(), newest.get(), latest.get()), (10, 30, 5), "{order:?}");
+            assert_eq!((whole.readings(), whole.sum_milli()), (3, 9));
+        }
+    }
+
+    #[test]
+    fn a_window_is_widened_to_the_hour_the_day_and_all_time() {
+        let start = |span| window(0, 2 * 1_440 + 125, 0, 0).widened(span).group();
+        assert_eq!(start(60), [3, 60, 2 * 1_440 + 120]);
+        assert_eq!(start(1_440), [3, 1_440, 2 * 1_440]);
+        assert_eq!(start(ALL), [3, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_written_comes_back_of_all_time_with_what_was_seen() {
+        for (span, seen) in [(60, (0, 0, 0)), (ALL, (40, 40, -2))] {
+            let written = window(span, 60, 40, -2);
+            let mut bytes = Vec::new();
+            written.put(None, &mut bytes);
+            let mut input = bytes.as_slice();
+            let read = DeviceWindow::take(written.group(), 5, None, &mut input).unwrap();
+            assert!(input.is_empty());
+            let (oldest, newest, latest) = read.seen();
+            assert_eq!((oldest.get(), newest.get(), latest.get()), seen);
+            assert_eq!((read.readings(), read.sum_milli()), (1, -2));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_key_orders_as_its_parts_do(
+            a in (any::<u32>(), any::<u16>(), any::<u32>(), 0..1_u64 << DEVICE_BITS),
+            b in (any::<u32>(), any::<u16>(), any::<u32>(), 0..1_u64 << DEVICE_BITS),
+        ) {
+            let place = |(region, span, start, device)| {
+                DeviceWindow { region, span, start, device, ..window(0, 0, 0, 0) }.place()
+            };
+            prop_assert_eq!(place(a).cmp(&place(b)), a.cmp(&b));
+            // Regions that differ in their upper bits alone are two.
+            let far = (a.0 ^ 1 << 16, a.1, a.2, a.3);
+            prop_assert_eq!(place(a).cmp(&place(far)), a.cmp(&far));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The database's schema, applied on first use.
+
+use crate::error::{Error, best_effort};
+use crate::host::{Sql, Value};
+use crate::ledger::device_window;
+
+/// The schema version that this release writes. An older database is brought
+/// up to it, a newer one is refused.
+pub const VERSION: i64 = 5;
+
+/// The n-th brings a database from version n-1 to n.
+const MIGRATIONS: [&str; 5] = [
+    include_str!("../../schema/0001_ledger_and_windows.sql"),
+    include_str!("../../schema/0002_revisions.sql"),
+    include_str!("../../schema/0003_days_devices_histograms.sql"),
+    include_str!("../../schema/0004_runs.sql"),
+    include_str!("../../schema/0005_names_and_checks.sql"),
+];
+const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
+
+/// The version since which the devices of a region are listed by their names.
+const VERSION_WITH_REGION_DEVICES: i64 = 5;
+
+/// Makes sure that the database has this release's schema; costs one statement
+/// when it has.
+///
+/// Two components may start at once. Who finds the other at it fails with
+/// `Busy` and may repeat this.
+pub(crate) fn ensure(sql: &impl Sql) -> Result<(), Error> {
+    if version(sql)? == VERSION { Ok(()) } else { migrate(sql) }
+}
+
+fn version(sql: &impl Sql) -> Result<i64, Error> {
+    let rows = sql.execute("PRAGMA user_version", &[]).map_err(Error::Regions)?;
+    match rows.first().map(Vec::as_slice) {
+        Some([Value::Integer(found)]) if *found > VERSION => {
+            Err(Error::SchemaTooNew { found: *found, known: VERSION })
+        }
+        Some([Value::Integer(found)]) => Ok(*found),
+        _ => Err(Error::Corrupt("user_version")),
+    }
+}
+
+fn migrate(sql: &impl Sql) -> Result<(), Error> {
+    let run =
+        |statement: &str| sql.execute(statement, &[]).map(|_no_rows| ()).map_err(Error::Regions);
+    // Readers then don't wait for the writer nor the writer for readers, and a
+    // commit is one sync. It is a property of the file, and can't be set inside
+    // a transaction. A database server has its own way, and refuses.
+    match run("PRAGMA journal_mode = WAL") {
+        Err(error) if error.is_busy() => return Err(error),
+        _ => {}
+    }
+    begin(sql)?;
+    let migrated = version(sql).and_then(|found| {
+        let done = usize::try_from(found).map_err(|_negative| Error::Corrupt("user_version"))?;
+        for migration in MIGRATIONS.iter().skip(done) {
+            statements(migration).try_for_each(run)?;
+        }
+        if found < VERSION_WITH_REGION_DEVICES {
+            // What is in runs can't be told by SQL.
+            device_window::list_region_devices(sql)?;
+        }
+        run(&format!("PRAGMA user_version = {VERSION}"))?;
+        commit(sql)
+    });
+    if migrated.is_err() {
+        roll_back(sql);
+    }
+    migrated
+}
+
+/// Begins a transaction that holds the write lock from the start, or fails with
+/// `Busy`.
+pub(crate) fn begin(sql: &impl Sql) -> Result<(), Error> {
+    sql.execute("BEGIN IMMEDIATE", &[]).map(|_no_rows| ()).map_err(Error::Regions)
+}
+
+/// Begins a transaction that sees the database as it is at its first statement.
+pub(crate) fn begin_reading(sql: &impl Sql) -> Result<(), Error> {
+    sql.execute("BEGIN", &[]).map(|_no_rows| ()).map_err(Error::Regions)
+}
+
+/// Commits: what the transaction wrote is on disk when this returns.
+pub(crate) fn commit(sql: &impl Sql) -> Result<(), Error> {
+    sql.execute("COMMIT", &[]).map(|_no_rows| ()).map_err(Error::Regions)
+}
+
+/// Rolls back. If this fails too, the connection's end rolls back; the error
+/// that led here is the one to report.
+pub(crate) fn roll_back(sql: &impl Sql) {
+    best_effort(sql.execute("ROLLBACK", &[]));
+}
+
+/// The statements of a migration: each ends at a semicolon at a line's end.
+fn statements(migration: &str) -> impl Iterator<Item = &str> {
+    let is_code = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with("--");
+    let parts = migration.split_inclusive(";\n");
+    parts.filter(move |part| part.lines().any(is_code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_is_cut_into_single_statements() {
+        let tables = ["devices", "regions", "ledger", "windows", "conflicts", "tallies"];
+        let parts: Vec<&str> = statements(MIGRATIONS[0]).collect();
+        assert_eq!(parts.len(), tables.len());
+        assert_eq!(statements(MIGRATIONS[1]).count(), 1);
+        assert_eq!(statements(MIGRATIONS[2]).count(), 7);
+        assert_eq!(statements(MIGRATIONS[3]).count(), 16);
+        assert_eq!(statements(MIGRATIONS[4]).count(), 1);
+        for (part, table) in parts.iter().zip(tables) {
+            assert_eq!(part.matches("CREATE TABLE").count(), 1);
+            assert!(part.contains(&format!("CREATE TABLE {table} (")), "{part}");
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Writing the windows: what the ledger has counted enters the statistics,
+//! devices and percentiles of its minute, hour, day, and all time.
+//!
+//! Architecture invariant: only what really entered the ledger comes here, once,
+//! inside the transaction in which it did.
+
+use crate::base::order;
+use crate::domain::histogram::Histogram;
+use crate::domain::stats::Stats;
+use crate::error::{DamagedRow, Error};
+use crate::host::{Sql, Value};
+use crate::ledger::device_window::{self, DEVICE_WINDOWS, DeviceWindow};
+use crate::ledger::runs::Record;
+use crate::ledger::{Row, integers, placeholders};
+use crate::limits;
+
+/// The spans of the windows, in minutes; 0 is all time.
+const SPANS: [u16; 4] = [ALL, MINUTE, HOUR, DAY];
+
+const ALL: u16 = 0;
+
+/// The finest windows. Their devices and percentiles can be had from the ledger.
+const MINUTE: u16 = 1;
+const HOUR: u16 = 60;
+const DAY: u16 = 1_440;
+
+/// Span, region and start: the key of a window.
+type Key = (i64, i64, i64);
+
+fn key(span: u16, region: i64, minute: i64) -> Key {
+    let span = i64::from(span);
+    (span, region, if span == 0 { 0 } else { minute - minute % span })
+}
+
+/// What is added to a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Addition {
+    key: Key,
+    stats: Stats,
+    late: i64,
+    /// Of what is coarser than a minute.
+    histogram: Histogram,
+    /// Devices that are new in it, and by how much the sum of its devices'
+    /// averages changes.
+    devices: (i64, i64),
+}
+
+impl Addition {
+    fn of(row: &Row) -> Option<Self> {
+        Some(Self {
+            key: key(MINUTE, i64::from(row.region), i64::from(row.minute)),
+            stats: Stats::of(row.temperature()?, row.timestamp()?),
+            late: i64::from(row.is_late),
+            histogram: Histogram::default(),
+            devices: (0, 0),
+        })
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.stats = self.stats.merge(other.stats);
+        self.late += other.late;
+        self.histogram.merge(&other.histogram);
+    }
+}
+
+/// Region, hour, device, minute and milliseconds as one key: 32, 27, 47, 6 and 16
+/// bits.
+fn by_hour_and_device(row: &Row) -> u128 {
+    let hours = u128::from(row.minute / u32::from(HOUR));
+    let in_hour = u128::from(row.minute % u32::from(HOUR)) << 16 | u128::from(row.key() & 0xffff);
+    u128::from(row.region) << 96 | hours << 69 | u128::from(row.device()) << 22 | in_hour
+}
+
+/// The windows and devices' windows that the readings are added to, each in the
+/// order of their keys.
+fn additions(mut counted: Vec<Row>) -> Option<(Vec<Addition>, Vec<DeviceWindow>)> {
+    let hour = |row: &Row| (row.region, row.minute / u32::from(HOUR));
+    order::sort_by_key(&mut counted, by_hour_and_device);
+    let (mut minutes, mut hours, mut devices) = (Vec::new(), Vec::new(), Vec::new());
+    for rows in counted.chunk_by(|a, b| hour(a) == hour(b)) {
+        let mut own: [Option<Addition>; HOUR as usize] = [const { None }; HOUR as usize];
+        let mut histogram = Histogram::default();
+        for row in rows {
+            let one = Addition::of(row)?;
+            match own.get_mut((row.minute % u32::from(HOUR)) as usize)? {
+                Some(minute) => minute.merge(&one),
+                minute => *minute = Some(one),
+            }
+            histogram.add(row.temperature()?, 1);
+        }
+        let first = minutes.len();
+        minutes.extend(own.into_iter().flatten());
+        let mut whole = rolled_up(HOUR, minutes.get(first..)?).pop()?;
+        whole.histogram = histogram;
+        hours.push(whole);
+        for rows in rows.chunk_by(|a, b| a.device() == b.device()) {
+            let (first, rest) = rows.split_first()?;
+            let mut device = DeviceWindow::of(HOUR, first)?;
+            for row in rest {
+                device.merge(&DeviceWindow::of(HOUR, row)?);
+            }
+            devices.push(device);
+        }
+    }
+    let days = rolled_up(DAY, &hours);
+    let mut windows = rolled_up(ALL, &days);
+    windows.append(&mut minutes);
+    windows.append(&mut hours);
+    windows.extend(days);
+    Some((windows, device_additions(devices)))
+}
+
+/// The same by windows of a coarser span. `parts` are in the order of regions and
+/// times, and so is this.
+fn rolled_up(span: u16, parts: &[Addition]) -> Vec<Addition> {
+    let key = |part: &Addition| key(span, part.key.1, part.key.2);
+    let whole = |parts: &[Addition]| {
+        let (first, rest) = parts.split_first()?;
+        let mut whole = Addition { key: key(first), ..first.clone() };
+        rest.iter().for_each(|part| whole.merge(part));
+        Some(whole)
+    };
+    parts.chunk_by(|a, b| key(a) == key(b)).filter_map(whole).collect()
+}
+
+/// The devices' windows of all spans, from those of the hours.
+fn device_additions(mut hours: Vec<DeviceWindow>) -> Vec<DeviceWindow> {
+    let days = devices_rolled_up(DAY, &hours);
+    let mut all = devices_rolled_up(ALL, &days);
+    all.reserve_exact(hours.len() + days.len());
+    all.append(&mut hours);
+    all.extend(days);
+    order::sort_by_key(&mut all, DeviceWindow::place);
+    all
+}
+
+fn devices_rolled_up(span: u16, parts: &[DeviceWindow]) -> Vec<DeviceWindow> {
+    let mut whole: Vec<DeviceWindow> = parts.iter().map(|part| part.widened(span)).collect();
+    order::sort_by_key(&mut whole, DeviceWindow::place);
+    whole.dedup_by(|next, kept| {
+        let same = next.place() == kept.place();
+        if same {
+            kept.merge(next);
+        }
+        same
+    });
+    whole
+}
+
+/// Adds the readings to their windows.
+pub(crate) fn add(sql: &impl Sql, counted: Vec<Row>) -> Result<(), Error> {
+    let (mut windows, devices) = additions(counted).ok_or(Error::Corrupt("ledger row"))?;
+    add_devices(sql, &devices, &mut windows)?;
+    add_statistics(sql, &windows)?;
+    add_histograms(sql, &mut windows)
+}
+
+fn find(windows: &mut [Addition], key: Key) -> Option<&mut Addition> {
+    let index = windows.binary_search_by_key(&key, |window| window.key).ok()?;
+    windows.get_mut(index)
+}
+
+/// Adds to the windows of the devices, and tells the windows of their regions
+/// what changed by that.
+fn add_devices(
+    sql: &impl Sql,
+    devices: &[DeviceWindow],
+    windows: &mut [Addition],
+) -> Result<(), Error> {
+    let mut all_found = true;
+    let mut new_in_region = Vec::new();
+    DEVICE_WINDOWS.merge(sql, devices, |standing, added| {
+        let [region, span, start] = added.group();
+        let (is_new, change) = match standing {
+            None => {
+                new_in_region.extend(added.of_all_time());
+                (true, added.average())
+            }
+            Some(standing) => {
+                let before = standing.average();
+                standing.merge(added);
+                (false, standing.average() - before)
+            }
+        };
+        match find(windows, (span, region, start)) {
+            Some(window) => {
+                window.devices.0 += i64::from(is_new);
+                window.devices.1 += change;
+            }
+            None => all_found = false,
+        }
+        true
+    })?;
+    // Both were made of the same readings.
+    if !all_found {
+        return Err(Error::Corrupt("window"));
+    }
+    device_window::add_region_devices(sql, &new_in_region)
+}
+
+fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
+    for chunk in windows.chunks(limits::ROWS_PER_STATEMENT) {
+        let mut parameters = Vec::with_capacity(chunk.len() * limits::WINDOW_COLUMNS);
+        for Addition { key: (span, region, start), stats, late, devices, .. } in chunk {
+            let statistics = stats.to_columns().ok_or(Error::Corrupt("window"))?;
+            parameters.extend([*region, *span, *start].map(Value::Integer));
+            parameters.extend(statistics.map(Value::Integer));
+            parameters.push(Value::Integer(*late));
+            let is_minute = *span == i64::from(MINUTE);
+            let of_devices = |column| if is_minute { Value::Null } else { Value::Integer(column) };
+            parameters.extend([devices.0, devices.1].map(of_devices));
+        }
+        let statement = format!(
+            "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \
+                                  min, max, oldest, newest, late, devices, averages) VALUES {} \
+             ON CONFLICT DO UPDATE SET \
+                 readings = readings + excluded.readings, sum = sum + excluded.sum, \
+                 squares_high = squares_high + excluded.squares_high, \
+                 squares_low = squares_low + excluded.squares_low, \
+                 min = min(min, excluded.min), max = max(max, excluded.max), \
+                 oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest), \
+                 late = late + excluded.late, devices = devices + excluded.devices, \
+                 averages = averages + excluded.averages, revision = revision + 1",
+            placeholders(chunk.len(), limits::WINDOW_COLUMNS)
+        );
+        sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+    }
+    Ok(())
+}
+
+/// Merges with what is stored here and not in SQL: a histogram is one value.
+fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error> {
+    let has_one = |window: &&Addition| window.key.0 != i64::from(MINUTE);
+    let keys: Vec<Key> = windows.iter().filter(has_one).map(|window| window.key).collect();
+    let mut damaged = Vec::new();
+    for chunk in keys.chunks(limits::ROWS_PER_STATEMENT) {
+        let statement = format!(
+            "SELECT h.span, h.region, h.start, h.bins \
+             FROM (SELECT column1 AS span, column2 AS region, column3 AS start \
+                   FROM (VALUES {})) AS k \
+             CROSS JOIN histograms AS h USING (region, span, start)",
+            placeholders(chunk.len(), 3)
+        );
+        let parameters = chunk.iter().flat_map(|&(span, region, start)| [span, region, start]);
+        let parameters: Vec<Value> = parameters.map(Value::Integer).collect();
+        for row in sql.execute(&statement, &parameters).map_err(Error::Regions)? {
+            let (key, bins) = row.split_first_chunk::<3>().ok_or(Error::Corrupt("histogram"))?;
+            let [span, region, start] = integers(key).ok_or(Error::Corrupt("histogram"))?;
+            if merge_stored((span, region, start), bins, windows).is_none() {
+                damaged.push(damaged_histogram(region, span, start));
+            }
+        }
+    }
+    if !damaged.is_empty() {
+        return Err(Error::DamagedRows(damaged));
+    }
+    let histograms: Vec<&Addition> = windows.iter().filter(has_one).collect();
+    for chunk in histograms.chunks(limits::ROWS_PER_STATEMENT) {
+        let mut parameters = Vec::with_capacity(chunk.len() * 4);
+        for Addition { key: (span, region, start), histogram, .. } in chunk {
+            parameters.extend([*region, *span, *start].map(Value::Integer));
+            parameters.push(Value::Blob(histogram.encode()));
+        }
+        let statement = format!(
+            "INSERT OR REPLACE INTO histograms (region, span, start, bins) VALUES {}",
+            placeholders(chunk.len(), 4)
+        );
+        sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+    }
+    Ok(())
+}
+
+fn merge_stored(key: Key, bins: &[Value], windows: &mut [Addition]) -> Option<()> {
+    let [Value::Blob(bins)] = bins else { return None };
+    find(windows, key)?.histogram.merge(&Histogram::decode(bins)?);
+    Some(())
+}
+
+/// Names the row of a histogram that can't be read.
+pub(crate) fn damaged_histogram(region: i64, span: i64, start: i64) -> DamagedRow {
+    let key = vec![("region", region), ("span", span), ("start", start)];
+    DamagedRow { table: "histograms", key }
+}
+
+/// Whether a reading of this minute is in the window of this span that starts there.
+pub(crate) fn is_in_window(minute: i64, span: i64, start: i64) -> bool {
+    u16::try_from(span).is_ok_and(|span| key(span, 0, minute).2 == start)
+}
+
+/// What was sent again, or contradicts what stands: region and minute of the
+/// reading that stands, and whether it is a conflict.
+#[derive(Debug, Default)]
+pub(crate) struct Repeats(Vec<(i64, i64, bool)>);
+
+impl Repeats {
+    /// One more like the one that stands.
+    pub(crate) fn duplicate(&mut self, standing: &Row) {
+        self.0.push((i64::from(standing.region), i64::from(standing.minute), false));
+    }
+
+    /// One more that contradicts the one that stands.
+    pub(crate) fn conflict(&mut self, standing: &Row) {
+        self.0.push((i64::from(standing.region), i64::from(standing.minute), true));
+    }
+
+    /// Counts them in their windows, whose statistics they don't change.
+    pub(crate) fn count(&self, sql: &impl Sql) -> Result<(), Error> {
+        let mut rows: Vec<[i64; 5]> = Vec::new();
+        for span in SPANS {
+            let place = |&(region, minute, is_conflict): &(i64, i64, bool)| {
+                (key(span, region, minute), is_conflict)
+            };
+            let mut places: Vec<(Key, bool)> = self.0.iter().map(place).collect();
+            order::sort_by_key(&mut places, |&((_, region, start), is_conflict)| {
+                let wide = |number: i64| u128::from(number.cast_unsigned());
+                wide(region) << 64 | wide(start) << 1 | u128::from(is_conflict)
+            });
+            for repeats in places.chunk_by(|(a, _), (b, _)| a == b) {
+                let Some(&((span, region, start), _)) = repeats.first() else { continue };
+                let conflicts = repeats.iter().map(|(_, is_conflict)| i64::from(*is_conflict));
+                let (all, conflicts) = (repeats.len(), conflicts.sum::<i64>());
+                let duplicates = i64::try_from(all).unwrap_or(i64::MAX) - conflicts;
+                rows.push([region, span, start, duplicates, conflicts]);
+            }
+        }
+        for chunk in rows.chunks(limits::ROWS_PER_STATEMENT) {
+            let statement = format!(
+                "UPDATE windows SET duplicates = duplicates + v.column4, \
+                                    conflicts = conflicts + v.column5 \
+                 FROM (VALUES {}) AS v \
+                 WHERE region = v.column1 AND span = v.column2 AND start = v.column3",
+                placeholders(chunk.len(), 5)
+            );
+            let parameters: Vec<Value> =
+                chunk.iter().flatten().copied().map(Value::Integer).collect();
+            sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+    use crate::ledger::DEVICE_BITS;
+
+    fn row((region, minute, device, ms): (u32, i64, u64, i64)) -> Row {
+        let reading = Reading {
+            device_id: DeviceId::new("d").unwrap(),
+            region: Region::new("r").unwrap(),
+            temperature: MilliCelsius::MIN,
+            timestamp: UnixMillis::from_minute(minute, ms).unwrap(),
+            is_late: false,
+        };
+        Row::of(0, &reading, device, u64::from(region)).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_key_orders_as_region_hour_device_and_time_do(
+            a in parts(), b in parts(), same_hour in any::<bool>(),
+        ) {
+            let b = if same_hour { (a.0, a.1 / 60 * 60 + b.1 % 60, b.2, b.3) } else { b };
+            let parts = |(region, minute, device, ms): (u32, i64, u64, i64)| {
+                (region, minute / 60, device, minute, ms)
+            };
+            let (left, right) = (by_hour_and_device(&row(a)), by_hour_and_device(&row(b)));
+            prop_assert_eq!(left.cmp(&right), parts(a).cmp(&parts(b)));
+        }
+    }
+
+    fn parts() -> impl Strategy<Value = (u32, i64, u64, i64)> {
+        let last = UnixMillis::MAX.minute();
+        (any::<u32>(), 0..=last, 0..1_u64 << DEVICE_BITS, 0..UnixMillis::PER_MINUTE)
+    }
+}

@@ -1,0 +1,253 @@
+//! The devices and percentiles of ranges.
+//!
+//! The devices of several windows are not the sum of each one's, so they are
+//! counted from the windows of the devices; histograms are merged. Minutes have
+//! neither: the ledger has, as long as it keeps them. What can't be told from
+//! that, or only from too many records, is left out; what is told is exact: it is
+//! checked to be made of just the readings that the statistics count.
+
+use super::{Cell, Chosen, PIECES};
+use crate::base::order;
+use crate::domain::figures::{Devices, device_average};
+use crate::domain::histogram::Histogram;
+use crate::error::Error;
+use crate::host::{Sql, Value};
+use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
+use crate::ledger::runs::{Record, Run, Table};
+use crate::ledger::windows::damaged_histogram;
+use crate::ledger::{LEDGER, Row, integers};
+use crate::limits;
+
+/// The ledger's runs in the minutes at the edges of the steps. The ledger is in
+/// the order of time, so it is read once, whatever regions are chosen.
+const EDGES: &str = "pieces AS p CROSS JOIN ledger AS l \
+     ON p.span = 1 AND l.minute >= p.first AND l.minute < p.after";
+
+/// The runs of the devices' windows in the whole hours and days of the steps.
+const WHOLE: &str = "CROSS JOIN pieces AS p CROSS JOIN device_windows AS d \
+     ON d.region = r.id AND d.span = p.span AND d.start >= p.first AND d.start < p.after";
+
+/// Adds devices and percentiles to the figures, where they can be told.
+/// `windows` is how many the cells are made of, `parameters` are those of `chosen` and of
+/// `PIECES`; `cells` are in the order of region and step.
+///
+/// A row that can't be read is an error, or, where it would keep other regions from a
+/// list, left out: what is told is then not made of all readings, and not told.
+pub(super) fn add(
+    sql: &impl Sql,
+    chosen: Chosen<'_>,
+    windows: i64,
+    parameters: &[Value],
+    cells: &mut [Cell],
+) -> Result<(), Error> {
+    let mut several = false;
+    for cell in &mut *cells {
+        if let Some(figures) = &mut cell.figures {
+            // The one window of a step knows its devices, unless it is a minute.
+            if cell.windows != 1 {
+                figures.devices = None;
+            }
+            several |= figures.devices.is_none();
+        }
+    }
+    let places = Places::of(cells);
+    let mut histograms = vec![Histogram::default(); cells.len()];
+    if windows <= limits::WINDOWS_READ_AT_ONCE {
+        add_histograms(sql, chosen, chosen, parameters, &places, &mut histograms)?;
+    } else {
+        for names in cells.chunk_by(|a, b| a.region_id == b.region_id) {
+            let Some(Cell { region, .. }) = names.first() else { continue };
+            let mut parameters = parameters.to_vec();
+            let one = Chosen::One(region);
+            parameters.splice(..2, one.parameters());
+            add_histograms(sql, chosen, one, &parameters, &places, &mut histograms)?;
+        }
+    }
+    if several && records_to_read(sql, chosen, parameters)? <= limits::DETAIL_RECORDS_MAX {
+        let mut parts = whole_parts(sql, chosen, parameters, &places)?;
+        edge_parts(sql, chosen, parameters, &places, &mut parts, &mut histograms)?;
+        add_devices(parts, cells);
+    }
+    for (cell, histogram) in cells.iter_mut().zip(&histograms) {
+        if let Some(figures) = &mut cell.figures {
+            figures.set_percentiles(histogram);
+        }
+    }
+    Ok(())
+}
+
+/// Where the cell of a region and step is.
+struct Places(Vec<(i64, i64, usize)>);
+
+impl Places {
+    fn of(cells: &[Cell]) -> Self {
+        let place = |(index, cell): (usize, &Cell)| (cell.region_id, cell.step, index);
+        let mut places: Vec<_> = cells.iter().enumerate().map(place).collect();
+        order::sort_by_key(&mut places, |(region, step, _)| {
+            u128::from(region.cast_unsigned()) << 64 | u128::from(step.cast_unsigned())
+        });
+        Self(places)
+    }
+
+    fn find(&self, region: i64, step: i64) -> Option<usize> {
+        let found = self.0.binary_search_by_key(&(region, step), |(r, s, _)| (*r, *s)).ok()?;
+        self.0.get(found).map(|(_, _, index)| *index)
+    }
+}
+
+/// How many records tell the devices; counted no further than to one too many.
+fn records_to_read(sql: &impl Sql, chosen: Chosen<'_>, parameters: &[Value]) -> Result<i64, Error> {
+    // Each run has one record at least.
+    let statement = format!(
+        "{PIECES} SELECT coalesce(sum(records), 0) FROM ( \
+             SELECT l.records FROM {EDGES} UNION ALL SELECT d.records FROM {} {WHOLE} LIMIT {})",
+        chosen.query(),
+        limits::DETAIL_RECORDS_MAX + 1
+    );
+    let rows = sql.execute(&statement, parameters).map_err(Error::Regions)?;
+    let count = rows.first().and_then(|row| integers(row));
+    count.map(|[count]| count).ok_or(Error::Corrupt("ledger"))
+}
+
+/// Adds the stored histograms of the whole hours and days of `some` of the chosen
+/// regions to those of their cells.
+fn add_histograms(
+    sql: &impl Sql,
+    chosen: Chosen<'_>,
+    some: Chosen<'_>,
+    parameters: &[Value],
+    places: &Places,
+    histograms: &mut [Histogram],
+) -> Result<(), Error> {
+    let statement = format!(
+        "{PIECES} SELECT r.id, p.step, h.span, h.start, h.bins \
+         FROM {} CROSS JOIN pieces AS p CROSS JOIN histograms AS h \
+              ON h.region = r.id AND h.span = p.span AND h.start >= p.first AND h.start < p.after",
+        some.query()
+    );
+    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
+        let [head @ .., Value::Blob(bins)] = row.as_slice() else {
+            return Err(Error::Corrupt("histogram"));
+        };
+        let [region, step, span, start] = integers(head).ok_or(Error::Corrupt("histogram"))?;
+        let index = places.find(region, step).ok_or(Error::Corrupt("histogram"))?;
+        match (Histogram::decode(bins), histograms.get_mut(index)) {
+            (Some(stored), Some(histogram)) => histogram.merge(&stored),
+            (None, _) if !chosen.is_list() => {
+                let row = damaged_histogram(region, span, start);
+                return Err(Error::DamagedRows(vec![row]));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The records of a run; none if it can't be read and may be left out.
+fn decoded<R: Record<G>, const G: usize>(
+    table: &Table<G>,
+    run: Option<Run<G>>,
+    chosen: Chosen<'_>,
+) -> Result<Vec<R>, Error> {
+    let run = run.ok_or(Error::Corrupt(table.name))?;
+    match table.decode(&run) {
+        Err(Error::DamagedRows(_)) if chosen.is_list() => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// What a device has in a part of a cell.
+#[derive(Clone, Copy)]
+struct Part {
+    cell: usize,
+    device: u64,
+    readings: i64,
+    sum_milli: i64,
+}
+
+fn whole_parts(
+    sql: &impl Sql,
+    chosen: Chosen<'_>,
+    parameters: &[Value],
+    places: &Places,
+) -> Result<Vec<Part>, Error> {
+    let statement = format!(
+        "{PIECES} SELECT p.step, d.region, d.span, d.start, d.first, d.run FROM {} {WHOLE}",
+        chosen.query()
+    );
+    let mut parts = Vec::new();
+    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
+        let place = || {
+            let (Value::Integer(step), columns) = row.split_first()? else { return None };
+            let [region] = integers(columns.get(..1)?)?;
+            Some((places.find(region, *step)?, columns))
+        };
+        let (cell, columns) = place().ok_or(Error::Corrupt("device window"))?;
+        let windows: Vec<DeviceWindow> =
+            decoded(&DEVICE_WINDOWS, Run::from_columns(columns), chosen)?;
+        parts.extend(windows.iter().map(|window| Part {
+            cell,
+            device: window.device(),
+            readings: window.readings(),
+            sum_milli: window.sum_milli(),
+        }));
+    }
+    Ok(parts)
+}
+
+fn edge_parts(
+    sql: &impl Sql,
+    chosen: Chosen<'_>,
+    parameters: &[Value],
+    places: &Places,
+    parts: &mut Vec<Part>,
+    histograms: &mut [Histogram],
+) -> Result<(), Error> {
+    // Of the chosen regions, though only to have the same parameters.
+    let statement = format!(
+        "{PIECES} SELECT p.step, l.minute, l.first, l.run FROM {EDGES} \
+         WHERE EXISTS (SELECT 1 FROM {})",
+        chosen.query()
+    );
+    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
+        let Some((Value::Integer(step), columns)) = row.split_first() else {
+            return Err(Error::Corrupt("ledger row"));
+        };
+        let step = *step;
+        let rows: Vec<Row> = decoded(&LEDGER, Run::from_columns(columns), chosen)?;
+        for row in rows {
+            // A reading of another region has no cell.
+            let Some(cell) = places.find(i64::from(row.region), step) else { continue };
+            let (device, sum_milli) = (row.device(), i64::from(row.milli));
+            parts.push(Part { cell, device, readings: 1, sum_milli });
+            if let (Some(histogram), Some(temperature)) =
+                (histograms.get_mut(cell), row.temperature())
+            {
+                histogram.add(temperature, 1);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds the devices where they have just the readings that are counted.
+fn add_devices(mut parts: Vec<Part>, cells: &mut [Cell]) {
+    order::sort_by_key(&mut parts, |part| (part.cell as u128) << 64 | u128::from(part.device));
+    for parts in parts.chunk_by(|a, b| a.cell == b.cell) {
+        let (mut devices, mut all) = (Devices { count: 0, averages: 0 }, 0);
+        for own in parts.chunk_by(|a, b| a.device == b.device) {
+            let readings: i64 = own.iter().map(|part| part.readings).sum();
+            let sum_milli = own.iter().map(|part| part.sum_milli).sum();
+            devices.count += 1;
+            devices.averages += device_average(readings, sum_milli);
+            all += readings;
+        }
+        let cell = parts.first().and_then(|part| cells.get_mut(part.cell));
+        if let Some(figures) = cell.and_then(|cell| cell.figures.as_mut())
+            && figures.devices.is_none()
+            && i64::try_from(figures.stats.readings()) == Ok(all)
+        {
+            figures.devices = Some(devices);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The last good averages, for the time when the regions database is away.
+//!
+//! One key-value pair: `snapshot/2/<as of>-<folds>`, Unix milliseconds and how many
+//! transactions had posted readings by then, so that a listing tells how old it is and
+//! whether there is anything to renew. The value is JSON: whether it has all regions,
+//! then for each its name, its columns ([`Figures`]) and its percentiles. Older
+//! releases wrote `snapshot/1/<as of>`, the regions alone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::figures::{FIGURE_COLUMNS, Figures, PERCENTS};
+use crate::domain::reading::UnixMillis;
+use crate::error::Error;
+use crate::host::{Host, KeyValue};
+use crate::journal;
+use crate::journal::inventory::Inventory;
+use crate::ledger;
+use crate::ledger::regions::{Budget, Regions};
+use crate::limits;
+use crate::read::report::{self, RegionFigures};
+
+const PREFIX: &str = "snapshot/2/";
+const PREFIX_WITHOUT_FOLDS: &str = "snapshot/1/";
+
+/// A snapshot by its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    as_of: UnixMillis,
+    /// `None` in keys of older releases.
+    folds: Option<i64>,
+}
+
+impl Name {
+    /// The snapshot under `key`, if it is one.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let (as_of, folds) = match key.strip_prefix(PREFIX) {
+            Some(name) => {
+                let (as_of, folds) = name.split_once('-')?;
+                (as_of, Some(folds.parse().ok()?))
+            }
+            None => (key.strip_prefix(PREFIX_WITHOUT_FOLDS)?, None),
+        };
+        Some(Self { as_of: UnixMillis::new(as_of.parse().ok()?)?, folds })
+    }
+
+    /// When its averages were good.
+    pub(crate) fn as_of(&self) -> UnixMillis {
+        self.as_of
+    }
+
+    fn key(&self) -> String {
+        match self.folds {
+            Some(folds) => format!("{PREFIX}{:013}-{folds}", self.as_of.get()),
+            None => format!("{PREFIX_WITHOUT_FOLDS}{:013}", self.as_of.get()),
+        }
+    }
+}
+
+/// The averages over all time of up to `limits::ITEMS_PER_PAGE_MAX` regions,
+/// in the order of their names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// When they were good.
+    pub as_of: UnixMillis,
+    /// Whether these are all regions that there were.
+    pub is_whole: bool,
+    /// The regions with their figures.
+    pub regions: Vec<(String, Figures)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Row(String, [i64; FIGURE_COLUMNS], Option<[i64; PERCENTS.len()]>);
+
+/// The newest snapshot in the inventory. One that can't be read is as good as none, but
+/// for the log.
+pub(crate) fn load<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    inventory: &Inventory,
+) -> Option<Snapshot> {
+    let name = inventory.newest_snapshot()?;
+    let lost = |cause: &str| {
+        host.log(&format!("the last good snapshot can't be used: {cause}"));
+    };
+    let value = match journal::retried(host, || store.get(&name.key())) {
+        Ok(value) => value,
+        Err(error) => {
+            lost(&error.to_string());
+            return None;
+        }
+    };
+    // Somebody else may have renewed it.
+    let snapshot = value.and_then(|value| parse(name, &value));
+    if snapshot.is_none() {
+        lost("it is not there, or nobody wrote it so");
+    }
+    snapshot
+}
+
+fn parse(name: &Name, value: &[u8]) -> Option<Snapshot> {
+    let (is_whole, rows): (bool, Vec<Row>) = match name.folds {
+        Some(_) => serde_json::from_slice(value).ok()?,
+        None => {
+            let rows: Vec<Row> = serde_json::from_slice(value).ok()?;
+            (rows.len() < limits::ITEMS_PER_PAGE_MAX, rows)
+        }
+    };
+    let region = |Row(name, columns, percentiles)| {
+        Some((name, Figures { percentiles, ..Figures::from_columns(columns)? }))
+    };
+    let regions = rows.into_iter().map(region).collect::<Option<_>>()?;
+    Some(Snapshot { as_of: name.as_of, is_whole, regions })
+}
+
+/// Whether it is time to look whether another snapshot is due.
+pub(crate) fn is_old(inventory: &Inventory, now: UnixMillis) -> bool {
+    let newest = inventory.newest_snapshot();
+    // In either direction: a snapshot from the future comes from a clock set back.
+    newest.is_none_or(|name| now.get().abs_diff(name.as_of.get()) >= limits::SNAPSHOT_AGE_MS_MAX)
+}
+
+/// Whether the newest snapshot was made after this many folds: there is nothing to
+/// renew in it.
+pub(crate) fn is_of(inventory: &Inventory, folds: i64) -> bool {
+    inventory.newest_snapshot().is_some_and(|name| name.folds == Some(folds))
+}
+
+/// Keeps a snapshot as of `now`, unless somebody else just did, or nothing was counted
+/// since the last.
+pub(crate) fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
+    let store = host.key_value().map_err(Error::Journal)?;
+    let inventory = Inventory::list(host, &store)?;
+    if !is_old(&inventory, now) {
+        return Ok(());
+    }
+    let regions = Regions::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
+    let (folds, mut all) = regions.read_at_once(|sql| {
+        let most = limits::ITEMS_PER_PAGE_MAX + 1;
+        Ok((ledger::tally(sql, ledger::FOLDS)?, report::regions(sql, "", most, None)?))
+    })?;
+    if is_of(&inventory, folds) {
+        return Ok(());
+    }
+    let is_whole = all.len() <= limits::ITEMS_PER_PAGE_MAX;
+    all.truncate(limits::ITEMS_PER_PAGE_MAX);
+    let row = |(name, figures): RegionFigures| {
+        let figures = figures?;
+        Some(Row(name, figures.to_columns()?, figures.percentiles))
+    };
+    let rows: Vec<Row> = all.into_iter().filter_map(row).collect();
+    let name = Name { as_of: now, folds: Some(folds) };
+    let value =
+        serde_json::to_vec(&(is_whole, rows)).map_err(|_no_map| Error::Corrupt("snapshot"))?;
+    journal::retried(host, || store.set(&name.key(), &value)).map_err(Error::Journal)?;
+    let older: Vec<String> = inventory.snapshots.iter().map(Name::key).collect();
+    journal::delete(host, &store, &older).map_err(Error::Journal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_known_by_its_key_and_an_older_release_s_too() {
+        let as_of = UnixMillis::new(1_700_000_000_000).unwrap();
+        for folds in [Some(0), Some(12), None] {
+            let name = Name { as_of, folds };
+            assert_eq!(Name::from_key(&name.key()), Some(name));
+        }
+        for other in ["snapshot/2/1700000000000", "snapshot/2/x-1", "snapshot/3/1-1", "x"] {
+            assert_eq!(Name::from_key(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_wrote_is_no_snapshot() {
+        let name = Name { as_of: UnixMillis::MIN, folds: Some(1) };
+        for value in [&b""[..], b"[]", b"[true,[[\"hall\",[0],null]]]", b"{"] {
+            assert_eq!(parse(&name, value), None);
+        }
+        assert!(parse(&name, b"[true,[]]").unwrap().is_whole);
+        let older = Name { folds: None, ..name };
+        assert!(parse(&older, b"[]").unwrap().is_whole);
+    }
+}

@@ -1,0 +1,309 @@
+//! What a client sees of the database: what is in the journal is folded first,
+//! and with what was read comes what it covers.
+//!
+//! The promise: an answer counts every reading that was acknowledged before it
+//! was asked for, or says how many entries it does not count. A stale answer says
+//! of when it is.
+
+use crate::domain::reading::UnixMillis;
+use crate::error::{Error, best_effort};
+use crate::fold::{self, Folded};
+use crate::host::Host;
+use crate::http::parameters::Span;
+use crate::http::representation::{Document, Format, Record, Table};
+use crate::http::{Problem, Refusal, Request, Response};
+use crate::journal::inventory::Inventory;
+use crate::ledger;
+use crate::ledger::regions::{Budget, Regions};
+use crate::limits;
+use crate::read::snapshot::{self, Snapshot};
+use crate::resilience::guard::Guard;
+use crate::settings::{Horizon, NamesBound};
+use crate::upkeep;
+
+/// A response, and what to do after it is sent.
+#[derive(Debug)]
+pub struct Answered {
+    /// What to answer.
+    pub response: Response,
+    /// What to call `query::after_answer` with then.
+    pub follow_up: FollowUp,
+}
+
+/// Work that no client waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FollowUp {
+    /// Whether the last good snapshot is to be renewed.
+    pub(crate) keeps_snapshot: bool,
+    /// Whether there is more to fold than there was time for.
+    pub(crate) folds: bool,
+}
+
+impl From<Response> for Answered {
+    fn from(response: Response) -> Self {
+        Self { response, follow_up: FollowUp::default() }
+    }
+}
+
+/// What an answer covers: which time, as of when, and what is still missing.
+#[derive(Clone, Debug)]
+pub(crate) struct Coverage {
+    /// `null` is the beginning of time.
+    pub(crate) from: Option<UnixMillis>,
+    /// `null` is the end of time.
+    pub(crate) to: Option<UnixMillis>,
+    pub(crate) as_of: UnixMillis,
+    /// Whether the answer is the last good one, as the database is away.
+    pub(crate) stale: bool,
+    /// Acknowledged journal entries that the answer does not count yet; `null`
+    /// where the journal can't be read.
+    pub(crate) unfolded_entries: Option<usize>,
+    /// The readings in them.
+    pub(crate) unfolded_readings: Option<usize>,
+    /// Acknowledged readings in quarantine, which the answer will not count;
+    /// `null` where the journal can't be read.
+    pub(crate) quarantined_readings: Option<usize>,
+}
+
+impl Coverage {
+    pub(crate) fn record(&self) -> Record {
+        Record::of([
+            ("from", self.from.into()),
+            ("to", self.to.into()),
+            ("as_of", self.as_of.into()),
+            ("stale", self.stale.into()),
+            ("unfolded_entries", self.unfolded_entries.into()),
+            ("unfolded_readings", self.unfolded_readings.into()),
+            ("quarantined_readings", self.quarantined_readings.into()),
+        ])
+    }
+
+    /// Whether everything that was acknowledged has been looked at.
+    pub(crate) fn is_complete(&self) -> bool {
+        !self.stale && self.unfolded_entries == Some(0)
+    }
+}
+
+/// What was read, and what it covers.
+#[derive(Debug)]
+pub(crate) struct Read<T> {
+    pub(crate) value: T,
+    pub(crate) shown: Shown,
+}
+
+/// What an answer says beside what was read, and what is to do after it.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) coverage: Coverage,
+    pub(crate) follow_up: FollowUp,
+    /// Why the journal or the database could not be looked at.
+    pub(crate) trouble: Option<Error>,
+}
+
+/// An answer in the making: how the records are listed, and what is beside them.
+#[derive(Default)]
+pub(crate) struct Listing {
+    /// In JSON, the name of the list; without one, the only record is the answer.
+    pub(crate) list: Option<&'static str>,
+    /// What belongs to all records.
+    pub(crate) about: Record,
+    /// Whether the list has all that there is, where an answer says so.
+    pub(crate) complete: Option<bool>,
+    /// The next page, if there is one, relative to the request.
+    pub(crate) next: Option<String>,
+}
+
+impl Shown {
+    /// The answer to `request`. That it is stale is told in a header, too.
+    pub(crate) fn answer(
+        &self,
+        request: &Request,
+        format: Format,
+        table: Table,
+        listing: Listing,
+        now: UnixMillis,
+    ) -> Answered {
+        let Listing { list, about, complete, next } = listing;
+        let coverage = match complete {
+            Some(complete) => self.coverage.record().with("complete", complete),
+            None => self.coverage.record(),
+        };
+        let document = Document { list, table, about, coverage, next };
+        let mut response = document.into_response(request, format);
+        if self.coverage.stale {
+            let age_ms = now.get().saturating_sub(self.coverage.as_of.get()).max(0);
+            response = response.with_header("age", (age_ms / 1_000).to_string());
+        }
+        Answered { response, follow_up: self.follow_up }
+    }
+
+    /// The answer where nothing was found. It is not there only if all that was
+    /// acknowledged is counted; otherwise it may be among what is not.
+    pub(crate) fn missing(&self, unknown: Problem) -> Refusal {
+        match self.coverage.is_complete() {
+            true => unknown.into(),
+            false => Error::NotCountedYet.into(),
+        }
+    }
+}
+
+/// How long to fold before an answer.
+pub(crate) const BEFORE_READING: Budget = Budget::waiting(limits::QUERY_FOLD_MS_MAX);
+
+/// Folds what is in the journal, then reads, on one connection.
+///
+/// While the database is away, what was asked for all time comes from the last good
+/// snapshot, if `recall` finds it there; what it does not find may be newer than the
+/// snapshot, and is an error. While the journal can't be read, it is left unfolded.
+pub(crate) fn fold_and_read<H: Host, T>(
+    host: &H,
+    span: Span,
+    now: UnixMillis,
+    read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
+    recall: impl FnOnce(Snapshot) -> Option<T>,
+) -> Result<Read<T>, Refusal> {
+    let read = fold_and_read_quietly(host, span, now, read, recall)?;
+    match &read.shown.trouble {
+        Some(Error::Spared { .. }) | None => {}
+        Some(error) => host.log(&format!("answering with what can be had: {error}")),
+    }
+    Ok(read)
+}
+
+/// The same without a line in the log.
+pub(crate) fn fold_and_read_quietly<H: Host, T>(
+    host: &H,
+    span: Span,
+    now: UnixMillis,
+    read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
+    recall: impl FnOnce(Snapshot) -> Option<T>,
+) -> Result<Read<T>, Refusal> {
+    let mut value = None;
+    let mut read_into_value = |regions: &Regions<'_, H>| {
+        value = Some(read(regions)?);
+        Ok(())
+    };
+    let Looked { last_good, shown } = fold_then(host, span, now, &mut read_into_value)?;
+    let value = match last_good {
+        Some(snapshot) => recall(snapshot).or(value),
+        None => value,
+    };
+    match (value, shown.trouble) {
+        (Some(value), trouble) => Ok(Read { value, shown: Shown { trouble, ..shown } }),
+        (None, trouble) => Err(trouble.unwrap_or(Error::TooSlow).into()),
+    }
+}
+
+/// What became of a fold, and of what was to be read after it.
+struct Looked {
+    /// What to answer from, where nothing could be read.
+    last_good: Option<Snapshot>,
+    shown: Shown,
+}
+
+/// `fold_and_read` without its types: a component is fetched over bad networks,
+/// and this part would be in it once for every kind of answer.
+fn fold_then<H: Host>(
+    host: &H,
+    span: Span,
+    now: UnixMillis,
+    read: &mut dyn FnMut(&Regions<'_, H>) -> Result<(), Error>,
+) -> Result<Looked, Refusal> {
+    let horizon = Horizon::from_variables(host)?;
+    let names = NamesBound::from_variables(host)?;
+    let journal = host.key_value().map_err(Error::Journal);
+    let listed = journal.and_then(|store| Ok((Inventory::list(host, &store)?, store)));
+    let (inventory, store) = match listed {
+        Ok(found) => found,
+        Err(error) => {
+            read(&Regions::open(host, BEFORE_READING)?)?;
+            let coverage = Coverage::of(span, now, None, None);
+            let (follow_up, trouble) = (FollowUp::default(), Some(error));
+            return Ok(Looked { last_good: None, shown: Shown { coverage, follow_up, trouble } });
+        }
+    };
+    let mut keeps_snapshot = snapshot::is_old(&inventory, now);
+    let done = Guard::new(host, &store, inventory.has_breaker).call(now, || {
+        let regions = Regions::open(host, BEFORE_READING)?;
+        let folded = fold::run(&regions, &store, &inventory)?;
+        if folded.left_entries < inventory.unfolded() {
+            // If it fails, the next fold tells it.
+            best_effort(upkeep::tell_door(&regions, &store, horizon, names, now));
+        }
+        read(&regions)?;
+        if keeps_snapshot {
+            let folds = regions.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
+            keeps_snapshot = !snapshot::is_of(&inventory, folds);
+        }
+        Ok(folded)
+    });
+    match done {
+        Ok(folded) => {
+            let quarantined = quarantined_readings(host, &store, &inventory, &folded);
+            let coverage = Coverage::of(span, now, Some(folded), quarantined);
+            let follow_up = FollowUp { keeps_snapshot, folds: folded.left_entries > 0 };
+            let shown = Shown { coverage, follow_up, trouble: None };
+            Ok(Looked { last_good: None, shown })
+        }
+        Err(error) => {
+            if let Error::DamagedRows(rows) = &error {
+                rows.iter().for_each(|row| fold::note_damage(host, &store, &inventory, row));
+            }
+            let last = match span.range {
+                None if error.is_away() => snapshot::load(host, &store, &inventory),
+                _ => None,
+            };
+            let Some(last) = last else { return Err(error.into()) };
+            let left = Folded {
+                left_entries: inventory.unfolded(),
+                left_readings: inventory.journal_readings(),
+                quarantine_changed: false,
+            };
+            let quarantined = Some(inventory.quarantined_readings());
+            let coverage = Coverage::of(span, last.as_of, Some(left), quarantined);
+            let coverage = Coverage { stale: true, ..coverage };
+            let (follow_up, trouble) = (FollowUp::default(), Some(error));
+            let shown = Shown { coverage, follow_up, trouble };
+            Ok(Looked { last_good: Some(last), shown })
+        }
+    }
+}
+
+/// The readings in quarantine once `folded` was; `None` where they can't be counted.
+fn quarantined_readings<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    inventory: &Inventory,
+    folded: &Folded,
+) -> Option<usize> {
+    if !folded.quarantine_changed {
+        return Some(inventory.quarantined_readings());
+    }
+    // What this fold set aside is in no list yet.
+    match Inventory::list(host, store) {
+        Ok(inventory) => Some(inventory.quarantined_readings()),
+        Err(error) => {
+            host.log(&format!("the quarantine can't be counted: {error}"));
+            None
+        }
+    }
+}
+
+impl Coverage {
+    fn of(
+        span: Span,
+        as_of: UnixMillis,
+        folded: Option<Folded>,
+        quarantined_readings: Option<usize>,
+    ) -> Self {
+        Self {
+            from: span.from,
+            to: span.to,
+            as_of,
+            stale: false,
+            unfolded_entries: folded.map(|folded| folded.left_entries),
+            unfolded_readings: folded.map(|folded| folded.left_readings),
+            quarantined_readings,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What to do while a store fails: retry what may be repeated, spare what is away.
+//!
+//! Imports `domain`.
+
+pub mod breaker;
+pub mod guard;
+pub mod retry;

@@ -1,0 +1,526 @@
+//! Readings in JSON: one object, or an array of them.
+//!
+//! Every item is judged by itself, so that one bad reading does not keep the
+//! good ones beside it from being accepted. Fields are read strictly: an
+//! unknown one (`"unit": "F"`, say) may change what the number means, so it is
+//! rejected and not skipped.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::domain::decimal::{Decimal, Rounding};
+use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, Seems, UnixMillis};
+use crate::domain::rejection::{Reason, Rejection};
+use crate::limits;
+use crate::wire::json_items;
+
+/// One item of a request: a reading, or why it is none.
+pub type Item<'a> = Result<Reading<'a>, Rejection>;
+
+/// Why a body could not be taken apart into items. Nothing of it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Not UTF-8, or not JSON; says where.
+    Syntax(String),
+    /// JSON, but neither an object nor an array.
+    Shape,
+    /// More items than `limits::READINGS_PER_REQUEST_MAX`.
+    TooMany,
+}
+
+/// Takes a body apart into its items, in their order. A byte order mark before them is
+/// skipped (RFC 8259, 8.1).
+pub fn parse(body: &[u8]) -> Result<Vec<Item<'_>>, Unreadable> {
+    let body = std::str::from_utf8(body)
+        .map_err(|e| Unreadable::Syntax(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
+    let body = body.strip_prefix('\u{feff}').unwrap_or(body);
+    match body.trim_ascii_start().as_bytes().first() {
+        Some(b'[') => array(body),
+        Some(b'{') => single(body),
+        _ => Err(match serde_json::from_str::<IgnoredAny>(body) {
+            Ok(_) => Unreadable::Shape,
+            Err(error) => syntax(&error),
+        }),
+    }
+}
+
+fn syntax(error: &serde_json::Error) -> Unreadable {
+    // The parser's own words name a position and what it expected, and never
+    // repeat the body.
+    Unreadable::Syntax(error.to_string())
+}
+
+fn single(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
+    match serde_json::from_str::<Fields<'_>>(body) {
+        Ok(fields) => Ok(vec![fields.into_reading()]),
+        Err(error) => one_by_one(body, &error),
+    }
+}
+
+/// In one pass if every item is an object of readable fields; otherwise one by one.
+fn array(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
+    match serde_json::from_str::<Items<'_>>(body) {
+        Ok(items) if items.overflow => Err(Unreadable::TooMany),
+        Ok(items) => Ok(items.list.into_iter().map(Fields::into_reading).collect()),
+        Err(error) => one_by_one(body, &error),
+    }
+}
+
+/// Each item by itself, so that one like `1e999`, a lone surrogate or a bare `NaN`,
+/// which stops the parser, stops at that item. `error` is what the parser said of the
+/// whole.
+fn one_by_one<'a>(body: &'a str, error: &serde_json::Error) -> Result<Vec<Item<'a>>, Unreadable> {
+    let items = json_items::cut(body).ok_or_else(|| syntax(error))?;
+    if items.len() > limits::READINGS_PER_REQUEST_MAX {
+        return Err(Unreadable::TooMany);
+    }
+    Ok(items.into_iter().map(alone).collect())
+}
+
+fn alone(item: &str) -> Item<'_> {
+    let error = match serde_json::from_str::<Fields<'_>>(item) {
+        Ok(fields) => return fields.into_reading(),
+        Err(error) => error,
+    };
+    let detail = match serde_json::from_str::<&RawValue>(item) {
+        Ok(_) if item.starts_with('{') => {
+            "the item holds a string that is not Unicode text".to_owned()
+        }
+        Ok(_) => "the item is not an object".to_owned(),
+        Err(_) => not_json(item, &error),
+    };
+    Err(Rejection::new(Reason::Malformed, detail))
+}
+
+/// Says where an item is no JSON, counted from 1.
+fn not_json(item: &str, error: &serde_json::Error) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_');
+    let lines = item.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let column = error.column().saturating_sub(1);
+    let unexpected = lines.map(str::len).sum::<usize>().saturating_add(column);
+    // The parser names the byte that it did not expect, which may be within a word.
+    let before = item.get(..unexpected).unwrap_or(item);
+    let begin = before.trim_end_matches(is_word).len();
+    let rest = item.get(begin..).unwrap_or_default();
+    let word: String =
+        rest.chars().take_while(|c| is_word(*c)).take(limits::ECHO_CHARS_MAX).collect();
+    let at = begin + 1;
+    match word.as_str() {
+        "" => format!("the item is not JSON at its character {at}"),
+        word => format!(
+            "the item is not JSON at its character {at}: {word} is no JSON value; leave the \
+             reading out, or send a number"
+        ),
+    }
+}
+
+/// An array of at most the permitted number of items.
+struct Items<'a> {
+    list: Vec<Fields<'a>>,
+    overflow: bool,
+}
+
+impl<'a> Deserialize<'a> for Items<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'a> Visitor<'a> for V {
+            type Value = Items<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of readings")
+            }
+
+            fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut list = Vec::new();
+                while list.len() < limits::READINGS_PER_REQUEST_MAX {
+                    match seq.next_element()? {
+                        Some(item) => list.push(item),
+                        None => return Ok(Items { list, overflow: false }),
+                    }
+                }
+                let mut overflow = false;
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    overflow = true;
+                }
+                Ok(Items { list, overflow })
+            }
+        }
+        deserializer.deserialize_seq(V)
+    }
+}
+
+/// The fields of one item as they stand in the body.
+#[derive(Default)]
+struct Fields<'a> {
+    device_id: Option<&'a RawValue>,
+    region: Option<&'a RawValue>,
+    temperature_c: Option<&'a RawValue>,
+    timestamp: Option<&'a RawValue>,
+    fault: Option<Rejection>,
+}
+
+impl<'a> Deserialize<'a> for Fields<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl<'a> Visitor<'a> for V {
+            type Value = Fields<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a reading")
+            }
+
+            fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Fields::default();
+                while let Some(key) = map.next_key()? {
+                    let (name, place) = match key {
+                        Key::DeviceId => ("device_id", &mut fields.device_id),
+                        Key::Region => ("region", &mut fields.region),
+                        Key::TemperatureC => ("temperature_c", &mut fields.temperature_c),
+                        Key::Timestamp => ("timestamp", &mut fields.timestamp),
+                        Key::Unknown(name) => {
+                            map.next_value::<IgnoredAny>()?;
+                            let detail = format!("{name:?} is not a field of a reading");
+                            fields.fault = Some(Rejection::new(Reason::UnknownField, detail));
+                            continue;
+                        }
+                    };
+                    if place.replace(map.next_value()?).is_some() {
+                        let detail = format!("{name} is given twice");
+                        fields.fault = Some(Rejection::new(Reason::DuplicateField, detail));
+                    }
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(V)
+    }
+}
+
+enum Key {
+    DeviceId,
+    Region,
+    TemperatureC,
+    Timestamp,
+    Unknown(String),
+}
+
+impl<'a> Deserialize<'a> for Key {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct V;
+        impl Visitor<'_> for V {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a field")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+                Ok(match name {
+                    "device_id" => Key::DeviceId,
+                    "region" => Key::Region,
+                    "temperature_c" => Key::TemperatureC,
+                    "timestamp" => Key::Timestamp,
+                    other => Key::Unknown(other.chars().take(limits::ECHO_CHARS_MAX).collect()),
+                })
+            }
+        }
+        deserializer.deserialize_identifier(V)
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn into_reading(self) -> Item<'a> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let device_id = string("device_id", self.device_id)?;
+        let region = string("region", self.region)?;
+        Ok(Reading {
+            device_id: DeviceId::new(device_id)
+                .ok_or_else(|| Rejection::new(Reason::InvalidDeviceId, NAME_RULE))?,
+            region: Region::new(region)
+                .ok_or_else(|| Rejection::new(Reason::InvalidRegion, NAME_RULE))?,
+            temperature: temperature(present("temperature_c", self.temperature_c)?)?,
+            timestamp: timestamp(present("timestamp", self.timestamp)?)?,
+            // It has no clock to say otherwise; `Horizon::admit` has.
+            is_late: false,
+        })
+    }
+}
+
+const NAME_RULE: &str = "names are 1 to 64 of A-Z a-z 0-9 . _ : -, and not . or .. alone";
+
+fn present<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<&'a str, Rejection> {
+    raw.map(RawValue::get)
+        .ok_or_else(|| Rejection::new(Reason::MissingField, format!("{name} is missing")))
+}
+
+fn string<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Rejection> {
+    let raw = present(name, raw)?;
+    unquoted(raw).ok_or_else(|| {
+        Rejection::new(Reason::WrongType, format!("{name} must be a string of Unicode text"))
+    })
+}
+
+/// The text of a JSON string; borrowed unless it holds escapes.
+fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(raw).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+fn temperature(raw: &str) -> Result<MilliCelsius, Rejection> {
+    let Some(number) = Decimal::parse(raw) else {
+        let detail = "temperature_c must be a number, in degrees Celsius";
+        return Err(Rejection::new(Reason::WrongType, detail));
+    };
+    number.scaled(3, Rounding::HalfAwayFromZero).and_then(MilliCelsius::new).ok_or_else(|| {
+        let detail = "temperature_c must be from -273.15 to 1000 degrees Celsius";
+        Rejection::new(Reason::TemperatureOutOfRange, detail)
+    })
+}
+
+fn timestamp(raw: &str) -> Result<UnixMillis, Rejection> {
+    if let Some(text) = unquoted(raw) {
+        return UnixMillis::parse_rfc3339(&text).ok_or_else(|| {
+            let detail = match Decimal::parse(&text) {
+                Some(_) => "timestamp is a number in quotes; send Unix milliseconds without them",
+                None => "timestamp must be like 2026-11-22T10:00:00Z, from 1970 to 9999",
+            };
+            Rejection::new(Reason::InvalidTimestamp, detail)
+        });
+    }
+    let Some(number) = Decimal::parse(raw) else {
+        let detail = "timestamp must be Unix milliseconds or an RFC 3339 string";
+        return Err(Rejection::new(Reason::WrongType, detail));
+    };
+    let number = number.scaled(0, Rounding::TowardZero);
+    match number.and_then(UnixMillis::new) {
+        Some(instant) => match instant.seems() {
+            Seems::Milliseconds => Ok(instant),
+            Seems::Seconds => Err(Rejection::new(
+                Reason::TimestampInSeconds,
+                "timestamp looks like seconds; send Unix milliseconds",
+            )),
+            Seems::Uptime => Err(Rejection::new(
+                Reason::InvalidTimestamp,
+                "timestamp looks like a time since the device's start; send Unix milliseconds",
+            )),
+        },
+        None => {
+            let detail = "timestamp must be Unix milliseconds from 1970 to 9999";
+            Err(Rejection::new(Reason::InvalidTimestamp, detail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a body, one line an item.
+    fn check(body: &str, expected: &str) {
+        let actual = match parse(body.as_bytes()) {
+            Ok(items) => items.iter().map(line).collect::<Vec<_>>().join("\n"),
+            Err(unreadable) => format!("{unreadable:?}"),
+        };
+        let expected: Vec<&str> = expected.lines().map(str::trim).collect();
+        assert_eq!(actual, expected.join("\n"), "{body}");
+    }
+
+    fn line(item: &Item<'_>) -> String {
+        match item {
+            Ok(r) => format!(
+                "{} {} {} {}",
+                r.device_id.as_str(),
+                r.region.as_str(),
+                r.temperature.get(),
+                r.timestamp
+            ),
+            Err(rejection) => rejection.reason.code().to_owned(),
+        }
+    }
+
+    /// A body of one item with this in place of one of its fields.
+    fn with(field: &str, value: &str) -> String {
+        let pairs = [
+            ("device_id", "\"d1\""),
+            ("region", "\"hall\""),
+            ("temperature_c", "21.5"),
+            ("timestamp", "1700000000000"),
+        ];
+        let pair = |(name, good): (&str, &str)| {
+            format!("\"{name}\":{}", if name == field { value } else { good })
+        };
+        format!("{{{}}}", pairs.map(pair).join(","))
+    }
+
+    #[test]
+    fn one_reading_or_an_array_of_them() {
+        let one = with("", "");
+        check(&one, "d1 hall 21500 2023-11-14T22:13:20.000Z");
+        check(
+            &format!(" [ {one} , {one} ] "),
+            "d1 hall 21500 2023-11-14T22:13:20.000Z
+             d1 hall 21500 2023-11-14T22:13:20.000Z",
+        );
+        check("[]", "");
+    }
+
+    #[test]
+    fn fields_may_come_in_any_order_and_with_escapes() {
+        check(
+            r#"{"timestamp":"2026-11-22T10:00:00+01:00","temperature_c":-0.5e1,"\u0072egion":"h\u0061ll","device_id":"d"}"#,
+            "d hall -5000 2026-11-22T09:00:00.000Z",
+        );
+    }
+
+    #[test]
+    fn every_field_has_its_type_and_range() {
+        for (field, value, expected) in [
+            ("device_id", "7", "wrong_type"),
+            ("device_id", "null", "wrong_type"),
+            ("device_id", "\"\"", "invalid_device_id"),
+            ("device_id", "\"a/b\"", "invalid_device_id"),
+            ("device_id", "\"a\\u0000\"", "invalid_device_id"),
+            ("device_id", "\"a\\\"b\"", "invalid_device_id"),
+            ("device_id", "\"\\ud800\"", "wrong_type"),
+            ("region", "\"zürich\"", "invalid_region"),
+            ("region", "[\"hall\"]", "wrong_type"),
+            ("temperature_c", "\"21.5\"", "wrong_type"),
+            ("temperature_c", "\"NaN\"", "wrong_type"),
+            ("temperature_c", "\"Infinity\"", "wrong_type"),
+            ("temperature_c", "null", "wrong_type"),
+            ("temperature_c", "true", "wrong_type"),
+            ("temperature_c", "-273.151", "temperature_out_of_range"),
+            ("temperature_c", "1000.001", "temperature_out_of_range"),
+            ("temperature_c", "1e400", "temperature_out_of_range"),
+            ("timestamp", "1700000000", "timestamp_in_seconds"),
+            ("timestamp", "1000000000", "timestamp_in_seconds"),
+            ("timestamp", "99999999999", "timestamp_in_seconds"),
+            ("timestamp", "0", "invalid_timestamp"),
+            ("timestamp", "12345", "invalid_timestamp"),
+            ("device_id", "\".\"", "invalid_device_id"),
+            ("region", "\"..\"", "invalid_region"),
+            ("timestamp", "-1700000000000", "invalid_timestamp"),
+            ("timestamp", "1e300", "invalid_timestamp"),
+            ("timestamp", "\"2026-11-22\"", "invalid_timestamp"),
+            ("timestamp", "\"1700000000000\"", "invalid_timestamp"),
+            ("timestamp", "{}", "wrong_type"),
+        ] {
+            check(&with(field, value), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_of_400_digits_are_judged_by_their_value() {
+        let long = "9".repeat(400);
+        check(&with("temperature_c", &long), "temperature_out_of_range");
+        check(&with("timestamp", &long), "invalid_timestamp");
+        check(
+            &with("temperature_c", &format!("20.{long}")),
+            "d1 hall 21000 2023-11-14T22:13:20.000Z",
+        );
+    }
+
+    #[test]
+    fn missing_unknown_and_repeated_fields_are_named() {
+        check("{}", "missing_field");
+        check(r#"{"device_id":"d","region":"r","temperature_c":1}"#, "missing_field");
+        check(&with("region", "\"hall\",\"unit\":\"F\""), "unknown_field");
+        check(&with("region", "\"hall\",\"region\":\"hall\""), "duplicate_field");
+    }
+
+    #[test]
+    fn a_bad_item_does_not_hurt_its_neighbours() {
+        let good = with("", "");
+        let line = "d1 hall 21500 2023-11-14T22:13:20.000Z";
+        for bad in ["7", "1e999", "null", "\"x\"", "[]", "[[]]", "{\"\\ud800\":1}", "true"] {
+            check(&format!("[{good},{bad},{good}]"), &format!("{line}\nmalformed\n{line}"));
+        }
+        check("{\"\\ud800\":1}", "malformed");
+        // What programs write that know more numbers than JSON.
+        for token in [
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "nan",
+            "inf",
+            "unavailable",
+            ".5",
+            "+1",
+            "01",
+            "1.",
+            "",
+        ] {
+            let bad = with("temperature_c", token);
+            check(&format!("[{good},{bad},{good}]"), &format!("{line}\nmalformed\n{line}"));
+            check(&bad, "malformed");
+        }
+        check(&with("region", "\"NaN\""), "d1 NaN 21500 2023-11-14T22:13:20.000Z");
+        check(&format!("\u{feff}[{good}]"), line);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_where_it_is() {
+        let detail = |body: &str| match parse(body.as_bytes()).unwrap().pop().unwrap() {
+            Err(rejection) => rejection.detail.into_owned(),
+            Ok(reading) => panic!("{reading:?}"),
+        };
+        let of = |token: &str| detail(&format!("[{}]", with("temperature_c", token)));
+        for token in ["NaN", "-Infinity", "nan", "inf", "unavailable", "+1", ".5"] {
+            let said = of(token);
+            assert!(said.starts_with("the item is not JSON at its character 51: "), "{said}");
+            assert!(said.contains(&format!(" {token} is no JSON value")), "{said}");
+        }
+        let said = detail("[{\n\"device_id\":\n nan}]");
+        assert!(said.contains("character 17: nan is"), "{said}");
+        assert_eq!(
+            detail("[{\"a\" 1}]"),
+            "the item is not JSON at its character 6: 1 is no JSON value; leave the reading out, or send a number"
+        );
+        for (value, hint) in [
+            ("\"1795597745284\"", "without them"),
+            ("\"1795597745\"", "without them"),
+            ("12345", "device's start"),
+            ("1795597745", "looks like seconds"),
+        ] {
+            let said = detail(&with("timestamp", value));
+            assert!(said.contains(hint), "{value}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_unreadable_as_a_whole() {
+        for bad in ["", "{", "[", "nope", "[{},]", "{} {}", "[1,2", "[{}", "[{\"a\":NaN},{\"b\""] {
+            assert!(matches!(parse(bad.as_bytes()), Err(Unreadable::Syntax(_))), "{bad}");
+        }
+        assert!(matches!(parse(b"\"\xff\""), Err(Unreadable::Syntax(_))));
+        for other in ["7", "\"text\"", "null", "true"] {
+            assert_eq!(parse(other.as_bytes()), Err(Unreadable::Shape), "{other}");
+        }
+    }
+
+    #[test]
+    fn ten_thousand_items_are_taken_and_one_more_is_too_many() {
+        let body = |n: usize| format!("[{}]", vec!["{}"; n].join(","));
+        assert_eq!(parse(body(10_000).as_bytes()).unwrap().len(), 10_000);
+        assert_eq!(parse(body(10_001).as_bytes()), Err(Unreadable::TooMany));
+        let careful = format!("[1,{}", &body(10_000)[1..]);
+        assert_eq!(parse(careful.as_bytes()), Err(Unreadable::TooMany));
+    }
+
+    #[test]
+    fn nesting_without_end_is_no_trouble() {
+        let deep = "[".repeat(200_000);
+        assert!(matches!(parse(deep.as_bytes()), Err(Unreadable::Syntax(_))));
+        let closed = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
+        check(&closed, "malformed");
+    }
+}
