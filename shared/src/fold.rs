@@ -17,7 +17,8 @@ use crate::domain::rejection::{Reason, Rejections};
 use crate::error::{DamagedRow, Error, best_effort};
 use crate::host::{Host, KeyValue, Sql, StoreError, Value};
 use crate::journal::door;
-use crate::journal::inventory::{DAMAGED_PREFIX, Inventory};
+use crate::journal::inventory::Inventory;
+use crate::journal::keys;
 use crate::journal::{self, Aside, Content, Entry, EntryName, QuarantineReason, Quarantined};
 use crate::ledger::regions::Regions;
 use crate::ledger::windows;
@@ -324,7 +325,7 @@ pub(crate) fn note_damage<H: Host>(
     let error = Error::DamagedRows(vec![row.clone()]);
     host.log(&format!("{error}; readings of it are set aside"));
     // The log has it, and the next fold that meets it tries again.
-    best_effort(store.set(&format!("{DAMAGED_PREFIX}{name}"), b""));
+    best_effort(store.set(&format!("{}{name}", keys::DAMAGED_ROW), b""));
 }
 
 /// The most readings that a step can have: what its last entry has is on top.

@@ -292,7 +292,8 @@ fn new_names_are_rejected_where_there_are_as_many_as_may_be_and_known_ones_go_on
     };
     let store = node.host.inner.key_value().unwrap();
     let is_told = || {
-        let door = KeyValue::get(&store, isotherm::journal::door::KEY).unwrap().unwrap_or_default();
+        let door =
+            KeyValue::get(&store, isotherm::journal::keys::DOOR).unwrap().unwrap_or_default();
         String::from_utf8(door).unwrap().contains(" regions=2 devices=3")
     };
     for round in 0..100 {

@@ -5,8 +5,8 @@ use http::Method;
 use isotherm::api::{ingest, query};
 use isotherm::host::{Host, KeyValue, Sql};
 use isotherm::http::Request;
-use isotherm::journal::door::{self, Door};
-use isotherm::journal::rejected;
+use isotherm::journal::door::Door;
+use isotherm::journal::keys;
 use isotherm::ledger::Outcome;
 use isotherm::limits;
 use isotherm::settings::Horizon;
@@ -94,7 +94,7 @@ fn how_far_is_pruned_is_published_a_minute_before_it_goes() {
     let journal = node.host.key_value().unwrap();
     let prune = |now| isotherm::fold::prune(&regions, &journal, horizon, at(now)).unwrap();
     let published = || {
-        let text = KeyValue::get(&journal, door::KEY).unwrap();
+        let text = KeyValue::get(&journal, keys::DOOR).unwrap();
         text.map(|text| String::from_utf8(text).unwrap()).unwrap_or_default()
     };
     assert_eq!(published(), "");
@@ -159,7 +159,7 @@ fn what_is_acknowledged_after_retention_was_made_longer_is_counted_or_the_sender
         assert_eq!(node.post(&json!(batch), None).status, 202);
         if rows(&node) != before && node.get("/v1/regions").status == 200 {
             let store = node.host.inner.key_value().unwrap();
-            let door = KeyValue::get(&store, door::KEY).unwrap();
+            let door = KeyValue::get(&store, keys::DOOR).unwrap();
             if door.is_some() && oldest_is_gone(&node) {
                 break;
             }
@@ -194,7 +194,7 @@ fn a_key_value_store_that_is_new_asks_the_database_how_far_was_pruned() {
     assert_eq!(node.post(&json("a", NOW), Some("wait")).status, 200);
     prune_by_hand(&node, NOW - DAY);
     let store = node.host.inner.key_value().unwrap();
-    KeyValue::delete_many(&store, &[door::KEY.to_owned()]).unwrap();
+    KeyValue::delete_many(&store, &[keys::DOOR.to_owned()]).unwrap();
     // What is accepted is counted, and what is not, is told: from the first on.
     assert_eq!(node.post(&json("b", NOW - 2 * DAY), None).status, 422);
     assert_eq!(node.post(&json("c", NOW - HOUR), None).status, 202);
@@ -221,7 +221,7 @@ fn a_new_database_behind_an_old_door_takes_history_again() {
     let mut node = client(directory.path(), "0", NOW);
     let store = node.host.inner.key_value().unwrap();
     let text = format!("pruned={} published=5 newest=0 told=1", NOW - DAY);
-    KeyValue::set(&store, door::KEY, text.as_bytes()).unwrap();
+    KeyValue::set(&store, keys::DOOR, text.as_bytes()).unwrap();
     assert_eq!(node.post(&json("a", NOW - 2 * DAY), None).status, 422);
     let batch: Vec<Value> = (0..10_000).map(|i| json("b", NOW - i)).collect();
     for _ in 0..60 {
@@ -262,7 +262,7 @@ fn what_can_be_told_from_a_duplicate_again_comes_back_from_quarantine() {
 
     // Nobody has to ask: what is done after an answer brings it back, too.
     let store = node.host.inner.key_value().unwrap();
-    KeyValue::set(&store, door::KEY, b"told=1").unwrap();
+    KeyValue::set(&store, keys::DOOR, b"told=1").unwrap();
     assert_eq!(node.post(&json("f", NOW - 2 * DAY), None).status, 202);
     prune_by_hand(&node, NOW - DAY);
     assert_eq!(hall(&mut node)["quarantined_readings"], 1);
@@ -407,7 +407,7 @@ fn rejected_readings_are_counted_without_an_entry_and_rarely_written() {
     // The node's clock goes on by a second with every request.
     for _ in 0..600 {
         assert_eq!(node.post(&bad, None).status, 422);
-        let noted = KeyValue::get(&store, rejected::KEY).unwrap();
+        let noted = KeyValue::get(&store, keys::REJECTED).unwrap();
         writes += usize::from(noted != before);
         before = noted;
     }
@@ -425,7 +425,7 @@ fn requests_that_looked_at_the_clock_before_the_journal_was_full_list_nothing() 
     let directory = scratch();
     let node = client(directory.path(), "7d", NOW);
     let store = node.host.inner.key_value().unwrap();
-    KeyValue::set(&store, door::KEY, format!("full={}", NOW + 500).as_bytes()).unwrap();
+    KeyValue::set(&store, keys::DOOR, format!("full={}", NOW + 500).as_bytes()).unwrap();
     for behind in [0, 100, 5_000] {
         node.host.plan.calls();
         let before = node.host.plan.calls();

@@ -17,6 +17,7 @@ use crate::http::parameters::{Span, parameters};
 use crate::http::representation::negotiated;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::journal::inventory::Inventory;
+use crate::journal::keys;
 use crate::ledger;
 use crate::ledger::regions::Regions;
 use crate::limits;
@@ -26,9 +27,6 @@ use crate::read::view::{BEFORE_READING, fold_and_read_quietly};
 pub(crate) const PATH: &str = "/v1/events";
 
 const MEDIA_TYPE: &str = "text/event-stream";
-
-/// Where it stands until when the streams last: Unix milliseconds, a space between.
-pub const STREAMS_KEY: &str = "events/1";
 
 /// What `data` says: how many readings are counted, or that nobody knows at the
 /// moment.
@@ -119,14 +117,14 @@ fn change_streams(host: &impl Host, change: impl Fn(&mut Vec<i64>) -> bool) -> R
     const ATTEMPTS: usize = 8;
     let store = host.key_value().map_err(Error::Journal)?;
     for _ in 0..ATTEMPTS {
-        let stored = store.get(STREAMS_KEY).map_err(Error::Journal)?;
+        let stored = store.get(keys::EVENTS).map_err(Error::Journal)?;
         let text = stored.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
         let mut open: Vec<i64> = text.split(' ').filter_map(|until| until.parse().ok()).collect();
         if !change(&mut open) {
             return Ok(false);
         }
         let written = open.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
-        let swapped = store.replace(STREAMS_KEY, stored.as_deref(), written.as_bytes());
+        let swapped = store.replace(keys::EVENTS, stored.as_deref(), written.as_bytes());
         if swapped.map_err(Error::Journal)? {
             return Ok(true);
         }

@@ -17,6 +17,7 @@ use crate::http::{ItemError, Kind, Problem, Purpose, Refusal, Request, Response,
 use crate::journal::bound::{self, Room};
 use crate::journal::door::{self, Door};
 use crate::journal::inventory::Inventory;
+use crate::journal::keys;
 use crate::journal::rejected;
 use crate::journal::{self, Aside, Entry, QuarantineReason, RegionCount};
 use crate::ledger::Outcome;
@@ -84,7 +85,7 @@ fn ready(host: &impl Host, request: &Request) -> Result<Response, Refusal> {
     // A probe may put anything into its query.
     request.allow(&[Method::GET, Method::HEAD])?;
     settings::check(host)?;
-    let journal = host.key_value().and_then(|journal| journal.get(door::KEY));
+    let journal = host.key_value().and_then(|journal| journal.get(keys::DOOR));
     let (code, status) = match journal {
         Ok(_) => (StatusCode::OK, "ready"),
         Err(error) => {

@@ -10,7 +10,8 @@ use crate::host::Host;
 use crate::http::parameters::{Span, decoded, parameters};
 use crate::http::representation::{Document, Format, Record, Table};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
-use crate::journal::inventory::{DAMAGED_PREFIX, Inventory};
+use crate::journal::inventory::Inventory;
+use crate::journal::keys;
 use crate::journal::{self, Quarantined};
 use crate::limits;
 use crate::read::view::{Coverage, fold_and_read};
@@ -74,7 +75,7 @@ pub(crate) fn retry<H: Host>(
     }
     // A row that is still damaged is found again.
     let rows: Vec<String> =
-        inventory.damaged_rows.iter().map(|row| format!("{DAMAGED_PREFIX}{row}")).collect();
+        inventory.damaged_rows.iter().map(|row| format!("{}{row}", keys::DAMAGED_ROW)).collect();
     journal::delete(host, &store, &rows).map_err(Error::Journal)?;
     let unmarked = Inventory { damaged_rows: Vec::new(), ..inventory };
     let latest = Horizon::from_variables(host)?.latest(now);

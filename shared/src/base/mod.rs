@@ -1,6 +1,9 @@
-//! What has nothing to do with temperatures: integers in few bytes, and sorting.
+//! What has nothing to do with temperatures: integers in few bytes, sorting, checksums,
+//! distinct names.
 //!
 //! Imports nothing.
 
+pub(crate) mod checksum;
+pub(crate) mod distinct;
 pub(crate) mod order;
 pub(crate) mod varint;

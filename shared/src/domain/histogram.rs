@@ -5,9 +5,9 @@
 //! is exact and has no order, so a percentile of merged histograms is that of
 //! all their readings, to the bin.
 
+use crate::base::checksum::checksum;
 use crate::base::varint::{self, unzigzag, zigzag};
 use crate::domain::reading::MilliCelsius;
-use crate::ledger::runs::checksum;
 
 /// The width of a bin, in thousandths of a degree Celsius.
 pub const BIN_MILLI: i64 = 100;

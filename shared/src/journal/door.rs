@@ -12,9 +12,7 @@
 use crate::domain::reading::UnixMillis;
 use crate::host::{Host, KeyValue, StoreError};
 use crate::journal;
-
-/// Where it is.
-pub const KEY: &str = "door/1";
+use crate::journal::keys;
 
 /// What the door must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +91,7 @@ impl Door {
 
 /// What is stored.
 pub(crate) fn load<H: Host>(host: &H, store: &H::KeyValue) -> Result<Door, StoreError> {
-    let value = journal::retried(host, || store.get(KEY))?;
+    let value = journal::retried(host, || store.get(keys::DOOR))?;
     Ok(value.map_or_else(Door::default, |value| Door::parse(&value)))
 }
 
@@ -115,7 +113,7 @@ pub(crate) fn update<H: Host>(
     change: &dyn Fn(&mut Door),
 ) -> Result<Option<Changed>, StoreError> {
     for _ in 0..ATTEMPTS {
-        let stored = journal::retried(host, || store.get(KEY))?;
+        let stored = journal::retried(host, || store.get(keys::DOOR))?;
         let old = stored.as_deref().map_or_else(Door::default, Door::parse);
         let mut new = old;
         change(&mut new);
@@ -123,7 +121,7 @@ pub(crate) fn update<H: Host>(
             return Ok(None);
         }
         let written = new.to_text().into_bytes();
-        if journal::retried(host, || store.replace(KEY, stored.as_deref(), &written))? {
+        if journal::retried(host, || store.replace(keys::DOOR, stored.as_deref(), &written))? {
             return Ok(Some(Changed { old, new }));
         }
     }

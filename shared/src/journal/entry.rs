@@ -33,17 +33,15 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::base::distinct::Distinct;
 use crate::base::varint::{self, NoInteger, unzigzag, zigzag};
 use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use crate::domain::rejection::{Reason, Rejections};
 use crate::host::{Host, KeyValue, StoreError, StoreErrorKind};
-use crate::ledger::names::Distinct;
+use crate::journal::keys;
 use crate::limits;
 use crate::resilience::retry::{self, Policy};
 
-const PREFIX: &str = "journal/2/";
-const PREFIX_WITHOUT_BASE: &str = "journal/1/";
-const QUARANTINE_PREFIX: &str = "quarantine/1/";
 const VERSION: u8 = 2;
 /// Of releases that did not tell late readings.
 const VERSION_WITHOUT_LATE: u8 = 1;
@@ -110,9 +108,9 @@ impl EntryName {
 
     /// The name of the entry under `key`, if it is a journal entry's.
     pub fn from_key(key: &str) -> Option<Self> {
-        let name = match key.strip_prefix(PREFIX) {
+        let name = match key.strip_prefix(keys::ENTRY) {
             Some(name) => Self::parse(name)?,
-            None => Self::parse(key.strip_prefix(PREFIX_WITHOUT_BASE)?)?,
+            None => Self::parse(key.strip_prefix(keys::ENTRY_WITHOUT_BASE)?)?,
         };
         // One key for one name.
         (name.journal_key() == key).then_some(name)
@@ -140,7 +138,7 @@ impl EntryName {
     }
 
     fn journal_key(&self) -> String {
-        let prefix = if self.base.is_some() { PREFIX } else { PREFIX_WITHOUT_BASE };
+        let prefix = if self.base.is_some() { keys::ENTRY } else { keys::ENTRY_WITHOUT_BASE };
         format!("{prefix}{}", self.text)
     }
 }
@@ -204,13 +202,13 @@ pub struct Quarantined {
 impl Quarantined {
     /// The quarantined entry under `key`, if it is one.
     pub fn from_key(key: &str) -> Option<Self> {
-        let (code, name) = key.strip_prefix(QUARANTINE_PREFIX)?.split_once('/')?;
+        let (code, name) = key.strip_prefix(keys::QUARANTINE)?.split_once('/')?;
         let reason = QuarantineReason::ALL.into_iter().find(|reason| reason.code() == code)?;
         Some(Self { name: EntryName::parse(name)?, reason })
     }
 
     fn key(&self) -> String {
-        format!("{QUARANTINE_PREFIX}{}/{}", self.reason.code(), self.name.text)
+        format!("{}{}/{}", keys::QUARANTINE, self.reason.code(), self.name.text)
     }
 }
 

@@ -4,31 +4,12 @@
 //! themselves, so one listing answers it: how long the journal is, what is in
 //! quarantine, whether the regions database is being spared, how old the last
 //! good snapshot is.
-//!
-//! | key | value |
-//! | --- | --- |
-//! | `journal/2/<name>` | an entry ([`crate::journal`]); of older releases, `journal/1/<name>` |
-//! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
-//! | `breaker/1/regions` | the state of the breaker, if it is not new |
-//! | `door/1` | what the door must know ([`crate::journal::door`]) |
-//! | `rejected/1` | how many readings were rejected in requests that left no entry |
-//! | `damaged/1/<row>` | a row of the regions database that can't be read |
-//! | `events/1` | until when the streams of events last |
-//! | `snapshot/2/<as of>-<folds>` | the last good averages; of older releases, `snapshot/1/<as of>` |
-//!
-//! Older releases have `full/1` beside them, which means nothing any more.
 
 use crate::base::order;
 use crate::error::Error;
 use crate::host::{Host, KeyValue};
+use crate::journal::keys::{self, SnapshotName};
 use crate::journal::{self, EntryName, Quarantined};
-use crate::read::snapshot;
-
-/// The state of the regions database's breaker.
-pub const BREAKER_KEY: &str = "breaker/1/regions";
-
-/// Before the name of a row that can't be read.
-pub(crate) const DAMAGED_PREFIX: &str = "damaged/1/";
 
 /// A listing, told apart by what the keys mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +27,7 @@ pub struct Inventory {
     /// The rows of the regions database that can't be read, by their names.
     pub damaged_rows: Vec<String>,
     /// The snapshots; one but for a moment.
-    pub snapshots: Vec<snapshot::Name>,
+    pub snapshots: Vec<SnapshotName>,
 }
 
 impl Inventory {
@@ -64,15 +45,15 @@ impl Inventory {
     fn sort_in(&mut self, key: &str) {
         if let Some(name) = EntryName::from_key(key) {
             self.entries.push(name);
-        } else if key.starts_with("journal/") {
+        } else if key.starts_with(keys::ANY_ENTRY) {
             self.foreign_entries += 1;
         } else if let Some(quarantined) = Quarantined::from_key(key) {
             self.quarantined.push(quarantined);
-        } else if let Some(name) = snapshot::Name::from_key(key) {
+        } else if let Some(name) = SnapshotName::from_key(key) {
             self.snapshots.push(name);
-        } else if key == BREAKER_KEY {
+        } else if key == keys::BREAKER {
             self.has_breaker = true;
-        } else if let Some(row) = key.strip_prefix(DAMAGED_PREFIX) {
+        } else if let Some(row) = key.strip_prefix(keys::DAMAGED_ROW) {
             self.damaged_rows.push(row.to_owned());
         }
     }
@@ -83,7 +64,7 @@ impl Inventory {
     }
 
     /// The newest snapshot.
-    pub fn newest_snapshot(&self) -> Option<&snapshot::Name> {
+    pub fn newest_snapshot(&self) -> Option<&SnapshotName> {
         self.snapshots.iter().max_by_key(|name| name.as_of())
     }
 

@@ -7,6 +7,7 @@ pub mod bound;
 pub mod door;
 pub(crate) mod entry;
 pub mod inventory;
+pub mod keys;
 pub mod rejected;
 
 pub use entry::*;

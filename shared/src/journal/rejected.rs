@@ -13,10 +13,8 @@ use crate::domain::reading::UnixMillis;
 use crate::domain::rejection::{Reason, Rejections};
 use crate::error::best_effort;
 use crate::host::{Host, KeyValue, StoreError};
+use crate::journal::keys;
 use crate::limits;
-
-/// Where they are.
-pub const KEY: &str = "rejected/1";
 
 /// What is stored: when it was written, and the counts since ever.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +68,7 @@ pub(crate) fn note<H: Host>(
     rejections: &Rejections,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    let stored = store.get(KEY)?;
+    let stored = store.get(keys::REJECTED)?;
     let mut noted = stored.as_deref().map_or_else(Noted::default, Noted::parse);
     let one_in = one_in(now, &noted);
     if !host.random().is_multiple_of(one_in) {
@@ -80,12 +78,14 @@ pub(crate) fn note<H: Host>(
         noted.rejections.add(reason, count.saturating_mul(one_in));
     }
     noted.at_ms = now.get();
-    store.replace(KEY, stored.as_deref(), noted.to_text().as_bytes()).map(|_was_first| ())
+    store
+        .replace(keys::REJECTED, stored.as_deref(), noted.to_text().as_bytes())
+        .map(|_was_first| ())
 }
 
 /// The counts.
 pub(crate) fn counts(store: &impl KeyValue) -> Result<Rejections, StoreError> {
-    let stored = store.get(KEY)?;
+    let stored = store.get(keys::REJECTED)?;
     Ok(stored.map_or_else(Rejections::default, |value| Noted::parse(&value).rejections))
 }
 

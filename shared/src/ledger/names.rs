@@ -1,33 +1,9 @@
 //! The names of devices and regions, which are kept once: rows refer to them by
 //! small integers.
 
-use std::collections::HashMap;
-
+use crate::base::distinct::Distinct;
 use crate::error::Error;
 use crate::host::{Sql, Value};
-
-/// Names, each once, in the order in which they first came, and for each that came
-/// its place among them.
-#[derive(Debug, Default)]
-pub(crate) struct Distinct<'a> {
-    pub(crate) names: Vec<&'a str>,
-    pub(crate) places: Vec<usize>,
-}
-
-impl<'a> Distinct<'a> {
-    pub(crate) fn of(all: impl ExactSizeIterator<Item = &'a str>) -> Self {
-        let mut places = Vec::with_capacity(all.len());
-        let (mut names, mut place_of) = (Vec::new(), HashMap::new());
-        for name in all {
-            let place = *place_of.entry(name).or_insert(names.len());
-            if place == names.len() {
-                names.push(name);
-            }
-            places.push(place);
-        }
-        Self { names, places }
-    }
-}
 
 /// The ids of the names in `table`, in their order; each has one after this.
 pub(crate) fn ids<'a>(
@@ -123,16 +99,4 @@ pub(crate) fn of(
         _ => None,
     };
     rows.into_iter().map(pair).collect::<Option<_>>().map(Names).ok_or(Error::Corrupt("names"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_has_the_place_of_its_first() {
-        let distinct = Distinct::of(["b", "a", "b", "c", "a"].into_iter());
-        assert_eq!(distinct.names, ["b", "a", "c"]);
-        assert_eq!(distinct.places, [0, 1, 0, 2, 1]);
-    }
 }

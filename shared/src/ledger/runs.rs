@@ -32,8 +32,7 @@
 //! A run that can't be read is an error that names its row, and the only one that is
 //! lost: what does not touch it goes on (`fold`).
 
-use twox_hash::XxHash64;
-
+use crate::base::checksum::checksum;
 use crate::base::varint;
 use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
@@ -158,14 +157,6 @@ impl<const G: usize> Run<G> {
         }
         Some(records)
     }
-}
-
-/// XXH64 is a dozen times faster than a cryptographic hash; what it is to find is
-/// damage, and not an enemy.
-pub(crate) fn checksum(seed: u64, bytes: &[u8]) -> [u8; 4] {
-    let hash = XxHash64::oneshot(seed, bytes);
-    let [a, b, c, d, ..] = hash.to_le_bytes();
-    [a, b, c, d]
 }
 
 /// The records as runs, the first of which begins at `first`.

@@ -14,47 +14,11 @@ use crate::error::Error;
 use crate::host::{Host, KeyValue};
 use crate::journal;
 use crate::journal::inventory::Inventory;
+use crate::journal::keys::SnapshotName;
 use crate::ledger;
 use crate::ledger::regions::{Budget, Regions};
 use crate::limits;
 use crate::read::report::{self, RegionFigures};
-
-const PREFIX: &str = "snapshot/2/";
-const PREFIX_WITHOUT_FOLDS: &str = "snapshot/1/";
-
-/// A snapshot by its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    as_of: UnixMillis,
-    /// `None` in keys of older releases.
-    folds: Option<i64>,
-}
-
-impl Name {
-    /// The snapshot under `key`, if it is one.
-    pub fn from_key(key: &str) -> Option<Self> {
-        let (as_of, folds) = match key.strip_prefix(PREFIX) {
-            Some(name) => {
-                let (as_of, folds) = name.split_once('-')?;
-                (as_of, Some(folds.parse().ok()?))
-            }
-            None => (key.strip_prefix(PREFIX_WITHOUT_FOLDS)?, None),
-        };
-        Some(Self { as_of: UnixMillis::new(as_of.parse().ok()?)?, folds })
-    }
-
-    /// When its averages were good.
-    pub(crate) fn as_of(&self) -> UnixMillis {
-        self.as_of
-    }
-
-    fn key(&self) -> String {
-        match self.folds {
-            Some(folds) => format!("{PREFIX}{:013}-{folds}", self.as_of.get()),
-            None => format!("{PREFIX_WITHOUT_FOLDS}{:013}", self.as_of.get()),
-        }
-    }
-}
 
 /// The averages over all time of up to `limits::ITEMS_PER_PAGE_MAX` regions,
 /// in the order of their names.
@@ -97,7 +61,7 @@ pub(crate) fn load<H: Host>(
     snapshot
 }
 
-fn parse(name: &Name, value: &[u8]) -> Option<Snapshot> {
+fn parse(name: &SnapshotName, value: &[u8]) -> Option<Snapshot> {
     let (is_whole, rows): (bool, Vec<Row>) = match name.folds {
         Some(_) => serde_json::from_slice(value).ok()?,
         None => {
@@ -148,11 +112,11 @@ pub(crate) fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
         Some(Row(name, figures.to_columns()?, figures.percentiles))
     };
     let rows: Vec<Row> = all.into_iter().filter_map(row).collect();
-    let name = Name { as_of: now, folds: Some(folds) };
+    let name = SnapshotName { as_of: now, folds: Some(folds) };
     let value =
         serde_json::to_vec(&(is_whole, rows)).map_err(|_no_map| Error::Corrupt("snapshot"))?;
     journal::retried(host, || store.set(&name.key(), &value)).map_err(Error::Journal)?;
-    let older: Vec<String> = inventory.snapshots.iter().map(Name::key).collect();
+    let older: Vec<String> = inventory.snapshots.iter().map(SnapshotName::key).collect();
     journal::delete(host, &store, &older).map_err(Error::Journal)
 }
 
@@ -161,25 +125,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_snapshot_is_known_by_its_key_and_an_older_release_s_too() {
-        let as_of = UnixMillis::new(1_700_000_000_000).unwrap();
-        for folds in [Some(0), Some(12), None] {
-            let name = Name { as_of, folds };
-            assert_eq!(Name::from_key(&name.key()), Some(name));
-        }
-        for other in ["snapshot/2/1700000000000", "snapshot/2/x-1", "snapshot/3/1-1", "x"] {
-            assert_eq!(Name::from_key(other), None, "{other}");
-        }
-    }
-
-    #[test]
     fn what_nobody_wrote_is_no_snapshot() {
-        let name = Name { as_of: UnixMillis::MIN, folds: Some(1) };
+        let name = SnapshotName { as_of: UnixMillis::MIN, folds: Some(1) };
         for value in [&b""[..], b"[]", b"[true,[[\"hall\",[0],null]]]", b"{"] {
             assert_eq!(parse(&name, value), None);
         }
         assert!(parse(&name, b"[true,[]]").unwrap().is_whole);
-        let older = Name { folds: None, ..name };
+        let older = SnapshotName { folds: None, ..name };
         assert!(parse(&older, b"[]").unwrap().is_whole);
     }
 }

@@ -7,8 +7,10 @@
 use crate::domain::reading::UnixMillis;
 use crate::error::{Error, best_effort};
 use crate::host::{Host, KeyValue};
-use crate::journal::inventory::BREAKER_KEY;
 use crate::resilience::breaker::{State, Verdict};
+
+/// Where the state of the regions database's breaker is.
+pub const BREAKER_KEY: &str = "breaker/1/regions";
 
 /// Lets calls through to the regions database, or spares it.
 pub struct Guard<'a, H: Host> {

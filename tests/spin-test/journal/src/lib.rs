@@ -1,9 +1,7 @@
 //! `ingest` with both stores: what it answers, and what it writes to key-value.
 
 use client::{get, now_ms, post, reading, send};
-use isotherm::journal::door;
-use isotherm::journal::EntryName;
-use isotherm::journal::rejected;
+use isotherm::journal::{EntryName, keys};
 use spin_test_sdk::bindings::fermyon::spin_test_virt::key_value::{Call, Store};
 use spin_test_sdk::bindings::fermyon::spin_test_virt::variables;
 use spin_test_sdk::bindings::wasi::http::types::Method;
@@ -14,7 +12,7 @@ fn entries() -> Vec<EntryName> {
     let calls = Store::open("default").calls();
     let set = calls.iter().filter_map(|call| match call {
         // Not the count of what was rejected.
-        Call::Set((key, _)) if key == rejected::KEY => None,
+        Call::Set((key, _)) if key == keys::REJECTED => None,
         Call::Set((key, _)) => Some(EntryName::from_key(key).unwrap()),
         _ => None,
     });
@@ -32,7 +30,7 @@ fn readings_are_one_entry_of_the_journal_before_the_answer() {
     // One look at what the door must know, one entry.
     let calls = Store::open("default").calls();
     assert_eq!(calls.len(), 2);
-    assert_eq!(calls[0], Call::Get(door::KEY.to_owned()));
+    assert_eq!(calls[0], Call::Get(keys::DOOR.to_owned()));
 }
 
 #[spin_test]
@@ -65,7 +63,7 @@ fn what_is_wrong_is_refused_and_no_reading_is_kept() {
 
 #[spin_test]
 fn a_full_journal_takes_nothing_more() {
-    Store::open("default").set(door::KEY, format!("full={}", now_ms()).as_bytes());
+    Store::open("default").set(keys::DOOR, format!("full={}", now_ms()).as_bytes());
     let (status, body) = post(&reading("d1", 60));
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("urn:isotherm:problem:"), "{body}");

@@ -1,0 +1,13 @@
+//! Checksums of what is stored.
+
+use twox_hash::XxHash64;
+
+/// The lower half of the XXH64 of `bytes`, little endian.
+///
+/// XXH64 is a dozen times faster than a cryptographic hash; what it is to find is
+/// damage, and not an enemy.
+pub(crate) fn checksum(seed: u64, bytes: &[u8]) -> [u8; 4] {
+    let hash = XxHash64::oneshot(seed, bytes);
+    let [a, b, c, d, ..] = hash.to_le_bytes();
+    [a, b, c, d]
+}

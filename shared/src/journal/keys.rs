@@ -1,0 +1,88 @@
+//! All keys of the key-value store, with their versions: a new release can read what an
+//! old one wrote, and leaves alone what it does not know.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `journal/2/<name>` | an entry ([`crate::journal`]); of older releases, `journal/1/<name>` |
+//! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
+//! | `breaker/1/regions` | the state of the breaker, if it is not new |
+//! | `door/1` | what the door must know ([`crate::journal::door`]) |
+//! | `rejected/1` | how many readings were rejected in requests that left no entry |
+//! | `damaged/1/<row>` | a row of the regions database that can't be read |
+//! | `events/1` | until when the streams of events last |
+//! | `snapshot/2/<as of>-<folds>` | the last good averages; of older releases, `snapshot/1/<as of>` |
+//!
+//! Older releases have `full/1` beside them, which means nothing any more.
+
+use crate::domain::reading::UnixMillis;
+pub(crate) use crate::resilience::guard::BREAKER_KEY as BREAKER;
+
+/// Before an entry's name.
+pub(crate) const ENTRY: &str = "journal/2/";
+/// The same of older releases, whose names had no base.
+pub(crate) const ENTRY_WITHOUT_BASE: &str = "journal/1/";
+/// Before the names of entries of any release.
+pub(crate) const ANY_ENTRY: &str = "journal/";
+/// Before the reason and the name of an entry in quarantine.
+pub(crate) const QUARANTINE: &str = "quarantine/1/";
+/// What the door must know.
+pub const DOOR: &str = "door/1";
+/// How many readings were rejected in requests that left no entry.
+pub const REJECTED: &str = "rejected/1";
+/// Before the name of a row that can't be read.
+pub(crate) const DAMAGED_ROW: &str = "damaged/1/";
+/// Until when the streams of events last.
+pub(crate) const EVENTS: &str = "events/1";
+const SNAPSHOT: &str = "snapshot/2/";
+const SNAPSHOT_WITHOUT_FOLDS: &str = "snapshot/1/";
+
+/// A snapshot by its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotName {
+    pub(crate) as_of: UnixMillis,
+    /// `None` in keys of older releases.
+    pub(crate) folds: Option<i64>,
+}
+
+impl SnapshotName {
+    /// The snapshot under `key`, if it is one.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let (as_of, folds) = match key.strip_prefix(SNAPSHOT) {
+            Some(name) => {
+                let (as_of, folds) = name.split_once('-')?;
+                (as_of, Some(folds.parse().ok()?))
+            }
+            None => (key.strip_prefix(SNAPSHOT_WITHOUT_FOLDS)?, None),
+        };
+        Some(Self { as_of: UnixMillis::new(as_of.parse().ok()?)?, folds })
+    }
+
+    /// When its averages were good.
+    pub(crate) fn as_of(&self) -> UnixMillis {
+        self.as_of
+    }
+
+    pub(crate) fn key(&self) -> String {
+        match self.folds {
+            Some(folds) => format!("{SNAPSHOT}{:013}-{folds}", self.as_of.get()),
+            None => format!("{SNAPSHOT_WITHOUT_FOLDS}{:013}", self.as_of.get()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_known_by_its_key_and_an_older_release_s_too() {
+        let as_of = UnixMillis::new(1_700_000_000_000).unwrap();
+        for folds in [Some(0), Some(12), None] {
+            let name = SnapshotName { as_of, folds };
+            assert_eq!(SnapshotName::from_key(&name.key()), Some(name));
+        }
+        for other in ["snapshot/2/1700000000000", "snapshot/2/x-1", "snapshot/3/1-1", "x"] {
+            assert_eq!(SnapshotName::from_key(other), None, "{other}");
+        }
+    }
+}
