@@ -15,7 +15,6 @@
 
 use http::{Method, StatusCode};
 
-use crate::api::ingest::Counts;
 use crate::domain::reading::UnixMillis;
 use crate::http::Request;
 
@@ -61,6 +60,16 @@ impl Log {
         let trace_id = trace_id.map_or(String::new(), |id| format!(",\"trace_id\":\"{id}\""));
         format!("{{\"component\":\"{}\"{trace_id}", self.component)
     }
+}
+
+/// The readings of a request: those that are durable now, and those that can't be
+/// counted. Of a request that failed as a whole, none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Acknowledged.
+    pub accepted: usize,
+    /// Rejected.
+    pub rejected: usize,
 }
 
 /// What a line about a request says of its answer.

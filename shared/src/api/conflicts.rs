@@ -3,6 +3,7 @@
 
 use serde_json::Value as Json;
 
+use crate::domain::range::Range;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::error::Error;
 use crate::host::{Host, Sql, Value};
@@ -11,7 +12,6 @@ use crate::http::representation::{Format, Record, Table};
 use crate::http::{Kind, Problem, Refusal, Request};
 use crate::ledger::names;
 use crate::ledger::{self, Row};
-use crate::read::report::Range;
 use crate::read::view::{Answered, Listing, fold_and_read};
 
 /// The key of a row in the table `conflicts`: minute, device, ms, region, milli.

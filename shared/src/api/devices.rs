@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::base::order;
+use crate::domain::range::Range;
 use crate::domain::reading::{DeviceId, UnixMillis};
 use crate::error::Error;
 use crate::host::{Host, Sql, Value};
@@ -16,7 +17,6 @@ use crate::ledger::names;
 use crate::ledger::runs::Keys;
 use crate::ledger::{self, Row, integers};
 use crate::limits;
-use crate::read::report::Range;
 use crate::read::view::{Answered, Listing, fold_and_read};
 
 /// What is known of a device in a region.

@@ -24,6 +24,7 @@ use crate::ledger::Outcome;
 use crate::ledger::names;
 use crate::ledger::regions::{Budget, Regions};
 use crate::limits;
+use crate::log::Counts;
 use crate::resilience::guard::Guard;
 use crate::settings::{self, Horizon, NamesBound};
 use crate::upkeep::{self, AFTER_ANSWER};
@@ -44,16 +45,6 @@ pub struct Handled {
     pub follow_up: FollowUp,
     /// For the log.
     pub counts: Counts,
-}
-
-/// The readings of a request: those that are durable now, and those that can't be
-/// counted. Of a request that failed as a whole, none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Acknowledged.
-    pub accepted: usize,
-    /// Rejected.
-    pub rejected: usize,
 }
 
 /// Work that no sender waits for.

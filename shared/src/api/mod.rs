@@ -3,6 +3,7 @@
 //! Imports everything.
 
 pub(crate) mod assets;
+pub(crate) mod cells;
 pub(crate) mod conflicts;
 pub(crate) mod devices;
 pub mod events;

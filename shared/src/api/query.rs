@@ -4,13 +4,13 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::api::assets;
+use crate::api::cells;
 use crate::api::conflicts;
 use crate::api::devices;
 use crate::api::events;
 use crate::api::quarantine;
 use crate::api::series;
 use crate::api::status;
-use crate::domain::figures;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::Host;
@@ -172,11 +172,11 @@ fn table(regions: Vec<RegionFigures>, now: UnixMillis) -> Table {
         let newest = figures.as_ref().and_then(|figures| figures.newest);
         let age_ms = newest.map(|newest| now.get() - newest.get());
         let mut row = vec![Value::from(region)];
-        row.extend(figures::cells(figures.as_ref()));
+        row.extend(cells::cells(figures.as_ref()));
         row.push(age_ms.into());
         row
     };
-    let columns = [&["region"], figures::COLUMNS, &["newest_age_ms"]].concat();
+    let columns = [&["region"], cells::COLUMNS, &["newest_age_ms"]].concat();
     Table { columns, rows: regions.into_iter().map(row).collect() }
 }
 

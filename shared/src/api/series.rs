@@ -1,6 +1,8 @@
 //! `GET /v1/regions/{region}/windows`: a region's figures, step by step.
 
-use crate::domain::figures::{self, Figures};
+use crate::api::cells;
+use crate::domain::figures::Figures;
+use crate::domain::range::Range;
 use crate::domain::reading::UnixMillis;
 use crate::host::Host;
 use crate::http::parameters::{
@@ -9,7 +11,7 @@ use crate::http::parameters::{
 use crate::http::representation::{Format, Record, Table};
 use crate::http::{Kind, Problem, Refusal, Request};
 use crate::limits;
-use crate::read::report::{self, Range};
+use crate::read::report;
 use crate::read::view::{Answered, Listing, fold_and_read};
 use crate::settings::parse_duration_ms;
 
@@ -60,10 +62,10 @@ pub(crate) fn windows(
 fn table(page: &[Range], steps: &[Option<Figures>]) -> Table {
     let row = |(step, figures): (&Range, &Option<Figures>)| {
         let mut row = vec![step.from().into(), step.to().into()];
-        row.extend(figures::cells(figures.as_ref()));
+        row.extend(cells::cells(figures.as_ref()));
         row
     };
-    let columns = [&["from", "to"], figures::COLUMNS].concat();
+    let columns = [&["from", "to"], cells::COLUMNS].concat();
     Table { columns, rows: page.iter().zip(steps).map(row).collect() }
 }
 

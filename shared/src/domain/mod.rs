@@ -5,6 +5,7 @@
 pub(crate) mod decimal;
 pub mod figures;
 pub mod histogram;
+pub mod range;
 pub mod reading;
 pub mod rejection;
 pub mod stats;

@@ -202,12 +202,6 @@ impl fmt::Display for UnixMillis {
     }
 }
 
-impl From<UnixMillis> for serde_json::Value {
-    fn from(instant: UnixMillis) -> Self {
-        Self::String(instant.to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

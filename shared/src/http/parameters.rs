@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::domain::range::Range;
 use crate::domain::reading::{Region, Seems, UnixMillis};
 use crate::http::{Kind, Problem, Request};
 use crate::limits;
-use crate::read::report::Range;
 
 /// The query parameters of a request, each known and given once.
 pub(crate) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);

@@ -7,7 +7,14 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::domain::reading::UnixMillis;
 use crate::http::{Kind, Problem, Request, Response};
+
+impl From<UnixMillis> for Value {
+    fn from(instant: UnixMillis) -> Self {
+        Self::String(instant.to_string())
+    }
+}
 
 /// The formats of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
