@@ -3,12 +3,12 @@
 
 #![cfg(target_family = "wasm")]
 
+use isotherm::api::answer::Answered;
 use isotherm::api::events;
 use isotherm::api::query;
 use isotherm::host::Host;
 use isotherm::host::spin::{self, Spin};
 use isotherm::log;
-use isotherm::read::view::Answered;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]

@@ -5,9 +5,9 @@
 //!
 //! | place | has | may import |
 //! | --- | --- | --- |
-//! | [`host`] | the seam: what is needed of a runtime, as dumb calls | nothing |
-//! | [`limits`], [`error`], [`settings`], [`log`] | bounds; what can go wrong; variables; lines for the operator | |
 //! | `base` | integers in few bytes, sorting, checksums, distinct names | nothing |
+//! | [`host`] | the seam: what is needed of a runtime, as dumb calls | nothing |
+//! | [`limits`], [`error`], [`settings`] | bounds; what can go wrong; variables | `host`, and `domain` for the last |
 //! | [`domain`] | readings and what is computed of many: statistics, histograms | `base` |
 //! | [`wire`] | bodies, taken apart into items | `domain` |
 //! | [`resilience`] | retries, and the circuit breaker of the database | `domain` |
@@ -16,7 +16,10 @@
 //! | [`fold`], `upkeep` | from the journal into the ledger; what is done when nobody waits | `journal`, `ledger` |
 //! | [`read`] | what is asked for, out of the database, after a fold | `fold` and below |
 //! | [`http`] | requests, responses, problems, documents | `domain` |
+//! | [`log`] | lines for the operator | `http` |
 //! | [`api`] | the resources | everything |
+//!
+//! `tests/it/tidy.rs` has the whole table, and fails where an import is not in it.
 //!
 //! Ground state, which nothing else can restore: the journal and the ledger. A reading
 //! enters the ledger if nothing stands under its device and timestamp, and so counts

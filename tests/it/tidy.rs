@@ -1,5 +1,6 @@
 //! The house rules, checked.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use isotherm_it::root;
@@ -94,6 +95,115 @@ fn the_application_knows_no_sdk_but_in_one_file() {
         if in_shared && !path.ends_with("host/spin.rs") {
             assert!(!source.contains("spin_sdk"), "{} knows the SDK", path.display());
             assert!(!source.contains("wasi::"), "{} knows WASI", path.display());
+        }
+    }
+}
+
+/// The places below `shared/src`, from the ground up, and what each may import: only what
+/// stands before it. A new pair is a decision about the structure.
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
+    ("base", &[]),
+    ("host", &[]),
+    ("limits", &[]),
+    ("domain", &["base", "limits"]),
+    ("error", &["host", "limits"]),
+    ("wire", &["domain", "limits"]),
+    ("settings", &["domain", "error", "host", "limits"]),
+    ("resilience", &["domain", "error", "host", "limits"]),
+    ("journal", &["base", "domain", "error", "host", "limits", "resilience", "settings"]),
+    ("ledger", &["base", "domain", "error", "host", "limits", "resilience"]),
+    ("fold", &["domain", "error", "host", "journal", "ledger", "limits", "settings"]),
+    (
+        "upkeep",
+        &[
+            "domain",
+            "error",
+            "fold",
+            "host",
+            "journal",
+            "ledger",
+            "limits",
+            "resilience",
+            "settings",
+        ],
+    ),
+    (
+        "read",
+        &[
+            "base",
+            "domain",
+            "error",
+            "fold",
+            "host",
+            "journal",
+            "ledger",
+            "limits",
+            "resilience",
+            "settings",
+            "upkeep",
+        ],
+    ),
+    ("http", &["domain", "error", "host", "limits"]),
+    ("log", &["domain", "http"]),
+    (
+        "api",
+        &[
+            "base",
+            "domain",
+            "error",
+            "fold",
+            "host",
+            "http",
+            "journal",
+            "ledger",
+            "limits",
+            "log",
+            "read",
+            "resilience",
+            "settings",
+            "upkeep",
+            "wire",
+        ],
+    ),
+];
+
+/// What a file of this crate names of it: the first parts of its `crate::` paths.
+fn imports(source: &str) -> BTreeSet<&str> {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let paths = code.flat_map(|line| line.split("crate::").skip(1));
+    let is_part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
+    paths.map(|path| path.split(|c| !is_part_of_a_name(c)).next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn imports_go_from_the_top_to_the_ground() {
+    let shared = root().join("shared/src");
+    let mut found = BTreeSet::new();
+    for (path, source) in sources("rs") {
+        let Ok(below) = path.strip_prefix(&shared) else { continue };
+        // The seam's implementation for Spin belongs to nothing below it.
+        if below == Path::new("lib.rs") || below == Path::new("host/spin.rs") {
+            continue;
+        }
+        let place = below.components().next().unwrap().as_os_str().to_str().unwrap();
+        let place = place.trim_end_matches(".rs");
+        let allowed = MAY_IMPORT.iter().find(|(name, _)| *name == place);
+        let (place, allowed) = allowed.unwrap_or_else(|| panic!("{place} is in no place"));
+        for import in imports(&source) {
+            let file = below.display();
+            assert_ne!(import, "", "{file}: a list behind `use crate::` hides what it imports");
+            if import != *place {
+                let name = allowed.iter().find(|name| **name == import);
+                let name = name.unwrap_or_else(|| panic!("{file} may not import {import}"));
+                found.insert((*place, *name));
+            }
+        }
+    }
+    for (index, (place, allowed)) in MAY_IMPORT.iter().enumerate() {
+        for name in *allowed {
+            let is_below = MAY_IMPORT.iter().take(index).any(|(below, _)| below == name);
+            assert!(is_below, "{name} is not below {place}");
+            assert!(found.contains(&(*place, *name)), "{place} does not import {name}");
         }
     }
 }

@@ -3,16 +3,18 @@
 
 use serde_json::Value as Json;
 
+use crate::api::answer::{Answered, Listing};
 use crate::domain::range::Range;
+use crate::domain::range::Span;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::error::Error;
 use crate::host::{Host, Sql, Value};
-use crate::http::parameters::{Parameters, Span, instant, parameters};
+use crate::http::parameters::{Parameters, instant, parameters};
 use crate::http::representation::{Format, Record, Table};
 use crate::http::{Kind, Problem, Refusal, Request};
 use crate::ledger::names;
 use crate::ledger::{self, Row};
-use crate::read::view::{Answered, Listing, fold_and_read};
+use crate::read::view::fold_and_read;
 
 /// The key of a row in the table `conflicts`: minute, device, ms, region, milli.
 type Key = [i64; 5];

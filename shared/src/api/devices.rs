@@ -2,13 +2,15 @@
 
 use serde_json::Value as Json;
 
+use crate::api::answer::{Answered, Listing};
 use crate::base::order;
 use crate::domain::range::Range;
+use crate::domain::range::Span;
 use crate::domain::reading::{DeviceId, UnixMillis};
 use crate::error::Error;
 use crate::host::{Host, Sql, Value};
 use crate::http::parameters::{
-    Parameters, Span, decoded, instant, next_page, parameters, region_in_path, unknown_region,
+    Parameters, decoded, instant, next_page, parameters, region_in_path, unknown_region,
 };
 use crate::http::representation::{Format, Record, Table};
 use crate::http::{Kind, Problem, Refusal, Request};
@@ -17,7 +19,7 @@ use crate::ledger::names;
 use crate::ledger::runs::Keys;
 use crate::ledger::{self, Row, integers};
 use crate::limits;
-use crate::read::view::{Answered, Listing, fold_and_read};
+use crate::read::view::fold_and_read;
 
 /// What is known of a device in a region.
 #[derive(Clone)]

@@ -10,10 +10,11 @@
 use http::StatusCode;
 
 use crate::api::query::READING;
+use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
 use crate::error::{Error, best_effort};
 use crate::host::{Host, KeyValue};
-use crate::http::parameters::{Span, parameters};
+use crate::http::parameters::parameters;
 use crate::http::representation::negotiated;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::journal::inventory::Inventory;
@@ -246,8 +247,7 @@ fn state(host: &impl Host, now: UnixMillis, trouble: &mut Option<String>) -> Sta
     );
     let (state, error) = match counted {
         Ok(read) => (Some(read.value), read.shown.trouble),
-        Err(Refusal::Node(error)) => (None, Some(error)),
-        Err(Refusal::Request(_)) => (None, None),
+        Err(error) => (None, Some(error)),
     };
     let is_new = error.is_some() && trouble.is_none();
     *trouble = error.map(|error| error.to_string());

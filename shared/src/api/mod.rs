@@ -2,6 +2,7 @@
 //!
 //! Imports everything.
 
+pub mod answer;
 pub(crate) mod assets;
 pub(crate) mod cells;
 pub(crate) mod conflicts;

@@ -3,11 +3,12 @@
 
 use http::StatusCode;
 
+use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::fold;
 use crate::host::Host;
-use crate::http::parameters::{Span, decoded, parameters};
+use crate::http::parameters::{decoded, parameters};
 use crate::http::representation::{Document, Format, Record, Table};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::journal::inventory::Inventory;

@@ -3,6 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::api::answer::{Answered, Listing};
 use crate::api::assets;
 use crate::api::cells;
 use crate::api::conflicts;
@@ -11,16 +12,17 @@ use crate::api::events;
 use crate::api::quarantine;
 use crate::api::series;
 use crate::api::status;
+use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::Host;
-use crate::http::parameters::{Span, parameters, region_in_path, unknown_region};
+use crate::http::parameters::{parameters, region_in_path, unknown_region};
 use crate::http::representation::{Format, Record, Table};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::ledger::regions::Regions;
 use crate::read::report::{self, RegionFigures};
 use crate::read::snapshot::{self, Snapshot};
-use crate::read::view::{Answered, FollowUp, Listing, Read, fold_and_read};
+use crate::read::view::{FollowUp, Read, fold_and_read};
 use crate::settings::Horizon;
 use crate::upkeep;
 

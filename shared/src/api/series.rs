@@ -1,18 +1,20 @@
 //! `GET /v1/regions/{region}/windows`: a region's figures, step by step.
 
+use crate::api::answer::{Answered, Listing};
 use crate::api::cells;
 use crate::domain::figures::Figures;
 use crate::domain::range::Range;
+use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
 use crate::host::Host;
 use crate::http::parameters::{
-    Parameters, Span, instant, next_page, parameters, region_in_path, unknown_region,
+    Parameters, instant, next_page, parameters, region_in_path, unknown_region,
 };
 use crate::http::representation::{Format, Record, Table};
 use crate::http::{Kind, Problem, Refusal, Request};
 use crate::limits;
 use crate::read::report;
-use crate::read::view::{Answered, Listing, fold_and_read};
+use crate::read::view::fold_and_read;
 use crate::settings::parse_duration_ms;
 
 const HOUR_MINUTES: i64 = 60;

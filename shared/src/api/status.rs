@@ -2,20 +2,22 @@
 
 use http::StatusCode;
 
+use crate::api::answer::Answered;
 use crate::api::metrics::{self, Counted, Exposition, Known};
+use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::Host;
-use crate::http::parameters::{Span, parameters};
+use crate::http::parameters::parameters;
 use crate::http::representation::{Record, negotiated};
-use crate::http::{Purpose, Refusal, Request, Response};
+use crate::http::{Refusal, Request, Response};
 use crate::journal::door;
 use crate::journal::inventory::Inventory;
 use crate::journal::rejected;
 use crate::ledger;
 use crate::ledger::regions::Regions;
 use crate::limits;
-use crate::read::view::{Answered, BEFORE_READING, fold_and_read};
+use crate::read::view::{BEFORE_READING, fold_and_read};
 use crate::resilience::breaker::State;
 use crate::resilience::guard::Guard;
 use crate::settings::{self, Horizon, JournalBound, NamesBound};
@@ -86,15 +88,17 @@ pub(crate) fn metrics(
         },
         |_snapshot| None,
     );
+    let noted = |error: &Error| host.log(&error.to_string());
     let (counted, shown) = match read {
         Ok(read) => (Some(read.value), Some(read.shown)),
-        Err(refusal) => {
-            // For the log: the answer is what is known all the same.
-            refusal.into_response(host, Purpose::Reading);
+        // The answer is what is known all the same.
+        Err(error) => {
+            if error.is_the_nodes() {
+                noted(&error);
+            }
             (None, None)
         }
     };
-    let noted = |error: &Error| host.log(&error.to_string());
     let store = listed(host).inspect_err(noted).ok();
     let rejected = store.as_ref().and_then(|(_, store)| {
         rejected::counts(store).map_err(Error::Journal).inspect_err(noted).ok()

@@ -53,6 +53,22 @@ impl Range {
     }
 }
 
+/// The time that a question is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    /// All time without one.
+    pub(crate) range: Option<Range>,
+    /// Where it begins; without one, at the beginning of time.
+    pub(crate) from: Option<UnixMillis>,
+    /// Where it ends; without one, at the end of time.
+    pub(crate) to: Option<UnixMillis>,
+}
+
+impl Span {
+    /// All of it.
+    pub(crate) const ALL_TIME: Self = Self { range: None, from: None, to: None };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::range::Range;
+use crate::domain::range::{Range, Span};
 use crate::domain::reading::{Region, Seems, UnixMillis};
 use crate::http::{Kind, Problem, Request};
 use crate::limits;
@@ -76,21 +76,7 @@ pub(crate) fn next_page(query: &str) -> String {
     format!("?{query}")
 }
 
-/// The time that a request asks about.
-#[derive(Clone, Copy)]
-pub(crate) struct Span {
-    /// All time without one.
-    pub(crate) range: Option<Range>,
-    /// Where it begins; without one, at the beginning of time.
-    pub(crate) from: Option<UnixMillis>,
-    /// Where it ends; without one, at the end of time.
-    pub(crate) to: Option<UnixMillis>,
-}
-
 impl Span {
-    /// All of it.
-    pub(crate) const ALL_TIME: Self = Self { range: None, from: None, to: None };
-
     /// From `from` (included) and `to` (excluded), widened to whole minutes.
     pub(crate) fn from_parameters(parameters: &Parameters<'_>) -> Result<Self, Problem> {
         let from = instant(parameters, "from")?;

@@ -5,13 +5,11 @@
 //! was asked for, or says how many entries it does not count. A stale answer says
 //! of when it is.
 
+use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
 use crate::error::{Error, best_effort};
 use crate::fold::{self, Folded};
 use crate::host::Host;
-use crate::http::parameters::Span;
-use crate::http::representation::{Document, Format, Record, Table};
-use crate::http::{Problem, Refusal, Request, Response};
 use crate::journal::inventory::Inventory;
 use crate::ledger;
 use crate::ledger::regions::{Budget, Regions};
@@ -21,15 +19,6 @@ use crate::resilience::guard::Guard;
 use crate::settings::{Horizon, NamesBound};
 use crate::upkeep;
 
-/// A response, and what to do after it is sent.
-#[derive(Debug)]
-pub struct Answered {
-    /// What to answer.
-    pub response: Response,
-    /// What to call `query::after_answer` with then.
-    pub follow_up: FollowUp,
-}
-
 /// Work that no client waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FollowUp {
@@ -37,12 +26,6 @@ pub struct FollowUp {
     pub(crate) keeps_snapshot: bool,
     /// Whether there is more to fold than there was time for.
     pub(crate) folds: bool,
-}
-
-impl From<Response> for Answered {
-    fn from(response: Response) -> Self {
-        Self { response, follow_up: FollowUp::default() }
-    }
 }
 
 /// What an answer covers: which time, as of when, and what is still missing.
@@ -66,18 +49,6 @@ pub(crate) struct Coverage {
 }
 
 impl Coverage {
-    pub(crate) fn record(&self) -> Record {
-        Record::of([
-            ("from", self.from.into()),
-            ("to", self.to.into()),
-            ("as_of", self.as_of.into()),
-            ("stale", self.stale.into()),
-            ("unfolded_entries", self.unfolded_entries.into()),
-            ("unfolded_readings", self.unfolded_readings.into()),
-            ("quarantined_readings", self.quarantined_readings.into()),
-        ])
-    }
-
     /// Whether everything that was acknowledged has been looked at.
     pub(crate) fn is_complete(&self) -> bool {
         !self.stale && self.unfolded_entries == Some(0)
@@ -100,53 +71,6 @@ pub(crate) struct Shown {
     pub(crate) trouble: Option<Error>,
 }
 
-/// An answer in the making: how the records are listed, and what is beside them.
-#[derive(Default)]
-pub(crate) struct Listing {
-    /// In JSON, the name of the list; without one, the only record is the answer.
-    pub(crate) list: Option<&'static str>,
-    /// What belongs to all records.
-    pub(crate) about: Record,
-    /// Whether the list has all that there is, where an answer says so.
-    pub(crate) complete: Option<bool>,
-    /// The next page, if there is one, relative to the request.
-    pub(crate) next: Option<String>,
-}
-
-impl Shown {
-    /// The answer to `request`. That it is stale is told in a header, too.
-    pub(crate) fn answer(
-        &self,
-        request: &Request,
-        format: Format,
-        table: Table,
-        listing: Listing,
-        now: UnixMillis,
-    ) -> Answered {
-        let Listing { list, about, complete, next } = listing;
-        let coverage = match complete {
-            Some(complete) => self.coverage.record().with("complete", complete),
-            None => self.coverage.record(),
-        };
-        let document = Document { list, table, about, coverage, next };
-        let mut response = document.into_response(request, format);
-        if self.coverage.stale {
-            let age_ms = now.get().saturating_sub(self.coverage.as_of.get()).max(0);
-            response = response.with_header("age", (age_ms / 1_000).to_string());
-        }
-        Answered { response, follow_up: self.follow_up }
-    }
-
-    /// The answer where nothing was found. It is not there only if all that was
-    /// acknowledged is counted; otherwise it may be among what is not.
-    pub(crate) fn missing(&self, unknown: Problem) -> Refusal {
-        match self.coverage.is_complete() {
-            true => unknown.into(),
-            false => Error::NotCountedYet.into(),
-        }
-    }
-}
-
 /// How long to fold before an answer.
 pub(crate) const BEFORE_READING: Budget = Budget::waiting(limits::QUERY_FOLD_MS_MAX);
 
@@ -161,7 +85,7 @@ pub(crate) fn fold_and_read<H: Host, T>(
     now: UnixMillis,
     read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
     recall: impl FnOnce(Snapshot) -> Option<T>,
-) -> Result<Read<T>, Refusal> {
+) -> Result<Read<T>, Error> {
     let read = fold_and_read_quietly(host, span, now, read, recall)?;
     match &read.shown.trouble {
         Some(Error::Spared { .. }) | None => {}
@@ -177,7 +101,7 @@ pub(crate) fn fold_and_read_quietly<H: Host, T>(
     now: UnixMillis,
     read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
     recall: impl FnOnce(Snapshot) -> Option<T>,
-) -> Result<Read<T>, Refusal> {
+) -> Result<Read<T>, Error> {
     let mut value = None;
     let mut read_into_value = |regions: &Regions<'_, H>| {
         value = Some(read(regions)?);
@@ -190,7 +114,7 @@ pub(crate) fn fold_and_read_quietly<H: Host, T>(
     };
     match (value, shown.trouble) {
         (Some(value), trouble) => Ok(Read { value, shown: Shown { trouble, ..shown } }),
-        (None, trouble) => Err(trouble.unwrap_or(Error::TooSlow).into()),
+        (None, trouble) => Err(trouble.unwrap_or(Error::TooSlow)),
     }
 }
 
@@ -208,7 +132,7 @@ fn fold_then<H: Host>(
     span: Span,
     now: UnixMillis,
     read: &mut dyn FnMut(&Regions<'_, H>) -> Result<(), Error>,
-) -> Result<Looked, Refusal> {
+) -> Result<Looked, Error> {
     let horizon = Horizon::from_variables(host)?;
     let names = NamesBound::from_variables(host)?;
     let journal = host.key_value().map_err(Error::Journal);
@@ -253,7 +177,7 @@ fn fold_then<H: Host>(
                 None if error.is_away() => snapshot::load(host, &store, &inventory),
                 _ => None,
             };
-            let Some(last) = last else { return Err(error.into()) };
+            let Some(last) = last else { return Err(error) };
             let left = Folded {
                 left_entries: inventory.unfolded(),
                 left_readings: inventory.journal_readings(),
