@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_loggers_file_is_read_with_the_options_that_its_summary_names() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/logger.csv");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/logger.csv");
         let columns = Columns {
             device: Field::Column("Messstelle".to_owned()),
             region: Field::Fixed("hof".to_owned()),

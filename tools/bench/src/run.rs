@@ -67,7 +67,7 @@ impl Bench {
             runtime: std::env::var("ISOTHERM_RUNTIME").unwrap_or_else(|_| "embedded".to_owned()),
             ..Report::default()
         };
-        let mut hello = Service::prepare("tests/hello/spin.toml", &[], &[])?;
+        let mut hello = Service::prepare("tools/hello/spin.toml", &[], &[])?;
         report.hello_start_ms = start(&mut hello)?;
         let mut service = fresh_service()?;
         // The second start: the first one compiles what the runtime may keep.
