@@ -4,6 +4,7 @@
 #![cfg(target_family = "wasm")]
 
 use isotherm::api::ingest::{self, Handled};
+use isotherm::api::readiness;
 use isotherm::host::Host;
 use isotherm::host::spin::{self, Spin};
 use isotherm::http::{Problem, Purpose, Request, Response};
@@ -16,9 +17,9 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let head = spin::head(&request);
     let host = Spin::new("ingest", &head);
     let started = host.monotonic_ms();
-    if head.path == ingest::READINESS_PATH {
-        let response = ingest::readiness(&host, &head);
-        let (route, status) = (ingest::READINESS_PATH, response.status);
+    if head.path == readiness::PATH {
+        let response = readiness::answer(&host, &head);
+        let (route, status) = (readiness::PATH, response.status);
         spin::send(&host, response, out);
         let duration_ms = host.monotonic_ms().saturating_sub(started);
         let answered = Answered { at: spin::now(), route, status, counts: None, duration_ms };

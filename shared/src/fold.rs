@@ -199,14 +199,15 @@ fn step<H: Host>(
 
 /// Tries entries in quarantine again, as far as the budget goes. `latest` is how far
 /// ahead of the node's clock a reading may be. What is counted now leaves the quarantine;
-/// nothing is moved in between, so nothing can be lost on the way.
+/// nothing is moved in between, so nothing can be lost on the way. Returns how many were
+/// tried.
 pub(crate) fn retry<H: Host>(
     regions: &Regions<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     quarantined: &[Quarantined],
     latest: UnixMillis,
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
     let host = regions.host();
     let names: Vec<EntryName> = quarantined.iter().map(|q| q.name.clone()).collect();
     let mut rest = quarantined;
@@ -221,7 +222,7 @@ pub(crate) fn retry<H: Host>(
             break;
         }
     }
-    Ok(())
+    Ok(quarantined.len() - rest.len())
 }
 
 fn set_aside<H: Host>(host: &H, journal: &H::KeyValue, aside: &[Aside]) -> Result<(), Error> {

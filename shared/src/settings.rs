@@ -35,6 +35,11 @@ impl Horizon {
         now.saturating_add(self.max_skew_ms)
     }
 
+    /// Whether the reading is ahead of the node's clock by more than it may be.
+    pub(crate) fn is_ahead(&self, reading: &Reading<'_>, now: UnixMillis) -> bool {
+        reading.timestamp > self.latest(now)
+    }
+
     /// The reading, if it has come in time to be counted, and counted once; and
     /// whether it is late. `pruned_before` is the door's.
     pub fn admit<'a>(

@@ -26,20 +26,19 @@ pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     let horizon = Horizon::from_variables(host)?;
     let names = NamesBound::from_variables(host)?;
     let inventory = Inventory::list(host, &journal)?;
-    let folded = Guard::new(host, &journal, inventory.has_breaker).call(now, || {
+    let mut left = inventory.unfolded();
+    let done = Guard::new(host, &journal, inventory.has_breaker).call(now, || {
         let regions = Regions::open(host, AFTER_ANSWER)?;
-        let left = fold::run(&regions, &journal, &inventory)?.left_entries;
+        left = fold::run(&regions, &journal, &inventory)?.left_entries;
         if left == 0 {
             fold::prune(&regions, &journal, horizon, now)?;
             take_back_published(&regions, &journal, now)?;
         }
         let facts = tell_door(&regions, &journal, horizon, names, now)?;
-        bring_back(&regions, &journal, &inventory, facts.pruned_before, horizon.latest(now))?;
-        Ok(left)
+        bring_back(&regions, &journal, &inventory, facts.pruned_before, horizon.latest(now))
     });
-    let left = folded.as_ref().map_or_else(|_| inventory.unfolded(), |&left| left);
     bound::update(host, &journal, &inventory, left, now)?;
-    match folded {
+    match done {
         Err(error) if !error.is_busy() && !matches!(error, Error::Spared { .. }) => Err(error),
         _ => Ok(()),
     }
@@ -54,13 +53,7 @@ pub(crate) fn tell_door<H: Host>(
     now: UnixMillis,
 ) -> Result<Facts, Error> {
     let facts = regions.read(ledger::facts)?;
-    let newest = match facts.newest {
-        Some(newest) if newest > horizon.latest(now) => {
-            let hours = regions.read(|sql| ledger::hours(sql, limits::HOURS_LOOKED_AT_MAX))?;
-            newest_of_one_run(&hours)
-        }
-        newest => newest,
-    };
+    let newest = newest_that_counts(regions, &facts, horizon, now)?;
     let told = door::update(regions.host(), journal, &|door| {
         // Somebody else pruned, or the key was lost.
         if door.pruned_before < facts.pruned_before {
@@ -77,6 +70,31 @@ pub(crate) fn tell_door<H: Host>(
     });
     told.map_err(Error::Journal)?;
     Ok(facts)
+}
+
+/// When the newest counted reading was measured that says something of the node's clock.
+pub(crate) fn newest_counted<H: Host>(
+    regions: &Regions<'_, H>,
+    horizon: Horizon,
+    now: UnixMillis,
+) -> Result<Option<UnixMillis>, Error> {
+    let facts = regions.read(ledger::facts)?;
+    newest_that_counts(regions, &facts, horizon, now)
+}
+
+fn newest_that_counts<H: Host>(
+    regions: &Regions<'_, H>,
+    facts: &Facts,
+    horizon: Horizon,
+    now: UnixMillis,
+) -> Result<Option<UnixMillis>, Error> {
+    match facts.newest {
+        Some(newest) if newest > horizon.latest(now) => {
+            let hours = regions.read(|sql| ledger::hours(sql, limits::HOURS_LOOKED_AT_MAX))?;
+            Ok(newest_of_one_run(&hours))
+        }
+        newest => Ok(newest),
+    }
 }
 
 /// The newest of the hours, which are in the order of `ledger::hours`, that a clock was
@@ -121,8 +139,8 @@ fn take_back_published<H: Host>(
     taken_back.map(|_changed| ()).map_err(Error::Journal)
 }
 
-/// Has tried again what is in quarantine and can be counted now: it can be told from a
-/// duplicate, as the database was restored or is another one; or the clock was set.
+/// Has tried again what is in quarantine and can be counted now: all of it can be told
+/// from a duplicate, as the database was restored or is another one; or the clock was set.
 fn bring_back<H: Host>(
     regions: &Regions<'_, H>,
     journal: &H::KeyValue,
@@ -142,7 +160,7 @@ fn bring_back<H: Host>(
         return Ok(());
     }
     regions.host().log(&format!("{} entries in quarantine can be counted again", some.len()));
-    fold::retry(regions, journal, inventory, &some, latest)
+    fold::retry(regions, journal, inventory, &some, latest).map(|_tried| ())
 }
 
 #[cfg(test)]

@@ -5,12 +5,17 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use http::Method;
+use isotherm::api::events;
+use isotherm::domain::reading::UnixMillis;
+use isotherm::http::Request;
 use isotherm::limits;
+use isotherm_host::native::NativeHost;
 use isotherm_it::Service;
 use serde_json::json;
 
 use crate::contract::{check_problem, now_ms, reading};
 use crate::exactly_once::until;
+use crate::faulty::scratch;
 
 /// The lines of a stream of events. None may be longer in coming than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -94,6 +99,22 @@ fn there_are_only_so_many_streams_and_the_next_is_told_to_ask_instead() {
         let mut lines = listen(&service);
         (lines.next().as_deref() == Some("HTTP/1.1 200 OK")).then_some(())
     });
+}
+
+#[test]
+fn streams_of_requests_that_overtake_each_other_are_no_more_than_there_may_be() {
+    let directory = scratch();
+    let host = NativeHost::new(directory.path(), &[]).unwrap();
+    let opened = |ms: i64| {
+        let request =
+            Request { accept: Some("text/event-stream".to_owned()), ..Request::get("/v1/events") };
+        let now = UnixMillis::new(1_900_000_000_000 + ms).unwrap();
+        events::head(&host, &request, now).stream
+    };
+    let open = (0..40).filter(|_| opened(0)).count();
+    assert_eq!(open, limits::EVENT_STREAMS_MAX);
+    let later = [-1, 0, 5, -2, 1].into_iter().filter(|ms| opened(*ms)).count();
+    assert_eq!(later, 0);
 }
 
 #[test]

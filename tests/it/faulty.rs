@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     /// answer gets lost.
     pub(crate) works: bool,
     healed: AtomicBool,
+    /// Whether the key-value store can't be opened.
+    key_value_away: bool,
     /// Whether all calls to SQLite fail, and how long that takes, in milliseconds.
     sqlite_away: Option<u64>,
     sqlite_calls: AtomicUsize,
@@ -44,10 +46,19 @@ impl Plan {
             for_ever,
             works,
             healed: AtomicBool::new(false),
+            key_value_away: false,
             sqlite_away: None,
             sqlite_calls: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
         })
+    }
+
+    /// The key-value store can't be opened.
+    pub(crate) fn key_value_away() -> Arc<Self> {
+        let plan = Self::new(0, false, false);
+        let mut plan = Arc::into_inner(plan).unwrap();
+        plan.key_value_away = true;
+        Arc::new(plan)
     }
 
     /// The database can't be opened.
@@ -114,6 +125,9 @@ impl Host for FaultyHost {
     type Sql = Faulty<DatabaseConnection>;
 
     fn key_value(&self) -> Result<Self::KeyValue, StoreError> {
+        if self.plan.key_value_away {
+            return Err(StoreError::from_message("the key-value store is away"));
+        }
         let inner = self.plan.call(|| self.inner.key_value())?;
         Ok(Faulty { inner, plan: self.plan.clone() })
     }

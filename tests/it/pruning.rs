@@ -317,6 +317,46 @@ fn a_node_whose_clock_is_behind_keeps_senders_waiting_and_rejects_nothing() {
 }
 
 #[test]
+fn a_clock_that_is_behind_is_known_without_what_the_door_knows() {
+    let directory = scratch();
+    let mut node = client(directory.path(), "7d", NOW);
+    assert_eq!(node.post(&json("a", NOW), None).status, 202);
+    assert_eq!(hall(&mut node)["count"], 1);
+    node.now = at(NOW - HOUR);
+    let waits = (503, "clock-not-set".to_owned(), true);
+    // The key-value store is away, or is another one.
+    node.host.plan = Plan::key_value_away();
+    assert_eq!(status(&mut node, &json("b", NOW - 1_000)), waits);
+    node.host.plan = Plan::new(0, false, false);
+    let store = node.host.inner.key_value().unwrap();
+    let forget = || KeyValue::delete_many(&store, &[keys::DOOR.to_owned()]).unwrap();
+    forget();
+    assert_eq!(status(&mut node, &json("b", NOW - 1_000)), waits);
+    // So is the database, meanwhile: nothing is called ahead, and nobody waits for that.
+    forget();
+    node.host.plan = Plan::sqlite_away();
+    assert_eq!(status(&mut node, &json("b", NOW - 1_000)), waits);
+    let answer = node.post(&json!([json("c", NOW - HOUR), json("b", NOW - 1_000)]), None);
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((&body["accepted"], &body["waiting_for_clock"]), (&json!(2), &json!(1)), "{body}");
+}
+
+#[test]
+fn what_is_ahead_of_a_clock_that_is_behind_is_kept_or_told_beside_new_names_too() {
+    let directory = scratch();
+    let mut node = client(directory.path(), "7d", NOW);
+    node.host.inner =
+        NativeHost::new(directory.path(), &[("retention", "7d"), ("devices_max", "1")]).unwrap();
+    assert_eq!(node.post(&json("a", NOW), None).status, 202);
+    assert_eq!(hall(&mut node)["count"], 1);
+    assert_eq!(node.post(&json("a", NOW + 1), Some("wait")).status, 200);
+    node.now = at(NOW - HOUR);
+    // The only one that is not ahead is of a new device.
+    let body = json!([json("new", NOW - HOUR), json("a", NOW - 1_000)]);
+    assert_eq!(status(&mut node, &body), (503, "clock-not-set".to_owned(), true));
+}
+
+#[test]
 fn a_backlog_that_crosses_a_clock_that_is_behind_is_kept_until_it_is_set() {
     let directory = scratch();
     let mut node = client(directory.path(), "7d", NOW);

@@ -1,14 +1,18 @@
 //! Quarantine: each reading once, whatever fails, and a way back on which none is lost.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use isotherm::api::query;
+use isotherm::domain::rejection::Rejections;
 use isotherm::host::{Host, KeyValue, Sql};
 use isotherm::http::Request;
+use isotherm::journal::{self, Entry};
 use isotherm_host::native::NativeHost;
 use serde_json::{Value, json};
 
 use crate::faulty::{FaultyHost, Node, Plan, scratch};
-use crate::folding::at;
+use crate::folding::{self, at};
 
 const NOW: i64 = 1_900_000_000_000;
 const DAY: i64 = 86_400_000;
@@ -177,6 +181,68 @@ fn what_is_pruned_between_two_attempts_stands_there_once() {
     prune(&node.host.inner, NOW - DAY);
     let body = hall(&mut node);
     assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(1), &json!(2)));
+}
+
+/// Puts readings of these times into quarantine. Returns the entry's name.
+fn put(host: &NativeHost, reason: &str, times: &[i64]) -> String {
+    let readings: Vec<_> =
+        times.iter().map(|&ms| folding::reading("device", "hall", 1_000, ms)).collect();
+    let entry = Entry::encode(&readings, &Rejections::default());
+    let store = host.key_value().unwrap();
+    journal::append(host, &store, &entry).unwrap();
+    let name = entry.name().as_str().to_owned();
+    let key = format!("journal/2/{name}");
+    let value = KeyValue::get(&store, &key).unwrap().unwrap();
+    KeyValue::set(&store, &format!("quarantine/1/{reason}/{name}"), &value).unwrap();
+    KeyValue::delete_many(&store, &[key]).unwrap();
+    name
+}
+
+#[test]
+fn what_can_not_be_counted_hides_nothing_that_can_and_pages_name_all() {
+    let directory = scratch();
+    let mut node = node(directory.path());
+    for i in 0..1_100 {
+        put(&node.host.inner, "ahead_of_clock", &[NOW + 300 * DAY + i]);
+    }
+    let countable = put(&node.host.inner, "damaged_row", &[NOW]);
+
+    let mut names = BTreeSet::new();
+    let mut path = "/v1/quarantine".to_owned();
+    loop {
+        let page: Value = serde_json::from_slice(&node.get(&path).body).unwrap();
+        let entries = page["entries"].as_array().unwrap().iter();
+        names.extend(entries.map(|entry| entry["name"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/quarantine{next}");
+    }
+    assert_eq!(names.len(), 1_101);
+    assert!(names.contains(&countable));
+
+    // Each has its turn.
+    let is_counted = |node: &Node| retry(&node.host)["quarantined_readings"] == 1_100;
+    assert!((0..40).any(|_| is_counted(&node)), "it is hidden");
+    assert_eq!(hall(&mut node)["count"], 1);
+}
+
+#[test]
+fn an_answer_that_counts_its_retries_counts_those_that_it_had_time_for() {
+    let directory = scratch();
+    let mut node = node(directory.path());
+    for i in 0..20 {
+        let times: Vec<i64> = (0..10_000).map(|j| NOW + i * 10_000 + j).collect();
+        put(&node.host.inner, "damaged_row", &times);
+    }
+    let mut retried = 0;
+    while retried < 20 {
+        let before = keys(&node.host.inner, "quarantine/");
+        let told = retry(&node.host);
+        let counted = before - keys(&node.host.inner, "quarantine/");
+        assert_eq!(told["retried"], counted, "{told}");
+        assert!(counted > 0, "{told}");
+        retried += counted;
+    }
+    assert_eq!(hall(&mut node)["count"], 200_000);
 }
 
 #[test]

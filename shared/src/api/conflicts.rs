@@ -9,7 +9,7 @@ use crate::domain::range::Span;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::error::Error;
 use crate::host::{Host, Sql, Value};
-use crate::http::parameters::{Parameters, instant, parameters};
+use crate::http::parameters::{Parameters, instant, no_such_page, parameters};
 use crate::http::representation::{Format, Record, Table};
 use crate::http::{Kind, Problem, Refusal, Request};
 use crate::ledger::names;
@@ -163,9 +163,7 @@ fn after(parameters: &Parameters<'_>) -> Result<Key, Problem> {
     let Some(text) = parameters.get("after") else { return Ok(BEGINNING) };
     let numbers: Option<Vec<i64>> = text.split('.').map(|part| part.parse().ok()).collect();
     let key = numbers.and_then(|numbers| Key::try_from(numbers).ok());
-    key.ok_or_else(|| {
-        Problem::new(Kind::BadParameter, "after must be what the path of a next page has there")
-    })
+    key.ok_or_else(no_such_page)
 }
 
 #[cfg(test)]

@@ -12,12 +12,11 @@ use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection, Rejections};
 use crate::error::Error;
 use crate::fold::{self, Folded};
-use crate::host::{Host, KeyValue};
+use crate::host::Host;
 use crate::http::{ItemError, Kind, Problem, Purpose, Refusal, Request, Response, is_zero};
 use crate::journal::bound::{self, Room};
 use crate::journal::door::{self, Door};
 use crate::journal::inventory::Inventory;
-use crate::journal::keys;
 use crate::journal::rejected;
 use crate::journal::{self, Aside, Entry, QuarantineReason, RegionCount};
 use crate::ledger::Outcome;
@@ -26,15 +25,12 @@ use crate::ledger::regions::{Budget, Regions};
 use crate::limits;
 use crate::log::Counts;
 use crate::resilience::guard::Guard;
-use crate::settings::{self, Horizon, NamesBound};
+use crate::settings::{Horizon, NamesBound};
 use crate::upkeep::{self, AFTER_ANSWER};
 use crate::wire::json::{self, Unreadable};
 
 /// The route that `ingest` owns.
 pub const READINGS_PATH: &str = "/v1/readings";
-
-/// Where `ingest` says whether it is ready: it may be served without `query`.
-pub const READINESS_PATH: &str = "/readyz/ingest";
 
 /// A response, and what to do after it is sent.
 #[derive(Debug)]
@@ -60,43 +56,6 @@ impl From<Response> for Handled {
     fn from(response: Response) -> Self {
         Self { response, follow_up: FollowUp::default(), counts: Counts::default() }
     }
-}
-
-/// `GET /readyz/ingest`: ready is a node that can make a reading durable, in the journal
-/// or, if that fails, in the regions database. One that can't read its variables can't.
-/// A full journal is ready: it says by itself when to come again.
-pub fn readiness(host: &impl Host, request: &Request) -> Response {
-    match ready(host, request) {
-        Ok(response) => response,
-        Err(refusal) => refusal.into_response(host, Purpose::Reading),
-    }
-}
-
-fn ready(host: &impl Host, request: &Request) -> Result<Response, Refusal> {
-    // A probe may put anything into its query.
-    request.allow(&[Method::GET, Method::HEAD])?;
-    settings::check(host)?;
-    let journal = host.key_value().and_then(|journal| journal.get(keys::DOOR));
-    let (code, status) = match journal {
-        Ok(_) => (StatusCode::OK, "ready"),
-        Err(error) => {
-            host.log(&Error::Journal(error).to_string());
-            // It is opened for writing only when there is something to write.
-            match Regions::open(host, AFTER_ANSWER) {
-                Ok(_) => (StatusCode::OK, "degraded"),
-                Err(error) => {
-                    host.log(&error.to_string());
-                    (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-                }
-            }
-        }
-    };
-    Ok(Response::json(code, &Readiness { status }))
-}
-
-#[derive(Serialize)]
-struct Readiness {
-    status: &'static str,
 }
 
 /// Judges a request by its head, before its body is read.
@@ -168,27 +127,31 @@ fn accept<H: Host>(
     let horizon = Horizon::from_variables(host)?;
     let items = json::parse(body).map_err(unreadable)?;
     let mut journal = opened(host);
+    let is_in_doubt =
+        |reading: &Reading<'_>| is_old(reading, now) || horizon.is_ahead(reading, now);
     if let Ok((journal, door)) = &mut journal
         && !door.is_told
-        && items.iter().flatten().any(|reading| is_old(reading, now))
+        && items.iter().flatten().any(is_in_doubt)
     {
-        ask_how_far_was_pruned(host, journal, door, horizon, now)?;
+        ask_the_database(host, journal, door, horizon, now)?;
     }
     // Without the journal, the ledger itself says what is too old.
     let door = journal.as_ref().map_or_else(|_away| Door::default(), |(_, door)| *door);
     let mut batch = Batch::new(items, horizon, &door, now);
-    if is_behind(&door, horizon, now) {
-        // A sender keeps what is refused. What comes with readings that can be counted
-        // is kept for it, as it may not be told apart.
-        if !batch.ahead.is_empty() && (batch.readings.is_empty() || journal.is_err()) {
-            return Err(Error::ClockNotSet.into());
-        }
-        batch.keep_those_ahead();
-    } else {
+    let store = journal.as_ref().ok().map(|(store, _)| store);
+    if !batch.ahead.is_empty() && !is_behind(host, store, &door, horizon, now)? {
         batch.ahead.clear();
     }
     if let Ok((journal, _)) = &journal {
         reject_new_names(host, journal, &door, &mut batch, now)?;
+    }
+    if !batch.ahead.is_empty() {
+        // A sender keeps what is refused. What comes with readings that can be counted
+        // is kept for it, as it may not be told apart.
+        if batch.readings.is_empty() || journal.is_err() {
+            return Err(Error::ClockNotSet.into());
+        }
+        batch.keep_those_ahead();
     }
     if batch.readings.is_empty() {
         // Nothing came that would have to be folded.
@@ -233,10 +196,23 @@ fn accept<H: Host>(
     }
 }
 
-/// Whether the node's clock is known to be behind: it is before this release was made, or
-/// before readings that were counted.
-fn is_behind(door: &Door, horizon: Horizon, now: UnixMillis) -> bool {
-    now.get() < limits::RELEASED_MS || horizon.latest(now) < door.newest
+/// Whether the node's clock is behind: it is before this release was made, or before
+/// readings that were counted. A door that knows of none, as the database did not answer,
+/// must not call anything ahead: then it is taken for behind.
+fn is_behind<H: Host>(
+    host: &H,
+    journal: Option<&H::KeyValue>,
+    door: &Door,
+    horizon: Horizon,
+    now: UnixMillis,
+) -> Result<bool, Error> {
+    let newest = match journal {
+        Some(_) if !door.is_told => return Ok(true),
+        Some(_) => Some(door.newest),
+        None => upkeep::newest_counted(&Regions::open(host, AFTER_ANSWER)?, horizon, now)?,
+    };
+    let is_before_what_was_counted = newest.is_some_and(|newest| horizon.latest(now) < newest);
+    Ok(now.get() < limits::RELEASED_MS || is_before_what_was_counted)
 }
 
 /// Whether it must be known how far was pruned before this can be accepted.
@@ -244,10 +220,10 @@ fn is_old(reading: &Reading<'_>, now: UnixMillis) -> bool {
     reading.timestamp < now.saturating_sub(limits::OLD_READING_MS)
 }
 
-/// Asks the database where the door was never told: the key-value store is new, and the
-/// database may not be. While that is away, what comes is taken: if it is too old, its
-/// turn will show.
-fn ask_how_far_was_pruned<H: Host>(
+/// Has the door told of the database where it never was: the key-value store is new, and
+/// the database may not be. While that is away, what is old is taken: if it is too old,
+/// its turn will show.
+fn ask_the_database<H: Host>(
     host: &H,
     journal: &H::KeyValue,
     door: &mut Door,
@@ -262,7 +238,7 @@ fn ask_how_far_was_pruned<H: Host>(
     match told {
         Ok(_facts) => *door = door::load(host, journal).map_err(Error::Journal)?,
         Err(Error::Spared { .. }) => {}
-        Err(error) => host.log(&format!("old readings are accepted unseen: {error}")),
+        Err(error) => host.log(&format!("the door was not told of the database: {error}")),
     }
     Ok(())
 }

@@ -12,5 +12,6 @@ pub mod ingest;
 pub mod metrics;
 pub(crate) mod quarantine;
 pub mod query;
+pub mod readiness;
 pub(crate) mod series;
 pub(crate) mod status;

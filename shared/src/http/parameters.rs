@@ -76,6 +76,11 @@ pub(crate) fn next_page(query: &str) -> String {
     format!("?{query}")
 }
 
+/// The answer to an `after` that no `next` has.
+pub(crate) fn no_such_page() -> Problem {
+    Problem::new(Kind::BadParameter, "after must be what the path of a next page has there")
+}
+
 impl Span {
     /// From `from` (included) and `to` (excluded), widened to whole minutes.
     pub(crate) fn from_parameters(parameters: &Parameters<'_>) -> Result<Self, Problem> {

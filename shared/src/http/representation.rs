@@ -227,7 +227,8 @@ impl Record {
         let member = |(name, value): &(&str, Value)| match value {
             Value::Null => None,
             Value::Bool(is) => Some(format!("{name}=?{}", u8::from(*is))),
-            other => Some(format!("{name}={other}")),
+            // As in a body: `Display` would be one more writer in the component.
+            other => Some(format!("{name}={}", String::from_utf8_lossy(&json_line(other)))),
         };
         self.0.iter().filter_map(member).collect::<Vec<_>>().join(", ")
     }

@@ -154,16 +154,18 @@ fn fold_then<H: Host>(
             // If it fails, the next fold tells it.
             best_effort(upkeep::tell_door(&regions, &store, horizon, names, now));
         }
+        // Before the read: what a retry counts in between is in the answer, and told as in
+        // quarantine, too; never in neither.
+        let quarantined = quarantined_readings(host, &store, &inventory, &folded);
         read(&regions)?;
         if keeps_snapshot {
             let folds = regions.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
             keeps_snapshot = !snapshot::is_of(&inventory, folds);
         }
-        Ok(folded)
+        Ok((folded, quarantined))
     });
     match done {
-        Ok(folded) => {
-            let quarantined = quarantined_readings(host, &store, &inventory, &folded);
+        Ok((folded, quarantined)) => {
             let coverage = Coverage::of(span, now, Some(folded), quarantined);
             let follow_up = FollowUp { keeps_snapshot, folds: folded.left_entries > 0 };
             let shown = Shown { coverage, follow_up, trouble: None };

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use isotherm::http::{Request, Response};
 use isotherm::api::ingest::{self, Handled};
+use isotherm::api::readiness;
 use isotherm::domain::reading::UnixMillis;
 use spin_sdk::key_value::{Error as KeyValueError, Store};
 use spin_sdk::sqlite::{self, Connection};
@@ -162,8 +163,8 @@ fn handle(request: spin_sdk::http::Request) -> anyhow::Result<spin_sdk::http::Re
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let now = UnixMillis::new(i64::try_from(now)?).unwrap_or(UnixMillis::MAX);
     let host = SpinTest { now_ms: Cell::new(0) };
-    if head.path == ingest::READINESS_PATH {
-        return Ok(answer(ingest::readiness(&host, &head)));
+    if head.path == readiness::PATH {
+        return Ok(answer(readiness::answer(&host, &head)));
     }
     let handled = match ingest::check_head(&head) {
         Ok(()) => ingest::post_readings(&host, &head, request.body(), now),
