@@ -332,10 +332,6 @@ fn a_clock_that_is_behind_is_known_without_what_the_door_knows() {
     let forget = || KeyValue::delete_many(&store, &[keys::DOOR.to_owned()]).unwrap();
     forget();
     assert_eq!(status(&mut node, &json("b", NOW - 1_000)), waits);
-    // So is the database, meanwhile: nothing is called ahead, and nobody waits for that.
-    forget();
-    node.host.plan = Plan::sqlite_away();
-    assert_eq!(status(&mut node, &json("b", NOW - 1_000)), waits);
     let answer = node.post(&json!([json("c", NOW - HOUR), json("b", NOW - 1_000)]), None);
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((&body["accepted"], &body["waiting_for_clock"]), (&json!(2), &json!(1)), "{body}");

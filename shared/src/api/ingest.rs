@@ -138,8 +138,8 @@ fn accept<H: Host>(
     // Without the journal, the ledger itself says what is too old.
     let door = journal.as_ref().map_or_else(|_away| Door::default(), |(_, door)| *door);
     let mut batch = Batch::new(items, horizon, &door, now);
-    let store = journal.as_ref().ok().map(|(store, _)| store);
-    if !batch.ahead.is_empty() && !is_behind(host, store, &door, horizon, now)? {
+    let known = journal.as_ref().ok().map(|(_, door)| door);
+    if !batch.ahead.is_empty() && !is_behind(host, known, horizon, now)? {
         batch.ahead.clear();
     }
     if let Ok((journal, _)) = &journal {
@@ -196,19 +196,17 @@ fn accept<H: Host>(
     }
 }
 
-/// Whether the node's clock is behind: it is before this release was made, or before
-/// readings that were counted. A door that knows of none, as the database did not answer,
-/// must not call anything ahead: then it is taken for behind.
+/// Whether the node's clock is known to be behind: it is before this release was made, or
+/// before readings that were counted. Without the journal, the database says which; it is
+/// needed for such a request anyway.
 fn is_behind<H: Host>(
     host: &H,
-    journal: Option<&H::KeyValue>,
-    door: &Door,
+    door: Option<&Door>,
     horizon: Horizon,
     now: UnixMillis,
 ) -> Result<bool, Error> {
-    let newest = match journal {
-        Some(_) if !door.is_told => return Ok(true),
-        Some(_) => Some(door.newest),
+    let newest = match door {
+        Some(door) => Some(door.newest),
         None => upkeep::newest_counted(&Regions::open(host, AFTER_ANSWER)?, horizon, now)?,
     };
     let is_before_what_was_counted = newest.is_some_and(|newest| horizon.latest(now) < newest);
@@ -222,7 +220,7 @@ fn is_old(reading: &Reading<'_>, now: UnixMillis) -> bool {
 
 /// Has the door told of the database where it never was: the key-value store is new, and
 /// the database may not be. While that is away, what is old is taken: if it is too old,
-/// its turn will show.
+/// its turn will show; and a device that is ahead is told so.
 fn ask_the_database<H: Host>(
     host: &H,
     journal: &H::KeyValue,
