@@ -166,7 +166,7 @@ pub const BYTES_PER_FOLD_STEP: usize = 2 * 1024 * 1024;
 
 /// As much as this many readings, a region makes `ingest` fold after its answer: what
 /// may be new should be known to the door.
-pub const READINGS_PER_REGION_TO_FOLD: usize = 64;
+pub const READINGS_PER_REGION_TO_FOLD: usize = 8;
 
 /// Of single readings, one in so many makes `ingest` fold after its answer; of
 /// batches, the more the larger they are. (With 64, folding was a fifth of what a
