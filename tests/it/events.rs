@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Method;
 use isotherm::api::events;
 use isotherm::domain::reading::UnixMillis;
+use isotherm::host::Host;
 use isotherm::http::Request;
 use isotherm::limits;
 use isotherm_host::native::NativeHost;
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use crate::contract::{check_problem, now_ms, reading};
 use crate::exactly_once::until;
-use crate::faulty::scratch;
+use crate::faulty::{FaultyHost, Plan, scratch};
 
 /// The lines of a stream of events. None may be longer in coming than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -115,6 +116,33 @@ fn streams_of_requests_that_overtake_each_other_are_no_more_than_there_may_be() 
     assert_eq!(open, limits::EVENT_STREAMS_MAX);
     let later = [-1, 0, 5, -2, 1].into_iter().filter(|ms| opened(*ms)).count();
     assert_eq!(later, 0);
+}
+
+#[test]
+fn a_stream_with_nothing_to_tell_opens_the_database_only_when_it_is_due() {
+    let directory = scratch();
+    let inner = NativeHost::new(directory.path(), &[]).unwrap().simulated(1, 3);
+    let host = FaultyHost { inner, plan: Plan::new(0, false, false) };
+    let now = UnixMillis::new(1_900_000_000_000).unwrap();
+    let mut told = 0;
+    events::write(
+        &host,
+        now,
+        || now,
+        |text| {
+            told += usize::from(text.contains("event:"));
+            true
+        },
+    );
+    assert_eq!(told, 1);
+    // Also a client that reads none of it has its instance for no longer.
+    let lasted = host.monotonic_ms();
+    let most = limits::EVENTS_MS_MAX + 2 * limits::EVENTS_EVERY_MS;
+    assert!((limits::EVENTS_MS_MAX..most).contains(&lasted), "{lasted} ms");
+    // The looks that are due, and one connection for all others.
+    let due = usize::try_from(limits::EVENTS_MS_MAX / limits::EVENTS_LOOK_MS).unwrap() + 1;
+    let opened = host.plan.sqlite_calls();
+    assert!((2..=due + 1).contains(&opened), "opened {opened} times");
 }
 
 #[test]

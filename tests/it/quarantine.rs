@@ -123,15 +123,20 @@ fn a_retry_that_fails_at_any_call_loses_nothing_and_counts_nothing_twice() {
     }
 }
 
+/// An entry of two readings, of which one is too old by the time of its fold.
+fn one_of_two_too_old(node: &mut Node) {
+    assert_eq!(node.post(&reading("first", NOW), Some("wait")).status, 200);
+    assert_eq!(hall(node)["count"], 1);
+    let old = json!([reading("a", NOW - 3 * DAY), reading("b", NOW - 3 * DAY / 2)]);
+    assert_eq!(node.post(&old, None).status, 202);
+    prune(&node.host.inner, NOW - 2 * DAY);
+}
+
 #[test]
 fn a_fold_that_fails_leaves_nothing_in_quarantine() {
     let directory = scratch();
     let mut node = node(directory.path());
-    assert_eq!(node.post(&reading("first", NOW), Some("wait")).status, 200);
-    assert_eq!(hall(&mut node)["count"], 1);
-    let old = json!([reading("a", NOW - 3 * DAY), reading("b", NOW - 3 * DAY / 2)]);
-    assert_eq!(node.post(&old, None).status, 202);
-    prune(&node.host.inner, NOW - 2 * DAY);
+    one_of_two_too_old(&mut node);
     // Every call of the fold fails, up to the commit; whatever is told adds up to two.
     let mut first = 1;
     loop {
@@ -165,11 +170,7 @@ fn a_fold_that_fails_leaves_nothing_in_quarantine() {
 fn what_is_pruned_between_two_attempts_stands_there_once() {
     let directory = scratch();
     let mut node = node(directory.path());
-    assert_eq!(node.post(&reading("first", NOW), Some("wait")).status, 200);
-    assert_eq!(hall(&mut node)["count"], 1);
-    let old = json!([reading("a", NOW - 3 * DAY), reading("b", NOW - 3 * DAY / 2)]);
-    assert_eq!(node.post(&old, None).status, 202);
-    prune(&node.host.inner, NOW - 2 * DAY);
+    one_of_two_too_old(&mut node);
     // The commit, the last call to the database, fails.
     let busy = node.host.inner.sql().unwrap();
     let trigger = "CREATE TRIGGER fails BEFORE INSERT ON windows \

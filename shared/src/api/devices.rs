@@ -59,10 +59,8 @@ fn seen_in_region(
     after: &str,
     most: usize,
 ) -> Result<Option<Vec<Seen>>, Error> {
-    let known = "SELECT id FROM regions WHERE name = ?1";
-    let rows = sql.execute(known, &[Value::Text(region.to_owned())]).map_err(Error::Regions)?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let [region] = integers(row).ok_or(Error::Corrupt("region"))?;
+    let Some(region) = names::id_of(sql, "regions", region)? else { return Ok(None) };
+    let region = i64::try_from(region).map_err(|_too_large| Error::Corrupt("region"))?;
     let page = "SELECT name, device FROM region_devices \
                 WHERE region = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
     let parameters = [
@@ -267,11 +265,7 @@ fn select(
     to: UnixMillis,
     limit: usize,
 ) -> Result<Option<Vec<Listed>>, Error> {
-    let known = "SELECT id FROM devices WHERE name = ?1";
-    let known = sql.execute(known, &[Value::Text(device.to_owned())]).map_err(Error::Regions)?;
-    let Some(row) = known.first() else { return Ok(None) };
-    let [id] = integers(row).ok_or(Error::Corrupt("device"))?;
-    let device = u64::try_from(id).map_err(|_negative| Error::Corrupt("device"))?;
+    let Some(device) = names::id_of(sql, "devices", device)? else { return Ok(None) };
     let mut found = Vec::new();
     let last = to.saturating_sub(1).minute();
     let mut minute = from.minute();

@@ -37,6 +37,12 @@ pub(crate) fn are_known<'a>(
     Ok(places.into_iter().map(|place| ids.get(place).is_some_and(|id| *id != 0)).collect())
 }
 
+/// The id of one name in `table`, if it is known.
+pub(crate) fn id_of(sql: &impl Sql, table: &str, name: &str) -> Result<Option<u64>, Error> {
+    let ids = look_up(sql, table, &[name])?;
+    Ok(ids.first().copied().filter(|id| *id != 0))
+}
+
 /// The ids of the names, 0 for one that has none. All of them come as one value: a
 /// row for each would cost more than finding it.
 fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Error> {
