@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use http::Method;
 use isotherm_it::{Service, root};
+use serde_json::json;
 
 use crate::contract::check_problem;
 
@@ -73,4 +74,6 @@ fn every_documented_resource_is_described_and_the_other_way_round() {
     let documented = headings.filter(|heading| *heading != "GET /").map(ToOwned::to_owned);
     assert_eq!(described, documented.collect());
     assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
+    // Relative to where the description is: a proxy may have put it anywhere.
+    assert_eq!(description["servers"], json!([{"url": "./"}]));
 }
