@@ -6,10 +6,10 @@
 use isotherm::api::ingest::{self, Handled};
 use isotherm::api::readiness;
 use isotherm::host::Host;
-use isotherm::host::spin::{self, Spin};
-use isotherm::http::{Problem, Purpose, Request, Response};
+use isotherm::http::{Header, Problem, Purpose, Request, Response};
 use isotherm::log::Answered;
 use isotherm::settings;
+use isotherm_spin::{self as spin, Spin};
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]
@@ -44,7 +44,7 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     if let Err(error) = ingest::after_answer(&host, follow_up, now) {
         host.log(&format!("after the answer: {error}"));
     }
-    if let Some(unread) = unread.filter(|_| !head.awaits_continue) {
+    if let Some(unread) = unread.filter(|_| head.headers.get(Header::Expect).is_none()) {
         spin::drop_body(unread);
     }
 }

@@ -4,11 +4,11 @@
 #![cfg(target_family = "wasm")]
 
 use isotherm::api::answer::Answered;
-use isotherm::api::events;
+use isotherm::api::events::{self, Opened};
 use isotherm::api::query;
 use isotherm::host::Host;
-use isotherm::host::spin::{self, Spin};
 use isotherm::log;
+use isotherm_spin::{self as spin, Spin};
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
 #[spin_sdk::http_component]
@@ -26,15 +26,11 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
         );
     };
     if events::are_asked_for(&request) {
-        let head = events::head(&host, &request, now);
-        let status = head.response.status;
-        match head.stream {
-            true => {
-                spin::stream(&host, head.response, out, |to| {
-                    events::write(&host, now, spin::now, to);
-                });
-            }
-            false => spin::send(&host, head.response, out),
+        let Opened { response, stream } = events::open(&host, &request, now);
+        let status = response.status;
+        match stream {
+            Some(events) => spin::stream(&host, response, out, events),
+            None => spin::send(&host, response, out),
         }
         return log(status);
     }

@@ -80,7 +80,7 @@ impl fmt::Display for DamagedRow {
 
 /// Takes what became of an effort whose failure changes nothing that a caller was
 /// promised. Each call says why that is so.
-pub(crate) fn best_effort<T, E>(done: Result<T, E>) -> Option<T> {
+pub fn best_effort<T, E>(done: Result<T, E>) -> Option<T> {
     done.ok()
 }
 

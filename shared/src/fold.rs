@@ -50,7 +50,8 @@ pub fn run<H: Host>(
         quarantine_changed: false,
     };
     let mut longest_ms = 0;
-    for (number, names) in steps(&inventory.entries).into_iter().enumerate() {
+    let steps = steps(&inventory.entries);
+    for (number, names) in steps.into_iter().take(regions.budget().steps_max()).enumerate() {
         // The next step may take as long as the longest so far.
         let left_ms = regions.left_ms();
         if number > 0 && left_ms <= longest_ms {
@@ -149,7 +150,10 @@ pub(crate) fn witnessed(hours: &[UnixMillis]) -> Option<UnixMillis> {
 }
 
 fn prune_before<H: Host>(regions: &Regions<'_, H>, before: UnixMillis) -> Result<(), Error> {
-    while regions.left_ms() > 0 && regions.read(|sql| ledger::has_rows_before(sql, before))? {
+    for _ in 0..regions.budget().steps_max() {
+        if regions.left_ms() == 0 || !regions.read(|sql| ledger::has_rows_before(sql, before))? {
+            break;
+        }
         let pruned =
             regions.transaction(|sql| ledger::prune(sql, before, limits::RUNS_PRUNED_PER_STEP));
         match pruned {
@@ -211,7 +215,7 @@ pub(crate) fn retry<H: Host>(
     let host = regions.host();
     let names: Vec<EntryName> = quarantined.iter().map(|q| q.name.clone()).collect();
     let mut rest = quarantined;
-    for names in steps(&names) {
+    for names in steps(&names).into_iter().take(regions.budget().steps_max()) {
         let (now, later) = rest.split_at(names.len().min(rest.len()));
         rest = later;
         let load = || journal::load_quarantined(host, journal, now);

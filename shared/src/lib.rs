@@ -33,7 +33,7 @@
 //! ([`read`]), and writes what the client accepts.
 //!
 //! Architecture invariants:
-//! - Nothing here knows a network, a clock or an SDK, but for `host::spin`.
+//! - Nothing here knows a network, a clock or an SDK.
 //!   What is needed of a runtime is [`host`]'s traits; the time is an argument.
 //! - A 2xx is decided after the store said that the data is on disk.
 //! - Temperatures and sums are integers; floating point appears in the last

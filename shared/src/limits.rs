@@ -111,12 +111,9 @@ pub const READINGS_PER_FOLD_STEP: usize = 32_768;
 /// host answers at most 128 MiB.
 pub const ENTRIES_PER_FOLD_STEP_MAX: usize = 4_096;
 
-/// Rows written by one SQL statement. SQLite takes at most 32,766 parameters,
-/// and libSQL is paid by the round trip.
+/// The most rows in one SQL statement, where the database takes as many bindings
+/// (`ledger::rows_per_statement`): libSQL is paid by the round trip.
 pub const ROWS_PER_STATEMENT: usize = 512;
-
-/// Parameters that SQLite takes in one statement (SQLITE_MAX_VARIABLE_NUMBER).
-pub const SQL_PARAMETERS_MAX: usize = 32_766;
 
 /// How long to repeat a failing key-value call, in milliseconds.
 pub const JOURNAL_RETRY_MS_MAX: u64 = 1_000;
@@ -175,6 +172,11 @@ pub const SINGLES_PER_FOLD: usize = 256;
 
 /// A batch of so many readings would make `ingest` fold for certain.
 pub const BATCH_FOLDS_FOR_CERTAIN: usize = 65_536;
+
+/// What a full step of a fold takes at least, in milliseconds, on a machine faster than
+/// any measured. Where the clock stands still while a request computes, a budget of time
+/// ends after as many steps.
+pub const FOLD_STEP_MS_MIN: u64 = 20;
 
 /// How long `query` may fold before it answers, in milliseconds.
 pub const QUERY_FOLD_MS_MAX: u64 = 250;
@@ -253,14 +255,6 @@ pub const CLOCK_RETRY_AFTER_S: i64 = 60;
 /// each release.
 pub const RELEASED_MS: i64 = 1_793_491_200_000;
 
-/// Parameters that a conflict takes in a statement.
-pub(crate) const CONFLICT_COLUMNS: usize = 5;
-
-/// Parameters that a window takes in a statement.
-pub(crate) const WINDOW_COLUMNS: usize = 14;
-
-const _: () = assert!(ROWS_PER_STATEMENT * CONFLICT_COLUMNS <= SQL_PARAMETERS_MAX);
-const _: () = assert!(ROWS_PER_STATEMENT * WINDOW_COLUMNS <= SQL_PARAMETERS_MAX);
 const _: () = assert!(READINGS_PER_REQUEST_MAX <= READINGS_PER_FOLD_STEP);
 const _: () = assert!(BODY_BYTES_DEFAULT <= BODY_BYTES_MAX);
 const _: () = assert!(WAIT_MS_DEFAULT <= WAIT_MS_MAX);

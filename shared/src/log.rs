@@ -16,7 +16,7 @@
 use http::{Method, StatusCode};
 
 use crate::domain::reading::UnixMillis;
-use crate::http::Request;
+use crate::http::{Header, Request};
 
 /// Who writes lines, and for which trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,8 @@ pub struct Log {
 impl Log {
     /// The log of `component` while it answers `request`.
     pub fn new(component: &'static str, request: &Request) -> Self {
-        let trace_id = request.traceparent.as_deref().and_then(trace_id).map(ToOwned::to_owned);
+        let trace_id =
+            request.headers.get(Header::Traceparent).and_then(trace_id).map(ToOwned::to_owned);
         Self { component, trace_id }
     }
 
@@ -178,9 +179,9 @@ mod tests {
     fn lines_are_json_and_name_no_device() {
         let request = Request {
             method: Method::from_bytes(b"BREW").unwrap(),
-            traceparent: Some(format!("00-{TRACE}-00f067aa0ba902b7-01")),
             ..Request::get("/v1/devices/secret?token=secret")
-        };
+        }
+        .with(Header::Traceparent, format!("00-{TRACE}-00f067aa0ba902b7-01"));
         let log = Log::new("query", &request);
         let answered = Answered {
             at: UnixMillis::new(1_700_000_000_000).unwrap(),

@@ -3,7 +3,7 @@
 
 use isotherm::api::ingest;
 use isotherm::host::{Host, KeyValue};
-use isotherm::http::Request;
+use isotherm::http::{Header, Request};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -52,11 +52,10 @@ impl Books {
         };
         let kept = || (entries("journal/"), entries(AHEAD_OF_CLOCK));
         let before = kept();
-        let request = Request {
-            method: http::Method::POST,
-            prefer: waits.then(|| "wait".to_owned()),
-            ..Request::get("/v1/readings")
-        };
+        let mut request = Request::post("/v1/readings");
+        if waits {
+            request.headers.set(Header::Prefer, "wait");
+        }
         let text = body.to_string();
         let handled = ingest::post_readings(&node.host, &request, text.as_bytes(), node.now);
         let after = kept();

@@ -1,7 +1,6 @@
 //! A row of the database that can't be read: what needs it waits or is refused, and
 //! everything else goes on.
 
-use http::Method;
 use isotherm::api::query;
 use isotherm::host::{Host, KeyValue, Sql, Value as SqlValue};
 use isotherm::http::Request;
@@ -78,7 +77,7 @@ impl Site {
     }
 
     fn retry(&mut self) -> Value {
-        let request = Request { method: Method::POST, ..Request::get("/v1/quarantine/retry") };
+        let request = Request::post("/v1/quarantine/retry");
         let answer = query::answer(&self.node.host, &request, self.node.now).response;
         serde_json::from_slice(&answer.body).unwrap()
     }

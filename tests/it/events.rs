@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use http::Method;
-use isotherm::api::events;
+use isotherm::api::events::{self, Step};
 use isotherm::domain::reading::UnixMillis;
 use isotherm::host::Host;
-use isotherm::http::Request;
+use isotherm::http::{Header, Request};
 use isotherm::limits;
 use isotherm_host::native::NativeHost;
 use isotherm_it::Service;
@@ -107,10 +107,9 @@ fn streams_of_requests_that_overtake_each_other_are_no_more_than_there_may_be() 
     let directory = scratch();
     let host = NativeHost::new(directory.path(), &[]).unwrap();
     let opened = |ms: i64| {
-        let request =
-            Request { accept: Some("text/event-stream".to_owned()), ..Request::get("/v1/events") };
+        let request = Request::get("/v1/events").with(Header::Accept, "text/event-stream");
         let now = UnixMillis::new(1_900_000_000_000 + ms).unwrap();
-        events::head(&host, &request, now).stream
+        events::open(&host, &request, now).stream.is_some()
     };
     let open = (0..40).filter(|_| opened(0)).count();
     assert_eq!(open, limits::EVENT_STREAMS_MAX);
@@ -124,16 +123,17 @@ fn a_stream_with_nothing_to_tell_opens_the_database_only_when_it_is_due() {
     let inner = NativeHost::new(directory.path(), &[]).unwrap().simulated(1, 3);
     let host = FaultyHost { inner, plan: Plan::new(0, false, false) };
     let now = UnixMillis::new(1_900_000_000_000).unwrap();
+    let request = Request::get("/v1/events");
+    let mut stream = events::open(&host, &request, now).stream.unwrap();
     let mut told = 0;
-    events::write(
-        &host,
-        now,
-        || now,
-        |text| {
-            told += usize::from(text.contains("event:"));
-            true
-        },
-    );
+    loop {
+        let Step { text, goes_on } = stream.step(now);
+        told += usize::from(text.contains("event:"));
+        if !goes_on {
+            break;
+        }
+        host.sleep_ms(limits::EVENTS_EVERY_MS);
+    }
     assert_eq!(told, 1);
     // Also a client that reads none of it has its instance for no longer.
     let lasted = host.monotonic_ms();

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use isotherm::api::{ingest, query};
 use isotherm::domain::reading::UnixMillis;
-use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
-use isotherm::http::{Request, Response};
+use isotherm::host::{
+    Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite,
+};
+use isotherm::http::{Header, Request, Response};
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 use tempfile::TempDir;
@@ -194,12 +196,8 @@ impl KeyValue for Faulty<KeyValueFile> {
 }
 
 impl Sql for Faulty<DatabaseConnection> {
-    fn execute(
-        &self,
-        statement: &str,
-        parameters: &[Value],
-    ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let rows = self.plan.call(|| Sql::execute(&self.inner, statement, parameters))?;
+    fn execute(&self, statement: &str, bindings: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let rows = self.plan.call(|| Sql::execute(&self.inner, statement, bindings))?;
         let bytes = |value: &Value| match value {
             Value::Text(text) => text.len(),
             Value::Blob(bytes) => bytes.len(),
@@ -207,6 +205,27 @@ impl Sql for Faulty<DatabaseConnection> {
         };
         self.plan.bytes.fetch_add(rows.iter().flatten().map(bytes).sum(), Ordering::Relaxed);
         Ok(rows)
+    }
+
+    // By statements of its own, so that each of them can fail.
+    fn transaction(
+        &self,
+        kind: TransactionKind,
+        work: &mut dyn FnMut() -> Ending,
+    ) -> Result<(), StoreError> {
+        sqlite::transaction(self, kind, work)
+    }
+
+    fn parameters_max(&self) -> usize {
+        self.inner.parameters_max()
+    }
+
+    fn schema_version(&self) -> Result<i64, StoreError> {
+        sqlite::schema_version(self)
+    }
+
+    fn set_schema_version(&self, version: i64) -> Result<(), StoreError> {
+        sqlite::set_schema_version(self, version)
     }
 }
 
@@ -224,7 +243,10 @@ impl Node {
 
     /// One request to `ingest`, and what it does after its answer.
     pub(crate) fn post(&mut self, body: &serde_json::Value, prefer: Option<&str>) -> Response {
-        let (now, head) = (self.tick(), request(http::Method::POST, "/v1/readings", prefer));
+        let (now, mut head) = (self.tick(), Request::post("/v1/readings"));
+        if let Some(prefer) = prefer {
+            head.headers.set(Header::Prefer, prefer);
+        }
         let handled = ingest::post_readings(&self.host, &head, body.to_string().as_bytes(), now);
         // What fails here fails after the answer, and nobody hears of it.
         drop(ingest::after_answer(&self.host, handled.follow_up, now));
@@ -238,19 +260,9 @@ impl Node {
 
     /// The same for this type of answer.
     pub(crate) fn get_as(&mut self, path: &str, accept: &str) -> Response {
-        let (now, mut head) = (self.tick(), request(http::Method::GET, path, None));
-        head.accept = Some(accept.to_owned());
+        let (now, head) = (self.tick(), Request::get(path).with(Header::Accept, accept));
         let answered = query::answer(&self.host, &head, now);
         drop(query::after_answer(&self.host, answered.follow_up, now));
         answered.response
-    }
-}
-
-fn request(method: http::Method, path: &str, prefer: Option<&str>) -> Request {
-    Request {
-        method,
-        content_type: Some("application/json".to_owned()),
-        prefer: prefer.map(ToOwned::to_owned),
-        ..Request::get(path)
     }
 }

@@ -21,8 +21,6 @@ use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 use tempfile::TempDir;
 
-use crate::faulty::{FaultyHost, Plan};
-
 pub(crate) const START: i64 = 1_700_000_000_000;
 const FOR_EVER: Horizon =
     Horizon { retention_ms: None, max_skew_ms: 300_000, late_after_ms: 300_000 };
@@ -413,70 +411,6 @@ fn an_entry_that_can_not_be_read_is_set_aside_and_the_rest_goes_on() {
     let kept = KeyValue::get_many(&journal, &[key.replace("journal/2", "quarantine/1/unreadable")])
         .unwrap();
     assert_eq!(kept[0].1.as_deref(), Some(flipped.as_slice()), "byte by byte as it was");
-}
-
-#[test]
-fn a_fold_stops_when_its_time_is_up_and_says_what_is_left() {
-    let node = Node::new();
-    let batch: Vec<_> = (0..10_000).map(|i| reading("x", "hall", 1_000, START + i)).collect();
-    for chunk in 0..5 {
-        let later =
-            |r: &Reading<'static>| reading("x", "hall", 1, r.timestamp.get() + chunk * 10_000);
-        node.journal(&batch.iter().map(later).collect::<Vec<_>>());
-    }
-    // Every look at the clock costs 100 ms, so one step is all there is time
-    // for: four entries reach the bound of readings.
-    let host = node.host.clone().simulated(100, 1);
-    let journal = host.key_value().unwrap();
-    let inventory = Inventory::list(&host, &journal).unwrap();
-    let regions = Regions::open(&host, Budget::waiting(500)).unwrap();
-    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap().left_entries, 1);
-    assert_eq!(node.number("SELECT readings FROM windows WHERE span = 0"), 40_000);
-    assert_eq!(node.keys("journal/"), 1);
-    assert_eq!(node.fold(), 0);
-    assert_eq!(node.number("SELECT readings FROM windows WHERE span = 0"), 50_000);
-}
-
-#[test]
-fn senders_alone_keep_the_journal_short() {
-    let directory = TempDir::new().unwrap();
-    let inner = NativeHost::new(directory.path(), &[]).unwrap().simulated(1, 3);
-    let host = FaultyHost { inner, plan: Plan::new(0, false, false) };
-    let mut node = crate::faulty::Node { host, now: at(START) };
-    let journaled = |node: &crate::faulty::Node| {
-        let journal = node.host.inner.key_value().unwrap();
-        Inventory::list(&node.host.inner, &journal).unwrap().unfolded()
-    };
-    let mut longest = 0;
-    for index in 0..6_000 {
-        let reading = serde_json::json!({
-            "device_id": "d", "region": "hall", "temperature_c": 1, "timestamp": START - index,
-        });
-        assert_eq!(node.post(&reading, None).status, http::StatusCode::ACCEPTED);
-        longest = longest.max(journaled(&node));
-    }
-    let most = 10 * limits::SINGLES_PER_FOLD;
-    assert!((2..most).contains(&longest), "{longest} entries of 6,000 waited at once");
-}
-
-#[test]
-fn who_does_not_wait_for_the_lock_leaves_the_entries_to_who_has_it() {
-    let node = Node::new();
-    node.fold();
-    node.journal(&[reading("b", "hall", 1, START)]);
-    let busy = node.host.sql().unwrap();
-    Sql::execute(&busy, "BEGIN IMMEDIATE", &[]).unwrap();
-    let journal = node.host.key_value().unwrap();
-    let inventory = Inventory::list(&node.host, &journal).unwrap();
-    let regions = Regions::open(&node.host, Budget { lock_ms: 0, total_ms: 1_000 }).unwrap();
-    assert_eq!(fold::run(&regions, &journal, &inventory).unwrap().left_entries, 1);
-    let regions = Regions::open(&node.host, Budget::waiting(50)).unwrap();
-    let refused =
-        fold::post_now(&regions, &[reading("c", "hall", 1, START)], &Rejections::default());
-    assert!(refused.unwrap_err().is_busy());
-    Sql::execute(&busy, "COMMIT", &[]).unwrap();
-    assert_eq!(node.fold(), 0);
-    assert_eq!(node.number("SELECT sum(readings) FROM windows WHERE span = 0"), 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use isotherm::api::{ingest, query};
 use isotherm::domain::reading::UnixMillis;
-use isotherm::http::Request;
+use isotherm::http::{Header, Request};
 use isotherm::ledger::regions::{Budget, Regions};
 use isotherm::ledger::schema;
 use isotherm_host::native::NativeHost;
@@ -47,12 +47,8 @@ fn original(n: i64) -> Value {
 }
 
 fn request(method: http::Method, path: &str, query: Option<&str>) -> Request {
-    Request {
-        method,
-        query: query.map(ToOwned::to_owned),
-        prefer: Some("wait".to_owned()),
-        ..Request::get(path)
-    }
+    Request { method, query: query.map(ToOwned::to_owned), ..Request::get(path) }
+        .with(Header::Prefer, "wait")
 }
 
 fn get(host: &NativeHost, path: &str, query: Option<&str>) -> Value {

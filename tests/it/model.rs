@@ -284,8 +284,7 @@ impl World {
             }
             Step::Restore { journal, regions } => self.restore(*journal, *regions),
             Step::Retry => {
-                let request =
-                    Request { method: http::Method::POST, ..Request::get("/v1/quarantine/retry") };
+                let request = Request::post("/v1/quarantine/retry");
                 let answer = self.under(Trouble::None, |node| {
                     query::answer(&node.host, &request, node.now).response
                 });

@@ -1,7 +1,6 @@
 //! What the ledger forgets, what the door knows of it, and what becomes of readings that
 //! are older.
 
-use http::Method;
 use isotherm::api::{ingest, query};
 use isotherm::host::{Host, KeyValue, Sql};
 use isotherm::http::Request;
@@ -280,7 +279,7 @@ fn what_can_be_told_from_a_duplicate_again_comes_back_from_quarantine() {
 }
 
 fn retry(node: &Client, path: &str) -> Value {
-    let request = Request { method: Method::POST, ..Request::get(path) };
+    let request = Request::post(path);
     let answer = query::answer(&node.host, &request, node.now).response;
     serde_json::from_slice(&answer.body).unwrap()
 }
@@ -465,7 +464,7 @@ fn requests_that_looked_at_the_clock_before_the_journal_was_full_list_nothing() 
     for behind in [0, 100, 5_000] {
         node.host.plan.calls();
         let before = node.host.plan.calls();
-        let request = Request { method: Method::POST, ..Request::get("/v1/readings") };
+        let request = Request::post("/v1/readings");
         let body = json("a", NOW - behind).to_string();
         let answer = ingest::post_readings(&node.host, &request, body.as_bytes(), at(NOW - behind));
         assert_eq!(answer.response.status, 503);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use http::Method;
 use isotherm::api::query;
 use isotherm::domain::rejection::Rejections;
 use isotherm::host::{Host, KeyValue, Sql};
@@ -39,7 +38,7 @@ fn prune(host: &NativeHost, before: i64) {
 }
 
 fn retry(host: &impl Host) -> Value {
-    let request = Request { method: Method::POST, ..Request::get("/v1/quarantine/retry") };
+    let request = Request::post("/v1/quarantine/retry");
     let answer = query::answer(host, &request, at(NOW)).response;
     serde_json::from_slice(&answer.body).unwrap()
 }

@@ -89,12 +89,13 @@ fn no_result_is_dropped_in_the_application() {
 }
 
 #[test]
-fn the_application_knows_no_sdk_but_in_one_file() {
+fn the_application_knows_no_sdk_and_no_target() {
     for (path, source) in sources("rs") {
         let in_shared = path.starts_with(root().join("shared"));
-        if in_shared && !path.ends_with("host/spin.rs") {
+        if in_shared {
             assert!(!source.contains("spin_sdk"), "{} knows the SDK", path.display());
             assert!(!source.contains("wasi::"), "{} knows WASI", path.display());
+            assert!(!source.contains("target_family"), "{} knows a target", path.display());
         }
     }
 }
@@ -181,8 +182,7 @@ fn imports_go_from_the_top_to_the_ground() {
     let mut found = BTreeSet::new();
     for (path, source) in sources("rs") {
         let Ok(below) = path.strip_prefix(&shared) else { continue };
-        // The seam's implementation for Spin belongs to nothing below it.
-        if below == Path::new("lib.rs") || below == Path::new("host/spin.rs") {
+        if below == Path::new("lib.rs") {
             continue;
         }
         let place = below.components().next().unwrap().as_os_str().to_str().unwrap();

@@ -18,12 +18,19 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     cmd!(shell, "cargo clippy --locked --workspace --all-targets -- -D warnings").quiet().run()?;
     cmd!(shell, "cargo clippy --locked --release --target wasm32-wasip2 --target-dir target")
         .args(["--package", "isotherm", "--package", "isotherm-ingest"])
-        .args(["--package", "isotherm-query", "--", "-D", "warnings"])
+        .args(["--package", "isotherm-query", "--package", "isotherm-spin"])
+        .args(["--", "-D", "warnings"])
         .quiet()
         .run()?;
 
     build(shell)?;
     size::check()?;
+
+    step("The component that checks a runtime");
+    cmd!(shell, "cargo build --release --locked --target wasm32-wasip2 --target-dir target")
+        .args(["--package", "isotherm-conformance"])
+        .quiet()
+        .run()?;
 
     step("Documentation");
     cmd!(shell, "cargo doc --locked --workspace --no-deps --document-private-items")

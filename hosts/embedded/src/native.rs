@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
+use isotherm::host::{
+    Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite,
+};
 
 use crate::random;
 use crate::stores::{DatabaseConnection, DatabaseFile, KeyValueFile};
@@ -164,15 +166,31 @@ impl KeyValue for KeyValueFile {
 }
 
 impl Sql for DatabaseConnection {
-    fn execute(
-        &self,
-        statement: &str,
-        parameters: &[Value],
-    ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let parameters = parameters.iter().map(to_sqlite).collect();
-        let answer = self.execute(statement, parameters).map_err(StoreError::from_message)?;
+    fn execute(&self, statement: &str, bindings: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let bindings = bindings.iter().map(to_sqlite).collect();
+        let answer = self.execute(statement, bindings).map_err(StoreError::from_message)?;
         let row = |row: Vec<rusqlite::types::Value>| row.into_iter().map(from_sqlite).collect();
         answer.rows.into_iter().map(row).collect()
+    }
+
+    fn transaction(
+        &self,
+        kind: TransactionKind,
+        work: &mut dyn FnMut() -> Ending,
+    ) -> Result<(), StoreError> {
+        sqlite::transaction(self, kind, work)
+    }
+
+    fn parameters_max(&self) -> usize {
+        sqlite::PARAMETERS_MAX
+    }
+
+    fn schema_version(&self) -> Result<i64, StoreError> {
+        sqlite::schema_version(self)
+    }
+
+    fn set_schema_version(&self, version: i64) -> Result<(), StoreError> {
+        sqlite::set_schema_version(self, version)
     }
 }
 

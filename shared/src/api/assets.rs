@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::http::parameters::parameters;
 use crate::http::representation::is_among;
-use crate::http::{Kind, Problem, Refusal, Request, Response};
+use crate::http::{Header, Kind, Problem, Refusal, Request, Response};
 
 /// The page loads nothing from elsewhere and tells nobody where it is; markup
 /// in a name would stay text, and nobody frames it.
@@ -30,7 +30,8 @@ pub(crate) fn answer(host: &impl Host, request: &Request, name: &str) -> Result<
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
-    let is_known = request.if_none_match.as_deref().is_some_and(|list| is_among(&tag, list));
+    let is_known =
+        request.headers.get(Header::IfNoneMatch).is_some_and(|list| is_among(&tag, list));
     let mut response = match is_known {
         true => Response::not_modified(&tag),
         false => Response::revalidated(media_type, &tag, content),

@@ -38,26 +38,25 @@ pub fn are_asked_for(request: &Request) -> bool {
     request.path == PATH
 }
 
-/// The head of the answer. Without `stream`, it is the whole one.
-#[derive(Debug)]
-pub struct Head {
-    /// Status and headers.
+/// The answer to a request for events.
+pub struct Opened<'a, H: Host> {
+    /// Status and headers; without a stream, the whole answer.
     pub response: Response,
-    /// Whether events follow.
-    pub stream: bool,
+    /// The events that follow.
+    pub stream: Option<Stream<'a, H>>,
 }
 
-/// The head of the answer to `request`.
-pub fn head(host: &impl Host, request: &Request, now: UnixMillis) -> Head {
+/// Answers `request`, and takes a place among the streams if it can have one.
+pub fn open<'a, H: Host>(host: &'a H, request: &Request, now: UnixMillis) -> Opened<'a, H> {
     match accepted(host, request, now) {
-        Ok(stream) => {
+        Ok(is_stream) => {
             let response = Response::bytes(MEDIA_TYPE, StatusCode::OK, Vec::new())
                 // nginx would collect the events until there are kilobytes of them.
                 .with_header("x-accel-buffering", "no");
-            Head { response, stream }
+            Opened { response, stream: is_stream.then(|| Stream::begin(host, now)) }
         }
         Err(refusal) => {
-            Head { response: refusal.into_response(host, request.purpose()), stream: false }
+            Opened { response: refusal.into_response(host, request.purpose()), stream: None }
         }
     }
 }
@@ -134,67 +133,89 @@ fn change_streams(host: &impl Host, change: impl Fn(&mut Vec<i64>) -> bool) -> R
     Ok(false)
 }
 
-/// Writes events until `limits::EVENTS_MS_MAX` are over or `write` says that the
-/// client is gone. The client asks again by itself.
+/// A stream of events, step by step: the host has the loop, as not every runtime may
+/// block. It sends what each step gives, and takes the next one after
+/// `limits::EVENTS_EVERY_MS`.
 ///
-/// The first event comes at once; what is written between events tells a client
-/// that is gone from one that has nothing to hear.
-///
-/// `begun` is when `head` was asked for it.
-pub fn write(
-    host: &impl Host,
+/// The first step has an event; what is sent between events tells a client that is gone
+/// from one that has nothing to hear. The client asks again by itself when it ends.
+pub struct Stream<'a, H: Host> {
+    watch: Watch<'a, H>,
     begun: UnixMillis,
-    now: impl Fn() -> UnixMillis,
-    write: impl FnMut(&str) -> bool,
-) {
-    if !write_until_the_end(host, now, write) {
-        // Otherwise its place is kept until it would have ended.
-        best_effort(leaves(host, begun));
-    }
+    started_ms: u64,
+    /// What the last event said.
+    told: Option<State>,
+    /// When it was looked into the database, whatever the journal has.
+    looked_ms: Option<u64>,
+    /// When something was sent.
+    sent_ms: u64,
+    /// What was wrong the last time.
+    trouble: Option<String>,
 }
 
-/// Returns whether the client is still there.
-fn write_until_the_end(
-    host: &impl Host,
-    now: impl Fn() -> UnixMillis,
-    mut write: impl FnMut(&str) -> bool,
-) -> bool {
-    let started = host.monotonic_ms();
-    let mut told: Option<State> = None;
-    let mut looked: Option<u64> = None;
-    let mut trouble = None;
-    let mut watch = Watch { host, regions: None, folds: None };
-    let mut written = started;
-    loop {
-        let is_due = looked.is_none_or(|looked| {
-            host.monotonic_ms().saturating_sub(looked) >= limits::EVENTS_LOOK_MS
-        });
-        let mut text = String::new();
-        // A database that is away is spared, but for what is due.
-        if is_due || (trouble.is_none() && watch.sees_something_new()) {
-            looked = Some(host.monotonic_ms());
-            let state = state(host, now(), &mut trouble);
-            if told != Some(state) {
-                told = Some(state);
-                let data = state.map_or("null".to_owned(), |count| count.to_string());
-                text = format!("event: readings\ndata: {data}\n\n");
-            }
+/// What a step of a stream gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// To be sent, if it is not empty.
+    pub text: String,
+    /// Whether there is another step.
+    pub goes_on: bool,
+}
+
+impl<'a, H: Host> Stream<'a, H> {
+    /// `begun` is when it took its place.
+    fn begin(host: &'a H, begun: UnixMillis) -> Self {
+        let started_ms = host.monotonic_ms();
+        Self {
+            watch: Watch { host, regions: None, folds: None },
+            begun,
+            started_ms,
+            told: None,
+            looked_ms: None,
+            sent_ms: started_ms,
+            trouble: None,
         }
-        let at = host.monotonic_ms();
-        if text.is_empty() && at.saturating_sub(written) >= limits::EVENTS_QUIET_MS_MAX {
+    }
+
+    /// What there is to send at `now`, the node's clock.
+    pub fn step(&mut self, now: UnixMillis) -> Step {
+        let mut text = self.news(now).map(event).unwrap_or_default();
+        let at_ms = self.watch.host.monotonic_ms();
+        if text.is_empty() && at_ms.saturating_sub(self.sent_ms) >= limits::EVENTS_QUIET_MS_MAX {
             text.push_str(":\n\n");
         }
         if !text.is_empty() {
-            written = at;
-            if !write(&text) {
-                return false;
-            }
+            self.sent_ms = at_ms;
         }
-        if at.saturating_sub(started) >= limits::EVENTS_MS_MAX {
-            return true;
-        }
-        host.sleep_ms(limits::EVENTS_EVERY_MS);
+        let goes_on = at_ms.saturating_sub(self.started_ms) < limits::EVENTS_MS_MAX;
+        Step { text, goes_on }
     }
+
+    /// Gives its place back, as the client is gone. If that fails, the place is kept until
+    /// the stream would have ended.
+    pub fn leave(self) {
+        best_effort(leaves(self.watch.host, self.begun));
+    }
+
+    /// What is to be told, if it is not what was told before.
+    fn news(&mut self, now: UnixMillis) -> Option<State> {
+        let host = self.watch.host;
+        let is_due = self.looked_ms.is_none_or(|looked_ms| {
+            host.monotonic_ms().saturating_sub(looked_ms) >= limits::EVENTS_LOOK_MS
+        });
+        // A database that is away is spared, but for what is due.
+        if !is_due && (self.trouble.is_some() || !self.watch.sees_something_new()) {
+            return None;
+        }
+        self.looked_ms = Some(host.monotonic_ms());
+        let state = state(host, now, &mut self.trouble);
+        (self.told.replace(state) != Some(state)).then_some(state)
+    }
+}
+
+fn event(state: State) -> String {
+    let data = state.map_or("null".to_owned(), |count| count.to_string());
+    format!("event: readings\ndata: {data}\n\n")
 }
 
 /// What a stream looks at every second.

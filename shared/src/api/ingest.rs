@@ -13,7 +13,7 @@ use crate::domain::rejection::{Reason, Rejection, Rejections};
 use crate::error::Error;
 use crate::fold::{self, Folded};
 use crate::host::Host;
-use crate::http::{ItemError, Kind, Problem, Purpose, Refusal, Request, Response, is_zero};
+use crate::http::{Header, ItemError, Kind, Problem, Purpose, Refusal, Request, Response, is_zero};
 use crate::journal::bound::{self, Room};
 use crate::journal::door::{self, Door};
 use crate::journal::inventory::Inventory;
@@ -65,10 +65,10 @@ pub fn check_head(request: &Request) -> Result<(), Problem> {
     }
     request.allow(&[Method::POST])?;
     // A header that is there twice and says the same, or nothing, is as one, or none.
-    let all = |values: &Option<String>, is_good: fn(&str) -> bool| {
-        members(values.as_deref().unwrap_or_default()).all(is_good)
+    let all = |header: Header, is_good: fn(&str) -> bool| {
+        members(request.headers.get(header).unwrap_or_default()).all(is_good)
     };
-    if !all(&request.content_encoding, |encoding| encoding.eq_ignore_ascii_case("identity")) {
+    if !all(Header::ContentEncoding, |encoding| encoding.eq_ignore_ascii_case("identity")) {
         let detail = "compressed bodies are not understood; send it as it is";
         return Err(Problem::new(Kind::UnsupportedMediaType, detail)
             .with_header("accept-encoding", "identity"));
@@ -78,7 +78,7 @@ pub fn check_head(request: &Request) -> Result<(), Problem> {
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         media_type.eq_ignore_ascii_case(JSON)
     };
-    if !all(&request.content_type, is_json) {
+    if !all(Header::ContentType, is_json) {
         let detail = "readings are application/json; set the header content-type to that";
         return Err(
             Problem::new(Kind::UnsupportedMediaType, detail).with_header("accept-post", JSON)
@@ -102,7 +102,8 @@ fn members(values: &str) -> impl Iterator<Item = &str> {
 /// asked for by 100 (Continue).
 pub fn check_length(request: &Request, limit_bytes: usize) -> Result<(), Problem> {
     let is_within = |bytes: u64| usize::try_from(bytes).is_ok_and(|bytes| bytes <= limit_bytes);
-    match request.content_length {
+    let length = request.headers.get(Header::ContentLength);
+    match length.and_then(|bytes| bytes.parse().ok()) {
         Some(bytes) if !is_within(bytes) => Err(Problem::body_too_large(limit_bytes)),
         _ => Ok(()),
     }
@@ -159,7 +160,9 @@ fn accept<H: Host>(
         let (response, counts) = (nothing_valid(&batch).into(), batch.counts());
         return Ok(Handled { response, follow_up, counts });
     }
-    if let Some(wait_ms) = wait_ms(request.prefer.as_deref()).filter(|_| batch.ahead.is_empty()) {
+    if let Some(wait_ms) =
+        wait_ms(request.headers.get(Header::Prefer)).filter(|_| batch.ahead.is_empty())
+    {
         match fold_now(host, &batch, wait_ms, now) {
             Ok(outcomes) => {
                 let folds = should_fold(host, batch.readings.len(), RegionCount(1));

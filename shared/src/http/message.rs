@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::host::{Host, StoreErrorKind};
+use crate::http::{Header, Headers};
 use crate::limits;
 
 /// The head of a request, as far as the application looks at it.
@@ -19,22 +20,8 @@ pub struct Request {
     pub path: String,
     /// The query without its question mark, percent-encoded.
     pub query: Option<String>,
-    /// The header `content-type`.
-    pub content_type: Option<String>,
-    /// The header `content-encoding`.
-    pub content_encoding: Option<String>,
-    /// The header `prefer` (RFC 7240).
-    pub prefer: Option<String>,
-    /// The header `accept`.
-    pub accept: Option<String>,
-    /// The header `if-none-match`.
-    pub if_none_match: Option<String>,
-    /// The header `traceparent` (W3C Trace Context).
-    pub traceparent: Option<String>,
-    /// The header `content-length`, in bytes.
-    pub content_length: Option<u64>,
-    /// Whether the client sends no body before it is asked to (`expect: 100-continue`).
-    pub awaits_continue: bool,
+    /// The headers that are looked at.
+    pub headers: Headers,
 }
 
 impl Request {
@@ -44,19 +31,19 @@ impl Request {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (target, None),
         };
-        Self {
-            method: Method::GET,
-            path: path.to_owned(),
-            query,
-            content_type: None,
-            content_encoding: None,
-            prefer: None,
-            accept: None,
-            if_none_match: None,
-            traceparent: None,
-            content_length: None,
-            awaits_continue: false,
-        }
+        Self { method: Method::GET, path: path.to_owned(), query, headers: Headers::default() }
+    }
+
+    /// A POST to `target`, likewise.
+    pub fn post(target: &str) -> Self {
+        Self { method: Method::POST, ..Self::get(target) }
+    }
+
+    /// The same with this header.
+    #[must_use]
+    pub fn with(mut self, header: Header, value: impl Into<String>) -> Self {
+        self.headers.set(header, value);
+        self
     }
 
     /// What a request with this method is for.

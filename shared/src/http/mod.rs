@@ -2,8 +2,10 @@
 //!
 //! Imports `domain`.
 
+mod headers;
 pub(crate) mod message;
 pub(crate) mod parameters;
 pub(crate) mod representation;
 
+pub use headers::{Header, Headers};
 pub use message::*;

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::reading::UnixMillis;
-use crate::http::{Kind, Problem, Request, Response};
+use crate::http::{Header, Kind, Problem, Request, Response};
 
 impl From<UnixMillis> for Value {
     fn from(instant: UnixMillis) -> Self {
@@ -51,7 +51,7 @@ impl Format {
 /// without parameters.
 pub(crate) fn negotiated<T: Copy>(request: &Request, offers: &[(&str, T)]) -> Result<T, Problem> {
     // An empty header says as little as none.
-    let accept = request.accept.as_deref().unwrap_or_default();
+    let accept = request.headers.get(Header::Accept).unwrap_or_default();
     let is_empty = accept.split(',').all(|range| range.trim().is_empty());
     let accept = if is_empty { "*/*" } else { accept };
     let mut best = None;
@@ -145,7 +145,7 @@ impl Document {
     /// The answer to `request`: the document, or 304 if the client has it.
     pub(crate) fn into_response(self, request: &Request, format: Format) -> Response {
         let tag = format!("W/\"{:016x}\"", self.digest(format));
-        if let Some(known) = &request.if_none_match
+        if let Some(known) = request.headers.get(Header::IfNoneMatch)
             && is_among(&tag, known)
         {
             return Response::not_modified(&tag).with_header("vary", "accept");
@@ -301,8 +301,11 @@ mod tests {
     #[test]
     fn the_most_specific_range_decides_and_the_first_of_equals_wins() {
         let chosen = |accept: Option<&str>| {
-            let mut request = Request::get("/");
-            request.accept = accept.map(ToOwned::to_owned);
+            let request = Request::get("/");
+            let request = match accept {
+                Some(accept) => request.with(Header::Accept, accept),
+                None => request,
+            };
             Format::of(&request).ok()
         };
         for (accept, format) in [

@@ -244,15 +244,18 @@ fn names_and_numbers(rows: Vec<Vec<Value>>) -> Option<Vec<(String, i64)>> {
     rows.into_iter().map(pair).collect()
 }
 
+/// Columns of a conflict.
+const CONFLICT_COLUMNS: usize = 5;
+
 /// Keeps the contradicting rows; of all of them, the newest that there is room for.
 fn keep_conflicts(sql: &impl Sql, conflicts: &[Row]) -> Result<(), Error> {
     if conflicts.is_empty() {
         return Ok(());
     }
-    for chunk in conflicts.chunks(limits::ROWS_PER_STATEMENT) {
+    for chunk in conflicts.chunks(rows_per_statement(sql, CONFLICT_COLUMNS)) {
         let statement = format!(
             "INSERT OR IGNORE INTO conflicts (minute, device, ms, region, milli) VALUES {}",
-            placeholders(chunk.len(), limits::CONFLICT_COLUMNS),
+            placeholders(chunk.len(), CONFLICT_COLUMNS),
         );
         let row = |row: &Row| {
             let (device, region) = (row.device().cast_signed(), i64::from(row.region));
@@ -498,6 +501,11 @@ fn add_to_tallies(sql: &impl Sql, counts: &[(&str, usize)]) -> Result<(), Error>
         placeholders(parameters.len() / 2, 2)
     );
     sql.execute(&statement, &parameters).map(|_no_rows| ()).map_err(Error::Regions)
+}
+
+/// How many rows of this many bindings each go into one statement.
+pub(crate) fn rows_per_statement(sql: &impl Sql, columns: usize) -> usize {
+    (sql.parameters_max() / columns).clamp(1, limits::ROWS_PER_STATEMENT)
 }
 
 /// `(?,?,?),(?,?,?)`: the same text for the same number of rows, so that the

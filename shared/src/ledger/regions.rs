@@ -6,7 +6,7 @@
 //! pause (`retry`), for as long as the budget lets it.
 
 use crate::error::{Error, best_effort};
-use crate::host::{Host, Sql};
+use crate::host::{Ending, Host, Sql, TransactionKind};
 use crate::ledger::schema;
 use crate::limits;
 use crate::resilience::retry::{self, Policy};
@@ -22,6 +22,12 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// How many steps there are, whatever the clock says; at least 1.
+    pub(crate) fn steps_max(self) -> usize {
+        let steps = self.total_ms / limits::FOLD_STEP_MS_MIN + 1;
+        usize::try_from(steps).unwrap_or(usize::MAX)
+    }
+
     /// To wait and work for `ms` milliseconds.
     pub const fn waiting(ms: u64) -> Self {
         Self { lock_ms: ms, total_ms: ms }
@@ -33,6 +39,9 @@ impl Budget {
 /// 326 ms against 628 ms with pauses of at most 25 ms for everybody.)
 const LOCK: Policy =
     Policy { base_ms: 8, cap_ms: 100, impatient_after_ms: 200, total_ms: 0, attempts: u32::MAX };
+
+/// A host that breaks the promise of `Sql::transaction`.
+const NOT_CALLED: Error = Error::Corrupt("transaction");
 
 /// A connection to the regions database.
 pub struct Regions<'a, H: Host> {
@@ -57,22 +66,17 @@ impl<'a, H: Host> Regions<'a, H> {
     }
 
     /// Runs `work` in one transaction that holds the write lock from its first
-    /// statement on. Rolled back if `work` fails.
+    /// statement on. Rolled back if `work` fails, and run again if its commit finds a lock.
     pub(crate) fn transaction<T>(
         &self,
-        work: impl FnOnce(&H::Sql) -> Result<T, Error>,
+        mut work: impl FnMut(&H::Sql) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.patiently(self.budget.lock_ms, || schema::begin(&self.sql))?;
-        let done = work(&self.sql);
-        let done = done.and_then(|value| {
-            // A commit that finds readers in its way can be repeated.
-            self.patiently(self.budget.total_ms, || schema::commit(&self.sql))?;
-            Ok(value)
-        });
-        if done.is_err() {
-            schema::roll_back(&self.sql);
-        }
-        done
+        let mut value = None;
+        self.in_transaction(TransactionKind::Write, self.budget.lock_ms, &mut || {
+            value = Some(work(&self.sql)?);
+            Ok(())
+        })?;
+        value.ok_or(NOT_CALLED)
     }
 
     /// Runs `work`, which only reads.
@@ -86,13 +90,36 @@ impl<'a, H: Host> Regions<'a, H> {
         &self,
         work: impl Fn(&H::Sql) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let mut value = None;
+        let mut read_into_value = || {
+            value = Some(work(&self.sql)?);
+            Ok(())
+        };
         self.patiently(self.budget.total_ms, || {
-            schema::begin_reading(&self.sql)?;
-            let done = work(&self.sql);
-            // Nothing was written: to end it is all there is to do.
-            schema::roll_back(&self.sql);
-            done
-        })
+            self.in_transaction(TransactionKind::Read, 0, &mut read_into_value)
+        })?;
+        value.ok_or(NOT_CALLED)
+    }
+
+    /// Waits for the transaction to begin for `lock_ms` at most. An error of `work` is
+    /// handed on as it is. Without types of its own, to be in a component once.
+    fn in_transaction(
+        &self,
+        kind: TransactionKind,
+        lock_ms: u64,
+        work: &mut dyn FnMut() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut done = Err(NOT_CALLED);
+        self.patiently(lock_ms, || {
+            let ended = self.sql.transaction(kind, &mut || {
+                done = work();
+                // What only reads has nothing to commit.
+                let is_kept = kind == TransactionKind::Write && done.is_ok();
+                if is_kept { Ending::Commit } else { Ending::RollBack }
+            });
+            ended.map_err(Error::Regions)
+        })?;
+        done
     }
 
     /// The runtime around this.
@@ -112,6 +139,11 @@ impl<'a, H: Host> Regions<'a, H> {
 
     fn elapsed_ms(&self) -> u64 {
         self.host.monotonic_ms().saturating_sub(self.started_ms)
+    }
+
+    /// What was given to work with.
+    pub(crate) fn budget(&self) -> Budget {
+        self.budget
     }
 
     /// How much of the budget is left, in milliseconds.

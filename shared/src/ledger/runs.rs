@@ -36,7 +36,7 @@ use crate::base::checksum::checksum;
 use crate::base::varint;
 use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
-use crate::ledger::placeholders;
+use crate::ledger::{placeholders, rows_per_statement};
 use crate::limits;
 
 const VERSION: u8 = 3;
@@ -192,7 +192,7 @@ impl<const G: usize> Table<G> {
         let (name, columns) = (self.name, self.group.join(", t."));
         let same = |other: &str| self.same_group(other);
         let mut runs = Vec::new();
-        for chunk in wanted.chunks(limits::ROWS_PER_STATEMENT) {
+        for chunk in wanted.chunks(rows_per_statement(sql, G + 2)) {
             let statement = format!(
                 "SELECT t.{columns}, t.first, t.run FROM (VALUES {}) AS v CROSS JOIN {name} AS t \
                  ON {} AND t.first <= v.column{} AND t.first >= \
@@ -228,7 +228,7 @@ impl<const G: usize> Table<G> {
     /// How many runs begin behind the first of the keys, up to the last.
     fn count(&self, sql: &impl Sql, wanted: &[Keys<G>]) -> Result<Vec<i64>, Error> {
         let mut counts = Vec::with_capacity(wanted.len());
-        for chunk in wanted.chunks(limits::ROWS_PER_STATEMENT) {
+        for chunk in wanted.chunks(rows_per_statement(sql, G + 2)) {
             let statement = format!(
                 "SELECT (SELECT count(*) FROM {} AS t WHERE {} AND t.first > v.column{} \
                          AND t.first <= v.column{}) FROM (VALUES {}) AS v",
@@ -248,7 +248,7 @@ impl<const G: usize> Table<G> {
 
     fn store(&self, sql: &impl Sql, runs: &mut Vec<Run<G>>) -> Result<(), Error> {
         let columns = self.group.join(", ");
-        for chunk in runs.chunks_mut(limits::ROWS_PER_STATEMENT) {
+        for chunk in runs.chunks_mut(rows_per_statement(sql, G + 3)) {
             let statement = format!(
                 "INSERT INTO {} ({columns}, first, records, run) VALUES {} \
                  ON CONFLICT ({columns}, first) DO UPDATE SET \

@@ -1,7 +1,7 @@
 //! The database's schema, applied on first use.
 
-use crate::error::{Error, best_effort};
-use crate::host::{Sql, Value};
+use crate::error::Error;
+use crate::host::{Ending, Sql, TransactionKind};
 use crate::ledger::device_window;
 
 /// The schema version that this release writes. An older database is brought
@@ -24,72 +24,51 @@ const VERSION_WITH_REGION_DEVICES: i64 = 5;
 /// Makes sure that the database has this release's schema; costs one statement
 /// when it has.
 ///
-/// Two components may start at once. Who finds the other at it fails with
-/// `Busy` and may repeat this.
+/// Two components may start at once. The one that finds the other at it
+/// fails with `Busy` and may repeat this.
 pub(crate) fn ensure(sql: &impl Sql) -> Result<(), Error> {
     if version(sql)? == VERSION { Ok(()) } else { migrate(sql) }
 }
 
 fn version(sql: &impl Sql) -> Result<i64, Error> {
-    let rows = sql.execute("PRAGMA user_version", &[]).map_err(Error::Regions)?;
-    match rows.first().map(Vec::as_slice) {
-        Some([Value::Integer(found)]) if *found > VERSION => {
-            Err(Error::SchemaTooNew { found: *found, known: VERSION })
-        }
-        Some([Value::Integer(found)]) => Ok(*found),
-        _ => Err(Error::Corrupt("user_version")),
+    match sql.schema_version().map_err(Error::Regions)? {
+        found if found > VERSION => Err(Error::SchemaTooNew { found, known: VERSION }),
+        found => Ok(found),
     }
 }
 
 fn migrate(sql: &impl Sql) -> Result<(), Error> {
-    let run =
-        |statement: &str| sql.execute(statement, &[]).map(|_no_rows| ()).map_err(Error::Regions);
     // Readers then don't wait for the writer nor the writer for readers, and a
     // commit is one sync. It is a property of the file, and can't be set inside
     // a transaction. A database server has its own way, and refuses.
-    match run("PRAGMA journal_mode = WAL") {
+    match run(sql, "PRAGMA journal_mode = WAL") {
         Err(error) if error.is_busy() => return Err(error),
         _ => {}
     }
-    begin(sql)?;
-    let migrated = version(sql).and_then(|found| {
-        let done = usize::try_from(found).map_err(|_negative| Error::Corrupt("user_version"))?;
-        for migration in MIGRATIONS.iter().skip(done) {
-            statements(migration).try_for_each(run)?;
-        }
-        if found < VERSION_WITH_REGION_DEVICES {
-            // What is in runs can't be told by SQL.
-            device_window::list_region_devices(sql)?;
-        }
-        run(&format!("PRAGMA user_version = {VERSION}"))?;
-        commit(sql)
+    let mut migrated = Ok(());
+    let committed = sql.transaction(TransactionKind::Write, &mut || {
+        migrated = migrate_from(sql);
+        if migrated.is_ok() { Ending::Commit } else { Ending::RollBack }
     });
-    if migrated.is_err() {
-        roll_back(sql);
+    committed.map_err(Error::Regions).and(migrated)
+}
+
+/// Inside a transaction: what another connection did before it is seen.
+fn migrate_from(sql: &impl Sql) -> Result<(), Error> {
+    let found = version(sql)?;
+    let done = usize::try_from(found).map_err(|_negative| Error::Corrupt("schema version"))?;
+    for migration in MIGRATIONS.iter().skip(done) {
+        statements(migration).try_for_each(|statement| run(sql, statement))?;
     }
-    migrated
+    if found < VERSION_WITH_REGION_DEVICES {
+        // What is in runs can't be told by SQL.
+        device_window::list_region_devices(sql)?;
+    }
+    sql.set_schema_version(VERSION).map_err(Error::Regions)
 }
 
-/// Begins a transaction that holds the write lock from the start, or fails with
-/// `Busy`.
-pub(crate) fn begin(sql: &impl Sql) -> Result<(), Error> {
-    sql.execute("BEGIN IMMEDIATE", &[]).map(|_no_rows| ()).map_err(Error::Regions)
-}
-
-/// Begins a transaction that sees the database as it is at its first statement.
-pub(crate) fn begin_reading(sql: &impl Sql) -> Result<(), Error> {
-    sql.execute("BEGIN", &[]).map(|_no_rows| ()).map_err(Error::Regions)
-}
-
-/// Commits: what the transaction wrote is on disk when this returns.
-pub(crate) fn commit(sql: &impl Sql) -> Result<(), Error> {
-    sql.execute("COMMIT", &[]).map(|_no_rows| ()).map_err(Error::Regions)
-}
-
-/// Rolls back. If this fails too, the connection's end rolls back; the error
-/// that led here is the one to report.
-pub(crate) fn roll_back(sql: &impl Sql) {
-    best_effort(sql.execute("ROLLBACK", &[]));
+fn run(sql: &impl Sql, statement: &str) -> Result<(), Error> {
+    sql.execute(statement, &[]).map(|_no_rows| ()).map_err(Error::Regions)
 }
 
 /// The statements of a migration: each ends at a semicolon at a line's end.
@@ -112,6 +91,9 @@ mod tests {
         assert_eq!(statements(MIGRATIONS[2]).count(), 7);
         assert_eq!(statements(MIGRATIONS[3]).count(), 16);
         assert_eq!(statements(MIGRATIONS[4]).count(), 1);
+        for part in MIGRATIONS.iter().flat_map(|migration| statements(migration)) {
+            assert!(part.trim_end().ends_with(';'), "a comment behind the end of {part}");
+        }
         for (part, table) in parts.iter().zip(tables) {
             assert_eq!(part.matches("CREATE TABLE").count(), 1);
             assert!(part.contains(&format!("CREATE TABLE {table} (")), "{part}");

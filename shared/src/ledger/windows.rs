@@ -11,8 +11,7 @@ use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
 use crate::ledger::device_window::{self, DEVICE_WINDOWS, DeviceWindow};
 use crate::ledger::runs::Record;
-use crate::ledger::{Row, integers, placeholders};
-use crate::limits;
+use crate::ledger::{Row, integers, placeholders, rows_per_statement};
 
 /// The spans of the windows, in minutes; 0 is all time.
 const SPANS: [u16; 4] = [ALL, MINUTE, HOUR, DAY];
@@ -198,9 +197,12 @@ fn add_devices(
     device_window::add_region_devices(sql, &new_in_region)
 }
 
+/// Columns of a window that are written.
+const WINDOW_COLUMNS: usize = 14;
+
 fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
-    for chunk in windows.chunks(limits::ROWS_PER_STATEMENT) {
-        let mut parameters = Vec::with_capacity(chunk.len() * limits::WINDOW_COLUMNS);
+    for chunk in windows.chunks(rows_per_statement(sql, WINDOW_COLUMNS)) {
+        let mut parameters = Vec::with_capacity(chunk.len() * WINDOW_COLUMNS);
         for Addition { key: (span, region, start), stats, late, devices, .. } in chunk {
             let statistics = stats.to_columns().ok_or(Error::Corrupt("window"))?;
             parameters.extend([*region, *span, *start].map(Value::Integer));
@@ -221,7 +223,7 @@ fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
                  oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest), \
                  late = late + excluded.late, devices = devices + excluded.devices, \
                  averages = averages + excluded.averages, revision = revision + 1",
-            placeholders(chunk.len(), limits::WINDOW_COLUMNS)
+            placeholders(chunk.len(), WINDOW_COLUMNS)
         );
         sql.execute(&statement, &parameters).map_err(Error::Regions)?;
     }
@@ -233,7 +235,7 @@ fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error>
     let has_one = |window: &&Addition| window.key.0 != i64::from(MINUTE);
     let keys: Vec<Key> = windows.iter().filter(has_one).map(|window| window.key).collect();
     let mut damaged = Vec::new();
-    for chunk in keys.chunks(limits::ROWS_PER_STATEMENT) {
+    for chunk in keys.chunks(rows_per_statement(sql, 3)) {
         let statement = format!(
             "SELECT h.span, h.region, h.start, h.bins \
              FROM (SELECT column1 AS span, column2 AS region, column3 AS start \
@@ -255,7 +257,7 @@ fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error>
         return Err(Error::DamagedRows(damaged));
     }
     let histograms: Vec<&Addition> = windows.iter().filter(has_one).collect();
-    for chunk in histograms.chunks(limits::ROWS_PER_STATEMENT) {
+    for chunk in histograms.chunks(rows_per_statement(sql, 4)) {
         let mut parameters = Vec::with_capacity(chunk.len() * 4);
         for Addition { key: (span, region, start), histogram, .. } in chunk {
             parameters.extend([*region, *span, *start].map(Value::Integer));
@@ -323,7 +325,7 @@ impl Repeats {
                 rows.push([region, span, start, duplicates, conflicts]);
             }
         }
-        for chunk in rows.chunks(limits::ROWS_PER_STATEMENT) {
+        for chunk in rows.chunks(rows_per_statement(sql, 5)) {
             let statement = format!(
                 "UPDATE windows SET duplicates = duplicates + v.column4, \
                                     conflicts = conflicts + v.column5 \

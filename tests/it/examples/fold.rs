@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use isotherm::api::{ingest, query};
 use isotherm::domain::reading::UnixMillis;
-use isotherm::http::Request;
+use isotherm::http::{Header, Request};
 use isotherm_host::native::NativeHost;
 use tempfile::TempDir;
 
@@ -46,11 +46,7 @@ fn main() -> anyhow::Result<()> {
     let directory = TempDir::new_in("/dev/shm").or_else(|_absent| TempDir::new())?;
     let host = NativeHost::new(directory.path(), &[("retention", "0")])?.simulated(0, 1);
     let now = UnixMillis::new(NOW).context("a time within the range")?;
-    let head = Request {
-        method: http::Method::POST,
-        content_type: Some("application/json".to_owned()),
-        ..Request::get("/v1/readings")
-    };
+    let head = Request::post("/v1/readings").with(Header::ContentType, "application/json");
     let bodies: Vec<String> = (0..BATCHES).map(batch).collect();
 
     let (statuses, journaled) = timed(|| {

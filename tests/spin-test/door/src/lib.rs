@@ -5,8 +5,10 @@
 use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
-use isotherm::http::{Request, Response};
+use isotherm::host::{
+    Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite as seam,
+};
+use isotherm::http::{Headers, Request, Response};
 use isotherm::api::ingest::{self, Handled};
 use isotherm::api::readiness;
 use isotherm::domain::reading::UnixMillis;
@@ -109,15 +111,31 @@ fn from_key_value(error: KeyValueError) -> StoreError {
 struct Database(Connection);
 
 impl Sql for Database {
-    fn execute(
-        &self,
-        statement: &str,
-        parameters: &[Value],
-    ) -> Result<Vec<Vec<Value>>, StoreError> {
-        let parameters: Vec<sqlite::Value> = parameters.iter().map(to_sqlite).collect();
-        let result = self.0.execute(statement, &parameters).map_err(from_sqlite)?;
+    fn execute(&self, statement: &str, bindings: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let bindings: Vec<sqlite::Value> = bindings.iter().map(to_sqlite).collect();
+        let result = self.0.execute(statement, &bindings).map_err(from_sqlite)?;
         let row = |row: sqlite::RowResult| row.values.into_iter().map(from_value).collect();
         result.rows.into_iter().map(row).collect()
+    }
+
+    fn transaction(
+        &self,
+        kind: TransactionKind,
+        work: &mut dyn FnMut() -> Ending,
+    ) -> Result<(), StoreError> {
+        seam::transaction(self, kind, work)
+    }
+
+    fn parameters_max(&self) -> usize {
+        seam::PARAMETERS_MAX
+    }
+
+    fn schema_version(&self) -> Result<i64, StoreError> {
+        seam::schema_version(self)
+    }
+
+    fn set_schema_version(&self, version: i64) -> Result<(), StoreError> {
+        seam::set_schema_version(self, version)
     }
 }
 
@@ -151,13 +169,13 @@ fn from_sqlite(error: sqlite::Error) -> StoreError {
 
 #[http_component]
 fn handle(request: spin_sdk::http::Request) -> anyhow::Result<spin_sdk::http::Response> {
-    let header = |name: &str| request.header(name)?.as_str().map(ToOwned::to_owned);
+    let headers = Headers::from_lines(|name| {
+        let value = request.header(name).and_then(|value| value.as_str());
+        value.map(ToOwned::to_owned).into_iter().collect()
+    });
     let head = Request {
         method: http::Method::from_bytes(request.method().to_string().as_bytes())?,
-        content_type: header("content-type"),
-        content_encoding: header("content-encoding"),
-        prefer: header("prefer"),
-        content_length: header("content-length").and_then(|length| length.parse().ok()),
+        headers,
         ..Request::get(&request.path_and_query().unwrap_or_default())
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();

@@ -1,12 +1,17 @@
 //! The seam: what the application needs of a runtime, as dumb calls.
 //!
-//! Everything worth testing is on this side of it. The components stand on
-//! `host::spin`; native tests stand on the same stores without WebAssembly.
+//! Everything worth testing is on this side of it. A host is one crate below `hosts/`
+//! that implements these traits by one-line forwards; `hosts/conformance` holds every
+//! host to what is written here.
+//!
+//! Imports nothing.
 
-#[cfg(all(target_family = "wasm", feature = "spin"))]
-pub mod spin;
+mod outgoing;
+pub mod sqlite;
 
 use std::fmt;
+
+pub use outgoing::{HttpAnswer, HttpCall, SendError, SendErrorKind, SendLimits};
 
 /// A runtime: its two stores, its variables, its log.
 pub trait Host {
@@ -21,15 +26,22 @@ pub trait Host {
     fn sql(&self) -> Result<Self::Sql, StoreError>;
     /// The value of a configuration variable; `None` if it is not defined.
     fn variable(&self, name: &str) -> Result<Option<String>, StoreError>;
-    /// Milliseconds that never run backwards, from an arbitrary start.
+    /// Milliseconds that never run backwards, from an arbitrary start. The clock may stand
+    /// still between two calls to a store or to `sleep_ms`; what must end counts its steps,
+    /// too.
     fn monotonic_ms(&self) -> u64;
-    /// Waits, and lets others work.
+    /// Waits, and lets others work. `monotonic_ms` is at least `ms` further afterwards.
     fn sleep_ms(&self, ms: u64);
     /// A random number, uniform over its type. Not for secrets.
     fn random(&self) -> u64;
     /// The content of a file that is mounted with the component; `None` where
     /// there is none.
     fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Sends a request to another server, and waits for the whole answer. An answer of any
+    /// status is no error. A host that sends no requests says so.
+    fn send(&self, _call: &HttpCall<'_>) -> Result<HttpAnswer, SendError> {
+        Err(SendError::new(SendErrorKind::Unsupported, "this host sends no requests"))
+    }
     /// Writes one line to the operator's log. Never a body or a token.
     fn log(&self, line: &str);
 }
@@ -59,9 +71,50 @@ pub type Pair = (String, Option<Vec<u8>>);
 
 /// A database connection.
 pub trait Sql {
-    /// Runs one statement and returns its rows.
-    fn execute(&self, statement: &str, parameters: &[Value])
-    -> Result<Vec<Vec<Value>>, StoreError>;
+    /// Runs one statement, with nothing behind its last `;`, and returns its rows.
+    /// `bindings` are the values of `?1`, `?2` and so on, at most `parameters_max`.
+    ///
+    /// An integer is bound as an INTEGER, and comes back exactly or as an error: with a
+    /// host that binds doubles `?1 / 60` is another number.
+    fn execute(&self, statement: &str, bindings: &[Value]) -> Result<Vec<Vec<Value>>, StoreError>;
+
+    /// Calls `work` once, in one transaction, and ends that as `work` says. After `Ok` what
+    /// was committed is on disk. After an error nothing of the transaction is kept; `work`
+    /// was not called, or its commit failed.
+    ///
+    /// A closure, as some databases take no BEGIN and COMMIT as statements.
+    fn transaction(
+        &self,
+        kind: TransactionKind,
+        work: &mut dyn FnMut() -> Ending,
+    ) -> Result<(), StoreError>;
+
+    /// The most bindings of one statement, at least 16.
+    fn parameters_max(&self) -> usize;
+
+    /// What `set_schema_version` stored last; 0 in a new database.
+    fn schema_version(&self) -> Result<i64, StoreError>;
+
+    /// Stores the version of the schema; part of the transaction that it is called in.
+    fn set_schema_version(&self, version: i64) -> Result<(), StoreError>;
+}
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionKind {
+    /// It may write. It holds the write lock from its begin on, or fails with `Busy`.
+    Write,
+    /// It only reads, and sees the database as it is at its first statement.
+    Read,
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All of it is kept.
+    Commit,
+    /// Nothing of it is.
+    RollBack,
 }
 
 /// A value of SQLite, as far as the schema uses them.
@@ -89,7 +142,7 @@ pub struct StoreError {
 /// The failures that are met differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreErrorKind {
-    /// Somebody else holds a lock; the same call may succeed later.
+    /// Another connection holds a lock; the same call may succeed later.
     Busy,
     /// No space left, or a quota reached.
     Full,

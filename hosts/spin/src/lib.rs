@@ -1,0 +1,106 @@
+//! The seam over Spin: one-line forwards to its SDK, and the order in which a body is
+//! read and written.
+//!
+//! `stores` has the two stores, `files` what is mounted, `request` and `response` HTTP as
+//! a server, `outgoing` as a client.
+
+#![cfg(target_family = "wasm")]
+#![forbid(unsafe_code)]
+
+mod deadline;
+mod files;
+mod outgoing;
+mod request;
+mod response;
+mod stores;
+
+use std::io::Write;
+
+use isotherm::domain::reading::UnixMillis;
+use isotherm::error::best_effort;
+use isotherm::host::{Host, HttpAnswer, HttpCall, SendError, StoreError};
+use isotherm::http::Request;
+use isotherm::log::{Answered, Log};
+use spin_sdk::variables;
+
+pub use request::{drop_body, head, read_body};
+pub use response::{send, stream};
+pub use stores::{Bucket, Connection};
+
+/// The Spin runtime around one request.
+pub struct Spin {
+    log: Log,
+}
+
+impl Spin {
+    /// The runtime around `request`, which `component` answers.
+    pub fn new(component: &'static str, request: &Request) -> Self {
+        Self { log: Log::new(component, request) }
+    }
+
+    /// Logs that `request` was answered.
+    pub fn log_request(&self, request: &Request, answered: Answered) {
+        print(self.log.request(request, answered));
+    }
+}
+
+/// Writes one line, at once: in two writes, those of two requests could mix. A log that
+/// can't be written, on a full disk for one, is no reason to end a request; `eprintln!`
+/// would.
+fn print(mut line: String) {
+    line.push('\n');
+    best_effort(std::io::stderr().write_all(line.as_bytes()));
+}
+
+/// The node's clock. The entries read it, once a request.
+pub fn now() -> UnixMillis {
+    let now = wasi::clocks::wall_clock::now();
+    let seconds = i64::try_from(now.seconds).unwrap_or(i64::MAX);
+    let ms = i64::from(now.nanoseconds / 1_000_000);
+    UnixMillis::new(seconds.saturating_mul(1_000).saturating_add(ms)).unwrap_or(UnixMillis::MAX)
+}
+
+impl Host for Spin {
+    type KeyValue = Bucket;
+    type Sql = Connection;
+
+    fn key_value(&self) -> Result<Bucket, StoreError> {
+        Bucket::open()
+    }
+
+    fn sql(&self) -> Result<Connection, StoreError> {
+        Connection::open()
+    }
+
+    fn variable(&self, name: &str) -> Result<Option<String>, StoreError> {
+        match variables::get(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(variables::Error::Undefined(_)) => Ok(None),
+            Err(error) => Err(StoreError::from_message(error.to_string())),
+        }
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        wasi::clocks::monotonic_clock::now() / 1_000_000
+    }
+
+    fn sleep_ms(&self, ms: u64) {
+        wasi::clocks::monotonic_clock::subscribe_duration(ms.saturating_mul(1_000_000)).block();
+    }
+
+    fn random(&self) -> u64 {
+        wasi::random::random::get_random_u64()
+    }
+
+    fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        files::asset(name)
+    }
+
+    fn send(&self, call: &HttpCall<'_>) -> Result<HttpAnswer, SendError> {
+        outgoing::send(call)
+    }
+
+    fn log(&self, line: &str) {
+        print(self.log.message(line));
+    }
+}

@@ -1,0 +1,90 @@
+//! What the application relies on in a host (`hosts/conformance`): natively, in the
+//! runtime, and over a host that has less than SQLite.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use isotherm_host::native::NativeHost;
+use isotherm_it::Service;
+use serde_json::Value;
+
+use crate::faulty::scratch;
+use crate::strict::StrictHost;
+
+fn assert_conforms(outcomes: &[(&'static str, isotherm_conformance::Outcome)]) {
+    assert!(outcomes.len() > 20, "{} checks", outcomes.len());
+    let wrong: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_native_host_conforms() {
+    let directory = scratch();
+    let host = NativeHost::new(directory.path(), &[("defined", "a value")]).unwrap();
+    assert_conforms(&isotherm_conformance::run(&host));
+}
+
+#[test]
+fn a_host_that_has_less_than_sqlite_conforms() {
+    let directory = scratch();
+    let host = NativeHost::new(directory.path(), &[("defined", "a value")]).unwrap();
+    let host = StrictHost::over(host);
+    assert_conforms(&isotherm_conformance::run(&host));
+    // But for what makes a file of SQLite quick, no statement was of no use.
+    let mut refused = host.refused();
+    refused.sort();
+    refused.dedup();
+    assert_eq!(refused, ["PRAGMA busy_timeout = 0", "PRAGMA journal_mode = WAL"]);
+}
+
+#[test]
+fn the_runtime_conforms() {
+    let mut service = match std::env::var("ISOTHERM_RUNTIME").as_deref() {
+        Ok("spin") => {
+            let manifest = "hosts/conformance/outbound.toml";
+            Service::prepare(manifest, &[("echo", &echo())], &[]).unwrap()
+        }
+        // The embedded runtime lets no request out, and says so.
+        _ => Service::prepare("hosts/conformance/spin.toml", &[], &[]).unwrap(),
+    };
+    service.run().unwrap();
+    let answer = service.get("/").unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let found: Value = serde_json::from_str(&answer.body).unwrap();
+    let found = found.as_object().unwrap();
+    assert_eq!(found.len(), isotherm_conformance::checks::<NativeHost>().len());
+    let wrong: Vec<_> = found.iter().filter(|(_, wrong)| !wrong.is_null()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The URL of a server that answers each connection's one request with 10,000 bytes, as
+/// many as it is sent, and one to `/silent` never. It lasts as long as the process.
+fn echo() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut silent = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut received = Vec::new();
+            let is_silent = |received: &[u8]| received.windows(7).any(|w| w == b"/silent");
+            let bytes_of_body = |received: &[u8]| received.iter().filter(|b| **b == b'x').count();
+            while !is_silent(&received) && bytes_of_body(&received) < 10_000 {
+                let mut buffer = [0; 4096];
+                let count = stream.read(&mut buffer).unwrap();
+                received.extend(&buffer[..count]);
+            }
+            match is_silent(&received) {
+                true => silent.push(stream),
+                false => stream.write_all(&answer()).unwrap(),
+            }
+        }
+    });
+    url
+}
+
+fn answer() -> Vec<u8> {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 10000\r\n\
+                connection: close\r\n\r\n";
+    [head.as_bytes(), &[b'x'; 10_000]].concat()
+}
