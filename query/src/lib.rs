@@ -5,9 +5,9 @@
 
 use isotherm::api::answer::Answered;
 use isotherm::api::events::{self, Opened};
-use isotherm::api::query;
+use isotherm::api::routes;
 use isotherm::host::Host;
-use isotherm::log;
+use isotherm::log::AccessLine;
 use isotherm_spin::{self as spin, Spin};
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
@@ -17,28 +17,27 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let request = spin::head(&request);
     let host = Spin::new("query", &request);
     let started = host.monotonic_ms();
-    let log = |status| {
+    let log = |route, status| {
         let duration_ms = host.monotonic_ms().saturating_sub(started);
-        let route = query::route_of(&request.path);
         host.log_request(
             &request,
-            log::Answered { at: now, route, status, counts: None, duration_ms },
+            AccessLine { at: now, route, status, counts: None, duration_ms },
         );
     };
-    if events::are_asked_for(&request) {
+    if routes::is_for_events(&host, &request) {
         let Opened { response, stream } = events::open(&host, &request, now);
         let status = response.status;
         match stream {
             Some(events) => spin::stream(&host, response, out, events),
             None => spin::send(&host, response, out),
         }
-        return log(status);
+        return log(events::ROUTE, status);
     }
-    let Answered { response, follow_up } = query::answer(&host, &request, now);
+    let Answered { response, after_answer, route } = routes::answer(&host, &request, now);
     let status = response.status;
     spin::send(&host, response, out);
-    log(status);
-    if let Err(error) = query::after_answer(&host, follow_up, now) {
+    log(route, status);
+    if let Err(error) = after_answer.run(&host, now) {
         host.log(&format!("after the answer: {error}"));
     }
 }

@@ -40,7 +40,7 @@ pub enum Error {
     /// The node's clock is behind the readings that it has counted.
     ClockNotSet,
     /// The regions database failed several times and is being spared.
-    Spared {
+    CircuitOpen {
         /// When to ask again, in milliseconds, at least 1.
         retry_after_ms: i64,
     },
@@ -167,7 +167,7 @@ impl fmt::Display for Error {
                 "the node's clock is behind the readings that it has counted; the operator must \
                  set it",
             ),
-            Self::Spared { retry_after_ms } => {
+            Self::CircuitOpen { retry_after_ms } => {
                 write!(f, "regions database: spared for another {retry_after_ms} ms")
             }
             Self::TooSlow => f.write_str("not done in the time given"),

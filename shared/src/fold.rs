@@ -20,7 +20,7 @@ use crate::journal::door;
 use crate::journal::inventory::Inventory;
 use crate::journal::keys;
 use crate::journal::{self, Aside, Content, Entry, EntryName, QuarantineReason, Quarantined};
-use crate::ledger::regions::Regions;
+use crate::ledger::database::Database;
 use crate::ledger::windows;
 use crate::ledger::{self, Outcome};
 use crate::limits;
@@ -40,7 +40,7 @@ pub struct Folded {
 
 /// Folds what `inventory` found in the journal, as far as the budget goes.
 pub fn run<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
 ) -> Result<Folded, Error> {
@@ -77,7 +77,7 @@ pub fn run<H: Host>(
 /// them, and says what became of each, in their order. One that is too old is rejected,
 /// too.
 pub fn post_now<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     readings: &[Reading<'_>],
     rejections: &Rejections,
 ) -> Result<Vec<Outcome>, Error> {
@@ -100,7 +100,7 @@ pub fn post_now<H: Host>(
 /// from then on; what was published long enough ago for all requests that did not know
 /// it to have left their entry, goes.
 pub fn prune<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     journal: &H::KeyValue,
     horizon: Horizon,
     now: UnixMillis,
@@ -130,7 +130,7 @@ pub fn prune<H: Host>(
 /// the future, must not make the ledger forget what is recent. An hour is taken for
 /// past when a tenth of the hours with readings came after it (decision 8).
 fn expired_before<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     horizon: Horizon,
     now: UnixMillis,
 ) -> Result<Option<UnixMillis>, Error> {
@@ -149,7 +149,7 @@ pub(crate) fn witnessed(hours: &[UnixMillis]) -> Option<UnixMillis> {
     hours.get(hours.len().div_ceil(limits::HOURS_PER_WITNESS)).copied()
 }
 
-fn prune_before<H: Host>(regions: &Regions<'_, H>, before: UnixMillis) -> Result<(), Error> {
+fn prune_before<H: Host>(regions: &Database<'_, H>, before: UnixMillis) -> Result<(), Error> {
     for _ in 0..regions.budget().steps_max() {
         if regions.left_ms() == 0 || !regions.read(|sql| ledger::has_rows_before(sql, before))? {
             break;
@@ -186,7 +186,7 @@ fn steps(names: &[EntryName]) -> Vec<&[EntryName]> {
 
 /// Returns whether the quarantine may have changed.
 fn step<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     names: &[EntryName],
@@ -206,7 +206,7 @@ fn step<H: Host>(
 /// nothing is moved in between, so nothing can be lost on the way. Returns how many were
 /// tried.
 pub(crate) fn retry<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     quarantined: &[Quarantined],
@@ -246,7 +246,7 @@ struct Posted {
 /// Posts what `load` finds, in one transaction, and goes around rows that can't be read:
 /// it begins again without what belongs to them.
 fn post_entries<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     load: &dyn Fn() -> Result<Vec<Entry>, StoreError>,

@@ -27,7 +27,7 @@
 //! minute, hour, day and all time), written in the ledger's transactions; they outlive
 //! it. A snapshot of them is kept for bad times.
 //!
-//! The way of a reading: [`api::ingest`] has its body taken apart ([`wire::json`]),
+//! The way of a reading: [`api::readings`] has its body taken apart ([`wire::json`]),
 //! judges its time ([`settings::Horizon`]), and makes it durable ([`journal`]); a
 //! [`fold`] moves it into ledger and windows; [`api::query`] folds, then reads
 //! ([`read`]), and writes what the client accepts.

@@ -93,7 +93,7 @@ pub const RUN_BYTES_MAX: usize = 2_000;
 
 /// Records that are merged at once: where each belongs to a run of its own, or is one
 /// of a dense group, their runs take 32 MB at most.
-pub const RECORDS_AT_ONCE: usize = 8_192;
+pub const RECORDS_PER_MERGE_MAX: usize = 8_192;
 
 /// About how many bytes the parts then have: they are to grow.
 pub const RUN_BYTES_CUT: usize = 1_333;
@@ -171,7 +171,7 @@ pub const READINGS_PER_REGION_TO_FOLD: usize = 8;
 pub const SINGLES_PER_FOLD: usize = 256;
 
 /// A batch of so many readings would make `ingest` fold for certain.
-pub const BATCH_FOLDS_FOR_CERTAIN: usize = 65_536;
+pub const FOLD_CERTAIN_AT_READINGS: usize = 65_536;
 
 /// What a full step of a fold takes at least, in milliseconds, on a machine faster than
 /// any measured. Where the clock stands still while a request computes, a budget of time
@@ -286,4 +286,4 @@ pub const EVENTS_MS_MAX: u64 = 25_000;
 pub const EVENTS_EVERY_MS: u64 = 1_000;
 
 /// How long nothing is written to a stream of events, in milliseconds.
-pub const EVENTS_QUIET_MS_MAX: u64 = 5_000;
+pub const EVENTS_KEEPALIVE_MS: u64 = 5_000;

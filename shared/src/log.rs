@@ -41,8 +41,8 @@ impl Log {
     }
 
     /// A line about an answered request.
-    pub fn request(&self, request: &Request, answered: Answered) -> String {
-        let Answered { at, route, status, counts, duration_ms } = answered;
+    pub fn request(&self, request: &Request, answered: AccessLine) -> String {
+        let AccessLine { at, route, status, counts, duration_ms } = answered;
         let (method, code) = (method(&request.method), status.as_u16());
         let outcome = outcome(status, counts.is_some());
         let counts = counts.map_or(String::new(), |Counts { accepted, rejected }| {
@@ -75,7 +75,7 @@ pub struct Counts {
 
 /// What a line about a request says of its answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Answered {
+pub struct AccessLine {
     /// When the request came.
     pub at: UnixMillis,
     /// The route that it was for, with what is named in the path left out.
@@ -183,7 +183,7 @@ mod tests {
         }
         .with(Header::Traceparent, format!("00-{TRACE}-00f067aa0ba902b7-01"));
         let log = Log::new("query", &request);
-        let answered = Answered {
+        let answered = AccessLine {
             at: UnixMillis::new(1_700_000_000_000).unwrap(),
             route: "/v1/devices/{device_id}",
             status: StatusCode::METHOD_NOT_ALLOWED,

@@ -5,14 +5,14 @@ use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::fold;
 use crate::host::Host;
-use crate::journal::bound;
+use crate::journal::backpressure;
 use crate::journal::door;
 use crate::journal::inventory::Inventory;
 use crate::journal::{QuarantineReason, Quarantined};
-use crate::ledger::regions::{Budget, Regions};
+use crate::ledger::database::{Budget, Database};
 use crate::ledger::{self, Facts};
 use crate::limits;
-use crate::resilience::guard::Guard;
+use crate::resilience::circuit::CircuitBreaker;
 use crate::settings::{Horizon, NamesBound};
 
 /// Nobody waits for it, and a request that finds the lock taken leaves the work to the
@@ -27,8 +27,8 @@ pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     let names = NamesBound::from_variables(host)?;
     let inventory = Inventory::list(host, &journal)?;
     let mut left = inventory.unfolded();
-    let done = Guard::new(host, &journal, inventory.has_breaker).call(now, || {
-        let regions = Regions::open(host, AFTER_ANSWER)?;
+    let done = CircuitBreaker::new(host, &journal, inventory.has_breaker).call(now, || {
+        let regions = Database::open(host, AFTER_ANSWER)?;
         left = fold::run(&regions, &journal, &inventory)?.left_entries;
         if left == 0 {
             fold::prune(&regions, &journal, horizon, now)?;
@@ -37,16 +37,16 @@ pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
         let facts = tell_door(&regions, &journal, horizon, names, now)?;
         bring_back(&regions, &journal, &inventory, facts.pruned_before, horizon.latest(now))
     });
-    bound::update(host, &journal, &inventory, left, now)?;
+    backpressure::update(host, &journal, &inventory, left, now)?;
     match done {
-        Err(error) if !error.is_busy() && !matches!(error, Error::Spared { .. }) => Err(error),
+        Err(error) if !error.is_busy() && !matches!(error, Error::CircuitOpen { .. }) => Err(error),
         _ => Ok(()),
     }
 }
 
 /// Tells the door what is in the database.
 pub(crate) fn tell_door<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     journal: &H::KeyValue,
     horizon: Horizon,
     names: NamesBound,
@@ -74,7 +74,7 @@ pub(crate) fn tell_door<H: Host>(
 
 /// When the newest counted reading was measured that says something of the node's clock.
 pub(crate) fn newest_counted<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     horizon: Horizon,
     now: UnixMillis,
 ) -> Result<Option<UnixMillis>, Error> {
@@ -83,7 +83,7 @@ pub(crate) fn newest_counted<H: Host>(
 }
 
 fn newest_that_counts<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     facts: &Facts,
     horizon: Horizon,
     now: UnixMillis,
@@ -117,7 +117,7 @@ fn newest_of_one_run(hours: &[UnixMillis]) -> Option<UnixMillis> {
 /// Takes back what was published to the door where the database has nothing of that
 /// time and was not pruned so far: it is another one, or was restored.
 fn take_back_published<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     journal: &H::KeyValue,
     now: UnixMillis,
 ) -> Result<(), Error> {
@@ -142,7 +142,7 @@ fn take_back_published<H: Host>(
 /// Has tried again what is in quarantine and can be counted now: all of it can be told
 /// from a duplicate, as the database was restored or is another one; or the clock was set.
 fn bring_back<H: Host>(
-    regions: &Regions<'_, H>,
+    regions: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     pruned_before: UnixMillis,

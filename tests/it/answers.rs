@@ -229,9 +229,9 @@ fn a_backlog_is_folded_within_the_time_and_the_rest_after_the_answer() {
     let before = waiting();
     let body: Value = {
         let request = isotherm::http::Request::get("/v1/regions/hall");
-        let answered = isotherm::api::query::answer(&node.host, &request, node.now);
+        let answered = isotherm::api::routes::answer(&node.host, &request, node.now);
         assert!(waiting() > 0 && waiting() < before, "one step is all there was time for");
-        isotherm::api::query::after_answer(&node.host, answered.follow_up, node.now).unwrap();
+        answered.after_answer.run(&node.host, node.now).unwrap();
         serde_json::from_slice(&answered.response.body).unwrap()
     };
     assert!(body["unfolded_entries"].as_u64().unwrap() > 0, "{body}");

@@ -1,7 +1,7 @@
 //! The stories of `model` without faults: the figures of every answer must add up. What
 //! was acknowledged is counted, a duplicate, a conflict, waiting, or in quarantine.
 
-use isotherm::api::ingest;
+use isotherm::api::readings;
 use isotherm::host::{Host, KeyValue};
 use isotherm::http::{Header, Request};
 use proptest::prelude::*;
@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::faulty::Node;
 use crate::model::{
-    AHEAD_OF_CLOCK, Step, World, config, copy_of, fold_and_prune, host, milli, quarantined_entries,
-    reading, step,
+    AHEAD_OF_CLOCK, Step, World, config, copy_of, fold_and_prune, host, millicelsius,
+    quarantined_entries, reading, step,
 };
 
 /// A world without faults, and its books.
@@ -27,7 +27,8 @@ impl Books {
             Step::Send { near, waits, .. } | Step::Contradict { near, waits } => {
                 let is_other = i64::from(matches!(step, Step::Contradict { .. }));
                 let ids = self.world.ids(near);
-                let body: Value = ids.iter().map(|&id| reading(id, milli(id) + is_other)).collect();
+                let body: Value =
+                    ids.iter().map(|&id| reading(id, millicelsius(id) + is_other)).collect();
                 self.acknowledged += self.post(&body, *waits);
             }
             Step::Read { .. } => drop(node.get("/v1/regions")),
@@ -57,7 +58,7 @@ impl Books {
             request.headers.set(Header::Prefer, "wait");
         }
         let text = body.to_string();
-        let handled = ingest::post_readings(&node.host, &request, text.as_bytes(), node.now);
+        let handled = readings::post(&node.host, &request, text.as_bytes(), node.now);
         let after = kept();
         let answer: Value = serde_json::from_slice(&handled.response.body).unwrap();
         let count = |field: &str| answer[field].as_i64().unwrap_or(0);
@@ -70,7 +71,7 @@ impl Books {
             }
             _ => 0,
         };
-        ingest::after_answer(&node.host, handled.follow_up, node.now).unwrap();
+        handled.after_answer.run(&node.host, node.now).unwrap();
         accepted
     }
 

@@ -4,7 +4,7 @@ use isotherm::domain::rejection::Rejections;
 use isotherm::fold;
 use isotherm::host::{Host, Sql};
 use isotherm::journal::inventory::Inventory;
-use isotherm::ledger::regions::{Budget, Regions};
+use isotherm::ledger::database::{Budget, Database};
 use isotherm::limits;
 use isotherm_host::native::NativeHost;
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ fn a_fold_stops_when_its_time_is_up_and_says_what_is_left() {
     let host = node.host.clone().simulated(100, 1);
     let journal = host.key_value().unwrap();
     let inventory = Inventory::list(&host, &journal).unwrap();
-    let regions = Regions::open(&host, Budget::waiting(500)).unwrap();
+    let regions = Database::open(&host, Budget::waiting(500)).unwrap();
     assert_eq!(fold::run(&regions, &journal, &inventory).unwrap().left_entries, 1);
     assert_eq!(node.number("SELECT readings FROM windows WHERE span = 0"), 40_000);
     assert_eq!(node.keys("journal/"), 1);
@@ -45,7 +45,7 @@ fn a_fold_ends_where_the_clock_stands_still() {
     let journal = host.key_value().unwrap();
     let inventory = Inventory::list(&host, &journal).unwrap();
     let left = |ms: u64| {
-        let regions = Regions::open(&host, Budget::waiting(ms)).unwrap();
+        let regions = Database::open(&host, Budget::waiting(ms)).unwrap();
         fold::run(&regions, &journal, &inventory).unwrap().left_entries
     };
     assert_eq!(left(limits::FOLD_STEP_MS_MIN - 1), 1);
@@ -83,9 +83,9 @@ fn who_does_not_wait_for_the_lock_leaves_the_entries_to_who_has_it() {
     Sql::execute(&busy, "BEGIN IMMEDIATE", &[]).unwrap();
     let journal = node.host.key_value().unwrap();
     let inventory = Inventory::list(&node.host, &journal).unwrap();
-    let regions = Regions::open(&node.host, Budget { lock_ms: 0, total_ms: 1_000 }).unwrap();
+    let regions = Database::open(&node.host, Budget { lock_ms: 0, total_ms: 1_000 }).unwrap();
     assert_eq!(fold::run(&regions, &journal, &inventory).unwrap().left_entries, 1);
-    let regions = Regions::open(&node.host, Budget::waiting(50)).unwrap();
+    let regions = Database::open(&node.host, Budget::waiting(50)).unwrap();
     let refused =
         fold::post_now(&regions, &[reading("c", "hall", 1, START)], &Rejections::default());
     assert!(refused.unwrap_err().is_busy());

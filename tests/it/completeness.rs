@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use isotherm::api::query;
+use isotherm::api::routes;
 use isotherm::domain::reading::UnixMillis;
 use isotherm::fold;
 use isotherm::host::Host;
 use isotherm::http::{Request, Response};
-use isotherm::ledger::regions::{Budget, Regions};
+use isotherm::ledger::database::{Budget, Database};
 use isotherm::limits;
 use isotherm::settings::Horizon;
 use isotherm_host::native::NativeHost;
@@ -30,7 +30,7 @@ const START: i64 = 1_699_920_000_000;
 struct One {
     device: i64,
     region: &'static str,
-    milli: i64,
+    millicelsius: i64,
     at: i64,
     late: bool,
 }
@@ -38,7 +38,7 @@ struct One {
 impl One {
     fn json(&self) -> Value {
         json!({"device_id": format!("d{}", self.device), "region": self.region,
-               "temperature_c": self.milli as f64 / 1_000.0, "timestamp": self.at})
+               "temperature_c": self.millicelsius as f64 / 1_000.0, "timestamp": self.at})
     }
 }
 
@@ -63,7 +63,13 @@ fn site(retention: &str) -> Site {
         let device = if n % 10 == 0 { random % 20 } else { 0 };
         let region = if random % 5 < 3 { "hall" } else { "yard" };
         let at = START + n * 150_000 + random % 100_000;
-        readings.push(One { device, region, milli: random % 40_000 - 9_000, at, late: false });
+        readings.push(One {
+            device,
+            region,
+            millicelsius: random % 40_000 - 9_000,
+            at,
+            late: false,
+        });
     }
     for (index, batch) in readings.chunks_mut(50).enumerate() {
         let last = batch.iter().map(|one| one.at).max().unwrap();
@@ -88,7 +94,7 @@ impl Site {
     }
 
     fn response(&self, request: &Request) -> Response {
-        query::answer(&self.native, request, self.node.now).response
+        routes::answer(&self.native, request, self.node.now).response
     }
 
     fn inside(&self, region: &str, from: i64, to: i64) -> Vec<One> {
@@ -101,14 +107,14 @@ impl Site {
 fn expected(readings: &[One]) -> Value {
     let mut by_device: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
     for one in readings {
-        by_device.entry(one.device).or_default().push(one.milli);
+        by_device.entry(one.device).or_default().push(one.millicelsius);
     }
     let averages = by_device.values().map(|millis| {
         let sum: i64 = millis.iter().sum();
         sum * 1_000 / i64::try_from(millis.len()).unwrap()
     });
     let averages: i64 = averages.sum();
-    let mut sorted: Vec<i64> = readings.iter().map(|one| one.milli).collect();
+    let mut sorted: Vec<i64> = readings.iter().map(|one| one.millicelsius).collect();
     sorted.sort_unstable();
     let percentile = |percent: usize| {
         let exact = sorted[(sorted.len() * percent).div_ceil(100) - 1];
@@ -186,10 +192,11 @@ fn each_step_of_a_series_has_its_own_devices_and_percentiles() {
 fn once_the_ledger_has_forgotten_parts_of_hours_are_not_told_and_whole_ones_are() {
     let mut site = site("12h");
     site.node.now = UnixMillis::new(START + 5 * DAY).unwrap();
-    let fresh = One { device: 99, region: "attic", milli: 1_000, at: START + 5 * DAY, late: false };
+    let fresh =
+        One { device: 99, region: "attic", millicelsius: 1_000, at: START + 5 * DAY, late: false };
     assert_eq!(site.node.post(&fresh.json(), Some("wait")).status, 200);
     let horizon = Horizon::from_variables(&site.native).unwrap();
-    let regions = Regions::open(&site.native, Budget::waiting(60_000)).unwrap();
+    let regions = Database::open(&site.native, Budget::waiting(60_000)).unwrap();
     let journal = site.native.key_value().unwrap();
     for later in [0, limits::PRUNE_PUBLISHED_MS_MIN] {
         let now = site.node.now.saturating_add(later);
@@ -212,7 +219,7 @@ fn once_the_ledger_has_forgotten_parts_of_hours_are_not_told_and_whole_ones_are(
 fn duplicates_and_conflicts_are_counted_where_the_reading_stands() {
     let mut site = site("0");
     let one = site.inside("hall", START + DAY, START + 2 * DAY)[3];
-    let hotter = One { milli: one.milli + 1, ..one };
+    let hotter = One { millicelsius: one.millicelsius + 1, ..one };
     let elsewhere = One { region: "yard", ..one };
     let batch = json!([one.json(), one.json(), hotter.json(), elsewhere.json()]);
     let before = site.get("/v1/regions/hall");

@@ -1,7 +1,7 @@
 //! A row of the database that can't be read: what needs it waits or is refused, and
 //! everything else goes on.
 
-use isotherm::api::query;
+use isotherm::api::routes;
 use isotherm::host::{Host, KeyValue, Sql, Value as SqlValue};
 use isotherm::http::Request;
 use isotherm_host::native::NativeHost;
@@ -78,7 +78,7 @@ impl Site {
 
     fn retry(&mut self) -> Value {
         let request = Request::post("/v1/quarantine/retry");
-        let answer = query::answer(&self.node.host, &request, self.node.now).response;
+        let answer = routes::answer(&self.node.host, &request, self.node.now).response;
         serde_json::from_slice(&answer.body).unwrap()
     }
 }

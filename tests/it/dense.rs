@@ -1,13 +1,13 @@
 //! Minutes with so many readings that they take many runs: what comes later finds
 //! its place among them, whether it is little or much.
 
-use isotherm::api::query;
+use isotherm::api::routes;
 use isotherm::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use isotherm::domain::rejection::Rejections;
 use isotherm::fold;
 use isotherm::host::{Host, Sql, Value};
 use isotherm::http::Request;
-use isotherm::ledger::regions::{Budget, Regions};
+use isotherm::ledger::database::{Budget, Database};
 use isotherm::ledger::{self, Outcome};
 use isotherm::limits;
 use isotherm_host::native::NativeHost;
@@ -20,18 +20,18 @@ const REGIONS: i64 = 4;
 
 /// The reading of a device at so many milliseconds into the minute, in the region
 /// that all its readings are of.
-fn reading(device: i64, ms: i64, milli: i64) -> Reading<'static> {
+fn reading(device: i64, ms: i64, millicelsius: i64) -> Reading<'static> {
     Reading {
         device_id: DeviceId::new(format!("sensor-{device:05}")).unwrap(),
         region: Region::new(format!("region-{}", device % REGIONS)).unwrap(),
-        temperature: MilliCelsius::new(milli).unwrap(),
+        temperature: MilliCelsius::new(millicelsius).unwrap(),
         timestamp: UnixMillis::new(START + ms).unwrap(),
         is_late: false,
     }
 }
 
 fn post(host: &NativeHost, readings: &[Reading<'_>]) -> Vec<Outcome> {
-    let regions = Regions::open(host, Budget::waiting(60_000)).unwrap();
+    let regions = Database::open(host, Budget::waiting(60_000)).unwrap();
     fold::post_now(&regions, readings, &Rejections::default()).unwrap()
 }
 
@@ -118,7 +118,7 @@ fn a_device_whose_minute_takes_many_runs_is_told_whole() {
         let now = UnixMillis::new(START + 60_000).unwrap();
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let request = Request { query: Some(query.to_owned()), ..Request::get(path) };
-        let answer = query::answer(&host, &request, now).response;
+        let answer = routes::answer(&host, &request, now).response;
         assert_eq!(answer.status, 200, "{path}");
         serde_json::from_slice(&answer.body).unwrap()
     };

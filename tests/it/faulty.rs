@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use isotherm::api::{ingest, query};
+use isotherm::api::{readings, routes};
 use isotherm::domain::reading::UnixMillis;
 use isotherm::host::{
     Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite,
@@ -247,9 +247,9 @@ impl Node {
         if let Some(prefer) = prefer {
             head.headers.set(Header::Prefer, prefer);
         }
-        let handled = ingest::post_readings(&self.host, &head, body.to_string().as_bytes(), now);
+        let handled = readings::post(&self.host, &head, body.to_string().as_bytes(), now);
         // What fails here fails after the answer, and nobody hears of it.
-        drop(ingest::after_answer(&self.host, handled.follow_up, now));
+        drop(handled.after_answer.run(&self.host, now));
         handled.response
     }
 
@@ -261,8 +261,8 @@ impl Node {
     /// The same for this type of answer.
     pub(crate) fn get_as(&mut self, path: &str, accept: &str) -> Response {
         let (now, head) = (self.tick(), Request::get(path).with(Header::Accept, accept));
-        let answered = query::answer(&self.host, &head, now);
-        drop(query::after_answer(&self.host, answered.follow_up, now));
+        let answered = routes::answer(&self.host, &head, now);
+        drop(answered.after_answer.run(&self.host, now));
         answered.response
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use isotherm::api::query;
+use isotherm::api::routes;
 use isotherm::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use isotherm::domain::rejection::Rejections;
 use isotherm::domain::stats::Stats;
@@ -13,7 +13,7 @@ use isotherm::host::{Host, KeyValue, Pair, Sql, StoreError, Value};
 use isotherm::http::Request;
 use isotherm::journal::inventory::Inventory;
 use isotherm::journal::{self, Entry};
-use isotherm::ledger::regions::{Budget, Regions};
+use isotherm::ledger::database::{Budget, Database};
 use isotherm::ledger::{self, Outcome, Row};
 use isotherm::limits;
 use isotherm::settings::Horizon;
@@ -30,11 +30,16 @@ pub(crate) fn at(ms: i64) -> UnixMillis {
     UnixMillis::new(ms).unwrap()
 }
 
-pub(crate) fn reading<'a>(device: &'a str, region: &'a str, milli: i64, ms: i64) -> Reading<'a> {
+pub(crate) fn reading<'a>(
+    device: &'a str,
+    region: &'a str,
+    millicelsius: i64,
+    ms: i64,
+) -> Reading<'a> {
     Reading {
         device_id: DeviceId::new(device).unwrap(),
         region: Region::new(region).unwrap(),
-        temperature: MilliCelsius::new(milli).unwrap(),
+        temperature: MilliCelsius::new(millicelsius).unwrap(),
         timestamp: at(ms),
         is_late: false,
     }
@@ -69,7 +74,7 @@ impl Node {
     }
 
     pub(crate) fn post(&self, readings: &[Reading<'_>]) -> Vec<Outcome> {
-        let regions = Regions::open(&self.host, PATIENT).unwrap();
+        let regions = Database::open(&self.host, PATIENT).unwrap();
         fold::post_now(&regions, readings, &Rejections::default()).unwrap()
     }
 
@@ -113,7 +118,7 @@ pub(crate) fn fold_with<H: Host>(
     now: i64,
 ) -> Result<usize, Error> {
     let inventory = Inventory::list(host, journal)?;
-    let regions = Regions::open(host, PATIENT)?;
+    let regions = Database::open(host, PATIENT)?;
     let left = fold::run(&regions, journal, &inventory)?.left_entries;
     if left == 0 {
         // What is to go is published first, and goes when that is known.
@@ -200,18 +205,18 @@ fn regions_beyond_65536_have_devices_of_their_own() {
     ]);
     for (region, count, average) in [("r1", 2, 2.0), ("r65537", 1, 2.0)] {
         let path = format!("/v1/regions/{region}/devices");
-        let answer = query::answer(&node.host, &Request::get(&path), at(START)).response;
+        let answer = routes::answer(&node.host, &Request::get(&path), at(START)).response;
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         let device = &body["devices"][0];
         assert_eq!((&device["count"], &device["average_c"]), (&count.into(), &average.into()));
         let path = format!("/v1/regions/{region}");
-        let answer = query::answer(&node.host, &Request::get(&path), at(START)).response;
+        let answer = routes::answer(&node.host, &Request::get(&path), at(START)).response;
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!((&body["count"], &body["devices"]), (&count.into(), &1.into()));
     }
     // Two ordinary readings of far regions, and answers go on.
     node.post(&[reading("e", "r5001", 0, START), reading("f", "r65537", 0, START + 3)]);
-    let answer = query::answer(&node.host, &Request::get("/v1/regions/r5001"), at(START)).response;
+    let answer = routes::answer(&node.host, &Request::get("/v1/regions/r5001"), at(START)).response;
     assert_eq!(answer.status, http::StatusCode::OK);
 }
 
@@ -226,8 +231,8 @@ fn windows_of_every_span_equal_what_is_computed_at_once() {
     let nth = |i: i64| {
         let k = i * 1_237 % prime;
         let device = usize::try_from(k % 17).unwrap();
-        let milli = (k * 7_919) % 1_273_151 - 273_150;
-        reading(&names[device], regions[device % 3], milli, START + k * 7_001)
+        let millicelsius = (k * 7_919) % 1_273_151 - 273_150;
+        reading(&names[device], regions[device % 3], millicelsius, START + k * 7_001)
     };
     let readings: Vec<Reading<'_>> = (1..=count).map(nth).collect();
     for batch in readings.chunks(37) {
@@ -437,7 +442,7 @@ fn a_database_of_a_newer_release_is_refused_and_left_alone() {
     assert_eq!(node.keys("journal/"), 1);
 
     let request = Request::get("/v1/regions");
-    let answer = query::answer(&node.host, &request, at(START)).response;
+    let answer = routes::answer(&node.host, &request, at(START)).response;
     assert_eq!(answer.status, http::StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers.iter().any(|(name, _)| *name == "retry-after"));
 }
@@ -474,7 +479,7 @@ fn a_step_takes_so_many_entries_and_no_more() {
     // Every look at the clock costs 100 ms: time for one step.
     let host = node.host.clone().simulated(100, 1);
     let inventory = Inventory::list(&host, &journal).unwrap();
-    let regions = Regions::open(&host, Budget::waiting(500)).unwrap();
+    let regions = Database::open(&host, Budget::waiting(500)).unwrap();
     let left = 5_000 - limits::ENTRIES_PER_FOLD_STEP_MAX;
     assert_eq!(fold::run(&regions, &journal, &inventory).unwrap().left_entries, left);
     assert_eq!(node.keys("journal/"), left);
@@ -491,12 +496,14 @@ fn a_folded_reading_takes_at_most_30_bytes_on_disk() {
     for round in 0..rounds {
         let one = |(i, name): (usize, &'_ String)| {
             let ms = START + round * 10_000 + i64::try_from(i * 7 % 10_000).unwrap();
-            let milli = i64::try_from(i * 37 % 40_000).unwrap();
-            (name.clone(), regions[i % 20].clone(), milli, ms)
+            let millicelsius = i64::try_from(i * 37 % 40_000).unwrap();
+            (name.clone(), regions[i % 20].clone(), millicelsius, ms)
         };
         let parts: Vec<_> = names.iter().enumerate().map(one).collect();
-        let batch: Vec<_> =
-            parts.iter().map(|(n, r, milli, ms)| reading(n, r, *milli, *ms)).collect();
+        let batch: Vec<_> = parts
+            .iter()
+            .map(|(n, r, millicelsius, ms)| reading(n, r, *millicelsius, *ms))
+            .collect();
         node.journal(&batch);
         node.fold();
     }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use isotherm::api::{ingest, query};
+use isotherm::api::{readings, routes};
 use isotherm::domain::reading::UnixMillis;
 use isotherm::http::{Header, Request};
-use isotherm::ledger::regions::{Budget, Regions};
+use isotherm::ledger::database::{Budget, Database};
 use isotherm::ledger::schema;
 use isotherm_host::native::NativeHost;
 use isotherm_it::root;
@@ -53,7 +53,7 @@ fn request(method: http::Method, path: &str, query: Option<&str>) -> Request {
 
 fn get(host: &NativeHost, path: &str, query: Option<&str>) -> Value {
     let now = UnixMillis::new(NOW).unwrap();
-    let answer = query::answer(host, &request(http::Method::GET, path, query), now).response;
+    let answer = routes::answer(host, &request(http::Method::GET, path, query), now).response;
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     serde_json::from_slice(&answer.body).unwrap()
 }
@@ -105,7 +105,7 @@ fn post(host: &NativeHost, readings: &Value) -> Value {
     let now = UnixMillis::new(NOW).unwrap();
     let post = request(http::Method::POST, "/v1/readings", None);
     let body = readings.to_string();
-    let answer = ingest::post_readings(host, &post, body.as_bytes(), now).response;
+    let answer = readings::post(host, &post, body.as_bytes(), now).response;
     serde_json::from_slice(&answer.body).unwrap()
 }
 
@@ -190,7 +190,7 @@ fn a_damaged_row_of_an_older_database_keeps_no_other_region_from_its_release() {
 
 #[test]
 fn a_migration_that_fails_anywhere_leaves_the_old_version_or_the_new_one() {
-    let open = |host: &FaultyHost| Regions::open(host, Budget::waiting(100)).map(drop);
+    let open = |host: &FaultyHost| Database::open(host, Budget::waiting(100)).map(drop);
     let mut failed = 0;
     for works in [false, true] {
         for first in 1.. {

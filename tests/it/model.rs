@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use isotherm::api::query;
+use isotherm::api::routes;
 use isotherm::domain::reading::UnixMillis;
 use isotherm::fold;
 use isotherm::host::{Host, KeyValue, Sql, Value as SqlValue};
@@ -19,7 +19,7 @@ use isotherm::http::Request;
 use isotherm::journal::inventory::Inventory;
 use isotherm::journal::{self, EntryName};
 use isotherm::ledger;
-use isotherm::ledger::regions::{Budget, Regions};
+use isotherm::ledger::database::{Budget, Database};
 use isotherm::settings::Horizon;
 use isotherm_host::native::NativeHost;
 use proptest::prelude::*;
@@ -43,7 +43,7 @@ fn region(id: usize) -> String {
     format!("r{}", id % 3)
 }
 
-pub(crate) fn milli(id: usize) -> i64 {
+pub(crate) fn millicelsius(id: usize) -> i64 {
     i64::try_from(id * 7_919 % 50_000).unwrap() - 10_000
 }
 
@@ -52,10 +52,10 @@ fn timestamp(id: usize) -> i64 {
     START + i64::try_from(id / 4).unwrap() * 6 * HOUR + HOUR / 2
 }
 
-pub(crate) fn reading(id: usize, milli: i64) -> Value {
+pub(crate) fn reading(id: usize, millicelsius: i64) -> Value {
     json!({
         "device_id": format!("d{}", id % 4), "region": region(id),
-        "temperature_c": milli as f64 / 1_000.0, "timestamp": timestamp(id),
+        "temperature_c": millicelsius as f64 / 1_000.0, "timestamp": timestamp(id),
     })
 }
 
@@ -241,7 +241,7 @@ impl World {
     pub(crate) fn run(&mut self, step: &Step) {
         match step {
             Step::Send { near, waits, trouble } => {
-                let ids = self.deliver(&self.ids(near), *waits, *trouble, milli);
+                let ids = self.deliver(&self.ids(near), *waits, *trouble, millicelsius);
                 let latest = self.node.now.saturating_add(MAX_SKEW_MS).get();
                 let is_ahead = |id: &usize| timestamp(*id) > latest;
                 let (aside, acknowledged): (Vec<_>, Vec<_>) = ids.into_iter().partition(is_ahead);
@@ -252,7 +252,7 @@ impl World {
                 let mut known = self.ids(near);
                 known.retain(|id| self.model.folded.contains(id));
                 if !known.is_empty() {
-                    self.deliver(&known, *waits, Trouble::None, |id| milli(id) + 1);
+                    self.deliver(&known, *waits, Trouble::None, |id| millicelsius(id) + 1);
                 }
             }
             Step::Read { trouble } => {
@@ -286,7 +286,7 @@ impl World {
             Step::Retry => {
                 let request = Request::post("/v1/quarantine/retry");
                 let answer = self.under(Trouble::None, |node| {
-                    query::answer(&node.host, &request, node.now).response
+                    routes::answer(&node.host, &request, node.now).response
                 });
                 assert!(matches!(answer.status.as_u16(), 200 | 503));
                 self.model.folded.clear();
@@ -319,9 +319,9 @@ impl World {
         ids: &[usize],
         waits: bool,
         trouble: Trouble,
-        milli: impl Fn(usize) -> i64,
+        millicelsius: impl Fn(usize) -> i64,
     ) -> Vec<usize> {
-        let body: Value = ids.iter().map(|&id| reading(id, milli(id))).collect();
+        let body: Value = ids.iter().map(|&id| reading(id, millicelsius(id))).collect();
         let prefer = waits.then_some("wait");
         let mut trouble = trouble;
         for _ in 0..40 {
@@ -360,10 +360,10 @@ impl World {
         aside.retain(|id| !counted.contains(id));
         let mut expected: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         for &id in &*counted {
-            expected.entry(region(id)).or_default().push(milli(id));
+            expected.entry(region(id)).or_default().push(millicelsius(id));
         }
         let figures = |millis: &Vec<i64>| {
-            let celsius = |milli: Option<&i64>| *milli.unwrap() as f64 / 1_000.0;
+            let celsius = |millicelsius: Option<&i64>| *millicelsius.unwrap() as f64 / 1_000.0;
             json!({
                 "count": millis.len(), "sum_millicelsius": millis.iter().sum::<i64>(),
                 "min_c": celsius(millis.iter().min()), "max_c": celsius(millis.iter().max()),
@@ -421,7 +421,7 @@ pub(crate) fn fold_and_prune(node: &mut Node) -> Option<usize> {
         let horizon = Horizon::from_variables(host)?;
         let journal = host.key_value().map_err(isotherm::error::Error::Journal)?;
         let inventory = Inventory::list(host, &journal)?;
-        let regions = Regions::open(host, Budget::waiting(5_000))?;
+        let regions = Database::open(host, Budget::waiting(5_000))?;
         let left = fold::run(&regions, &journal, &inventory)?.left_entries;
         if left == 0 {
             fold::prune(&regions, &journal, horizon, node.now)?;
@@ -483,7 +483,7 @@ fn in_the_ledger(host: &NativeHost) -> BTreeSet<usize> {
 /// Those that were measured so, by their ids.
 fn measured(host: &NativeHost, prefix: &str) -> BTreeSet<usize> {
     let all = entries(host, prefix).into_iter();
-    all.filter(|(id, temperature)| *temperature == milli(*id)).map(|(id, _)| id).collect()
+    all.filter(|(id, temperature)| *temperature == millicelsius(*id)).map(|(id, _)| id).collect()
 }
 
 /// The readings that wait in the journal.
@@ -523,7 +523,7 @@ fn contradictions(host: &NativeHost) -> usize {
     ["journal/2/", TOO_OLD, AHEAD_OF_CLOCK]
         .iter()
         .flat_map(|prefix| entries(host, prefix))
-        .filter(|(id, temperature)| *temperature != milli(*id))
+        .filter(|(id, temperature)| *temperature != millicelsius(*id))
         .count()
 }
 

@@ -1,7 +1,7 @@
 //! What the ledger forgets, what the door knows of it, and what becomes of readings that
 //! are older.
 
-use isotherm::api::{ingest, query};
+use isotherm::api::{readings, routes};
 use isotherm::host::{Host, KeyValue, Sql};
 use isotherm::http::Request;
 use isotherm::journal::door::Door;
@@ -89,7 +89,7 @@ fn how_far_is_pruned_is_published_a_minute_before_it_goes() {
     node.journal(&[reading("a", "hall", 2, now - HOUR), reading("a", "hall", 3, now)]);
     node.fold();
     let regions =
-        isotherm::ledger::regions::Regions::open(&node.host, crate::folding::PATIENT).unwrap();
+        isotherm::ledger::database::Database::open(&node.host, crate::folding::PATIENT).unwrap();
     let journal = node.host.key_value().unwrap();
     let prune = |now| isotherm::fold::prune(&regions, &journal, horizon, at(now)).unwrap();
     let published = || {
@@ -280,7 +280,7 @@ fn what_can_be_told_from_a_duplicate_again_comes_back_from_quarantine() {
 
 fn retry(node: &Client, path: &str) -> Value {
     let request = Request::post(path);
-    let answer = query::answer(&node.host, &request, node.now).response;
+    let answer = routes::answer(&node.host, &request, node.now).response;
     serde_json::from_slice(&answer.body).unwrap()
 }
 
@@ -466,7 +466,7 @@ fn requests_that_looked_at_the_clock_before_the_journal_was_full_list_nothing() 
         let before = node.host.plan.calls();
         let request = Request::post("/v1/readings");
         let body = json("a", NOW - behind).to_string();
-        let answer = ingest::post_readings(&node.host, &request, body.as_bytes(), at(NOW - behind));
+        let answer = readings::post(&node.host, &request, body.as_bytes(), at(NOW - behind));
         assert_eq!(answer.response.status, 503);
         let calls = node.host.plan.calls() - before;
         assert_eq!(calls, 2, "to open the store and to look at what the door knows");

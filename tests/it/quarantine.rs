@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use isotherm::api::query;
+use isotherm::api::routes;
 use isotherm::domain::rejection::Rejections;
 use isotherm::host::{Host, KeyValue, Sql};
 use isotherm::http::Request;
@@ -39,7 +39,7 @@ fn prune(host: &NativeHost, before: i64) {
 
 fn retry(host: &impl Host) -> Value {
     let request = Request::post("/v1/quarantine/retry");
-    let answer = query::answer(host, &request, at(NOW)).response;
+    let answer = routes::answer(host, &request, at(NOW)).response;
     serde_json::from_slice(&answer.body).unwrap()
 }
 
@@ -76,7 +76,7 @@ fn retries_at_once_and_folds_beside_them_lose_nothing() {
         }
         scope.spawn(|| {
             for _ in 0..60 {
-                query::answer(&host, &Request::get("/v1/regions/hall"), at(NOW));
+                routes::answer(&host, &Request::get("/v1/regions/hall"), at(NOW));
             }
         });
     });

@@ -15,17 +15,17 @@ use crate::exactly_once::{settled, shuffled};
 /// What a file says of a region: thousandths of a degree in whole numbers.
 #[derive(Debug, Default, PartialEq)]
 struct Expected {
-    milli: Vec<i64>,
+    millicelsius: Vec<i64>,
 }
 
 impl Expected {
     fn check(&self, region: &Value) {
-        let n = self.milli.len();
-        let sum: i64 = self.milli.iter().sum();
+        let n = self.millicelsius.len();
+        let sum: i64 = self.millicelsius.iter().sum();
         assert_eq!(region["count"], n);
         assert_eq!(region["sum_millicelsius"], sum);
-        assert_eq!(region["min_c"], *self.milli.iter().min().unwrap() as f64 / 1_000.0);
-        assert_eq!(region["max_c"], *self.milli.iter().max().unwrap() as f64 / 1_000.0);
+        assert_eq!(region["min_c"], *self.millicelsius.iter().min().unwrap() as f64 / 1_000.0);
+        assert_eq!(region["max_c"], *self.millicelsius.iter().max().unwrap() as f64 / 1_000.0);
 
         // The average must be the double that is nearest to the exact quotient:
         // neither neighbour may be nearer.
@@ -37,7 +37,7 @@ impl Expected {
         // Two passes over the file, as a statistics book does it.
         let mean = sum as f64 / n as f64;
         let variance =
-            self.milli.iter().map(|&m| (m as f64 - mean).powi(2)).sum::<f64>() / n as f64;
+            self.millicelsius.iter().map(|&m| (m as f64 - mean).powi(2)).sum::<f64>() / n as f64;
         let deviation = region["standard_deviation_c"].as_f64().unwrap();
         assert!((deviation - variance.sqrt() / 1_000.0).abs() < 1e-9, "{deviation}");
     }
@@ -55,7 +55,7 @@ fn exact(x: f64) -> i128 {
 }
 
 /// "-12.3" as -12300, digit by digit.
-fn milli(text: &str) -> i64 {
+fn millicelsius(text: &str) -> i64 {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{whole}{fraction:0<3}");
     assert!(fraction.len() <= 3, "{text}");
@@ -88,7 +88,7 @@ fn seattle_hourly() -> Replay {
     let mut expected: BTreeMap<String, Expected> = BTreeMap::new();
     let readings = rows.iter().enumerate().map(|(i, row)| {
         let region = format!("seattle-{}", i % 3);
-        expected.entry(region.clone()).or_default().milli.push(milli(&row[2]));
+        expected.entry(region.clone()).or_default().millicelsius.push(millicelsius(&row[2]));
         reading(&region, &format!("station-{}", i % 7), &row[2], &format!("{}Z", &row[0]))
     });
     (readings.collect(), expected)
@@ -106,7 +106,7 @@ fn seattle_and_new_york_daily() -> Replay {
     let readings = rows.iter().flat_map(|row| {
         let city = row[0].replace(' ', "-");
         [("max", &row[3]), ("min", &row[4])].map(|(what, text)| {
-            expected.entry(city.clone()).or_default().milli.push(milli(text));
+            expected.entry(city.clone()).or_default().millicelsius.push(millicelsius(text));
             reading(&city, &format!("{city}.{what}"), text, &format!("{}T00:00:00Z", &row[1]))
         })
     });
@@ -149,7 +149,7 @@ fn seattle_hour_by_hour_comes_back_exactly() {
     let (_, rows) = rows("seattle-hourly-2010.csv");
     let july =
         rows.iter().enumerate().filter(|(i, row)| i % 3 == 1 && row[0].starts_with("2010-07-"));
-    let july = Expected { milli: july.map(|(_, row)| milli(&row[2])).collect() };
+    let july = Expected { millicelsius: july.map(|(_, row)| millicelsius(&row[2])).collect() };
     let path = "/v1/regions/seattle-1?from=2010-07-01T00:00:00Z&to=2010-08-01T00:00:00Z";
     july.check(&service.get(path).unwrap().json().unwrap());
 
@@ -163,7 +163,8 @@ fn seattle_hour_by_hour_comes_back_exactly() {
         let day = &window["from"].as_str().unwrap()[..10];
         let of_day =
             rows.iter().enumerate().filter(|(i, row)| i % 3 == 1 && row[0].starts_with(day));
-        Expected { milli: of_day.map(|(_, row)| milli(&row[2])).collect() }.check(window);
+        Expected { millicelsius: of_day.map(|(_, row)| millicelsius(&row[2])).collect() }
+            .check(window);
     }
 }
 
@@ -223,6 +224,7 @@ fn the_replay_command_sends_a_file_as_it_is() {
         assert!(text.contains("Acknowledged 8759, rejected 0"), "{text}");
     }
     let (_, rows) = rows("seattle-hourly-2010.csv");
-    let expected = Expected { milli: rows.iter().map(|row| milli(&row[2])).collect() };
+    let expected =
+        Expected { millicelsius: rows.iter().map(|row| millicelsius(&row[2])).collect() };
     check(service.sender(), &BTreeMap::from([("Seattle-WA".to_owned(), expected)]));
 }

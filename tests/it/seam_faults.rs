@@ -63,7 +63,7 @@ fn state(host: &impl Host) -> (BTreeSet<Vec<String>>, BTreeSet<Vec<String>>) {
     let row = |row: Row| {
         let (device, region) = (row.device().to_string(), row.region.to_string());
         let at = row.timestamp().unwrap().to_string();
-        vec![devices[&device].clone(), regions[&region].clone(), at, row.milli.to_string()]
+        vec![devices[&device].clone(), regions[&region].clone(), at, row.millicelsius.to_string()]
     };
     let ledger = ledger::rows_between(&sql, 0, i64::MAX).unwrap().into_iter().map(row).collect();
     let windows = rows(

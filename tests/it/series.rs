@@ -1,6 +1,6 @@
 //! A region's figures step by step: `GET /v1/regions/{region}/windows`.
 
-use isotherm::api::query;
+use isotherm::api::routes;
 use isotherm::domain::reading::UnixMillis;
 use isotherm::http::Request;
 use isotherm_host::native::NativeHost;
@@ -19,7 +19,7 @@ const START: i64 = 1_699_999_200_000;
 fn get(host: &NativeHost, query: &str) -> Value {
     let request = Request::get(&format!("/v1/regions/hall/windows?{query}"));
     let now = UnixMillis::new(START + 400 * 86_400_000).unwrap();
-    let answer = query::answer(host, &request, now).response;
+    let answer = routes::answer(host, &request, now).response;
     let body = String::from_utf8(answer.body).unwrap();
     assert_eq!(answer.status, 200, "{query}: {body}");
     serde_json::from_str(&body).unwrap()
@@ -42,8 +42,8 @@ fn steps_of_any_length_at_any_minute_equal_what_is_computed_from_the_readings() 
         .collect();
     let body: Value = readings
         .iter()
-        .map(|(at, milli)| {
-            json!({"device_id": "d", "region": "hall", "temperature_c": *milli as f64 / 1_000.0,
+        .map(|(at, millicelsius)| {
+            json!({"device_id": "d", "region": "hall", "temperature_c": *millicelsius as f64 / 1_000.0,
                    "timestamp": at})
         })
         .collect();
@@ -63,13 +63,14 @@ fn steps_of_any_length_at_any_minute_equal_what_is_computed_from_the_readings() 
                 let (first, after) = (START + start * MINUTE, START + end * MINUTE);
                 assert_eq!((&window["from"], &window["to"]), (&instant(first), &instant(after)));
                 let inside = readings.iter().filter(|(at, _)| (first..after).contains(at));
-                let milli: Vec<i64> = inside.map(|(_, milli)| *milli).collect();
-                let expected = match milli.len() {
+                let millicelsius: Vec<i64> =
+                    inside.map(|(_, millicelsius)| *millicelsius).collect();
+                let expected = match millicelsius.len() {
                     0 => (json!(0), Value::Null, Value::Null, Value::Null),
                     n => {
-                        let celsius = |milli: &i64| json!(*milli as f64 / 1_000.0);
-                        let sum: i64 = milli.iter().sum();
-                        let (min, max) = (milli.iter().min(), milli.iter().max());
+                        let celsius = |millicelsius: &i64| json!(*millicelsius as f64 / 1_000.0);
+                        let sum: i64 = millicelsius.iter().sum();
+                        let (min, max) = (millicelsius.iter().min(), millicelsius.iter().max());
                         (json!(n), json!(sum), celsius(min.unwrap()), celsius(max.unwrap()))
                     }
                 };

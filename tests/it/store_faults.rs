@@ -198,11 +198,11 @@ fn a_full_journal_refuses_and_takes_readings_again_once_it_is_folded() {
 fn an_entry_that_can_not_be_read_is_listed_counted_and_never_in_the_way() {
     let service = Service::start_faulty(&[]).unwrap();
     let at = UnixMillis::new(now_ms()).unwrap();
-    let entry = |milli| {
+    let entry = |millicelsius| {
         let one = Reading {
             device_id: DeviceId::new("x").unwrap(),
             region: Region::new("hall").unwrap(),
-            temperature: MilliCelsius::new(milli).unwrap(),
+            temperature: MilliCelsius::new(millicelsius).unwrap(),
             timestamp: at,
             is_late: false,
         };

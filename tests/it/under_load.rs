@@ -75,18 +75,18 @@ impl Fleet {
     fn batch(&self, connection: usize, n: usize) -> Vec<(String, i64, i64)> {
         let one = |i: usize| {
             let region = format!("r{}", (connection + i) % 5);
-            let milli = i64::try_from((connection * 31 + n * 17 + i * 7) % 60_000).unwrap();
+            let millicelsius = i64::try_from((connection * 31 + n * 17 + i * 7) % 60_000).unwrap();
             let slot = i64::try_from(n * 40 + i).unwrap();
-            (region, milli - 20_000, self.start_ms + slot)
+            (region, millicelsius - 20_000, self.start_ms + slot)
         };
         (0..1 + n * 7 % 40).map(one).collect()
     }
 
     fn body(&self, connection: usize, n: usize) -> String {
-        let one = |(region, milli, timestamp)| {
+        let one = |(region, millicelsius, timestamp)| {
             json!({
                 "device_id": format!("d{connection}"), "region": region,
-                "temperature_c": milli as f64 / 1_000.0, "timestamp": timestamp,
+                "temperature_c": millicelsius as f64 / 1_000.0, "timestamp": timestamp,
             })
         };
         self.batch(connection, n).into_iter().map(one).collect::<Value>().to_string()
@@ -135,10 +135,15 @@ impl Fleet {
         let mut expected = BTreeMap::new();
         for (connection, delivered) in self.delivered.iter().enumerate() {
             for n in 0..delivered.load(Ordering::SeqCst) {
-                for (region, milli, _) in self.batch(connection, n) {
+                for (region, millicelsius, _) in self.batch(connection, n) {
                     let region = expected.entry(region).or_insert((0, 0, i64::MAX, i64::MIN));
                     let (count, sum, min, max): (usize, i64, i64, i64) = *region;
-                    *region = (count + 1, sum + milli, min.min(milli), max.max(milli));
+                    *region = (
+                        count + 1,
+                        sum + millicelsius,
+                        min.min(millicelsius),
+                        max.max(millicelsius),
+                    );
                 }
             }
         }
@@ -151,12 +156,13 @@ impl Fleet {
         assert_eq!(body["quarantined_readings"], 0);
         let mut regions = BTreeMap::new();
         for region in body["regions"].as_array().unwrap() {
-            let milli = |field: &str| format!("{:.0}", region[field].as_f64().unwrap() * 1_000.0);
+            let millicelsius =
+                |field: &str| format!("{:.0}", region[field].as_f64().unwrap() * 1_000.0);
             let figures = (
                 usize::try_from(region["count"].as_u64().unwrap()).unwrap(),
                 region["sum_millicelsius"].as_i64().unwrap(),
-                milli("min_c").parse::<i64>().unwrap(),
-                milli("max_c").parse::<i64>().unwrap(),
+                millicelsius("min_c").parse::<i64>().unwrap(),
+                millicelsius("max_c").parse::<i64>().unwrap(),
             );
             regions.insert(region["region"].as_str().unwrap().to_owned(), figures);
         }

@@ -1,7 +1,7 @@
 //! The application itself, for what no single call shows: with a host that bound doubles,
 //! it answered 103 of 150 readings with status 200.
 
-use isotherm::api::{ingest, query};
+use isotherm::api::{readings, routes};
 use isotherm::domain::reading::UnixMillis;
 use isotherm::host::Host;
 use isotherm::http::{Header, Request};
@@ -32,7 +32,7 @@ fn counts<H: Host>(host: &H) -> Outcome {
     let body = readings().to_string();
     for (stored, duplicate) in [(150, 0), (0, 150)] {
         let request = Request::post("/v1/readings").with(Header::Prefer, "wait");
-        let answer = ingest::post_readings(host, &request, body.as_bytes(), now).response;
+        let answer = readings::post(host, &request, body.as_bytes(), now).response;
         equal("status", answer.status.as_u16(), 200)?;
         let answer: Value = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
         equal(
@@ -49,7 +49,7 @@ fn counts<H: Host>(host: &H) -> Outcome {
         (&*format!("/v1/regions/yard/windows{range}&step=7m"), "windows", 100),
         ("/v1/regions/yard/devices", "devices", 100),
     ] {
-        let answer = query::answer(host, &Request::get(path), now).response;
+        let answer = routes::answer(host, &Request::get(path), now).response;
         equal(path, answer.status.as_u16(), 200)?;
         let answer: Value = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
         let rows = answer[list].as_array().ok_or("no list")?;

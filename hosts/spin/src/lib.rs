@@ -20,7 +20,7 @@ use isotherm::domain::reading::UnixMillis;
 use isotherm::error::best_effort;
 use isotherm::host::{Host, HttpAnswer, HttpCall, SendError, StoreError};
 use isotherm::http::Request;
-use isotherm::log::{Answered, Log};
+use isotherm::log::{AccessLine, Log};
 use spin_sdk::variables;
 
 pub use request::{drop_body, head, read_body};
@@ -39,7 +39,7 @@ impl Spin {
     }
 
     /// Logs that `request` was answered.
-    pub fn log_request(&self, request: &Request, answered: Answered) {
+    pub fn log_request(&self, request: &Request, answered: AccessLine) {
         print(self.log.request(request, answered));
     }
 }

@@ -1,29 +1,31 @@
 //! An answer about what was read, and what it covers.
 
-use crate::domain::reading::UnixMillis;
+use crate::api::call::Call;
 use crate::error::Error;
-use crate::http::representation::{Document, Format, Record, Table};
-use crate::http::{Problem, Refusal, Request, Response};
-use crate::read::view::{Coverage, FollowUp, Shown};
+use crate::http::document::{Document, Fields, Table};
+use crate::http::{Problem, Refusal, Response};
+use crate::read::fresh::{AfterAnswer, Coverage, Covered};
 
 /// A response, and what to do after it is sent.
 #[derive(Debug)]
 pub struct Answered {
     /// What to answer.
     pub response: Response,
-    /// What to call `query::after_answer` with then.
-    pub follow_up: FollowUp,
+    /// What to do then.
+    pub after_answer: AfterAnswer,
+    /// The route it was for, as the interface's description has it; `(none)` for none.
+    pub route: &'static str,
 }
 
 impl From<Response> for Answered {
     fn from(response: Response) -> Self {
-        Self { response, follow_up: FollowUp::default() }
+        Self { response, after_answer: AfterAnswer::default(), route: "(none)" }
     }
 }
 
 impl Coverage {
-    pub(crate) fn record(&self) -> Record {
-        Record::of([
+    pub(crate) fn record(&self) -> Fields {
+        Fields::of([
             ("from", self.from.into()),
             ("to", self.to.into()),
             ("as_of", self.as_of.into()),
@@ -41,35 +43,28 @@ pub(crate) struct Listing {
     /// In JSON, the name of the list; without one, the only record is the answer.
     pub(crate) list: Option<&'static str>,
     /// What belongs to all records.
-    pub(crate) about: Record,
+    pub(crate) about: Fields,
     /// Whether the list has all that there is, where an answer says so.
     pub(crate) complete: Option<bool>,
     /// The next page, if there is one, relative to the request.
     pub(crate) next: Option<String>,
 }
 
-impl Shown {
-    /// The answer to `request`. That it is stale is told in a header, too.
-    pub(crate) fn answer(
-        &self,
-        request: &Request,
-        format: Format,
-        table: Table,
-        listing: Listing,
-        now: UnixMillis,
-    ) -> Answered {
+impl Covered {
+    /// The answer to `call`. That it is stale is told in a header, too.
+    pub(crate) fn answer<H>(&self, call: &Call<'_, H>, table: Table, listing: Listing) -> Answered {
         let Listing { list, about, complete, next } = listing;
         let coverage = match complete {
             Some(complete) => self.coverage.record().with("complete", complete),
             None => self.coverage.record(),
         };
         let document = Document { list, table, about, coverage, next };
-        let mut response = document.into_response(request, format);
+        let mut response = document.into_response(call.request, call.format);
         if self.coverage.stale {
-            let age_ms = now.get().saturating_sub(self.coverage.as_of.get()).max(0);
+            let age_ms = call.now.get().saturating_sub(self.coverage.as_of.get()).max(0);
             response = response.with_header("age", (age_ms / 1_000).to_string());
         }
-        Answered { response, follow_up: self.follow_up }
+        Answered { after_answer: self.after_answer, ..response.into() }
     }
 
     /// The answer where nothing was found. It is not there only if all that was

@@ -3,11 +3,11 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::api::call::{Call, Outcome};
 use crate::error::Error;
 use crate::host::Host;
-use crate::http::parameters::parameters;
-use crate::http::representation::is_among;
-use crate::http::{Header, Kind, Problem, Refusal, Request, Response};
+use crate::http::document::is_among;
+use crate::http::{Header, Kind, Problem, Response};
 
 /// The page loads nothing from elsewhere and tells nobody where it is; markup
 /// in a name would stay text, and nobody frames it.
@@ -21,25 +21,33 @@ const HEADERS: [(&str, &str); 3] = [
     ("referrer-policy", "no-referrer"),
 ];
 
-/// The file `name`, or 304 if the client has it.
-pub(crate) fn answer(host: &impl Host, request: &Request, name: &str) -> Result<Response, Refusal> {
-    parameters(request, &[])?;
+/// `GET /`: the page.
+pub(crate) fn page<H: Host>(call: &Call<'_, H>) -> Outcome {
+    file(call, "index.html")
+}
+
+/// `GET /openapi.json`: the description of the interface.
+pub(crate) fn description<H: Host>(call: &Call<'_, H>) -> Outcome {
+    file(call, "openapi.json")
+}
+
+/// `GET /assets/{name}`: the file, or 304 if the client has it.
+pub(crate) fn file<H: Host>(call: &Call<'_, H>, name: &str) -> Outcome {
     let missing = || Problem::new(Kind::NotFound, "no such file is mounted with the component");
     let media_type = media_type(name).ok_or_else(missing)?;
-    let content = host.asset(name).map_err(Error::Assets)?.ok_or_else(missing)?;
+    let content = call.host.asset(name).map_err(Error::Assets)?.ok_or_else(missing)?;
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
-    let is_known =
-        request.headers.get(Header::IfNoneMatch).is_some_and(|list| is_among(&tag, list));
-    let mut response = match is_known {
+    let known = call.request.headers.get(Header::IfNoneMatch);
+    let mut response = match known.is_some_and(|list| is_among(&tag, list)) {
         true => Response::not_modified(&tag),
         false => Response::revalidated(media_type, &tag, content),
     };
     for (header, value) in HEADERS {
         response = response.with_header(header, value);
     }
-    Ok(response)
+    Ok(response.into())
 }
 
 /// The type of a file that may be asked for: a plain name, so that no path leads

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::domain::figures::{Figures, PERCENTS};
 use crate::domain::reading::MilliCelsius;
+use crate::domain::summary::{PERCENTS, Summary};
 
 /// The columns of `cells`.
 pub(crate) const COLUMNS: &[&str] = &[
@@ -31,7 +31,7 @@ pub(crate) const COLUMNS: &[&str] = &[
 const COUNTS: &[&str] = &["count", "devices", "late", "duplicates", "conflicts"];
 
 /// The figures as an answer has them.
-pub(crate) fn cells(figures: Option<&Figures>) -> Vec<Value> {
+pub(crate) fn cells(figures: Option<&Summary>) -> Vec<Value> {
     let Some(figures) = figures else {
         let empty = |name: &&str| if COUNTS.contains(name) { 0.into() } else { Value::Null };
         return COLUMNS.iter().map(empty).collect();
@@ -39,7 +39,9 @@ pub(crate) fn cells(figures: Option<&Figures>) -> Vec<Value> {
     let stats = &figures.stats;
     let devices = figures.devices;
     let [p50, p95, p99] = match figures.percentiles {
-        Some(edges) => edges.map(|milli| MilliCelsius::new(milli).map(MilliCelsius::to_celsius)),
+        Some(edges) => {
+            edges.map(|millicelsius| MilliCelsius::new(millicelsius).map(MilliCelsius::to_celsius))
+        }
         None => [None; PERCENTS.len()],
     };
     vec![
@@ -58,7 +60,7 @@ pub(crate) fn cells(figures: Option<&Figures>) -> Vec<Value> {
         figures.conflicts.into(),
         stats.oldest().into(),
         figures.newest.into(),
-        i64::try_from(stats.sum_milli()).ok().into(),
+        i64::try_from(stats.sum_millicelsius()).ok().into(),
         figures.revision.into(),
     ]
 }

@@ -7,36 +7,30 @@
 //! something to fold, or something was folded, it opens another one, folds and counts;
 //! and after some seconds, come what may.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
-use crate::api::query::READING;
 use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
 use crate::error::{Error, best_effort};
 use crate::host::{Host, KeyValue};
-use crate::http::parameters::parameters;
-use crate::http::representation::negotiated;
+use crate::http::accept::negotiated;
+use crate::http::params::QueryParams;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::journal::inventory::Inventory;
 use crate::journal::keys;
 use crate::ledger;
-use crate::ledger::regions::Regions;
+use crate::ledger::database::Database;
 use crate::limits;
-use crate::read::view::{BEFORE_READING, fold_and_read_quietly};
+use crate::read::fresh::{BEFORE_READING, fold_and_read_quietly};
 
-/// Where the events are.
-pub(crate) const PATH: &str = "/v1/events";
+/// The route, for the log.
+pub const ROUTE: &str = "/v1/events";
 
 const MEDIA_TYPE: &str = "text/event-stream";
 
 /// What `data` says: how many readings are counted, or that nobody knows at the
 /// moment.
-type State = Option<i64>;
-
-/// Whether `request` asks for events, and not for an answer.
-pub fn are_asked_for(request: &Request) -> bool {
-    request.path == PATH
-}
+type Told = Option<i64>;
 
 /// The answer to a request for events.
 pub struct Opened<'a, H: Host> {
@@ -62,10 +56,10 @@ pub fn open<'a, H: Host>(host: &'a H, request: &Request, now: UnixMillis) -> Ope
 }
 
 fn accepted(host: &impl Host, request: &Request, now: UnixMillis) -> Result<bool, Refusal> {
-    request.allow(READING)?;
+    request.allow(&[Method::GET, Method::HEAD])?;
     negotiated(request, &[(MEDIA_TYPE, ())])?;
-    parameters(request, &[])?;
-    let stream = request.method == http::Method::GET;
+    QueryParams::parse(request, &[])?;
+    let stream = request.method == Method::GET;
     if stream && !enters(host, now)? {
         let detail = format!(
             "{} streams of events are open, and no more can be; ask for the figures instead",
@@ -144,7 +138,7 @@ pub struct Stream<'a, H: Host> {
     begun: UnixMillis,
     started_ms: u64,
     /// What the last event said.
-    told: Option<State>,
+    told: Option<Told>,
     /// When it was looked into the database, whatever the journal has.
     looked_ms: Option<u64>,
     /// When something was sent.
@@ -181,7 +175,7 @@ impl<'a, H: Host> Stream<'a, H> {
     pub fn step(&mut self, now: UnixMillis) -> Step {
         let mut text = self.news(now).map(event).unwrap_or_default();
         let at_ms = self.watch.host.monotonic_ms();
-        if text.is_empty() && at_ms.saturating_sub(self.sent_ms) >= limits::EVENTS_QUIET_MS_MAX {
+        if text.is_empty() && at_ms.saturating_sub(self.sent_ms) >= limits::EVENTS_KEEPALIVE_MS {
             text.push_str(":\n\n");
         }
         if !text.is_empty() {
@@ -198,7 +192,7 @@ impl<'a, H: Host> Stream<'a, H> {
     }
 
     /// What is to be told, if it is not what was told before.
-    fn news(&mut self, now: UnixMillis) -> Option<State> {
+    fn news(&mut self, now: UnixMillis) -> Option<Told> {
         let host = self.watch.host;
         let is_due = self.looked_ms.is_none_or(|looked_ms| {
             host.monotonic_ms().saturating_sub(looked_ms) >= limits::EVENTS_LOOK_MS
@@ -213,7 +207,7 @@ impl<'a, H: Host> Stream<'a, H> {
     }
 }
 
-fn event(state: State) -> String {
+fn event(state: Told) -> String {
     let data = state.map_or("null".to_owned(), |count| count.to_string());
     format!("event: readings\ndata: {data}\n\n")
 }
@@ -222,7 +216,7 @@ fn event(state: State) -> String {
 struct Watch<'a, H: Host> {
     host: &'a H,
     /// Open for as long as the stream lasts.
-    regions: Option<Regions<'a, H>>,
+    regions: Option<Database<'a, H>>,
     /// How many transactions had posted readings.
     folds: Option<i64>,
 }
@@ -247,7 +241,7 @@ impl<H: Host> Watch<'_, H> {
         }
         let regions = match self.regions.take() {
             Some(regions) => regions,
-            None => Regions::open(self.host, BEFORE_READING)?,
+            None => Database::open(self.host, BEFORE_READING)?,
         };
         let folds = regions.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
         self.regions = Some(regions);
@@ -257,7 +251,7 @@ impl<H: Host> Watch<'_, H> {
 
 /// Folds, and counts. `trouble` is what was wrong the last time: it is logged when it
 /// begins, and not every time.
-fn state(host: &impl Host, now: UnixMillis, trouble: &mut Option<String>) -> State {
+fn state(host: &impl Host, now: UnixMillis, trouble: &mut Option<String>) -> Told {
     let counted = fold_and_read_quietly(
         host,
         Span::ALL_TIME,
@@ -268,7 +262,7 @@ fn state(host: &impl Host, now: UnixMillis, trouble: &mut Option<String>) -> Sta
         |_snapshot| None,
     );
     let (state, error) = match counted {
-        Ok(read) => (Some(read.value), read.shown.trouble),
+        Ok(read) => (Some(read.value), read.covered.trouble),
         Err(error) => (None, Some(error)),
     };
     let is_new = error.is_some() && trouble.is_none();

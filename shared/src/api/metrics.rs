@@ -1,305 +1,86 @@
-//! What the node counts, in the text format of Prometheus, version 0.0.4
-//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>), or as
-//! OpenMetrics 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
+//! `GET /metrics`: what the journal holds is folded first, as before any answer, so that
+//! a scraper alone keeps the figures up to date.
 
-use crate::domain::rejection::{Reason, Rejections};
-use crate::journal::QuarantineReason;
-use crate::journal::door::Door;
+use http::StatusCode;
+
+use crate::api::answer::Answered;
+use crate::api::call::{Call, Outcome};
+use crate::api::exposition::{self, Counted, Exposition, Known};
+use crate::api::health::listed;
+use crate::domain::range::Span;
+use crate::error::Error;
+use crate::host::Host;
+use crate::http::Response;
+use crate::http::accept::negotiated;
+use crate::journal::door;
 use crate::journal::inventory::Inventory;
-use crate::ledger::{REJECTED_PREFIX, Totals};
-use crate::read::view::Coverage;
+use crate::journal::rejected;
+use crate::ledger;
+use crate::limits;
+use crate::read::fresh::{Covered, Fresh, fold_and_read};
 use crate::resilience::breaker::State;
-use crate::settings::{JournalBound, NamesBound};
+use crate::resilience::circuit::CircuitBreaker;
+use crate::settings::{Horizon, JournalBound, NamesBound};
 
-/// The formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exposition {
-    Prometheus,
-    OpenMetrics,
+/// Answers with what is known, where a store fails.
+pub(crate) fn all<H: Host>(call: &Call<'_, H>) -> Outcome {
+    let exposition = negotiated(call.request, Exposition::OFFERS)?;
+    let (counted, covered) = match counted(call)? {
+        Some(Fresh { value, covered }) => (Some(value), Some(covered)),
+        None => (None, None),
+    };
+    let known = known(call.host, counted, covered.as_ref());
+    let text = exposition::render(exposition, &known);
+    let response = Response::bytes(exposition.content_type(), StatusCode::OK, text.into_bytes());
+    let response = response.with_header("vary", "accept");
+    let after_answer = covered.map(|covered| covered.after_answer).unwrap_or_default();
+    Ok(Answered { after_answer, ..response.into() })
 }
 
-impl Exposition {
-    /// What there is to choose from, the first by default.
-    pub(crate) const OFFERS: &[(&str, Self)] =
-        &[("text/plain", Self::Prometheus), ("application/openmetrics-text", Self::OpenMetrics)];
-
-    /// The media type with its parameters.
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
-
-/// What the regions database counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Counted {
-    /// What is in the averages.
-    pub(crate) totals: Totals,
-    /// The tallies by their names.
-    pub(crate) tallies: Vec<(String, i64)>,
-    /// Regions and their newest readings, Unix milliseconds.
-    pub(crate) newest: Vec<(String, i64)>,
-}
-
-impl Counted {
-    fn tally(&self, name: &str) -> i64 {
-        let found = self.tallies.iter().find(|(known, _)| known == name);
-        found.map_or(0, |(_, value)| *value)
-    }
-}
-
-/// Everything that is known at the moment.
-#[derive(Clone, Debug)]
-pub(crate) struct Known {
-    /// What `counted` does not count; `None` while the database is away.
-    pub(crate) coverage: Option<Coverage>,
-    /// `None` while the database is away.
-    pub(crate) counted: Option<Counted>,
-    /// Readings that were rejected in requests that left no entry; `None` while
-    /// key-value is away.
-    pub(crate) rejected: Option<Rejections>,
-    /// `None` while key-value is away.
-    pub(crate) inventory: Option<Inventory>,
-    /// What the door knows; `None` while key-value is away.
-    pub(crate) door: Option<Door>,
-    /// `None` where a variable can't be read.
-    pub(crate) bound: Option<JournalBound>,
-    /// Likewise.
-    pub(crate) names: Option<NamesBound>,
-    pub(crate) breaker: State,
-}
-
-/// What is not known is left out: a counter that fell would be taken for a restart.
-pub(crate) fn render(exposition: Exposition, known: &Known) -> String {
-    let mut text = Text { exposition, text: String::new() };
-    if let Some(counted) = &known.counted {
-        text.counted(counted);
-        if let Some(rejected) = &known.rejected {
-            text.rejected(counted, rejected);
-        }
-    }
-    if let Some(inventory) = &known.inventory {
-        text.inventory(inventory, known.coverage.as_ref());
-    }
-    if let Some(door) = &known.door {
-        text.door(door, known.names);
-    }
-    if let Some(bound) = known.bound {
-        text.bound(bound);
-    }
-    text.family(
-        "isotherm_breaker_state",
-        "gauge",
-        "1 for the state of the regions database's breaker.",
+/// What the database counts; `None` while it is away, which the log says.
+fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error> {
+    let latest = Horizon::from_variables(call.host)?.latest(call.now);
+    let read = fold_and_read(
+        call.host,
+        Span::ALL_TIME,
+        call.now,
+        |database| {
+            database.read_at_once(|sql| {
+                let totals = ledger::totals(sql)?;
+                let tallies = ledger::tallies(sql)?;
+                let most = limits::REGIONS_IN_METRICS_MAX;
+                let newest = ledger::newest_by_region(sql, latest, most)?;
+                Ok(Counted { totals, tallies, newest })
+            })
+        },
+        |_snapshot| None,
     );
-    for name in ["closed", "open", "half-open"] {
-        let value = i64::from(known.breaker.name() == name);
-        text.sample("isotherm_breaker_state", &[("state", name)], value);
-    }
-    text.family("isotherm_store_up", "gauge", "Whether a store answered this request.");
-    let (journal, regions) = (known.inventory.is_some(), known.counted.is_some());
-    text.sample("isotherm_store_up", &[("store", "journal")], i64::from(journal));
-    text.sample("isotherm_store_up", &[("store", "regions")], i64::from(regions));
-    if exposition == Exposition::OpenMetrics {
-        text.text.push_str("# EOF\n");
-    }
-    text.text
+    let noted = |error: &Error| {
+        if error.is_the_nodes() {
+            call.host.log(&error.to_string());
+        }
+    };
+    Ok(read.inspect_err(noted).ok())
 }
 
-struct Text {
-    exposition: Exposition,
-    text: String,
-}
-
-impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // In OpenMetrics, `_total` belongs to a counter's sample, not to its name.
-        let name = match self.exposition {
-            Exposition::Prometheus => name,
-            Exposition::OpenMetrics => name.trim_end_matches("_total"),
-        };
-        self.text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
-        let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
-        let labels =
-            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        self.text.push_str(&format!("{name}{labels} {value}\n"));
-    }
-
-    fn counted(&mut self, counted: &Counted) {
-        let tally = |name: &str| counted.tally(name);
-        let outcomes = [
-            ("stored", counted.totals.readings),
-            ("duplicate", tally("duplicates")),
-            ("conflict", tally("conflicts")),
-        ];
-        let accepted = outcomes.iter().map(|(_, value)| value).sum();
-        let name = "isotherm_readings_accepted_total";
-        self.family(name, "counter", "Acknowledged readings that were folded.");
-        self.sample(name, &[], accepted);
-        let name = "isotherm_readings_folded_total";
-        self.family(name, "counter", "Folded readings, by what became of them.");
-        for (outcome, value) in outcomes {
-            self.sample(name, &[("outcome", outcome)], value);
-        }
-        self.family("isotherm_regions", "gauge", "Regions that have readings.");
-        self.sample("isotherm_regions", &[], counted.totals.regions);
-        let name = "isotherm_region_newest_reading_timestamp_seconds";
-        self.family(name, "gauge", "When the newest reading of a region was taken, Unix time.");
-        for (region, newest) in &counted.newest {
-            // A region's name has no character that a label would escape.
-            self.sample(name, &[("region", region)], newest.div_euclid(1_000));
-        }
-    }
-
-    fn rejected(&mut self, counted: &Counted, rejected: &Rejections) {
-        let name = "isotherm_readings_rejected_total";
-        self.family(name, "counter", "Rejected readings, by reason.");
-        for reason in Reason::ALL {
-            // Those beside accepted ones are in the database, the others beside it.
-            let folded = counted.tally(&format!("{REJECTED_PREFIX}{}", reason.code()));
-            let alone = i64::try_from(rejected.count(reason)).unwrap_or(i64::MAX);
-            self.sample(name, &[("reason", reason.code())], folded.saturating_add(alone));
-        }
-    }
-
-    fn door(&mut self, door: &Door, names: Option<NamesBound>) {
-        let name = "isotherm_journal_full";
-        self.family(name, "gauge", "Whether readings are refused because the journal is full.");
-        self.sample(name, &[], i64::from(door.full_since.is_some()));
-        let name = "isotherm_names_full";
-        self.family(name, "gauge", "Whether new names are rejected, as there are too many.");
-        let is_full = |count: usize, bound: fn(&NamesBound) -> usize| {
-            i64::from(names.is_some_and(|names| count >= bound(&names)))
-        };
-        let regions = is_full(door.regions, |names| names.regions);
-        let devices = is_full(door.devices, |names| names.devices);
-        self.sample(name, &[("kind", "regions")], regions);
-        self.sample(name, &[("kind", "devices")], devices);
-    }
-
-    fn bound(&mut self, bound: JournalBound) {
-        for (name, help, value) in [
-            (
-                "isotherm_journal_entries_max",
-                "How many requests may wait before readings are refused.",
-                bound.entries,
-            ),
-            (
-                "isotherm_journal_bytes_max",
-                "How large the journal may be before readings are refused.",
-                bound.bytes,
-            ),
-        ] {
-            self.family(name, "gauge", help);
-            self.sample(name, &[], number(value));
-        }
-    }
-
-    fn inventory(&mut self, inventory: &Inventory, coverage: Option<&Coverage>) {
-        // As of the counts, where there are any; otherwise as of now.
-        let left = |told: Option<usize>, listed: usize| told.unwrap_or(listed);
-        for (name, help, value) in [
-            (
-                "isotherm_journal_entries",
-                "Acknowledged requests that wait to be folded.",
-                left(coverage.and_then(|c| c.unfolded_entries), inventory.unfolded()),
-            ),
-            (
-                "isotherm_journal_readings",
-                "Acknowledged readings that wait to be folded.",
-                left(coverage.and_then(|c| c.unfolded_readings), inventory.journal_readings()),
-            ),
-            ("isotherm_journal_bytes", "The size of the journal.", inventory.journal_bytes()),
-        ] {
-            self.family(name, "gauge", help);
-            self.sample(name, &[], number(value));
-        }
-        let name = "isotherm_quarantined_entries";
-        self.family(name, "gauge", "Entries in quarantine, by reason.");
-        for reason in QuarantineReason::ALL {
-            let entries = inventory.quarantined.iter().filter(|q| q.reason == reason).count();
-            self.sample(name, &[("reason", reason.code())], number(entries));
-        }
-        let name = "isotherm_quarantined_readings";
-        self.family(name, "gauge", "Acknowledged readings that are in quarantine and not counted.");
-        let told = coverage.and_then(|c| c.quarantined_readings);
-        self.sample(name, &[], number(left(told, inventory.quarantined_readings())));
-        let name = "isotherm_damaged_rows";
-        self.family(name, "gauge", "Rows of the regions database that can't be read.");
-        self.sample(name, &[], number(inventory.damaged_rows.len()));
-        let name = "isotherm_damaged_row_info";
-        self.family(name, "gauge", "1 for a row of the regions database that can't be read.");
-        for row in &inventory.damaged_rows {
-            // It has no character that a label would escape.
-            self.sample(name, &[("row", row)], 1);
-        }
-    }
-}
-
-fn number(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_sample_belongs_to_a_family_that_was_announced_once() {
-        let counted = Counted {
-            totals: Totals { readings: 5, regions: 1 },
-            tallies: Vec::from([("duplicates".to_owned(), 2), ("rejected.too_old".to_owned(), 7)]),
-            newest: Vec::from([("hall".to_owned(), 1_700_000_000_999)]),
-        };
-        let mut rejected = Rejections::default();
-        rejected.add(Reason::TooOld, 3);
-        let known = Known {
-            coverage: None,
-            counted: Some(counted),
-            rejected: Some(rejected),
-            inventory: Some(Inventory {
-                damaged_rows: vec!["ledger minute=7 first=0".to_owned()],
-                ..Inventory::default()
-            }),
-            door: Some(Door { devices: 9, ..Door::default() }),
-            names: Some(NamesBound { regions: 5, devices: 9 }),
-            bound: Some(JournalBound { entries: 900, bytes: 1_000 }),
-            breaker: State::NEW,
-        };
-        let text = render(Exposition::Prometheus, &known);
-        let mut announced: Vec<&str> = Vec::new();
-        for line in text.lines() {
-            if let Some(rest) = line.strip_prefix("# TYPE ") {
-                let name = rest.split(' ').next().unwrap();
-                assert!(!announced.contains(&name), "{name} twice");
-                announced.push(name);
-            } else if !line.starts_with('#') {
-                let name = line.split(['{', ' ']).next().unwrap();
-                assert_eq!(announced.last(), Some(&name), "{line}");
-            }
-        }
-        for line in [
-            "isotherm_readings_accepted_total 7",
-            "isotherm_readings_folded_total{outcome=\"stored\"} 5",
-            "isotherm_readings_rejected_total{reason=\"too_old\"} 10",
-            "isotherm_damaged_rows 1",
-            "isotherm_damaged_row_info{row=\"ledger minute=7 first=0\"} 1",
-            "isotherm_regions 1",
-            "isotherm_journal_full 0",
-            "isotherm_names_full{kind=\"devices\"} 1",
-            "isotherm_region_newest_reading_timestamp_seconds{region=\"hall\"} 1700000000",
-            "isotherm_breaker_state{state=\"closed\"} 1",
-            "isotherm_breaker_state{state=\"open\"} 0",
-            "isotherm_journal_entries 0",
-            "isotherm_journal_entries_max 900",
-            "isotherm_journal_bytes_max 1000",
-        ] {
-            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
-        }
+/// The same and what key-value knows.
+fn known<H: Host>(host: &H, counted: Option<Counted>, covered: Option<&Covered>) -> Known {
+    let noted = |error: &Error| host.log(&error.to_string());
+    let listed = listed(host).inspect_err(noted).ok();
+    let store = listed.as_ref().map(|(_, store)| store);
+    let rejected = |store| rejected::counts(store).map_err(Error::Journal);
+    let door = |store| door::load(host, store).map_err(Error::Journal);
+    let breaker = |(inventory, store): &(Inventory, H::KeyValue)| {
+        CircuitBreaker::new(host, store, inventory.has_breaker).state()
+    };
+    Known {
+        coverage: covered.map(|covered| covered.coverage.clone()),
+        counted,
+        rejected: store.and_then(|store| rejected(store).inspect_err(noted).ok()),
+        door: store.and_then(|store| door(store).inspect_err(noted).ok()),
+        breaker: listed.as_ref().map_or(State::NEW, breaker),
+        bound: JournalBound::from_variables(host).inspect_err(noted).ok(),
+        names: NamesBound::from_variables(host).inspect_err(noted).ok(),
+        inventory: listed.map(|(inventory, _)| inventory),
     }
 }

@@ -4,14 +4,17 @@
 
 pub mod answer;
 pub(crate) mod assets;
+mod call;
 pub(crate) mod cells;
 pub(crate) mod conflicts;
 pub(crate) mod devices;
 pub mod events;
-pub mod ingest;
-pub mod metrics;
+pub(crate) mod exposition;
+pub(crate) mod health;
+pub(crate) mod metrics;
+mod page;
 pub(crate) mod quarantine;
-pub mod query;
-pub mod readiness;
-pub(crate) mod series;
-pub(crate) mod status;
+pub mod readings;
+pub(crate) mod regions;
+pub mod routes;
+pub(crate) mod windows;

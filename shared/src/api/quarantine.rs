@@ -3,38 +3,38 @@
 
 use http::StatusCode;
 
-use crate::base::order;
+use crate::api::call::{Call, Outcome};
+use crate::api::page::Page;
+use crate::base::sort;
 use crate::domain::range::Span;
-use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::fold;
 use crate::host::Host;
-use crate::http::parameters::{decoded, no_such_page, parameters};
-use crate::http::representation::{Document, Format, Record, Table};
-use crate::http::{Kind, Problem, Refusal, Request, Response};
+use crate::http::document::{Document, Fields, Table};
+use crate::http::params::no_such_page;
+use crate::http::{Kind, Problem, Response};
 use crate::journal::inventory::Inventory;
 use crate::journal::keys;
 use crate::journal::{self, Quarantined};
 use crate::limits;
-use crate::read::view::{Coverage, fold_and_read};
+use crate::read::fresh::{Coverage, fold_and_read};
 use crate::settings::Horizon;
 
 /// Answers with a page of the entries, in the order of their keys.
-pub(crate) fn list(
-    host: &impl Host,
-    request: &Request,
-    now: UnixMillis,
-) -> Result<Response, Refusal> {
-    let format = Format::of(request)?;
-    let parameters = parameters(request, &["after"])?;
-    let store = host.key_value().map_err(Error::Journal)?;
-    let mut quarantined = Inventory::list(host, &store)?.quarantined;
-    if let Some(after) = parameters.get("after") {
+pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
+    let store = call.host.key_value().map_err(Error::Journal)?;
+    let mut quarantined = Inventory::list(call.host, &store)?.quarantined;
+    if let Some(after) = call.params.after() {
         let after = Quarantined::from_key(&format!("{}{after}", keys::QUARANTINE));
         let after = place(&after.ok_or_else(no_such_page)?);
         quarantined.retain(|q| place(q) > after);
     }
-    order::sort_by_key(&mut quarantined, place);
+    sort::sort_by_key(&mut quarantined, place);
+    let all = quarantined.len();
+    let page = Page::of(quarantined, limits::QUARANTINED_LISTED_MAX);
+    // Further entries that the answer does not name.
+    let omitted = all - page.items.len();
+    let columns = vec!["name", "reason", "readings", "bytes"];
     let row = |q: &Quarantined| {
         vec![
             q.name.as_str().into(),
@@ -43,23 +43,17 @@ pub(crate) fn list(
             q.name.bytes().into(),
         ]
     };
-    let listed = quarantined.iter().take(limits::QUARANTINED_LISTED_MAX);
-    let rows: Vec<_> = listed.map(row).collect();
-    // Further entries that the answer does not name.
-    let omitted = quarantined.len() - rows.len();
-    let last = rows.len().checked_sub(1).filter(|_| omitted > 0);
-    let last = last.and_then(|last| quarantined.get(last));
     let document = Document {
         list: Some("entries"),
-        table: Table { columns: vec!["name", "reason", "readings", "bytes"], rows },
-        about: Record::default(),
-        coverage: Record::of([("entries_omitted", omitted.into()), ("as_of", now.into())]),
-        next: last.map(|last| {
+        table: Table { columns, rows: page.items.iter().map(row).collect() },
+        about: Fields::default(),
+        coverage: Fields::of([("entries_omitted", omitted.into()), ("as_of", call.now.into())]),
+        next: page.last().map(|last| {
             let after = format!("{}/{}", last.reason.code(), last.name.as_str());
-            parameters.next_page("after", &after)
+            call.params.next_page(&after)
         }),
     };
-    Ok(document.into_response(request, format))
+    Ok(document.into_response(call.request, call.format).into())
 }
 
 /// Where an entry is among the others: by its reason, its time and the begin of its hash,
@@ -71,29 +65,22 @@ fn place(quarantined: &Quarantined) -> u128 {
     (*reason as u128) << 112 | u128::from(name.base_ms()) << 64 | u128::from(hash)
 }
 
-/// `POST /v1/quarantine/{name}/retry`, or without a name of all: folds entries again. What
-/// still can't be counted stays.
-pub(crate) fn retry<H: Host>(
-    host: &H,
-    request: &Request,
-    encoded: Option<&str>,
-    now: UnixMillis,
-) -> Result<Response, Refusal> {
-    parameters(request, &[])?;
+/// `POST /v1/quarantine/retry`: folds entries again. What still can't be counted stays.
+pub(crate) fn retry<H: Host>(call: &Call<'_, H>) -> Outcome {
+    retry_those(call, None)
+}
+
+/// `POST /v1/quarantine/{name}/retry`: the same of one entry.
+pub(crate) fn retry_one<H: Host>(call: &Call<'_, H>, name: &str) -> Outcome {
+    retry_those(call, Some(name))
+}
+
+/// Of the entry with this name, or of all.
+fn retry_those<H: Host>(call: &Call<'_, H>, name: Option<&str>) -> Outcome {
+    let (host, now) = (call.host, call.now);
     let store = host.key_value().map_err(Error::Journal)?;
     let inventory = Inventory::list(host, &store)?;
-    let name = encoded.map(|encoded| decoded(encoded).unwrap_or_default());
-    let is_meant = |q: &&Quarantined| name.as_deref().is_none_or(|name| q.name.as_str() == name);
-    let meant: Vec<&Quarantined> = inventory.quarantined.iter().filter(is_meant).collect();
-    if meant.is_empty() && name.is_some() {
-        let detail = "no entry of this name is in quarantine";
-        return Err(Problem::new(Kind::NotFound, detail).into());
-    }
-    // Those that can't be counted must not hide those that can: each has its turn.
-    let count = meant.len().min(limits::RETRIED_AT_ONCE_MAX);
-    let first = usize::try_from(host.random() >> 32).unwrap_or(0) % meant.len().max(1);
-    let meant: Vec<Quarantined> =
-        meant.into_iter().cycle().skip(first).take(count).cloned().collect();
+    let meant = meant(host, &inventory, name)?;
     // A row that is still damaged is found again.
     let rows: Vec<String> =
         inventory.damaged_rows.iter().map(|row| format!("{}{row}", keys::DAMAGED_ROW)).collect();
@@ -104,12 +91,29 @@ pub(crate) fn retry<H: Host>(
         host,
         Span::ALL_TIME,
         now,
-        |regions| fold::retry(regions, &store, &unmarked, &meant, latest),
+        |database| fold::retry(database, &store, &unmarked, &meant, latest),
         |_snapshot| None,
     )?;
     // What was in quarantine before is counted, or not.
     let quarantined = Inventory::list(host, &store)?.quarantined_readings();
-    let coverage = Coverage { quarantined_readings: Some(quarantined), ..read.shown.coverage };
+    let coverage = Coverage { quarantined_readings: Some(quarantined), ..read.covered.coverage };
     let body = coverage.record().with("retried", read.value);
-    Ok(Response::json(StatusCode::OK, &body))
+    Ok(Response::json(StatusCode::OK, &body).into())
+}
+
+/// Those to try now. Those that can't be counted must not hide those that can: each has
+/// its turn.
+fn meant(
+    host: &impl Host,
+    inventory: &Inventory,
+    name: Option<&str>,
+) -> Result<Vec<Quarantined>, Problem> {
+    let is_meant = |q: &&Quarantined| name.is_none_or(|name| q.name.as_str() == name);
+    let meant: Vec<&Quarantined> = inventory.quarantined.iter().filter(is_meant).collect();
+    if meant.is_empty() && name.is_some() {
+        return Err(Problem::new(Kind::NotFound, "no entry of this name is in quarantine"));
+    }
+    let count = meant.len().min(limits::RETRIED_AT_ONCE_MAX);
+    let first = usize::try_from(host.random() >> 32).unwrap_or(0) % meant.len().max(1);
+    Ok(meant.into_iter().cycle().skip(first).take(count).cloned().collect())
 }

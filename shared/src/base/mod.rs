@@ -5,5 +5,5 @@
 
 pub(crate) mod checksum;
 pub(crate) mod distinct;
-pub(crate) mod order;
+pub(crate) mod sort;
 pub(crate) mod varint;

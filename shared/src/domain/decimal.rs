@@ -133,7 +133,7 @@ mod tests {
         Decimal::parse(number).unwrap().scaled(scale, rounding)
     }
 
-    fn milli(number: &str) -> Option<i64> {
+    fn millicelsius(number: &str) -> Option<i64> {
         scaled(number, 3, Rounding::HalfAwayFromZero)
     }
 
@@ -174,9 +174,9 @@ mod tests {
             let value: f64 = text.parse().unwrap();
             match number.scaled(3, Rounding::HalfAwayFromZero) {
                 // To the rounding, and to what a double can tell.
-                Some(milli) => {
-                    let off = (milli as f64 - value * 1_000.0).abs();
-                    prop_assert!(off <= 0.5 + value.abs() * 1e-12, "{} is {}", text, milli);
+                Some(millicelsius) => {
+                    let off = (millicelsius as f64 - value * 1_000.0).abs();
+                    prop_assert!(off <= 0.5 + value.abs() * 1e-12, "{} is {}", text, millicelsius);
                 }
                 None => prop_assert!(value.abs() >= 0.999e15, "{} is too large", text),
             }
@@ -200,7 +200,7 @@ mod tests {
             ("0.0000215e+6", 21_500),
             ("1e3", 1_000_000),
         ] {
-            assert_eq!(milli(number), Some(expected), "{number}");
+            assert_eq!(millicelsius(number), Some(expected), "{number}");
         }
     }
 
@@ -234,7 +234,7 @@ mod tests {
             ("5e-4", 1),
             ("5e-5", 0),
         ] {
-            assert_eq!(milli(number), Some(expected), "{number}");
+            assert_eq!(millicelsius(number), Some(expected), "{number}");
         }
     }
 
@@ -250,12 +250,12 @@ mod tests {
     #[test]
     fn numbers_of_400_digits_are_no_trouble() {
         let long = "9".repeat(400);
-        assert_eq!(milli(&long), None);
-        assert_eq!(milli(&format!("21.{}", "5".repeat(400))), Some(21_556));
-        assert_eq!(milli(&format!("{}e-399", "2".repeat(400))), Some(2_222));
-        assert_eq!(milli(&format!("1e{long}")), None);
-        assert_eq!(milli(&format!("1e-{long}")), Some(0));
-        assert_eq!(milli(&format!("0e{long}")), Some(0));
-        assert_eq!(milli(&format!("0.{}1", "0".repeat(400))), Some(0));
+        assert_eq!(millicelsius(&long), None);
+        assert_eq!(millicelsius(&format!("21.{}", "5".repeat(400))), Some(21_556));
+        assert_eq!(millicelsius(&format!("{}e-399", "2".repeat(400))), Some(2_222));
+        assert_eq!(millicelsius(&format!("1e{long}")), None);
+        assert_eq!(millicelsius(&format!("1e-{long}")), Some(0));
+        assert_eq!(millicelsius(&format!("0e{long}")), Some(0));
+        assert_eq!(millicelsius(&format!("0.{}1", "0".repeat(400))), Some(0));
     }
 }

@@ -126,8 +126,8 @@ mod tests {
 
     fn histogram(millis: &[i64]) -> Histogram {
         let mut histogram = Histogram::default();
-        for milli in millis {
-            histogram.add(MilliCelsius::new(*milli).unwrap(), 1);
+        for millicelsius in millis {
+            histogram.add(MilliCelsius::new(*millicelsius).unwrap(), 1);
         }
         histogram
     }

@@ -3,9 +3,10 @@
 //! Imports `base`. Knows no host, no HTTP and no store.
 
 pub(crate) mod decimal;
-pub mod figures;
+pub(crate) mod duration;
 pub mod histogram;
 pub mod range;
 pub mod reading;
 pub mod rejection;
 pub mod stats;
+pub mod summary;

@@ -93,9 +93,9 @@ impl MilliCelsius {
     pub const MAX: Self = Self(1_000_000);
 
     /// The temperature, if it is in range.
-    pub fn new(milli: i64) -> Option<Self> {
-        let milli = i32::try_from(milli).ok()?;
-        (Self::MIN.0..=Self::MAX.0).contains(&milli).then_some(Self(milli))
+    pub fn new(millicelsius: i64) -> Option<Self> {
+        let millicelsius = i32::try_from(millicelsius).ok()?;
+        (Self::MIN.0..=Self::MAX.0).contains(&millicelsius).then_some(Self(millicelsius))
     }
 
     /// Thousandths of a degree Celsius.

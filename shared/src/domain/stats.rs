@@ -24,12 +24,12 @@ pub struct Stats {
 impl Stats {
     /// The statistics of one reading.
     pub fn of(temperature: MilliCelsius, timestamp: UnixMillis) -> Self {
-        let milli = i64::from(temperature.get());
+        let millicelsius = i64::from(temperature.get());
         Self {
             readings: 1,
-            sum: milli.into(),
+            sum: millicelsius.into(),
             // A million squared has 40 bits; 128 are for the sum of them.
-            squares: (milli * milli).into(),
+            squares: (millicelsius * millicelsius).into(),
             min: temperature,
             max: temperature,
             oldest: timestamp,
@@ -58,7 +58,7 @@ impl Stats {
     }
 
     /// The sum of the temperatures in thousandths of a degree Celsius, exact.
-    pub fn sum_milli(&self) -> i128 {
+    pub fn sum_millicelsius(&self) -> i128 {
         self.sum
     }
 
@@ -137,9 +137,9 @@ mod tests {
     use super::*;
 
     fn stats(temperatures: &[i64]) -> Stats {
-        let one = |(i, &milli): (usize, &i64)| {
+        let one = |(i, &millicelsius): (usize, &i64)| {
             Stats::of(
-                MilliCelsius::new(milli).unwrap(),
+                MilliCelsius::new(millicelsius).unwrap(),
                 UnixMillis::new(i64::try_from(i).unwrap()).unwrap(),
             )
         };

@@ -1,11 +1,16 @@
 //! HTTP as the application sees it: requests, responses, problems, documents.
 //!
-//! Imports `domain`.
+//! Imports `domain` and `error`.
 
+pub(crate) mod accept;
+pub(crate) mod document;
+mod errors;
 mod headers;
-pub(crate) mod message;
-pub(crate) mod parameters;
-pub(crate) mod representation;
+mod message;
+pub mod params;
+mod problem;
 
 pub use headers::{Header, Headers};
-pub use message::*;
+pub use message::{Purpose, Request, Response};
+pub use problem::{ItemError, Problem};
+pub(crate) use problem::{Kind, Refusal, is_zero};

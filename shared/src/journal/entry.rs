@@ -269,7 +269,7 @@ impl Entry {
             return Err(DecodeError::Checksum);
         }
         let mut input = Input(&self.value);
-        let tells_late = match input.byte()? {
+        let has_late_flag = match input.byte()? {
             VERSION => true,
             VERSION_WITHOUT_LATE => false,
             other => return Err(DecodeError::Version(other)),
@@ -288,7 +288,7 @@ impl Entry {
         }
         let mut readings = Vec::with_capacity(count);
         for _ in 0..count {
-            readings.push(input.reading(base, &regions, tells_late)?);
+            readings.push(input.reading(base, &regions, has_late_flag)?);
         }
         let rejections = input.rejections()?;
         input.unsigned()?;
@@ -511,12 +511,12 @@ impl<'a> Input<'a> {
         &mut self,
         base: u64,
         regions: &[Region<'a>],
-        tells_late: bool,
+        has_late_flag: bool,
     ) -> Result<Reading<'a>, DecodeError> {
         let device_id = DeviceId::stored(self.name()?).ok_or(DecodeError::Content("device"))?;
         let index = self.length()?;
         let (index, is_late) =
-            if tells_late { (index / 2, index % 2 == 1) } else { (index, false) };
+            if has_late_flag { (index / 2, index % 2 == 1) } else { (index, false) };
         let region = regions.get(index).cloned().ok_or(DecodeError::Content("region"))?;
         let temperature = MilliCelsius::new(unzigzag(self.unsigned()?))
             .ok_or(DecodeError::Content("temperature"))?;
@@ -531,11 +531,11 @@ impl<'a> Input<'a> {
 mod tests {
     use super::*;
 
-    fn reading<'a>(device: &'a str, region: &'a str, milli: i64, at: i64) -> Reading<'a> {
+    fn reading<'a>(device: &'a str, region: &'a str, millicelsius: i64, at: i64) -> Reading<'a> {
         Reading {
             device_id: DeviceId::new(device).unwrap(),
             region: Region::new(region).unwrap(),
-            temperature: MilliCelsius::new(milli).unwrap(),
+            temperature: MilliCelsius::new(millicelsius).unwrap(),
             timestamp: UnixMillis::new(at).unwrap(),
             is_late: at % 2 == 1,
         }

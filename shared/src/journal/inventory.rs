@@ -5,7 +5,7 @@
 //! quarantine, whether the regions database is being spared, how old the last
 //! good snapshot is.
 
-use crate::base::order;
+use crate::base::sort;
 use crate::error::Error;
 use crate::host::{Host, KeyValue};
 use crate::journal::keys::{self, SnapshotName};
@@ -38,7 +38,7 @@ impl Inventory {
         for key in &keys {
             inventory.sort_in(key);
         }
-        order::sort_by_key(&mut inventory.entries, |name| u128::from(name.base_ms()));
+        sort::sort_by_key(&mut inventory.entries, |name| u128::from(name.base_ms()));
         Ok(inventory)
     }
 

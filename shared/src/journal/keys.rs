@@ -15,7 +15,7 @@
 //! Older releases have `full/1` beside them, which means nothing any more.
 
 use crate::domain::reading::UnixMillis;
-pub(crate) use crate::resilience::guard::BREAKER_KEY as BREAKER;
+pub(crate) use crate::resilience::circuit::BREAKER_KEY as BREAKER;
 
 /// Before an entry's name.
 pub(crate) const ENTRY: &str = "journal/2/";

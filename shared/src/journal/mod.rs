@@ -3,7 +3,7 @@
 //!
 //! Imports `base`, `domain` and `resilience`. Knows nothing of the ledger.
 
-pub mod bound;
+pub mod backpressure;
 pub mod door;
 pub(crate) mod entry;
 pub mod inventory;

@@ -1,17 +1,17 @@
 //! What one device has sent to one region in an hour, a day, and all time.
 
 use crate::base::varint::{self, unzigzag, zigzag};
-use crate::domain::figures::device_average;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
+use crate::domain::summary::device_average;
 use crate::error::Error;
 use crate::host::{Sql, Value};
-use crate::ledger::runs::{Record, Run, Table};
+use crate::ledger::sorted_run::{Run, RunRecord, RunTable};
 use crate::ledger::{Row, integers};
 use crate::limits;
 
 /// The table of their runs.
-pub(crate) const DEVICE_WINDOWS: Table<3> =
-    Table { name: "device_windows", group: ["region", "span", "start"] };
+pub(crate) const DEVICE_WINDOWS: RunTable<3> =
+    RunTable { name: "device_windows", group: ["region", "span", "start"] };
 
 /// A device's window. Oldest, newest and latest are kept for all time only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) struct DeviceWindow {
     start: u32,
     device: u64,
     readings: i64,
-    sum_milli: i64,
+    sum_millicelsius: i64,
     oldest: UnixMillis,
     newest: UnixMillis,
     /// The temperature of the newest.
@@ -59,8 +59,8 @@ pub(crate) fn list_region_devices(sql: &impl Sql) -> Result<(), Error> {
         ORDER BY region, first LIMIT ?3";
     let (mut region, mut first) = (-1, -1);
     loop {
-        let parameters = [region, first, RUNS].map(Value::Integer);
-        let rows = sql.execute(statement, &parameters).map_err(Error::Regions)?;
+        let bindings = [region, first, RUNS].map(Value::Integer);
+        let rows = sql.execute(statement, &bindings).map_err(Error::Regions)?;
         let Some(last) = rows.last() else { return Ok(()) };
         [region, _, _, first] =
             last.get(..4).and_then(integers).ok_or(Error::Corrupt("device window"))?;
@@ -89,7 +89,7 @@ impl DeviceWindow {
             start: row.minute,
             device: row.device(),
             readings: 1,
-            sum_milli: i64::from(temperature.get()),
+            sum_millicelsius: i64::from(temperature.get()),
             oldest: at,
             newest: at,
             latest: temperature,
@@ -109,7 +109,7 @@ impl DeviceWindow {
     /// Adds what is in `other`, a window of the same device.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.readings += other.readings;
-        self.sum_milli += other.sum_milli;
+        self.sum_millicelsius += other.sum_millicelsius;
         if other.newest > self.newest {
             (self.newest, self.latest) = (other.newest, other.latest);
         }
@@ -129,8 +129,8 @@ impl DeviceWindow {
         self.readings
     }
 
-    pub(crate) fn sum_milli(&self) -> i64 {
-        self.sum_milli
+    pub(crate) fn sum_millicelsius(&self) -> i64 {
+        self.sum_millicelsius
     }
 
     /// When its first and last readings were measured, and the temperature of the
@@ -141,7 +141,7 @@ impl DeviceWindow {
 
     /// The mean of its readings, in millionths of a degree.
     pub(crate) fn average(&self) -> i64 {
-        device_average(self.readings, self.sum_milli)
+        device_average(self.readings, self.sum_millicelsius)
     }
 
     /// Region, span, start and device as one key, in the order of the table: 32, 16,
@@ -156,7 +156,7 @@ impl DeviceWindow {
 
 /// Beside the key: count and sum; of all time also the oldest, how much newer the
 /// newest is, and the latest temperature.
-impl Record<3> for DeviceWindow {
+impl RunRecord<3> for DeviceWindow {
     const NUMBERS: usize = 5;
 
     fn group(&self) -> [i64; 3] {
@@ -169,7 +169,7 @@ impl Record<3> for DeviceWindow {
 
     fn put(&self, _before: Option<&Self>, out: &mut Vec<u8>) {
         varint::put(out, self.readings.cast_unsigned());
-        varint::put(out, zigzag(self.sum_milli));
+        varint::put(out, zigzag(self.sum_millicelsius));
         if self.span == ALL {
             varint::put(out, self.oldest.get().cast_unsigned());
             varint::put(out, self.newest.get().abs_diff(self.oldest.get()));
@@ -179,26 +179,26 @@ impl Record<3> for DeviceWindow {
 
     fn take(group: [i64; 3], key: u64, _before: Option<&Self>, input: &mut &[u8]) -> Option<Self> {
         let readings = varint::take(input).ok()?.cast_signed();
-        let sum_milli = unzigzag(varint::take(input).ok()?);
+        let sum_millicelsius = unzigzag(varint::take(input).ok()?);
         let [_, span, _] = group;
         if span != i64::from(ALL) {
-            return Self::from_row(group, key, &[readings, sum_milli, 0, 0, 0]);
+            return Self::from_row(group, key, &[readings, sum_millicelsius, 0, 0, 0]);
         }
         let oldest = varint::take(input).ok()?.cast_signed();
         let newest = oldest.checked_add_unsigned(varint::take(input).ok()?)?;
         let latest = unzigzag(varint::take(input).ok()?);
-        Self::from_row(group, key, &[readings, sum_milli, oldest, newest, latest])
+        Self::from_row(group, key, &[readings, sum_millicelsius, oldest, newest, latest])
     }
 
     fn from_row([region, span, start]: [i64; 3], key: u64, numbers: &[i64]) -> Option<Self> {
-        let [readings, sum_milli, oldest, newest, latest] = *numbers else { return None };
+        let [readings, sum_millicelsius, oldest, newest, latest] = *numbers else { return None };
         Some(Self {
             region: u32::try_from(region).ok()?,
             span: u16::try_from(span).ok()?,
             start: u32::try_from(start).ok()?,
             device: key,
             readings: Some(readings).filter(|n| *n > 0)?,
-            sum_milli,
+            sum_millicelsius,
             oldest: UnixMillis::new(oldest)?,
             newest: UnixMillis::new(newest)?,
             latest: MilliCelsius::new(latest)?,
@@ -213,9 +213,9 @@ mod tests {
     use super::*;
     use crate::ledger::DEVICE_BITS;
 
-    fn window(span: u16, minute: u32, newest: i64, milli: i64) -> DeviceWindow {
+    fn window(span: u16, minute: u32, newest: i64, millicelsius: i64) -> DeviceWindow {
         let group = [3, i64::from(span), i64::from(minute)];
-        DeviceWindow::from_row(group, 5, &[1, milli, newest, newest, milli]).unwrap()
+        DeviceWindow::from_row(group, 5, &[1, millicelsius, newest, newest, millicelsius]).unwrap()
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
             whole.merge(&parts[order[2]]);
             let (oldest, newest, latest) = whole.seen();
             assert_eq!((oldest.get(), newest.get(), latest.get()), (10, 30, 5), "{order:?}");
-            assert_eq!((whole.readings(), whole.sum_milli()), (3, 9));
+            assert_eq!((whole.readings(), whole.sum_millicelsius()), (3, 9));
         }
     }
 
@@ -250,7 +250,7 @@ mod tests {
             assert!(input.is_empty());
             let (oldest, newest, latest) = read.seen();
             assert_eq!((oldest.get(), newest.get(), latest.get()), seen);
-            assert_eq!((read.readings(), read.sum_milli()), (1, -2));
+            assert_eq!((read.readings(), read.sum_millicelsius()), (1, -2));
         }
     }
 

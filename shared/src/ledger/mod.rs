@@ -2,12 +2,12 @@
 //!
 //! Imports `base`, `domain` and `resilience`. Knows nothing of the journal.
 
+pub mod database;
 pub(crate) mod device_window;
-pub(crate) mod names;
+pub(crate) mod dictionary;
 pub(crate) mod post;
-pub mod regions;
-pub(crate) mod runs;
 pub mod schema;
+pub(crate) mod sorted_run;
 pub(crate) mod windows;
 
 pub use post::*;

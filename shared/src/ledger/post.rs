@@ -9,14 +9,14 @@
 //! The ledger is kept as runs (`runs.rs`) of a minute's readings, in the
 //! order of devices and times.
 
-use crate::base::order;
+use crate::base::sort;
 use crate::base::varint::{self, unzigzag, zigzag};
 use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejections};
 use crate::error::Error;
 use crate::host::{Sql, Value};
-use crate::ledger::names;
-use crate::ledger::runs::{Keys, Record, Run, Table};
+use crate::ledger::dictionary;
+use crate::ledger::sorted_run::{Keys, Run, RunRecord, RunTable};
 use crate::ledger::windows::{self, Repeats};
 use crate::limits;
 
@@ -36,7 +36,7 @@ pub enum Outcome {
 }
 
 /// The table of the ledger's runs.
-pub(crate) const LEDGER: Table<1> = Table { name: "ledger", group: ["minute"] };
+pub(crate) const LEDGER: RunTable<1> = RunTable { name: "ledger", group: ["minute"] };
 
 /// A reading in the ledger, or on its way into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Row {
     /// The region's id.
     pub region: u32,
     /// Thousandths of a degree Celsius.
-    pub milli: i32,
+    pub millicelsius: i32,
     /// The position of its reading among those that are posted; of no meaning in
     /// a row from the database.
     index: u32,
@@ -88,7 +88,7 @@ impl Row {
             minute: u32::try_from(reading.timestamp.minute()).ok()?,
             key: key(device, ms),
             region: u32::try_from(region).ok()?,
-            milli: reading.temperature.get(),
+            millicelsius: reading.temperature.get(),
             index: u32::try_from(index).ok()?,
             is_late: reading.is_late,
         })
@@ -116,16 +116,16 @@ impl Row {
 
     /// The measured temperature.
     pub fn temperature(&self) -> Option<MilliCelsius> {
-        MilliCelsius::new(i64::from(self.milli))
+        MilliCelsius::new(i64::from(self.millicelsius))
     }
 
     fn content(&self) -> (u32, i32) {
-        (self.region, self.milli)
+        (self.region, self.millicelsius)
     }
 }
 
 /// Beside the key: the region, and how much warmer it is than the one before.
-impl Record<1> for Row {
+impl RunRecord<1> for Row {
     const NUMBERS: usize = 2;
 
     fn group(&self) -> [i64; 1] {
@@ -138,24 +138,25 @@ impl Record<1> for Row {
 
     fn put(&self, before: Option<&Self>, out: &mut Vec<u8>) {
         varint::put(out, u64::from(self.region));
-        let milli_before = before.map_or(0, |row| row.milli);
-        varint::put(out, zigzag(i64::from(self.milli) - i64::from(milli_before)));
+        let millicelsius_before = before.map_or(0, |row| row.millicelsius);
+        varint::put(out, zigzag(i64::from(self.millicelsius) - i64::from(millicelsius_before)));
     }
 
     fn take(group: [i64; 1], key: u64, before: Option<&Self>, input: &mut &[u8]) -> Option<Self> {
         let region = i64::try_from(varint::take(input).ok()?).ok()?;
-        let milli_before = before.map_or(0, |row| row.milli);
-        let milli = unzigzag(varint::take(input).ok()?).checked_add(i64::from(milli_before))?;
-        Self::from_row(group, key, &[region, milli])
+        let millicelsius_before = before.map_or(0, |row| row.millicelsius);
+        let millicelsius =
+            unzigzag(varint::take(input).ok()?).checked_add(i64::from(millicelsius_before))?;
+        Self::from_row(group, key, &[region, millicelsius])
     }
 
     fn from_row([minute]: [i64; 1], key: u64, numbers: &[i64]) -> Option<Self> {
-        let [region, milli] = *numbers else { return None };
+        let [region, millicelsius] = *numbers else { return None };
         Some(Self {
             minute: u32::try_from(minute).ok()?,
             key,
             region: u32::try_from(region).ok()?,
-            milli: MilliCelsius::new(milli)?.get(),
+            millicelsius: MilliCelsius::new(millicelsius)?.get(),
             index: 0,
             is_late: false,
         })
@@ -215,7 +216,7 @@ pub(crate) const PRUNED_BEFORE: &str = "pruned_before";
 /// is the one that may be stored. Without those from before what was pruned.
 fn sorted_rows(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Row>, Error> {
     let mut rows = rows(sql, readings, tally(sql, PRUNED_BEFORE)?)?;
-    order::sort_by_key(&mut rows, Row::place);
+    sort::sort_by_key(&mut rows, Row::place);
     Ok(rows)
 }
 
@@ -225,8 +226,8 @@ fn rows(sql: &impl Sql, readings: &[Reading<'_>], pruned_before: i64) -> Result<
     let is_open = |reading: &Reading<'_>| reading.timestamp.get() >= pruned_before;
     let mut open = Vec::with_capacity(readings.len());
     open.extend(readings.iter().enumerate().filter(|(_, reading)| is_open(reading)));
-    let devices = names::ids(sql, "devices", open.iter().map(|(_, r)| r.device_id.as_str()))?;
-    let regions = names::ids(sql, "regions", open.iter().map(|(_, r)| r.region.as_str()))?;
+    let devices = dictionary::ids(sql, "devices", open.iter().map(|(_, r)| r.device_id.as_str()))?;
+    let regions = dictionary::ids(sql, "regions", open.iter().map(|(_, r)| r.region.as_str()))?;
     let mut rows = Vec::with_capacity(open.len());
     for ((index, reading), (device, region)) in
         open.into_iter().zip(devices.into_iter().zip(regions))
@@ -259,10 +260,10 @@ fn keep_conflicts(sql: &impl Sql, conflicts: &[Row]) -> Result<(), Error> {
         );
         let row = |row: &Row| {
             let (device, region) = (row.device().cast_signed(), i64::from(row.region));
-            [i64::from(row.minute), device, row.ms(), region, i64::from(row.milli)]
+            [i64::from(row.minute), device, row.ms(), region, i64::from(row.millicelsius)]
         };
-        let parameters: Vec<Value> = chunk.iter().flat_map(row).map(Value::Integer).collect();
-        sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+        let bindings: Vec<Value> = chunk.iter().flat_map(row).map(Value::Integer).collect();
+        sql.execute(&statement, &bindings).map_err(Error::Regions)?;
     }
     let beyond = "\
         DELETE FROM conflicts WHERE (minute, device, ms, region, milli) IN ( \
@@ -310,8 +311,8 @@ pub(crate) fn rows_of_device(
                  ORDER BY first DESC LIMIT 1) \
         ORDER BY l.minute, l.first";
     let (first, last) = (key(device, 0), key(device, (1 << MS_BITS) - 1));
-    let parameters = [from, to, first.cast_signed(), last.cast_signed()];
-    let rows = sql.execute(statement, &parameters.map(Value::Integer)).map_err(Error::Regions)?;
+    let bindings = [from, to, first.cast_signed(), last.cast_signed()];
+    let rows = sql.execute(statement, &bindings.map(Value::Integer)).map_err(Error::Regions)?;
     let mut rows = rows_of(&runs(&rows)?)?;
     rows.retain(|row| row.device() == device);
     Ok(rows)
@@ -344,12 +345,12 @@ pub(crate) fn prune(sql: &impl Sql, before: UnixMillis, runs_max: i64) -> Result
     // Whole minutes go, so that is how far was pruned.
     let minute = Value::Integer(before.minute());
     let pruned_before = before.minute().saturating_mul(UnixMillis::PER_MINUTE);
-    let parameters = [Value::Text(PRUNED_BEFORE.to_owned()), Value::Integer(pruned_before)];
-    sql.execute(remember, &parameters).map_err(Error::Regions)?;
+    let bindings = [Value::Text(PRUNED_BEFORE.to_owned()), Value::Integer(pruned_before)];
+    sql.execute(remember, &bindings).map_err(Error::Regions)?;
     let remove = "DELETE FROM ledger WHERE id IN (\
                       SELECT id FROM ledger WHERE minute < ?1 ORDER BY minute LIMIT ?2)";
-    let parameters = [minute.clone(), Value::Integer(runs_max)];
-    sql.execute(remove, &parameters).map_err(Error::Regions)?;
+    let bindings = [minute.clone(), Value::Integer(runs_max)];
+    sql.execute(remove, &bindings).map_err(Error::Regions)?;
     let conflicts = "DELETE FROM conflicts WHERE minute < ?1";
     sql.execute(conflicts, &[minute]).map(|_no_rows| ()).map_err(Error::Regions)
 }
@@ -391,8 +392,8 @@ pub(crate) fn facts(sql: &impl Sql) -> Result<Facts, Error> {
                coalesce((SELECT max(minute) FROM ledger), -1), \
                coalesce((SELECT max(id) FROM regions), 0), \
                coalesce((SELECT max(id) FROM devices), 0)";
-    let parameters = [Value::Text(PRUNED_BEFORE.to_owned())];
-    let rows = sql.execute(statement, &parameters).map_err(Error::Regions)?;
+    let bindings = [Value::Text(PRUNED_BEFORE.to_owned())];
+    let rows = sql.execute(statement, &bindings).map_err(Error::Regions)?;
     let facts = |row: &Vec<Value>| {
         let [pruned_before, newest, regions, devices] = integers(row)?;
         Some(Facts {
@@ -481,26 +482,26 @@ pub(crate) fn newest_by_region(
          FROM windows AS w JOIN regions ON id = w.region \
          WHERE w.span = 0 ORDER BY w.region LIMIT ?2"
     );
-    let parameters = [latest.get(), limit].map(Value::Integer);
-    let rows = sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+    let bindings = [latest.get(), limit].map(Value::Integer);
+    let rows = sql.execute(&statement, &bindings).map_err(Error::Regions)?;
     names_and_numbers(rows).ok_or(Error::Corrupt("window"))
 }
 
 fn add_to_tallies(sql: &impl Sql, counts: &[(&str, usize)]) -> Result<(), Error> {
-    let mut parameters = Vec::with_capacity(counts.len() * 2);
+    let mut bindings = Vec::with_capacity(counts.len() * 2);
     for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
-        parameters.push(Value::Text((*name).to_owned()));
-        parameters.push(Value::Integer(i64::try_from(*count).unwrap_or(i64::MAX)));
+        bindings.push(Value::Text((*name).to_owned()));
+        bindings.push(Value::Integer(i64::try_from(*count).unwrap_or(i64::MAX)));
     }
-    if parameters.is_empty() {
+    if bindings.is_empty() {
         return Ok(());
     }
     let statement = format!(
         "INSERT INTO tallies (name, value) VALUES {} \
          ON CONFLICT DO UPDATE SET value = value + excluded.value",
-        placeholders(parameters.len() / 2, 2)
+        placeholders(bindings.len() / 2, 2)
     );
-    sql.execute(&statement, &parameters).map(|_no_rows| ()).map_err(Error::Regions)
+    sql.execute(&statement, &bindings).map(|_no_rows| ()).map_err(Error::Regions)
 }
 
 /// How many rows of this many bindings each go into one statement.

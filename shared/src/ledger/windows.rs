@@ -4,13 +4,13 @@
 //! Architecture invariant: only what really entered the ledger comes here, once,
 //! inside the transaction in which it did.
 
-use crate::base::order;
+use crate::base::sort;
 use crate::domain::histogram::Histogram;
 use crate::domain::stats::Stats;
 use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
 use crate::ledger::device_window::{self, DEVICE_WINDOWS, DeviceWindow};
-use crate::ledger::runs::Record;
+use crate::ledger::sorted_run::RunRecord;
 use crate::ledger::{Row, integers, placeholders, rows_per_statement};
 
 /// The spans of the windows, in minutes; 0 is all time.
@@ -74,7 +74,7 @@ fn by_hour_and_device(row: &Row) -> u128 {
 /// order of their keys.
 fn additions(mut counted: Vec<Row>) -> Option<(Vec<Addition>, Vec<DeviceWindow>)> {
     let hour = |row: &Row| (row.region, row.minute / u32::from(HOUR));
-    order::sort_by_key(&mut counted, by_hour_and_device);
+    sort::sort_by_key(&mut counted, by_hour_and_device);
     let (mut minutes, mut hours, mut devices) = (Vec::new(), Vec::new(), Vec::new());
     for rows in counted.chunk_by(|a, b| hour(a) == hour(b)) {
         let mut own: [Option<Addition>; HOUR as usize] = [const { None }; HOUR as usize];
@@ -129,13 +129,13 @@ fn device_additions(mut hours: Vec<DeviceWindow>) -> Vec<DeviceWindow> {
     all.reserve_exact(hours.len() + days.len());
     all.append(&mut hours);
     all.extend(days);
-    order::sort_by_key(&mut all, DeviceWindow::place);
+    sort::sort_by_key(&mut all, DeviceWindow::place);
     all
 }
 
 fn devices_rolled_up(span: u16, parts: &[DeviceWindow]) -> Vec<DeviceWindow> {
     let mut whole: Vec<DeviceWindow> = parts.iter().map(|part| part.widened(span)).collect();
-    order::sort_by_key(&mut whole, DeviceWindow::place);
+    sort::sort_by_key(&mut whole, DeviceWindow::place);
     whole.dedup_by(|next, kept| {
         let same = next.place() == kept.place();
         if same {
@@ -202,15 +202,15 @@ const WINDOW_COLUMNS: usize = 14;
 
 fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
     for chunk in windows.chunks(rows_per_statement(sql, WINDOW_COLUMNS)) {
-        let mut parameters = Vec::with_capacity(chunk.len() * WINDOW_COLUMNS);
+        let mut bindings = Vec::with_capacity(chunk.len() * WINDOW_COLUMNS);
         for Addition { key: (span, region, start), stats, late, devices, .. } in chunk {
             let statistics = stats.to_columns().ok_or(Error::Corrupt("window"))?;
-            parameters.extend([*region, *span, *start].map(Value::Integer));
-            parameters.extend(statistics.map(Value::Integer));
-            parameters.push(Value::Integer(*late));
+            bindings.extend([*region, *span, *start].map(Value::Integer));
+            bindings.extend(statistics.map(Value::Integer));
+            bindings.push(Value::Integer(*late));
             let is_minute = *span == i64::from(MINUTE);
             let of_devices = |column| if is_minute { Value::Null } else { Value::Integer(column) };
-            parameters.extend([devices.0, devices.1].map(of_devices));
+            bindings.extend([devices.0, devices.1].map(of_devices));
         }
         let statement = format!(
             "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \
@@ -225,7 +225,7 @@ fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
                  averages = averages + excluded.averages, revision = revision + 1",
             placeholders(chunk.len(), WINDOW_COLUMNS)
         );
-        sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+        sql.execute(&statement, &bindings).map_err(Error::Regions)?;
     }
     Ok(())
 }
@@ -243,9 +243,9 @@ fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error>
              CROSS JOIN histograms AS h USING (region, span, start)",
             placeholders(chunk.len(), 3)
         );
-        let parameters = chunk.iter().flat_map(|&(span, region, start)| [span, region, start]);
-        let parameters: Vec<Value> = parameters.map(Value::Integer).collect();
-        for row in sql.execute(&statement, &parameters).map_err(Error::Regions)? {
+        let bindings = chunk.iter().flat_map(|&(span, region, start)| [span, region, start]);
+        let bindings: Vec<Value> = bindings.map(Value::Integer).collect();
+        for row in sql.execute(&statement, &bindings).map_err(Error::Regions)? {
             let (key, bins) = row.split_first_chunk::<3>().ok_or(Error::Corrupt("histogram"))?;
             let [span, region, start] = integers(key).ok_or(Error::Corrupt("histogram"))?;
             if merge_stored((span, region, start), bins, windows).is_none() {
@@ -258,16 +258,16 @@ fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error>
     }
     let histograms: Vec<&Addition> = windows.iter().filter(has_one).collect();
     for chunk in histograms.chunks(rows_per_statement(sql, 4)) {
-        let mut parameters = Vec::with_capacity(chunk.len() * 4);
+        let mut bindings = Vec::with_capacity(chunk.len() * 4);
         for Addition { key: (span, region, start), histogram, .. } in chunk {
-            parameters.extend([*region, *span, *start].map(Value::Integer));
-            parameters.push(Value::Blob(histogram.encode()));
+            bindings.extend([*region, *span, *start].map(Value::Integer));
+            bindings.push(Value::Blob(histogram.encode()));
         }
         let statement = format!(
             "INSERT OR REPLACE INTO histograms (region, span, start, bins) VALUES {}",
             placeholders(chunk.len(), 4)
         );
-        sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+        sql.execute(&statement, &bindings).map_err(Error::Regions)?;
     }
     Ok(())
 }
@@ -313,7 +313,7 @@ impl Repeats {
                 (key(span, region, minute), is_conflict)
             };
             let mut places: Vec<(Key, bool)> = self.0.iter().map(place).collect();
-            order::sort_by_key(&mut places, |&((_, region, start), is_conflict)| {
+            sort::sort_by_key(&mut places, |&((_, region, start), is_conflict)| {
                 let wide = |number: i64| u128::from(number.cast_unsigned());
                 wide(region) << 64 | wide(start) << 1 | u128::from(is_conflict)
             });
@@ -333,9 +333,9 @@ impl Repeats {
                  WHERE region = v.column1 AND span = v.column2 AND start = v.column3",
                 placeholders(chunk.len(), 5)
             );
-            let parameters: Vec<Value> =
+            let bindings: Vec<Value> =
                 chunk.iter().flatten().copied().map(Value::Integer).collect();
-            sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+            sql.execute(&statement, &bindings).map_err(Error::Regions)?;
         }
         Ok(())
     }

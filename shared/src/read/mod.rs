@@ -2,6 +2,10 @@
 //!
 //! Imports `fold` and what is below it.
 
-pub mod report;
-pub mod snapshot;
-pub mod view;
+pub mod aggregate;
+pub(crate) mod conflicts;
+pub(crate) mod details;
+pub(crate) mod devices;
+pub mod fresh;
+pub mod last_good;
+pub(crate) mod pieces;

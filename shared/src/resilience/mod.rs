@@ -3,5 +3,5 @@
 //! Imports `domain`.
 
 pub mod breaker;
-pub mod guard;
+pub mod circuit;
 pub mod retry;

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use isotherm::api::{ingest, query};
+use isotherm::api::{readings, routes};
 use isotherm::domain::reading::UnixMillis;
 use isotherm::http::{Header, Request};
 use isotherm_host::native::NativeHost;
@@ -21,9 +21,12 @@ const NOW: i64 = 1_700_000_000_000;
 
 fn batch(number: i64) -> String {
     let reading = |i: i64| {
-        let (device, milli) = (i % DEVICES, i * 37 % 60_000 - 20_000);
-        let (sign, whole, thousandths) =
-            (if milli < 0 { "-" } else { "" }, milli.abs() / 1_000, milli.abs() % 1_000);
+        let (device, millicelsius) = (i % DEVICES, i * 37 % 60_000 - 20_000);
+        let (sign, whole, thousandths) = (
+            if millicelsius < 0 { "-" } else { "" },
+            millicelsius.abs() / 1_000,
+            millicelsius.abs() % 1_000,
+        );
         format!(
             r#"{{"device_id":"device-{device:06}","region":"region-{:02}","temperature_c":{sign}{whole}.{thousandths:03},"timestamp":{}}}"#,
             device % REGIONS,
@@ -50,12 +53,12 @@ fn main() -> anyhow::Result<()> {
     let bodies: Vec<String> = (0..BATCHES).map(batch).collect();
 
     let (statuses, journaled) = timed(|| {
-        let post = |body: &String| ingest::post_readings(&host, &head, body.as_bytes(), now);
+        let post = |body: &String| readings::post(&host, &head, body.as_bytes(), now);
         bodies.iter().map(|body| post(body).response.status).collect::<Vec<_>>()
     });
     anyhow::ensure!(statuses.iter().all(|status| *status == 202), "{statuses:?}");
     let (answer, folded) =
-        timed(|| query::answer(&host, &Request::get("/v1/regions/region-00"), now));
+        timed(|| routes::answer(&host, &Request::get("/v1/regions/region-00"), now));
     let answer = String::from_utf8_lossy(&answer.response.body).into_owned();
     anyhow::ensure!(answer.contains(r#""count":1280"#), "not all was folded: {answer}");
     println!("journaled in {} ms, folded in {} ms", journaled.as_millis(), folded.as_millis());

@@ -24,7 +24,7 @@ use crate::run::{Bench, Options};
 const USAGE: &str = "\
 cargo xtask bench [--runtime embedded|spin] [--seconds 10] [--batch-seconds 30]
                   [--devices 10000] [--regions 50] [--only NAME] [--json FILE]
-    Figures of a service in a directory of its own, on a fresh database.
+    Summary of a service in a directory of its own, on a fresh database.
     --seconds        for each row of single readings and answers
     --batch-seconds  for each row of batches, before what is left is folded
     --only           rows whose name contains this (hello, single, batch, GET)

@@ -9,7 +9,7 @@ use isotherm::host::{
     Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite as seam,
 };
 use isotherm::http::{Headers, Request, Response};
-use isotherm::api::ingest::{self, Handled};
+use isotherm::api::readings::{self, Handled};
 use isotherm::api::readiness;
 use isotherm::domain::reading::UnixMillis;
 use spin_sdk::key_value::{Error as KeyValueError, Store};
@@ -185,7 +185,7 @@ fn handle(request: spin_sdk::http::Request) -> anyhow::Result<spin_sdk::http::Re
         return Ok(answer(readiness::answer(&host, &head)));
     }
     let handled = match ingest::check_head(&head) {
-        Ok(()) => ingest::post_readings(&host, &head, request.body(), now),
+        Ok(()) => readings::post(&host, &head, request.body(), now),
         Err(problem) => Response::from(problem).into(),
     };
     let Handled { response, follow_up, .. } = handled;

@@ -18,14 +18,14 @@ use crate::settings::JournalBound;
 
 /// Whether there is room for another entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// There is.
-    Free,
+pub(crate) enum Admission {
+    /// There is room.
+    Open,
     /// There is none.
-    None {
+    Closed {
         /// Whether it is this request's turn to fold: where nobody reads,
         /// nobody else would.
-        is_turn_to_fold: bool,
+        should_fold: bool,
     },
 }
 
@@ -35,9 +35,9 @@ pub(crate) fn check<H: Host>(
     store: &H::KeyValue,
     door: &Door,
     now: UnixMillis,
-) -> Result<Room, Error> {
-    let Some(since) = door.full_since else { return Ok(Room::Free) };
-    let refused = Room::None { is_turn_to_fold: false };
+) -> Result<Admission, Error> {
+    let Some(since) = door.full_since else { return Ok(Admission::Open) };
+    let refused = Admission::Closed { should_fold: false };
     if is_fresh(since, now) {
         return Ok(refused);
     }
@@ -52,9 +52,9 @@ pub(crate) fn check<H: Host>(
     }
     let inventory = Inventory::list(host, store)?;
     if update(host, store, &inventory, inventory.unfolded(), now)? {
-        return Ok(Room::None { is_turn_to_fold: true });
+        return Ok(Admission::Closed { should_fold: true });
     }
-    Ok(Room::Free)
+    Ok(Admission::Open)
 }
 
 /// Sets or removes the mark, after a fold of what `inventory` lists left this many

@@ -44,14 +44,14 @@ const LOCK: Policy =
 const NOT_CALLED: Error = Error::Corrupt("transaction");
 
 /// A connection to the regions database.
-pub struct Regions<'a, H: Host> {
+pub struct Database<'a, H: Host> {
     host: &'a H,
     sql: H::Sql,
     budget: Budget,
     started_ms: u64,
 }
 
-impl<'a, H: Host> Regions<'a, H> {
+impl<'a, H: Host> Database<'a, H> {
     /// Opens the database and applies the schema if need be.
     pub fn open(host: &'a H, budget: Budget) -> Result<Self, Error> {
         let started_ms = host.monotonic_ms();
@@ -61,7 +61,7 @@ impl<'a, H: Host> Regions<'a, H> {
         // A server that does not take the pragma has no file to wait for.
         best_effort(regions.sql.execute("PRAGMA busy_timeout = 0", &[]));
         regions.check_that_it_responds()?;
-        regions.patiently(budget.total_ms, || schema::ensure(&regions.sql))?;
+        regions.retry_while_busy(budget.total_ms, || schema::ensure(&regions.sql))?;
         Ok(regions)
     }
 
@@ -81,7 +81,7 @@ impl<'a, H: Host> Regions<'a, H> {
 
     /// Runs `work`, which only reads.
     pub(crate) fn read<T>(&self, work: impl Fn(&H::Sql) -> Result<T, Error>) -> Result<T, Error> {
-        self.patiently(self.budget.total_ms, || work(&self.sql))
+        self.retry_while_busy(self.budget.total_ms, || work(&self.sql))
     }
 
     /// Runs `work`, which only reads, in one transaction: no fold changes anything
@@ -95,7 +95,7 @@ impl<'a, H: Host> Regions<'a, H> {
             value = Some(work(&self.sql)?);
             Ok(())
         };
-        self.patiently(self.budget.total_ms, || {
+        self.retry_while_busy(self.budget.total_ms, || {
             self.in_transaction(TransactionKind::Read, 0, &mut read_into_value)
         })?;
         value.ok_or(NOT_CALLED)
@@ -110,7 +110,7 @@ impl<'a, H: Host> Regions<'a, H> {
         work: &mut dyn FnMut() -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut done = Err(NOT_CALLED);
-        self.patiently(lock_ms, || {
+        self.retry_while_busy(lock_ms, || {
             let ended = self.sql.transaction(kind, &mut || {
                 done = work();
                 // What only reads has nothing to commit.
@@ -152,7 +152,11 @@ impl<'a, H: Host> Regions<'a, H> {
     }
 
     /// Repeats `work` while it finds a lock, for `ms` at most.
-    fn patiently<T>(&self, ms: u64, work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    fn retry_while_busy<T>(
+        &self,
+        ms: u64,
+        work: impl FnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let total_ms = ms.min(self.left_ms());
         let policy = Policy { total_ms, ..LOCK };
         retry::run(self.host, policy, Error::is_busy, work)

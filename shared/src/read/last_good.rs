@@ -3,22 +3,22 @@
 //! One key-value pair: `snapshot/2/<as of>-<folds>`, Unix milliseconds and how many
 //! transactions had posted readings by then, so that a listing tells how old it is and
 //! whether there is anything to renew. The value is JSON: whether it has all regions,
-//! then for each its name, its columns ([`Figures`]) and its percentiles. Older
+//! then for each its name, its columns ([`Summary`]) and its percentiles. Older
 //! releases wrote `snapshot/1/<as of>`, the regions alone.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::figures::{FIGURE_COLUMNS, Figures, PERCENTS};
 use crate::domain::reading::UnixMillis;
+use crate::domain::summary::{PERCENTS, SUMMARY_COLUMNS, Summary};
 use crate::error::Error;
 use crate::host::{Host, KeyValue};
 use crate::journal;
 use crate::journal::inventory::Inventory;
 use crate::journal::keys::SnapshotName;
 use crate::ledger;
-use crate::ledger::regions::{Budget, Regions};
+use crate::ledger::database::{Budget, Database};
 use crate::limits;
-use crate::read::report::{self, RegionFigures};
+use crate::read::aggregate::{self, RegionSummary};
 
 /// The averages over all time of up to `limits::ITEMS_PER_PAGE_MAX` regions,
 /// in the order of their names.
@@ -29,11 +29,11 @@ pub struct Snapshot {
     /// Whether these are all regions that there were.
     pub is_whole: bool,
     /// The regions with their figures.
-    pub regions: Vec<(String, Figures)>,
+    pub regions: Vec<(String, Summary)>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Row(String, [i64; FIGURE_COLUMNS], Option<[i64; PERCENTS.len()]>);
+struct SnapshotRow(String, [i64; SUMMARY_COLUMNS], Option<[i64; PERCENTS.len()]>);
 
 /// The newest snapshot in the inventory. One that can't be read is as good as none, but
 /// for the log.
@@ -62,15 +62,15 @@ pub(crate) fn load<H: Host>(
 }
 
 fn parse(name: &SnapshotName, value: &[u8]) -> Option<Snapshot> {
-    let (is_whole, rows): (bool, Vec<Row>) = match name.folds {
+    let (is_whole, rows): (bool, Vec<SnapshotRow>) = match name.folds {
         Some(_) => serde_json::from_slice(value).ok()?,
         None => {
-            let rows: Vec<Row> = serde_json::from_slice(value).ok()?;
+            let rows: Vec<SnapshotRow> = serde_json::from_slice(value).ok()?;
             (rows.len() < limits::ITEMS_PER_PAGE_MAX, rows)
         }
     };
-    let region = |Row(name, columns, percentiles)| {
-        Some((name, Figures { percentiles, ..Figures::from_columns(columns)? }))
+    let region = |SnapshotRow(name, columns, percentiles)| {
+        Some((name, Summary { percentiles, ..Summary::from_columns(columns)? }))
     };
     let regions = rows.into_iter().map(region).collect::<Option<_>>()?;
     Some(Snapshot { as_of: name.as_of, is_whole, regions })
@@ -97,21 +97,21 @@ pub(crate) fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     if !is_old(&inventory, now) {
         return Ok(());
     }
-    let regions = Regions::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
+    let regions = Database::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
     let (folds, mut all) = regions.read_at_once(|sql| {
         let most = limits::ITEMS_PER_PAGE_MAX + 1;
-        Ok((ledger::tally(sql, ledger::FOLDS)?, report::regions(sql, "", most, None)?))
+        Ok((ledger::tally(sql, ledger::FOLDS)?, aggregate::regions(sql, "", most, None)?))
     })?;
     if is_of(&inventory, folds) {
         return Ok(());
     }
     let is_whole = all.len() <= limits::ITEMS_PER_PAGE_MAX;
     all.truncate(limits::ITEMS_PER_PAGE_MAX);
-    let row = |(name, figures): RegionFigures| {
+    let row = |(name, figures): RegionSummary| {
         let figures = figures?;
-        Some(Row(name, figures.to_columns()?, figures.percentiles))
+        Some(SnapshotRow(name, figures.to_columns()?, figures.percentiles))
     };
-    let rows: Vec<Row> = all.into_iter().filter_map(row).collect();
+    let rows: Vec<SnapshotRow> = all.into_iter().filter_map(row).collect();
     let name = SnapshotName { as_of: now, folds: Some(folds) };
     let value =
         serde_json::to_vec(&(is_whole, rows)).map_err(|_no_map| Error::Corrupt("snapshot"))?;

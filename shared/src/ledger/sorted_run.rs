@@ -22,12 +22,12 @@
 //!          with the run's first key as the seed
 //! then for each record:
 //!   after  its key, less the key before (for the first: less the run's first)
-//!   …      what else the record has (`Record::put`)
+//!   …      what else the record has (`RunRecord::put`)
 //! ```
 //!
 //! Version 1, of older releases, has no checksum. Version 2 is what a migration makes of
 //! rows, with SQL alone: integers of eight bytes, big endian; for each record its key
-//! and `Record::NUMBERS` others.
+//! and `RunRecord::NUMBERS` others.
 //!
 //! A run that can't be read is an error that names its row, and the only one that is
 //! lost: what does not touch it goes on (`fold`).
@@ -48,7 +48,7 @@ const VERSION_OF_ROWS: u8 = 2;
 const HEAD_BYTES: usize = 5;
 
 /// A record of a group, whose columns are `G` integers.
-pub(crate) trait Record<const G: usize>: Copy {
+pub(crate) trait RunRecord<const G: usize>: Copy {
     /// How many numbers `from_row` takes.
     const NUMBERS: usize;
 
@@ -69,7 +69,7 @@ pub(crate) trait Record<const G: usize>: Copy {
 }
 
 /// A table of runs.
-pub(crate) struct Table<const G: usize> {
+pub(crate) struct RunTable<const G: usize> {
     pub(crate) name: &'static str,
     /// The columns of the group, which with `first` are unique.
     pub(crate) group: [&'static str; G],
@@ -102,7 +102,7 @@ impl<const G: usize> Run<G> {
         Some(Self { group, first, records: 0, bytes: bytes.clone() })
     }
 
-    fn of<R: Record<G>>(group: [i64; G], first: u64, records: &[R]) -> Self {
+    fn of<R: RunRecord<G>>(group: [i64; G], first: u64, records: &[R]) -> Self {
         let mut bytes = vec![0; HEAD_BYTES];
         let (mut key, mut before) = (first, None);
         for record in records {
@@ -118,7 +118,7 @@ impl<const G: usize> Run<G> {
     }
 
     /// Its records in the order of their keys; `None` if nobody wrote such bytes.
-    fn decode<R: Record<G>>(&self) -> Option<Vec<R>> {
+    fn decode<R: RunRecord<G>>(&self) -> Option<Vec<R>> {
         let (version, mut input) = self.bytes.split_first()?;
         let mut records: Vec<R> = Vec::new();
         if *version == VERSION {
@@ -160,7 +160,7 @@ impl<const G: usize> Run<G> {
 }
 
 /// The records as runs, the first of which begins at `first`.
-fn cut<R: Record<G>, const G: usize>(group: [i64; G], first: u64, records: &[R]) -> Vec<Run<G>> {
+fn cut<R: RunRecord<G>, const G: usize>(group: [i64; G], first: u64, records: &[R]) -> Vec<Run<G>> {
     let whole = Run::of(group, first, records);
     if whole.bytes.len() <= limits::RUN_BYTES_MAX {
         return vec![whole];
@@ -168,15 +168,15 @@ fn cut<R: Record<G>, const G: usize>(group: [i64; G], first: u64, records: &[R])
     let parts = whole.bytes.len().div_ceil(limits::RUN_BYTES_CUT);
     let parts = records.chunks(records.len().div_ceil(parts)).enumerate();
     let run = |(index, part): (usize, &[R])| {
-        let first = if index == 0 { first } else { part.first().map_or(first, Record::key) };
+        let first = if index == 0 { first } else { part.first().map_or(first, RunRecord::key) };
         Run::of(group, first, part)
     };
     parts.map(run).collect()
 }
 
-impl<const G: usize> Table<G> {
+impl<const G: usize> RunTable<G> {
     /// The records of a run, in the order of their keys.
-    pub(crate) fn decode<R: Record<G>>(&self, run: &Run<G>) -> Result<Vec<R>, Error> {
+    pub(crate) fn decode<R: RunRecord<G>>(&self, run: &Run<G>) -> Result<Vec<R>, Error> {
         run.decode().ok_or_else(|| Error::DamagedRows(vec![self.damaged(run)]))
     }
 
@@ -204,7 +204,7 @@ impl<const G: usize> Table<G> {
                 same("s"),
                 G + 1,
             );
-            let rows = sql.execute(&statement, &parameters(chunk)).map_err(Error::Regions)?;
+            let rows = sql.execute(&statement, &bindings(chunk)).map_err(Error::Regions)?;
             for row in rows {
                 runs.push(Run::from_columns(&row).ok_or(Error::Corrupt(self.name))?);
             }
@@ -238,7 +238,7 @@ impl<const G: usize> Table<G> {
                 G + 2,
                 placeholders(chunk.len(), G + 2),
             );
-            for row in sql.execute(&statement, &parameters(chunk)).map_err(Error::Regions)? {
+            for row in sql.execute(&statement, &bindings(chunk)).map_err(Error::Regions)? {
                 let count = crate::ledger::integers(&row);
                 counts.push(count.map(|[count]| count).ok_or(Error::Corrupt(self.name))?);
             }
@@ -256,14 +256,14 @@ impl<const G: usize> Table<G> {
                 self.name,
                 placeholders(chunk.len(), G + 3),
             );
-            let mut parameters = Vec::with_capacity(chunk.len() * (G + 3));
+            let mut bindings = Vec::with_capacity(chunk.len() * (G + 3));
             for run in chunk {
-                parameters.extend(run.group.map(Value::Integer));
-                parameters.push(integer(run.first));
-                parameters.push(Value::Integer(i64::try_from(run.records).unwrap_or(i64::MAX)));
-                parameters.push(Value::Blob(std::mem::take(&mut run.bytes)));
+                bindings.extend(run.group.map(Value::Integer));
+                bindings.push(integer(run.first));
+                bindings.push(Value::Integer(i64::try_from(run.records).unwrap_or(i64::MAX)));
+                bindings.push(Value::Blob(std::mem::take(&mut run.bytes)));
             }
-            sql.execute(&statement, &parameters).map_err(Error::Regions)?;
+            sql.execute(&statement, &bindings).map_err(Error::Regions)?;
         }
         runs.clear();
         Ok(())
@@ -272,7 +272,7 @@ impl<const G: usize> Table<G> {
     /// What to load to merge `new`: of each group the runs from its first to its
     /// last key; but where most of them would be loaded in vain, those of each
     /// key.
-    fn wanted<R: Record<G>>(&self, sql: &impl Sql, new: &[R]) -> Result<Vec<Keys<G>>, Error> {
+    fn wanted<R: RunRecord<G>>(&self, sql: &impl Sql, new: &[R]) -> Result<Vec<Keys<G>>, Error> {
         /// So few are looked up without counting first.
         const FEW: usize = 8;
         let group_of = |records: &[R]| {
@@ -311,7 +311,7 @@ impl<const G: usize> Table<G> {
     /// Where runs can't be read, it goes on to find all of them, and fails.
     ///
     /// Must run inside a transaction that holds the write lock.
-    pub(crate) fn merge<R: Record<G>>(
+    pub(crate) fn merge<R: RunRecord<G>>(
         &self,
         sql: &impl Sql,
         new: &[R],
@@ -325,7 +325,7 @@ impl<const G: usize> Table<G> {
             let runs = self.load(sql, &self.wanted(sql, now)?)?;
             let mut runs = runs.as_slice();
             for records in now.chunk_by(|a, b| a.group() == b.group()) {
-                let Some(group) = records.first().map(Record::group) else { continue };
+                let Some(group) = records.first().map(RunRecord::group) else { continue };
                 let (own, others) = runs.split_at(runs.partition_point(|run| run.group <= group));
                 runs = others;
                 self.merge_group(group, own, records, &mut combine, &mut changed, &mut damaged);
@@ -340,7 +340,7 @@ impl<const G: usize> Table<G> {
         self.store(sql, &mut changed)
     }
 
-    fn merge_group<R: Record<G>>(
+    fn merge_group<R: RunRecord<G>>(
         &self,
         group: [i64; G],
         runs: &[Run<G>],
@@ -369,12 +369,14 @@ impl<const G: usize> Table<G> {
 
 /// How many of the records to merge at once: whole groups, one at least, as many as a
 /// statement takes and as have runs that fit into memory.
-fn groups_end<R: Record<G>, const G: usize>(records: &[R]) -> usize {
+fn groups_end<R: RunRecord<G>, const G: usize>(records: &[R]) -> usize {
     let mut end = 0;
     let groups = records.chunk_by(|a, b| a.group() == b.group()).enumerate();
     for (index, group) in groups {
         let with_it = end + group.len();
-        if index == limits::ROWS_PER_STATEMENT || (index > 0 && with_it > limits::RECORDS_AT_ONCE) {
+        if index == limits::ROWS_PER_STATEMENT
+            || (index > 0 && with_it > limits::RECORDS_PER_MERGE_MAX)
+        {
             break;
         }
         end = with_it;
@@ -383,7 +385,7 @@ fn groups_end<R: Record<G>, const G: usize>(records: &[R]) -> usize {
 }
 
 /// Both, in the order of their keys; `None` if that is just `old`.
-fn merge<R: Record<G>, const G: usize>(
+fn merge<R: RunRecord<G>, const G: usize>(
     old: &[R],
     new: &[R],
     combine: &mut impl FnMut(Option<&mut R>, &R) -> bool,
@@ -408,13 +410,13 @@ fn merge<R: Record<G>, const G: usize>(
     has_changed.then_some(merged)
 }
 
-fn parameters<const G: usize>(wanted: &[Keys<G>]) -> Vec<Value> {
-    let mut parameters = Vec::with_capacity(wanted.len() * (G + 2));
+fn bindings<const G: usize>(wanted: &[Keys<G>]) -> Vec<Value> {
+    let mut bindings = Vec::with_capacity(wanted.len() * (G + 2));
     for Keys { group, from, to } in wanted {
-        parameters.extend(group.map(Value::Integer));
-        parameters.extend([integer(*from), integer(*to)]);
+        bindings.extend(group.map(Value::Integer));
+        bindings.extend([integer(*from), integer(*to)]);
     }
-    parameters
+    bindings
 }
 
 /// Keys have at most 63 bits.
@@ -434,7 +436,7 @@ mod tests {
         value: i64,
     }
 
-    impl Record<1> for One {
+    impl RunRecord<1> for One {
         const NUMBERS: usize = 1;
 
         fn group(&self) -> [i64; 1] {
@@ -499,7 +501,7 @@ mod tests {
 
     #[test]
     fn a_run_that_can_not_be_read_is_named() {
-        const TABLE: Table<1> = Table { name: "ledger", group: ["minute"] };
+        const TABLE: RunTable<1> = RunTable { name: "ledger", group: ["minute"] };
         let run = Run { group: [7], first: 5, records: 1, bytes: vec![9] };
         let error = TABLE.decode::<One>(&run).unwrap_err();
         assert!(error.to_string().contains("ledger minute=7 first=5"), "{error}");
@@ -551,11 +553,11 @@ mod tests {
                 groups.iter().flat_map(|(g, count)| group(*g, *count)).collect();
             groups_end(&records)
         };
-        let many = u64::try_from(limits::RECORDS_AT_ONCE).unwrap();
+        let many = u64::try_from(limits::RECORDS_PER_MERGE_MAX).unwrap();
         assert_eq!(end(&[]), 0);
         assert_eq!(end(&[(1, 3), (2, 4)]), 7);
-        assert_eq!(end(&[(1, many * 2), (2, 1)]), limits::RECORDS_AT_ONCE * 2);
-        assert_eq!(end(&[(1, many - 1), (2, 1), (3, 1)]), limits::RECORDS_AT_ONCE);
+        assert_eq!(end(&[(1, many * 2), (2, 1)]), limits::RECORDS_PER_MERGE_MAX * 2);
+        assert_eq!(end(&[(1, many - 1), (2, 1), (3, 1)]), limits::RECORDS_PER_MERGE_MAX);
         let small: Vec<(i64, u64)> = (0..600).map(|group| (group, 1)).collect();
         assert_eq!(end(&small), limits::ROWS_PER_STATEMENT);
     }

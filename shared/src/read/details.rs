@@ -6,17 +6,17 @@
 //! that, or only from too many records, is left out; what is told is exact: it is
 //! checked to be made of just the readings that the statistics count.
 
-use super::{Cell, Chosen, PIECES};
-use crate::base::order;
-use crate::domain::figures::{Devices, device_average};
+use crate::base::sort;
 use crate::domain::histogram::Histogram;
+use crate::domain::summary::{Devices, device_average};
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
-use crate::ledger::runs::{Record, Run, Table};
+use crate::ledger::sorted_run::{Run, RunRecord, RunTable};
 use crate::ledger::windows::damaged_histogram;
 use crate::ledger::{LEDGER, Row, integers};
 use crate::limits;
+use crate::read::pieces::{Cell, Chosen, PIECES};
 
 /// The ledger's runs in the minutes at the edges of the steps. The ledger is in
 /// the order of time, so it is read once, whatever regions are chosen.
@@ -28,16 +28,16 @@ const WHOLE: &str = "CROSS JOIN pieces AS p CROSS JOIN device_windows AS d \
      ON d.region = r.id AND d.span = p.span AND d.start >= p.first AND d.start < p.after";
 
 /// Adds devices and percentiles to the figures, where they can be told.
-/// `windows` is how many the cells are made of, `parameters` are those of `chosen` and of
+/// `windows` is how many the cells are made of, `bindings` are those of `chosen` and of
 /// `PIECES`; `cells` are in the order of region and step.
 ///
 /// A row that can't be read is an error, or, where it would keep other regions from a
 /// list, left out: what is told is then not made of all readings, and not told.
-pub(super) fn add(
+pub(crate) fn add(
     sql: &impl Sql,
     chosen: Chosen<'_>,
     windows: i64,
-    parameters: &[Value],
+    bindings: &[Value],
     cells: &mut [Cell],
 ) -> Result<(), Error> {
     let mut several = false;
@@ -50,22 +50,22 @@ pub(super) fn add(
             several |= figures.devices.is_none();
         }
     }
-    let places = Places::of(cells);
+    let index = CellIndex::of(cells);
     let mut histograms = vec![Histogram::default(); cells.len()];
     if windows <= limits::WINDOWS_READ_AT_ONCE {
-        add_histograms(sql, chosen, chosen, parameters, &places, &mut histograms)?;
+        add_histograms(sql, chosen, chosen, bindings, &index, &mut histograms)?;
     } else {
         for names in cells.chunk_by(|a, b| a.region_id == b.region_id) {
             let Some(Cell { region, .. }) = names.first() else { continue };
-            let mut parameters = parameters.to_vec();
+            let mut bindings = bindings.to_vec();
             let one = Chosen::One(region);
-            parameters.splice(..2, one.parameters());
-            add_histograms(sql, chosen, one, &parameters, &places, &mut histograms)?;
+            bindings.splice(..2, one.bindings());
+            add_histograms(sql, chosen, one, &bindings, &index, &mut histograms)?;
         }
     }
-    if several && records_to_read(sql, chosen, parameters)? <= limits::DETAIL_RECORDS_MAX {
-        let mut parts = whole_parts(sql, chosen, parameters, &places)?;
-        edge_parts(sql, chosen, parameters, &places, &mut parts, &mut histograms)?;
+    if several && records_to_read(sql, chosen, bindings)? <= limits::DETAIL_RECORDS_MAX {
+        let mut parts = whole_parts(sql, chosen, bindings, &index)?;
+        edge_parts(sql, chosen, bindings, &index, &mut parts, &mut histograms)?;
         add_devices(parts, cells);
     }
     for (cell, histogram) in cells.iter_mut().zip(&histograms) {
@@ -77,13 +77,13 @@ pub(super) fn add(
 }
 
 /// Where the cell of a region and step is.
-struct Places(Vec<(i64, i64, usize)>);
+struct CellIndex(Vec<(i64, i64, usize)>);
 
-impl Places {
+impl CellIndex {
     fn of(cells: &[Cell]) -> Self {
         let place = |(index, cell): (usize, &Cell)| (cell.region_id, cell.step, index);
         let mut places: Vec<_> = cells.iter().enumerate().map(place).collect();
-        order::sort_by_key(&mut places, |(region, step, _)| {
+        sort::sort_by_key(&mut places, |(region, step, _)| {
             u128::from(region.cast_unsigned()) << 64 | u128::from(step.cast_unsigned())
         });
         Self(places)
@@ -96,7 +96,7 @@ impl Places {
 }
 
 /// How many records tell the devices; counted no further than to one too many.
-fn records_to_read(sql: &impl Sql, chosen: Chosen<'_>, parameters: &[Value]) -> Result<i64, Error> {
+fn records_to_read(sql: &impl Sql, chosen: Chosen<'_>, bindings: &[Value]) -> Result<i64, Error> {
     // Each run has one record at least.
     let statement = format!(
         "{PIECES} SELECT coalesce(sum(records), 0) FROM ( \
@@ -104,7 +104,7 @@ fn records_to_read(sql: &impl Sql, chosen: Chosen<'_>, parameters: &[Value]) -> 
         chosen.query(),
         limits::DETAIL_RECORDS_MAX + 1
     );
-    let rows = sql.execute(&statement, parameters).map_err(Error::Regions)?;
+    let rows = sql.execute(&statement, bindings).map_err(Error::Regions)?;
     let count = rows.first().and_then(|row| integers(row));
     count.map(|[count]| count).ok_or(Error::Corrupt("ledger"))
 }
@@ -115,8 +115,8 @@ fn add_histograms(
     sql: &impl Sql,
     chosen: Chosen<'_>,
     some: Chosen<'_>,
-    parameters: &[Value],
-    places: &Places,
+    bindings: &[Value],
+    index: &CellIndex,
     histograms: &mut [Histogram],
 ) -> Result<(), Error> {
     let statement = format!(
@@ -125,13 +125,13 @@ fn add_histograms(
               ON h.region = r.id AND h.span = p.span AND h.start >= p.first AND h.start < p.after",
         some.query()
     );
-    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
+    for row in sql.execute(&statement, bindings).map_err(Error::Regions)? {
         let [head @ .., Value::Blob(bins)] = row.as_slice() else {
             return Err(Error::Corrupt("histogram"));
         };
         let [region, step, span, start] = integers(head).ok_or(Error::Corrupt("histogram"))?;
-        let index = places.find(region, step).ok_or(Error::Corrupt("histogram"))?;
-        match (Histogram::decode(bins), histograms.get_mut(index)) {
+        let cell = index.find(region, step).ok_or(Error::Corrupt("histogram"))?;
+        match (Histogram::decode(bins), histograms.get_mut(cell)) {
             (Some(stored), Some(histogram)) => histogram.merge(&stored),
             (None, _) if !chosen.is_list() => {
                 let row = damaged_histogram(region, span, start);
@@ -144,8 +144,8 @@ fn add_histograms(
 }
 
 /// The records of a run; none if it can't be read and may be left out.
-fn decoded<R: Record<G>, const G: usize>(
-    table: &Table<G>,
+fn decoded<R: RunRecord<G>, const G: usize>(
+    table: &RunTable<G>,
     run: Option<Run<G>>,
     chosen: Chosen<'_>,
 ) -> Result<Vec<R>, Error> {
@@ -158,38 +158,38 @@ fn decoded<R: Record<G>, const G: usize>(
 
 /// What a device has in a part of a cell.
 #[derive(Clone, Copy)]
-struct Part {
+struct DevicePart {
     cell: usize,
     device: u64,
     readings: i64,
-    sum_milli: i64,
+    sum_millicelsius: i64,
 }
 
 fn whole_parts(
     sql: &impl Sql,
     chosen: Chosen<'_>,
-    parameters: &[Value],
-    places: &Places,
-) -> Result<Vec<Part>, Error> {
+    bindings: &[Value],
+    index: &CellIndex,
+) -> Result<Vec<DevicePart>, Error> {
     let statement = format!(
         "{PIECES} SELECT p.step, d.region, d.span, d.start, d.first, d.run FROM {} {WHOLE}",
         chosen.query()
     );
     let mut parts = Vec::new();
-    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
+    for row in sql.execute(&statement, bindings).map_err(Error::Regions)? {
         let place = || {
             let (Value::Integer(step), columns) = row.split_first()? else { return None };
             let [region] = integers(columns.get(..1)?)?;
-            Some((places.find(region, *step)?, columns))
+            Some((index.find(region, *step)?, columns))
         };
         let (cell, columns) = place().ok_or(Error::Corrupt("device window"))?;
         let windows: Vec<DeviceWindow> =
             decoded(&DEVICE_WINDOWS, Run::from_columns(columns), chosen)?;
-        parts.extend(windows.iter().map(|window| Part {
+        parts.extend(windows.iter().map(|window| DevicePart {
             cell,
             device: window.device(),
             readings: window.readings(),
-            sum_milli: window.sum_milli(),
+            sum_millicelsius: window.sum_millicelsius(),
         }));
     }
     Ok(parts)
@@ -198,18 +198,18 @@ fn whole_parts(
 fn edge_parts(
     sql: &impl Sql,
     chosen: Chosen<'_>,
-    parameters: &[Value],
-    places: &Places,
-    parts: &mut Vec<Part>,
+    bindings: &[Value],
+    index: &CellIndex,
+    parts: &mut Vec<DevicePart>,
     histograms: &mut [Histogram],
 ) -> Result<(), Error> {
-    // Of the chosen regions, though only to have the same parameters.
+    // Of the chosen regions, though only to have the same bindings.
     let statement = format!(
         "{PIECES} SELECT p.step, l.minute, l.first, l.run FROM {EDGES} \
          WHERE EXISTS (SELECT 1 FROM {})",
         chosen.query()
     );
-    for row in sql.execute(&statement, parameters).map_err(Error::Regions)? {
+    for row in sql.execute(&statement, bindings).map_err(Error::Regions)? {
         let Some((Value::Integer(step), columns)) = row.split_first() else {
             return Err(Error::Corrupt("ledger row"));
         };
@@ -217,9 +217,9 @@ fn edge_parts(
         let rows: Vec<Row> = decoded(&LEDGER, Run::from_columns(columns), chosen)?;
         for row in rows {
             // A reading of another region has no cell.
-            let Some(cell) = places.find(i64::from(row.region), step) else { continue };
-            let (device, sum_milli) = (row.device(), i64::from(row.milli));
-            parts.push(Part { cell, device, readings: 1, sum_milli });
+            let Some(cell) = index.find(i64::from(row.region), step) else { continue };
+            let (device, sum_millicelsius) = (row.device(), i64::from(row.millicelsius));
+            parts.push(DevicePart { cell, device, readings: 1, sum_millicelsius });
             if let (Some(histogram), Some(temperature)) =
                 (histograms.get_mut(cell), row.temperature())
             {
@@ -231,15 +231,15 @@ fn edge_parts(
 }
 
 /// Adds the devices where they have just the readings that are counted.
-fn add_devices(mut parts: Vec<Part>, cells: &mut [Cell]) {
-    order::sort_by_key(&mut parts, |part| (part.cell as u128) << 64 | u128::from(part.device));
+fn add_devices(mut parts: Vec<DevicePart>, cells: &mut [Cell]) {
+    sort::sort_by_key(&mut parts, |part| (part.cell as u128) << 64 | u128::from(part.device));
     for parts in parts.chunk_by(|a, b| a.cell == b.cell) {
         let (mut devices, mut all) = (Devices { count: 0, averages: 0 }, 0);
         for own in parts.chunk_by(|a, b| a.device == b.device) {
             let readings: i64 = own.iter().map(|part| part.readings).sum();
-            let sum_milli = own.iter().map(|part| part.sum_milli).sum();
+            let sum_millicelsius = own.iter().map(|part| part.sum_millicelsius).sum();
             devices.count += 1;
-            devices.averages += device_average(readings, sum_milli);
+            devices.averages += device_average(readings, sum_millicelsius);
             all += readings;
         }
         let cell = parts.first().and_then(|part| cells.get_mut(part.cell));

@@ -13,7 +13,7 @@ use crate::resilience::breaker::{State, Verdict};
 pub const BREAKER_KEY: &str = "breaker/1/regions";
 
 /// Lets calls through to the regions database, or spares it.
-pub struct Guard<'a, H: Host> {
+pub struct CircuitBreaker<'a, H: Host> {
     host: &'a H,
     store: &'a H::KeyValue,
     /// What is stored, and what it means.
@@ -21,7 +21,7 @@ pub struct Guard<'a, H: Host> {
     state: State,
 }
 
-impl<'a, H: Host> Guard<'a, H> {
+impl<'a, H: Host> CircuitBreaker<'a, H> {
     /// A guard in the stored state; `has_state` is the inventory's word that
     /// there is one to read.
     pub fn new(host: &'a H, store: &'a H::KeyValue, has_state: bool) -> Self {
@@ -57,9 +57,9 @@ impl<'a, H: Host> Guard<'a, H> {
             // Of several requests that want to probe at once, one does.
             Verdict::Probe(state) => match self.become_state(state, "the cool-down is over") {
                 true => Ok(()),
-                false => Err(Error::Spared { retry_after_ms: 1_000 }),
+                false => Err(Error::CircuitOpen { retry_after_ms: 1_000 }),
             },
-            Verdict::Spare { retry_after_ms } => Err(Error::Spared { retry_after_ms }),
+            Verdict::Spare { retry_after_ms } => Err(Error::CircuitOpen { retry_after_ms }),
         }
     }
 

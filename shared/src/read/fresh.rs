@@ -12,20 +12,33 @@ use crate::fold::{self, Folded};
 use crate::host::Host;
 use crate::journal::inventory::Inventory;
 use crate::ledger;
-use crate::ledger::regions::{Budget, Regions};
+use crate::ledger::database::{Budget, Database};
 use crate::limits;
-use crate::read::snapshot::{self, Snapshot};
-use crate::resilience::guard::Guard;
+use crate::read::last_good::{self, Snapshot};
+use crate::resilience::circuit::CircuitBreaker;
 use crate::settings::{Horizon, NamesBound};
 use crate::upkeep;
 
 /// Work that no client waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FollowUp {
+pub struct AfterAnswer {
     /// Whether the last good snapshot is to be renewed.
     pub(crate) keeps_snapshot: bool,
     /// Whether there is more to fold than there was time for.
-    pub(crate) folds: bool,
+    pub(crate) should_fold: bool,
+}
+
+impl AfterAnswer {
+    /// Folds what there was no time for, and keeps the last good averages.
+    pub fn run(self, host: &impl Host, now: UnixMillis) -> Result<(), Error> {
+        if self.should_fold {
+            upkeep::run(host, now)?;
+        }
+        if self.keeps_snapshot {
+            last_good::keep(host, now)?;
+        }
+        Ok(())
+    }
 }
 
 /// What an answer covers: which time, as of when, and what is still missing.
@@ -57,16 +70,16 @@ impl Coverage {
 
 /// What was read, and what it covers.
 #[derive(Debug)]
-pub(crate) struct Read<T> {
+pub(crate) struct Fresh<T> {
     pub(crate) value: T,
-    pub(crate) shown: Shown,
+    pub(crate) covered: Covered,
 }
 
 /// What an answer says beside what was read, and what is to do after it.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct Covered {
     pub(crate) coverage: Coverage,
-    pub(crate) follow_up: FollowUp,
+    pub(crate) after_answer: AfterAnswer,
     /// Why the journal or the database could not be looked at.
     pub(crate) trouble: Option<Error>,
 }
@@ -83,12 +96,12 @@ pub(crate) fn fold_and_read<H: Host, T>(
     host: &H,
     span: Span,
     now: UnixMillis,
-    read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
+    read: impl Fn(&Database<'_, H>) -> Result<T, Error>,
     recall: impl FnOnce(Snapshot) -> Option<T>,
-) -> Result<Read<T>, Error> {
+) -> Result<Fresh<T>, Error> {
     let read = fold_and_read_quietly(host, span, now, read, recall)?;
-    match &read.shown.trouble {
-        Some(Error::Spared { .. }) | None => {}
+    match &read.covered.trouble {
+        Some(Error::CircuitOpen { .. }) | None => {}
         Some(error) => host.log(&format!("answering with what can be had: {error}")),
     }
     Ok(read)
@@ -99,21 +112,21 @@ pub(crate) fn fold_and_read_quietly<H: Host, T>(
     host: &H,
     span: Span,
     now: UnixMillis,
-    read: impl Fn(&Regions<'_, H>) -> Result<T, Error>,
+    read: impl Fn(&Database<'_, H>) -> Result<T, Error>,
     recall: impl FnOnce(Snapshot) -> Option<T>,
-) -> Result<Read<T>, Error> {
+) -> Result<Fresh<T>, Error> {
     let mut value = None;
-    let mut read_into_value = |regions: &Regions<'_, H>| {
-        value = Some(read(regions)?);
+    let mut read_into_value = |database: &Database<'_, H>| {
+        value = Some(read(database)?);
         Ok(())
     };
-    let Looked { last_good, shown } = fold_then(host, span, now, &mut read_into_value)?;
+    let Looked { last_good, covered } = fold_then(host, span, now, &mut read_into_value)?;
     let value = match last_good {
         Some(snapshot) => recall(snapshot).or(value),
         None => value,
     };
-    match (value, shown.trouble) {
-        (Some(value), trouble) => Ok(Read { value, shown: Shown { trouble, ..shown } }),
+    match (value, covered.trouble) {
+        (Some(value), trouble) => Ok(Fresh { value, covered: Covered { trouble, ..covered } }),
         (None, trouble) => Err(trouble.unwrap_or(Error::TooSlow)),
     }
 }
@@ -122,7 +135,7 @@ pub(crate) fn fold_and_read_quietly<H: Host, T>(
 struct Looked {
     /// What to answer from, where nothing could be read.
     last_good: Option<Snapshot>,
-    shown: Shown,
+    covered: Covered,
 }
 
 /// `fold_and_read` without its types: a component is fetched over bad networks,
@@ -131,7 +144,7 @@ fn fold_then<H: Host>(
     host: &H,
     span: Span,
     now: UnixMillis,
-    read: &mut dyn FnMut(&Regions<'_, H>) -> Result<(), Error>,
+    read: &mut dyn FnMut(&Database<'_, H>) -> Result<(), Error>,
 ) -> Result<Looked, Error> {
     let horizon = Horizon::from_variables(host)?;
     let names = NamesBound::from_variables(host)?;
@@ -140,43 +153,46 @@ fn fold_then<H: Host>(
     let (inventory, store) = match listed {
         Ok(found) => found,
         Err(error) => {
-            read(&Regions::open(host, BEFORE_READING)?)?;
+            read(&Database::open(host, BEFORE_READING)?)?;
             let coverage = Coverage::of(span, now, None, None);
-            let (follow_up, trouble) = (FollowUp::default(), Some(error));
-            return Ok(Looked { last_good: None, shown: Shown { coverage, follow_up, trouble } });
+            let (after_answer, trouble) = (AfterAnswer::default(), Some(error));
+            return Ok(Looked {
+                last_good: None,
+                covered: Covered { coverage, after_answer, trouble },
+            });
         }
     };
-    let mut keeps_snapshot = snapshot::is_old(&inventory, now);
-    let done = Guard::new(host, &store, inventory.has_breaker).call(now, || {
-        let regions = Regions::open(host, BEFORE_READING)?;
-        let folded = fold::run(&regions, &store, &inventory)?;
+    let mut keeps_snapshot = last_good::is_old(&inventory, now);
+    let done = CircuitBreaker::new(host, &store, inventory.has_breaker).call(now, || {
+        let database = Database::open(host, BEFORE_READING)?;
+        let folded = fold::run(&database, &store, &inventory)?;
         if folded.left_entries < inventory.unfolded() {
             // If it fails, the next fold tells it.
-            best_effort(upkeep::tell_door(&regions, &store, horizon, names, now));
+            best_effort(upkeep::tell_door(&database, &store, horizon, names, now));
         }
         // Before the read: what a retry counts in between is in the answer, and told as in
         // quarantine, too; never in neither.
         let quarantined = quarantined_readings(host, &store, &inventory, &folded);
-        read(&regions)?;
+        read(&database)?;
         if keeps_snapshot {
-            let folds = regions.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
-            keeps_snapshot = !snapshot::is_of(&inventory, folds);
+            let folds = database.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
+            keeps_snapshot = !last_good::is_of(&inventory, folds);
         }
         Ok((folded, quarantined))
     });
     match done {
         Ok((folded, quarantined)) => {
             let coverage = Coverage::of(span, now, Some(folded), quarantined);
-            let follow_up = FollowUp { keeps_snapshot, folds: folded.left_entries > 0 };
-            let shown = Shown { coverage, follow_up, trouble: None };
-            Ok(Looked { last_good: None, shown })
+            let after_answer = AfterAnswer { keeps_snapshot, should_fold: folded.left_entries > 0 };
+            let covered = Covered { coverage, after_answer, trouble: None };
+            Ok(Looked { last_good: None, covered })
         }
         Err(error) => {
             if let Error::DamagedRows(rows) = &error {
                 rows.iter().for_each(|row| fold::note_damage(host, &store, &inventory, row));
             }
             let last = match span.range {
-                None if error.is_away() => snapshot::load(host, &store, &inventory),
+                None if error.is_away() => last_good::load(host, &store, &inventory),
                 _ => None,
             };
             let Some(last) = last else { return Err(error) };
@@ -188,9 +204,9 @@ fn fold_then<H: Host>(
             let quarantined = Some(inventory.quarantined_readings());
             let coverage = Coverage::of(span, last.as_of, Some(left), quarantined);
             let coverage = Coverage { stale: true, ..coverage };
-            let (follow_up, trouble) = (FollowUp::default(), Some(error));
-            let shown = Shown { coverage, follow_up, trouble };
-            Ok(Looked { last_good: Some(last), shown })
+            let (after_answer, trouble) = (AfterAnswer::default(), Some(error));
+            let covered = Covered { coverage, after_answer, trouble };
+            Ok(Looked { last_good: Some(last), covered })
         }
     }
 }

@@ -10,7 +10,7 @@ pub const PERCENTS: [u64; 3] = [50, 95, 99];
 
 /// What is known of a region and a span of time that holds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figures {
+pub struct Summary {
     /// The statistics.
     pub stats: Stats,
     /// When the newest reading was measured that is not from the future; `None` if all
@@ -45,18 +45,18 @@ pub struct Devices {
 /// The average of a device in millionths of a degree Celsius, cut toward zero:
 /// an integer, so that the sum of many has no order. `readings` is at least 1;
 /// good for 9·10⁹ readings.
-pub(crate) fn device_average(readings: i64, sum_milli: i64) -> i64 {
-    sum_milli.saturating_mul(1_000).checked_div(readings).unwrap_or(0)
+pub(crate) fn device_average(readings: i64, sum_millicelsius: i64) -> i64 {
+    sum_millicelsius.saturating_mul(1_000).checked_div(readings).unwrap_or(0)
 }
 
-/// How many integers `Figures::from_columns` takes.
-pub(crate) const FIGURE_COLUMNS: usize = 14;
+/// How many integers `Summary::from_columns` takes.
+pub(crate) const SUMMARY_COLUMNS: usize = 14;
 
-impl Figures {
+impl Summary {
     /// The figures in the columns: the statistics', revision, late, duplicates,
     /// conflicts, devices or -1, and the sum of their averages. `None` if nobody
     /// can have written them.
-    pub(crate) fn from_columns(columns: [i64; FIGURE_COLUMNS]) -> Option<Self> {
+    pub(crate) fn from_columns(columns: [i64; SUMMARY_COLUMNS]) -> Option<Self> {
         let (stats, rest) = columns.split_first_chunk::<8>()?;
         let [revision, late, duplicates, conflicts, devices, averages] = *rest else {
             return None;
@@ -81,7 +81,7 @@ impl Figures {
     }
 
     /// The stored form.
-    pub(crate) fn to_columns(self) -> Option<[i64; FIGURE_COLUMNS]> {
+    pub(crate) fn to_columns(self) -> Option<[i64; SUMMARY_COLUMNS]> {
         let [n, sum, high, low, min, max, oldest, newest] = self.stats.to_columns()?;
         let devices = self.devices.unwrap_or(Devices { count: -1, averages: 0 });
         Some([

@@ -1,5 +1,5 @@
 //! What an answer holds, as records, and how it is written: JSON, CSV (RFC 4180)
-//! or NDJSON, as the request's `accept` has it.
+//! or NDJSON.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,7 +8,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::reading::UnixMillis;
-use crate::http::{Header, Kind, Problem, Request, Response};
+use crate::http::accept::Format;
+use crate::http::{Header, Request, Response};
 
 impl From<UnixMillis> for Value {
     fn from(instant: UnixMillis) -> Self {
@@ -16,93 +17,11 @@ impl From<UnixMillis> for Value {
     }
 }
 
-/// The formats of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Format {
-    Json,
-    Csv,
-    Ndjson,
-}
-
-/// What there is to choose from, the first by default.
-const FORMATS: &[(&str, Format)] = &[
-    ("application/json", Format::Json),
-    ("text/csv", Format::Csv),
-    ("application/x-ndjson", Format::Ndjson),
-];
-
-impl Format {
-    /// The format that `request` accepts.
-    pub(crate) fn of(request: &Request) -> Result<Self, Problem> {
-        negotiated(request, FORMATS)
-    }
-
-    fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-            Self::Ndjson => "application/x-ndjson",
-        }
-    }
-}
-
-/// The offer that the request's `accept` prefers (RFC 9110, 12.5.1), of equally
-/// good ones the first; a problem if it accepts none. An offer is a media type
-/// without parameters.
-pub(crate) fn negotiated<T: Copy>(request: &Request, offers: &[(&str, T)]) -> Result<T, Problem> {
-    // An empty header says as little as none.
-    let accept = request.headers.get(Header::Accept).unwrap_or_default();
-    let is_empty = accept.split(',').all(|range| range.trim().is_empty());
-    let accept = if is_empty { "*/*" } else { accept };
-    let mut best = None;
-    for (media_type, offer) in offers {
-        let quality = quality(accept, media_type);
-        if quality > best.map_or(0, |(most, _)| most) {
-            best = Some((quality, *offer));
-        }
-    }
-    best.map(|(_, offer)| offer).ok_or_else(|| {
-        let types: Vec<&str> = offers.iter().map(|(media_type, _)| *media_type).collect();
-        Problem::new(Kind::NotAcceptable, format!("there is {}", types.join(", ")))
-    })
-}
-
-/// How much `accept` wants a media type, in thousandths; its most specific range
-/// decides. 0 is not at all.
-fn quality(accept: &str, media_type: &str) -> u16 {
-    let main_type = media_type.split('/').next().unwrap_or_default();
-    let mut decided = (0, 0);
-    for range in accept.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let specific = match parts.next().unwrap_or_default().to_ascii_lowercase() {
-            name if name == media_type => 3,
-            name if name.strip_suffix("/*") == Some(main_type) => 2,
-            name if name == "*/*" => 1,
-            _ => continue,
-        };
-        let weight = parts.find_map(|parameter| {
-            let (name, weight) = parameter.split_once('=')?;
-            name.eq_ignore_ascii_case("q").then_some(weight)
-        });
-        let quality = weight.map_or(1_000, thousandths);
-        decided = decided.max((specific, quality));
-    }
-    decided.1
-}
-
-/// A weight from 0 to 1 with at most three digits after its point (RFC 9110,
-/// 12.4.2); what is no weight counts as 1.
-fn thousandths(weight: &str) -> u16 {
-    let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
-    let digits = format!("{whole}{fraction:0<3}");
-    digits.parse().ok().filter(|n| *n <= 1_000).unwrap_or(1_000)
-}
-
 /// Named values in an order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Record(Vec<(&'static str, Value)>);
+pub(crate) struct Fields(Vec<(&'static str, Value)>);
 
-impl Record {
+impl Fields {
     pub(crate) fn of<const N: usize>(fields: [(&'static str, Value); N]) -> Self {
         Self(fields.into())
     }
@@ -131,9 +50,9 @@ pub(crate) struct Document {
     /// The records.
     pub(crate) table: Table,
     /// What belongs to all of them.
-    pub(crate) about: Record,
+    pub(crate) about: Fields,
     /// What the answer covers: in JSON among the fields, otherwise in a header.
-    pub(crate) coverage: Record,
+    pub(crate) coverage: Fields,
     /// The next page, if there is one, as a reference relative to the request.
     pub(crate) next: Option<String>,
 }
@@ -214,14 +133,14 @@ impl Table {
     fn ndjson(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for row in &self.rows {
-            text.extend(json_line(&Fields(&self.columns, row)));
+            text.extend(json_line(&Line(&self.columns, row)));
             text.push(b'\n');
         }
         text
     }
 }
 
-impl Record {
+impl Fields {
     /// A dictionary of structured fields (RFC 9651); what is null is left out.
     fn dictionary(&self) -> String {
         let member = |(name, value): &(&str, Value)| match value {
@@ -239,15 +158,15 @@ fn json_line(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-impl Serialize for Record {
+impl Serialize for Fields {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
-struct Fields<'a>(&'a [&'static str], &'a [Value]);
+struct Line<'a>(&'a [&'static str], &'a [Value]);
 
-impl Serialize for Fields<'_> {
+impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (name, value) in self.0.iter().zip(self.1) {
@@ -261,7 +180,7 @@ impl Serialize for Table {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
         for row in &self.rows {
-            list.serialize_element(&Fields(&self.columns, row))?;
+            list.serialize_element(&Line(&self.columns, row))?;
         }
         list.end()
     }
@@ -298,40 +217,6 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_most_specific_range_decides_and_the_first_of_equals_wins() {
-        let chosen = |accept: Option<&str>| {
-            let request = Request::get("/");
-            let request = match accept {
-                Some(accept) => request.with(Header::Accept, accept),
-                None => request,
-            };
-            Format::of(&request).ok()
-        };
-        for (accept, format) in [
-            (None, Some(Format::Json)),
-            (Some("*/*"), Some(Format::Json)),
-            (Some("text/csv"), Some(Format::Csv)),
-            (Some("TEXT/CSV; charset=utf-8"), Some(Format::Csv)),
-            (Some("text/*"), Some(Format::Csv)),
-            (Some("text/html, application/x-ndjson;q=0.5"), Some(Format::Ndjson)),
-            (Some("application/json;q=0.9, text/csv"), Some(Format::Csv)),
-            (Some("application/json;q=0, */*"), Some(Format::Csv)),
-            (Some("*/*;q=0.1, application/x-ndjson;q=0.25"), Some(Format::Ndjson)),
-            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Some(Format::Json)),
-            (Some("text/html"), None),
-            (Some("*/*;q=0"), None),
-            (Some("application/jsonx"), None),
-            (Some(""), Some(Format::Json)),
-            (Some(" "), Some(Format::Json)),
-            (Some(", ,"), Some(Format::Json)),
-            (Some("text/csv;Q=0.5, application/json;Q=0.4"), Some(Format::Csv)),
-            (Some("text/csv;Q=0, application/x-ndjson"), Some(Format::Ndjson)),
-        ] {
-            assert_eq!(chosen(accept), format, "{accept:?}");
-        }
-    }
-
     fn document() -> Document {
         let row = |name: &str, average: Value| vec![json!(name), average, json!(7)];
         Document {
@@ -340,8 +225,8 @@ mod tests {
                 columns: vec!["region", "average_c", "newest_age_ms"],
                 rows: vec![row("hall", json!(20.5)), row("yard", Value::Null)],
             },
-            about: Record::default(),
-            coverage: Record::of([("as_of", json!("2026")), ("stale", json!(false))]),
+            about: Fields::default(),
+            coverage: Fields::of([("as_of", json!("2026")), ("stale", json!(false))]),
             next: None,
         }
     }
@@ -373,14 +258,14 @@ mod tests {
     fn the_entity_tag_changes_with_the_figures_and_not_with_the_clock() {
         let digest = document().digest(Format::Json);
         let mut later = document();
-        later.coverage = Record::of([("as_of", json!("2027")), ("stale", json!(false))]);
+        later.coverage = Fields::of([("as_of", json!("2027")), ("stale", json!(false))]);
         later.table.rows[0][2] = json!(8);
         assert_eq!(later.digest(Format::Json), digest);
         assert_ne!(later.digest(Format::Csv), digest);
         later.table.rows[0][1] = json!(20.25);
         assert_ne!(later.digest(Format::Json), digest);
         let mut stale = document();
-        stale.coverage = Record::of([("as_of", json!("2026")), ("stale", json!(true))]);
+        stale.coverage = Fields::of([("as_of", json!("2026")), ("stale", json!(true))]);
         assert_ne!(stale.digest(Format::Json), digest);
     }
 

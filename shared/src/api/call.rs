@@ -1,0 +1,21 @@
+//! A request on its way to its handler.
+
+use crate::api::answer::Answered;
+use crate::domain::reading::UnixMillis;
+use crate::http::accept::Format;
+use crate::http::params::QueryParams;
+use crate::http::{Refusal, Request};
+
+/// A request that the table has a route for, with its arguments parsed (`routes`).
+pub(crate) struct Call<'a, H> {
+    pub(crate) host: &'a H,
+    pub(crate) request: &'a Request,
+    /// The node's clock.
+    pub(crate) now: UnixMillis,
+    pub(crate) params: QueryParams<'a>,
+    /// The format that the request accepts, where the answer is a document.
+    pub(crate) format: Format,
+}
+
+/// What a handler gives.
+pub(crate) type Outcome = Result<Answered, Refusal>;

@@ -1,0 +1,108 @@
+//! What a sender is answered.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde::Serialize;
+
+use super::batch::Batch;
+use crate::domain::rejection::{Reason, Rejection};
+use crate::http::{ItemError, Kind, Problem, Response, is_zero};
+use crate::ledger::Outcome;
+use crate::limits;
+use crate::wire::json::Unreadable;
+
+pub(super) fn unreadable(unreadable: Unreadable) -> Problem {
+    match unreadable {
+        Unreadable::Syntax(place) => {
+            Problem::new(Kind::Unreadable, format!("not JSON: {place}; nothing was kept"))
+        }
+        Unreadable::Shape => Problem::new(
+            Kind::Unreadable,
+            "the body must be a reading or an array of readings; nothing was kept",
+        ),
+        Unreadable::TooMany => Problem::new(
+            Kind::TooLarge,
+            format!(
+                "more than {} readings in one request; nothing was kept, send smaller batches",
+                limits::READINGS_PER_REQUEST_MAX
+            ),
+        ),
+    }
+}
+
+pub(super) fn nothing_valid(batch: &Batch<'_>) -> Problem {
+    let (named, omitted) = batch.named();
+    let detail = match batch.items {
+        0 => Cow::Borrowed("the array is empty"),
+        1 => Cow::Borrowed("the reading was rejected; correct it before sending it again"),
+        n => Cow::Owned(format!("all {n} readings were rejected; correct them first")),
+    };
+    Problem::new(Kind::NothingValid, detail).with_errors(named, omitted)
+}
+
+#[derive(Serialize)]
+struct JournaledBody {
+    ack: &'static str,
+    accepted: usize,
+    /// Of these, those that are ahead of the node's clock, and wait for it to be set.
+    #[serde(skip_serializing_if = "is_zero")]
+    waiting_for_clock: usize,
+    rejected: Vec<ItemError>,
+    #[serde(skip_serializing_if = "is_zero")]
+    rejected_omitted: usize,
+}
+
+pub(super) fn journaled(batch: &Batch<'_>) -> Response {
+    let (rejected, rejected_omitted) = batch.named();
+    // Those that are ahead are rejected, or kept with the others.
+    let accepted = batch.counts().accepted;
+    let waiting_for_clock = accepted - batch.readings.len();
+    let body =
+        JournaledBody { ack: "journaled", accepted, waiting_for_clock, rejected, rejected_omitted };
+    Response::json(StatusCode::ACCEPTED, &body)
+}
+
+#[derive(Serialize)]
+struct FoldedBody {
+    ack: &'static str,
+    stored: usize,
+    duplicate: usize,
+    conflict: usize,
+    /// Of every item of the request, in its order.
+    outcomes: Vec<&'static str>,
+    rejected: Vec<ItemError>,
+    #[serde(skip_serializing_if = "is_zero")]
+    rejected_omitted: usize,
+}
+
+pub(super) fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
+    let mut named = vec!["rejected"; batch.items];
+    for (index, outcome) in std::mem::take(&mut batch.positions).into_iter().zip(outcomes) {
+        let name = match outcome {
+            Outcome::Stored => "stored",
+            Outcome::Duplicate => "duplicate",
+            Outcome::Conflict => "conflict",
+            Outcome::TooOld => {
+                let detail = "timestamp is older than what this node still tells apart";
+                batch.reject(index, Rejection::new(Reason::TooOld, detail));
+                "rejected"
+            }
+        };
+        if let Some(place) = named.get_mut(index) {
+            *place = name;
+        }
+    }
+    let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
+    let (rejected, rejected_omitted) = batch.named();
+    let body = FoldedBody {
+        ack: "folded",
+        stored: count(Outcome::Stored),
+        duplicate: count(Outcome::Duplicate),
+        conflict: count(Outcome::Conflict),
+        outcomes: named,
+        rejected,
+        rejected_omitted,
+    };
+    Response::json(StatusCode::OK, &body)
+}

@@ -1,0 +1,107 @@
+//! The readings of a request, judged one by one.
+
+use crate::base::sort;
+use crate::domain::reading::{Reading, UnixMillis};
+use crate::domain::rejection::{Reason, Rejection, Rejections};
+use crate::http::ItemError;
+use crate::journal::door::Door;
+use crate::limits;
+use crate::log::Counts;
+use crate::settings::Horizon;
+use crate::wire::json::Item;
+
+/// A request's readings that may be counted, with their positions, and what is
+/// wrong with the others.
+pub(super) struct Batch<'a> {
+    pub(super) items: usize,
+    pub(super) readings: Vec<Reading<'a>>,
+    pub(super) positions: Vec<usize>,
+    /// Readings that are ahead of the node's clock: rejected ones, until it is known
+    /// that the clock is behind.
+    pub(super) ahead: Vec<(usize, Reading<'a>)>,
+    rejected: Vec<(Reason, ItemError)>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(
+        items: Vec<Item<'a>>,
+        horizon: Horizon,
+        door: &Door,
+        now: UnixMillis,
+    ) -> Self {
+        let count = items.len();
+        let mut batch = Self {
+            items: count,
+            readings: Vec::with_capacity(count),
+            positions: Vec::with_capacity(count),
+            ahead: Vec::new(),
+            rejected: Vec::new(),
+        };
+        let latest = horizon.latest(now);
+        for (index, item) in items.into_iter().enumerate() {
+            if let Some(reading) = item.as_ref().ok().filter(|reading| reading.timestamp > latest) {
+                batch.ahead.push((index, reading.clone()));
+            }
+            match item.and_then(|reading| horizon.admit(reading, now, door.pruned_before)) {
+                Ok(reading) => {
+                    batch.readings.push(reading);
+                    batch.positions.push(index);
+                }
+                Err(rejection) => batch.reject(index, rejection),
+            }
+        }
+        batch
+    }
+
+    pub(super) fn reject(&mut self, index: usize, rejection: Rejection) {
+        let Rejection { reason, detail } = rejection;
+        self.rejected.push((reason, ItemError { index, reason: reason.code(), detail }));
+    }
+
+    /// Takes those that are ahead of the clock out of the rejected.
+    pub(super) fn keep_those_ahead(&mut self) {
+        self.rejected.retain(|(reason, _)| *reason != Reason::InFuture);
+    }
+
+    /// Keeps the readings of which `known` says so, in their order; those of names that
+    /// are not in `table` are rejected.
+    pub(super) fn keep(&mut self, known: &[bool], table: &str) {
+        let positions = std::mem::take(&mut self.positions);
+        let readings = std::mem::take(&mut self.readings);
+        for ((position, reading), is_known) in positions.into_iter().zip(readings).zip(known) {
+            if *is_known {
+                self.positions.push(position);
+                self.readings.push(reading);
+                continue;
+            }
+            let detail = format!(
+                "this node has as many {table} as it may have (variable {table}_max), and this \
+                 one is new"
+            );
+            self.reject(position, Rejection::new(Reason::TooManyNames, detail));
+        }
+        sort::sort_by_key(&mut self.rejected, |(_, error)| error.index as u128);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let rejected = self.rejected.len();
+        Counts { accepted: self.items - rejected, rejected }
+    }
+
+    /// How many readings were rejected, by reason.
+    pub(super) fn rejections(&self) -> Rejections {
+        let mut rejections = Rejections::default();
+        for (reason, _) in &self.rejected {
+            rejections.add(*reason, 1);
+        }
+        rejections
+    }
+
+    /// The rejections that an answer names, and how many it leaves out.
+    pub(super) fn named(&self) -> (Vec<ItemError>, usize) {
+        let named = self.rejected.iter().take(limits::REJECTIONS_NAMED_MAX);
+        let named: Vec<ItemError> = named.map(|(_, error)| error.clone()).collect();
+        let omitted = self.rejected.len() - named.len();
+        (named, omitted)
+    }
+}

@@ -1,0 +1,72 @@
+//! Making readings durable: in the journal, or by a fold at once.
+
+use super::batch::Batch;
+use crate::domain::reading::{Reading, UnixMillis};
+use crate::error::Error;
+use crate::fold::{self, Folded};
+use crate::host::Host;
+use crate::journal::backpressure::{self, Admission};
+use crate::journal::door::Door;
+use crate::journal::inventory::Inventory;
+use crate::journal::{self, Aside, Entry, QuarantineReason, RegionCount};
+use crate::ledger::Outcome;
+use crate::ledger::database::{Budget, Database};
+use crate::resilience::circuit::CircuitBreaker;
+
+/// What became of readings at the journal.
+pub(super) enum Journaled {
+    /// They are durable.
+    Kept {
+        /// Of how many regions they are.
+        regions: RegionCount,
+        /// Whether the door was told of the database.
+        is_told: bool,
+    },
+    /// There is no room.
+    Refused {
+        /// Whether it is this request's turn to fold.
+        should_fold: bool,
+    },
+}
+
+/// Makes the readings durable, if there is room.
+pub(super) fn journal<H: Host>(
+    host: &H,
+    journal: &H::KeyValue,
+    door: &Door,
+    batch: &Batch<'_>,
+    now: UnixMillis,
+) -> Result<Journaled, Error> {
+    if let Admission::Closed { should_fold } = backpressure::check(host, journal, door, now)? {
+        return Ok(Journaled::Refused { should_fold });
+    }
+    let (entry, regions) = Entry::encode_and_count(&batch.readings, &batch.rejections());
+    journal::append(host, journal, &entry).map_err(Error::Journal)?;
+    // They wait for the clock to be set (`upkeep`).
+    let ahead: Vec<Reading<'_>> = batch.ahead.iter().map(|(_, reading)| reading.clone()).collect();
+    if let Some(aside) = Aside::of(&ahead, QuarantineReason::AheadOfClock) {
+        journal::set_aside(host, journal, &aside).map_err(Error::Journal)?;
+    }
+    Ok(Journaled::Kept { regions, is_told: door.is_told })
+}
+
+/// Posts the batch at once, behind what is already in the journal: what was
+/// acknowledged first stands in a conflict.
+pub(super) fn fold_now<H: Host>(
+    host: &H,
+    batch: &Batch<'_>,
+    wait_ms: u64,
+    now: UnixMillis,
+) -> Result<Vec<Outcome>, Error> {
+    let journal = host.key_value().map_err(Error::Journal)?;
+    let inventory = Inventory::list(host, &journal)?;
+    CircuitBreaker::new(host, &journal, inventory.has_breaker).call(now, || {
+        let regions = Database::open(host, Budget::waiting(wait_ms))?;
+        match fold::run(&regions, &journal, &inventory)? {
+            Folded { left_entries: 0, .. } => {
+                fold::post_now(&regions, &batch.readings, &batch.rejections())
+            }
+            _ => Err(Error::TooSlow),
+        }
+    })
+}

@@ -1,0 +1,245 @@
+//! `POST /v1/readings`: from a body to an acknowledgement.
+//!
+//! The promise: a 2xx is sent after the readings are on disk, never before.
+//!
+//! `head` judges what the request says of its body, `batch` its readings, with what `doubt`
+//! asks the database for; `keep` makes them durable, and `answers` says so.
+
+mod answers;
+mod batch;
+mod doubt;
+mod head;
+mod keep;
+
+use self::batch::Batch;
+use self::keep::Journaled;
+use crate::api::answer::Answered;
+use crate::api::routes::{self, Handler, Route};
+use crate::domain::reading::UnixMillis;
+use crate::domain::rejection::Rejections;
+use crate::error::Error;
+use crate::fold;
+use crate::host::Host;
+use crate::http::{Kind, Problem, Purpose, Refusal, Request, Response};
+use crate::journal::RegionCount;
+use crate::journal::door::Door;
+use crate::journal::rejected;
+use crate::ledger::database::{Budget, Database};
+use crate::limits;
+use crate::log::Counts;
+use crate::settings::{self, Horizon};
+use crate::upkeep;
+use crate::wire::json;
+
+/// A response, and what to do after it is sent.
+#[derive(Debug)]
+pub struct Handled {
+    /// What to answer.
+    pub response: Response,
+    /// What to do then.
+    pub after_answer: AfterAnswer,
+    /// For the log: the readings, of a request that had any.
+    pub counts: Option<Counts>,
+    /// For the log: the route.
+    pub route: &'static str,
+}
+
+/// Work that no sender waits for.
+#[derive(Debug, Default)]
+pub struct AfterAnswer {
+    /// Rejections to count, of a request that left no entry.
+    rejections: Rejections,
+    /// Whether to look after the journal.
+    should_fold: bool,
+}
+
+/// What a request to `ingest` wants.
+pub enum Begun {
+    /// No body: this is the whole answer.
+    Answered(Handled),
+    /// A body, of this many bytes at most.
+    WantsBody(usize),
+}
+
+const ROUTE: &str = "/v1/readings";
+
+/// Judges a request by its head: what is wrong with it is said before any body is read, or
+/// asked for. `now` is the node's clock.
+pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
+    let routes = Route::<H>::INGEST;
+    let Some((route, _)) = routes::find(&routes, &request.path) else {
+        let problem = Problem::new(Kind::NotFound, "readings are sent to /v1/readings");
+        return Begun::Answered(Handled::of(Response::from(problem)));
+    };
+    if !matches!(route.handler, Handler::Readings) {
+        let response = match route.answer_plainly(host, request, now) {
+            Ok(Answered { response, .. }) => response,
+            Err(refusal) => refusal.into_response(host, request.purpose()),
+        };
+        let route = route.pattern;
+        return Begun::Answered(Handled { route, counts: None, ..Handled::of(response) });
+    }
+    match body_limit(host, request, route) {
+        Ok(limit_bytes) => Begun::WantsBody(limit_bytes),
+        Err(refusal) => Begun::Answered(Handled::of(refusal.into_response(host, Purpose::Writing))),
+    }
+}
+
+/// How many bytes the body may have, if the head is good.
+fn body_limit<H: Host>(host: &H, request: &Request, route: &Route<H>) -> Result<usize, Refusal> {
+    request.allow(route.methods)?;
+    head::check_type(request)?;
+    let limit_bytes = settings::max_body_bytes(host)?;
+    head::check_length(request, limit_bytes)?;
+    Ok(limit_bytes)
+}
+
+/// Answers a request whose body could not be read.
+pub fn refuse(problem: Problem) -> Handled {
+    Handled::of(Response::from(problem))
+}
+
+/// Answers a request whose head was good. `now` is the node's clock, read after the body.
+pub fn post(host: &impl Host, request: &Request, body: &[u8], now: UnixMillis) -> Handled {
+    match accept(host, request, body, now) {
+        Ok(handled) => handled,
+        Err(refusal) => Handled::of(refusal.into_response(host, Purpose::Writing)),
+    }
+}
+
+impl Handled {
+    /// Nothing was kept, and nothing is left to do.
+    fn of(response: Response) -> Self {
+        let (after_answer, counts) = (AfterAnswer::default(), Some(Counts::default()));
+        Self { response, after_answer, counts, route: ROUTE }
+    }
+
+    /// This became of the batch.
+    fn kept(response: Response, batch: &Batch<'_>, after_answer: AfterAnswer) -> Self {
+        Self { response, after_answer, counts: Some(batch.counts()), route: ROUTE }
+    }
+}
+
+impl AfterAnswer {
+    fn folding(should_fold: bool) -> Self {
+        Self { should_fold, ..Self::default() }
+    }
+
+    /// Counts what the answer left to count, and folds, if it is this request's turn.
+    pub fn run<H: Host>(self, host: &H, now: UnixMillis) -> Result<(), Error> {
+        let noted = match self.rejections.reasons() {
+            0 => Ok(()),
+            _ => host
+                .key_value()
+                .and_then(|store| rejected::note(host, &store, &self.rejections, now)),
+        };
+        if self.should_fold {
+            upkeep::run(host, now)?;
+        }
+        noted.map_err(Error::Journal)
+    }
+}
+
+fn accept<H: Host>(
+    host: &H,
+    request: &Request,
+    body: &[u8],
+    now: UnixMillis,
+) -> Result<Handled, Refusal> {
+    let horizon = Horizon::from_variables(host)?;
+    let items = json::parse(body).map_err(answers::unreadable)?;
+    let journal = doubt::open(host, &items, horizon, now);
+    let mut batch = judge(host, items, &journal, horizon, now)?;
+    if batch.readings.is_empty() {
+        // Nothing came that would have to be folded.
+        let after_answer = AfterAnswer { rejections: batch.rejections(), should_fold: false };
+        let response = Response::from(answers::nothing_valid(&batch));
+        return Ok(Handled::kept(response, &batch, after_answer));
+    }
+    if let Some(wait_ms) = head::wait_ms(request).filter(|_| batch.ahead.is_empty()) {
+        match keep::fold_now(host, &batch, wait_ms, now) {
+            Ok(outcomes) => {
+                let should_fold = should_fold(host, batch.readings.len(), RegionCount(1));
+                let response = answers::folded(&mut batch, &outcomes);
+                let response = response.with_header("preference-applied", "wait");
+                return Ok(Handled::kept(response, &batch, AfterAnswer::folding(should_fold)));
+            }
+            // The journal takes it instead: durable, and counted later.
+            Err(error) => host.log(&format!("Prefer: wait was not met: {error}")),
+        }
+    }
+    match journal.and_then(|(store, door)| keep::journal(host, &store, &door, &batch, now)) {
+        Err(Error::Journal(error)) if batch.ahead.is_empty() => {
+            host.log(&format!("the journal failed, so the readings are folded at once: {error}"));
+            Ok(fold_without_journal(host, &mut batch)?)
+        }
+        journaled => Ok(journaled_handled(host, &batch, journaled?)),
+    }
+}
+
+/// The items as readings that may be counted, and what is wrong with the others.
+fn judge<'a, H: Host>(
+    host: &H,
+    items: Vec<json::Item<'a>>,
+    journal: &Result<(H::KeyValue, Door), Error>,
+    horizon: Horizon,
+    now: UnixMillis,
+) -> Result<Batch<'a>, Error> {
+    let journal = journal.as_ref().ok();
+    // Without the journal, the ledger itself says what is too old.
+    let door = journal.map_or_else(Door::default, |(_, door)| *door);
+    let mut batch = Batch::new(items, horizon, &door, now);
+    let known = journal.map(|(_, door)| door);
+    if !batch.ahead.is_empty() && !doubt::is_behind(host, known, horizon, now)? {
+        batch.ahead.clear();
+    }
+    if let Some((store, _)) = journal {
+        doubt::reject_new_names(host, store, &door, &mut batch, now)?;
+    }
+    if !batch.ahead.is_empty() {
+        // A sender keeps what is refused. What comes with readings that can be counted
+        // is kept for it, as it may not be told apart.
+        if batch.readings.is_empty() || journal.is_none() {
+            return Err(Error::ClockNotSet);
+        }
+        batch.keep_those_ahead();
+    }
+    Ok(batch)
+}
+
+fn journaled_handled(host: &impl Host, batch: &Batch<'_>, journaled: Journaled) -> Handled {
+    match journaled {
+        Journaled::Kept { regions, is_told } => {
+            let folds = !is_told || should_fold(host, batch.readings.len(), regions);
+            Handled::kept(answers::journaled(batch), batch, AfterAnswer::folding(folds))
+        }
+        Journaled::Refused { should_fold } => {
+            // The log has it once, from when the mark was set.
+            let problem = Problem::of(&Error::JournalFull, Purpose::Writing);
+            let after_answer = AfterAnswer::folding(should_fold);
+            Handled { after_answer, ..Handled::of(Response::from(problem)) }
+        }
+    }
+}
+
+fn fold_without_journal(host: &impl Host, batch: &mut Batch<'_>) -> Result<Handled, Error> {
+    let database = Database::open(host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
+    let outcomes = fold::post_now(&database, &batch.readings, &batch.rejections())?;
+    let response = answers::folded(batch, &outcomes);
+    Ok(Handled::kept(response, batch, AfterAnswer::default()))
+}
+
+/// Whether a request with this many readings, of this many regions, looks after the
+/// journal.
+///
+/// Looking costs a listing of the store and a fold, so of single readings one
+/// in 256 does, and the larger a batch is, the likelier it does; the more regions it is
+/// of, the likelier, too, as some may be new. Chance needs no count that requests would
+/// have to share.
+fn should_fold(host: &impl Host, readings: usize, RegionCount(regions): RegionCount) -> bool {
+    const CERTAIN: usize = limits::FOLD_CERTAIN_AT_READINGS;
+    let regions = regions.saturating_sub(1).saturating_mul(limits::READINGS_PER_REGION_TO_FOLD);
+    let weight = (CERTAIN / limits::SINGLES_PER_FOLD).saturating_add(readings);
+    let dice = usize::try_from(host.random() % CERTAIN as u64).unwrap_or(0);
+    dice < weight.saturating_add(regions)
+}

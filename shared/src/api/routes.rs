@@ -1,0 +1,246 @@
+//! The table of routes: which resources there are, and what each asks for.
+//!
+//! A new resource is a line here, a handler, and its place in `docs/api.md` and
+//! `query/assets/openapi.json`; a test says which of them is missing.
+
+use http::Method;
+
+use crate::api::answer::Answered;
+use crate::api::assets;
+use crate::api::call::{Call, Outcome};
+use crate::api::conflicts;
+use crate::api::devices;
+use crate::api::health;
+use crate::api::metrics;
+use crate::api::quarantine;
+use crate::api::regions;
+use crate::api::windows;
+use crate::domain::reading::{DeviceId, Region, UnixMillis};
+use crate::host::Host;
+use crate::http::accept::Format;
+use crate::http::params::Param::{After, From, Limit, Step, To};
+use crate::http::params::{Param, QueryParams, decoded, device_in_path, region_in_path};
+use crate::http::{Kind, Problem, Refusal, Request, Response};
+
+/// A line of the table.
+pub struct Route<H: Host> {
+    /// The path, as the interface's description has it: `/v1/regions/{region}`.
+    pub pattern: &'static str,
+    /// The methods that it answers to.
+    pub methods: &'static [Method],
+    /// What a caller must be allowed to do. Nothing asks for it yet.
+    pub scope: Scope,
+    query: Query,
+    answers: Answers,
+    pub(crate) handler: Handler<H>,
+}
+
+/// What a caller may be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// What everybody may: to see that the node is there, and its page.
+    Open,
+    /// To read readings and averages.
+    Read,
+    /// To send readings.
+    Write,
+    /// To watch the node.
+    Metrics,
+    /// To change what the node has set aside.
+    Admin,
+}
+
+/// Which parameters a request may have.
+#[derive(Clone, Copy)]
+enum Query {
+    /// These.
+    Of(&'static [Param]),
+    /// Any, which are not looked at: a probe may put anything there.
+    Ignored,
+}
+
+/// What a route answers with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    /// A document, as JSON, CSV or NDJSON.
+    Documents,
+    /// Something of its own.
+    Other,
+}
+
+/// What answers, and the argument that it takes out of the path.
+pub(crate) enum Handler<H: Host> {
+    /// No argument.
+    Plain(fn(&Call<'_, H>) -> Outcome),
+    InRegion(fn(&Call<'_, H>, &Region<'_>) -> Outcome),
+    OfDevice(fn(&Call<'_, H>, &DeviceId<'_>) -> Outcome),
+    Named(fn(&Call<'_, H>, &str) -> Outcome),
+    /// A stream, which the component's door writes (`events::open`).
+    Events,
+    /// Readings in a body, which the component's door reads (`readings::post`).
+    Readings,
+}
+
+use Handler::{Events, InRegion, Named, OfDevice, Plain, Readings};
+
+const READING: &[Method] = &[Method::GET, Method::HEAD];
+const POSTING: &[Method] = &[Method::POST];
+
+/// The table, in two parts, so that each component has its own handlers alone in it.
+impl<H: Host> Route<H> {
+    /// What `ingest` serves.
+    pub const INGEST: [Self; 2] = [
+        Self::post("/v1/readings", Scope::Write, Readings),
+        Self::probe("/readyz/ingest", Plain(health::of_ingest)),
+    ];
+
+    /// What `query` serves.
+    #[rustfmt::skip] // A resource is a line.
+    pub const QUERY: [Self; 17] = [
+        Self::document("/v1/regions", &[From, To, After, Limit], Plain(regions::list)),
+        Self::document("/v1/regions/{region}", &[From, To], InRegion(regions::one)),
+        Self::document("/v1/regions/{region}/windows", &[From, To, Step], InRegion(windows::of_region)),
+        Self::document("/v1/regions/{region}/devices", &[After, Limit], InRegion(devices::of_region)),
+        Self::document("/v1/devices/{device_id}", &[], OfDevice(devices::one)),
+        Self::document("/v1/devices/{device_id}/readings", &[From, To, Limit], OfDevice(devices::readings)),
+        Self::document("/v1/conflicts", &[From, To, After, Limit], Plain(conflicts::list)),
+        Self::document("/v1/quarantine", &[After], Plain(quarantine::list)),
+        Self::post("/v1/quarantine/retry", Scope::Admin, Plain(quarantine::retry)),
+        Self::post("/v1/quarantine/{name}/retry", Scope::Admin, Named(quarantine::retry_one)),
+        Self::get("/v1/events", Scope::Read, Events),
+        Self::get("/metrics", Scope::Metrics, Plain(metrics::all)),
+        Self::probe("/readyz", Plain(health::of_node)),
+        Self::probe("/healthz", Plain(health::alive)),
+        Self::get("/", Scope::Open, Plain(assets::page)),
+        Self::get("/openapi.json", Scope::Open, Plain(assets::description)),
+        Self::get("/assets/{name}", Scope::Open, Named(assets::file)),
+    ];
+
+    const fn document(
+        pattern: &'static str,
+        params: &'static [Param],
+        handler: Handler<H>,
+    ) -> Self {
+        let (query, answers) = (Query::Of(params), Answers::Documents);
+        Self { pattern, methods: READING, scope: Scope::Read, query, answers, handler }
+    }
+
+    const fn get(pattern: &'static str, scope: Scope, handler: Handler<H>) -> Self {
+        let (query, answers) = (Query::Of(&[]), Answers::Other);
+        Self { pattern, methods: READING, scope, query, answers, handler }
+    }
+
+    const fn post(pattern: &'static str, scope: Scope, handler: Handler<H>) -> Self {
+        let (query, answers) = (Query::Of(&[]), Answers::Other);
+        Self { pattern, methods: POSTING, scope, query, answers, handler }
+    }
+
+    const fn probe(pattern: &'static str, handler: Handler<H>) -> Self {
+        let (query, answers) = (Query::Ignored, Answers::Other);
+        Self { pattern, methods: READING, scope: Scope::Open, query, answers, handler }
+    }
+}
+
+/// Answers a request to `query`. `now` is the node's clock.
+pub fn answer<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Answered {
+    let routes = Route::<H>::QUERY;
+    match find(&routes, &request.path) {
+        Some((route, argument)) => route.answer(host, request, argument, now),
+        None => Response::from(no_such_resource()).into(),
+    }
+}
+
+/// Whether `request` asks for events (`events::open`), and not for an answer.
+pub fn is_for_events<H: Host>(_host: &H, request: &Request) -> bool {
+    let routes = Route::<H>::QUERY;
+    find(&routes, &request.path).is_some_and(|(route, _)| matches!(route.handler, Events))
+}
+
+/// The route of a path, and what the path names in the place of the braces.
+pub(crate) fn find<'r, 'p, H: Host>(
+    routes: &'r [Route<H>],
+    path: &'p str,
+) -> Option<(&'r Route<H>, &'p str)> {
+    routes.iter().find_map(|route| Some((route, argument(route.pattern, path)?)))
+}
+
+/// What stands in `path` where `pattern` has braces: one piece, not empty. Empty if
+/// `pattern` has none; `None` if it is another path.
+fn argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    let Some((before, rest)) = pattern.split_once('{') else {
+        return (pattern == path).then_some("");
+    };
+    let (_, behind) = rest.split_once('}')?;
+    let name = path.strip_prefix(before)?.strip_suffix(behind)?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+fn no_such_resource() -> Problem {
+    let detail = "there are GET /v1/regions, /v1/regions/{region}, \
+                  /v1/regions/{region}/windows, /v1/regions/{region}/devices, \
+                  /v1/devices/{device_id}, /v1/devices/{device_id}/readings, /v1/conflicts, \
+                  /v1/quarantine, /metrics, /readyz, /healthz, /v1/events, /openapi.json, / (the page) \
+                  and POST /v1/readings, /v1/quarantine/retry, /v1/quarantine/{name}/retry";
+    Problem::new(Kind::NotFound, detail)
+}
+
+impl<H: Host> Route<H> {
+    /// Answers a request that was found to be for this route, if that takes no argument.
+    /// (Apart from `answer`, which has all that parses arguments: `ingest` does without.)
+    pub(crate) fn answer_plainly(&self, host: &H, request: &Request, now: UnixMillis) -> Outcome {
+        request.allow(self.methods)?;
+        let Plain(handle) = self.handler else { return Err(no_such_resource().into()) };
+        handle(&Call { host, request, now, params: QueryParams::none(), format: Format::Json })
+    }
+
+    /// Answers a request that was found to be for this route.
+    fn answer(&self, host: &H, request: &Request, argument: &str, now: UnixMillis) -> Answered {
+        let answered = match self.try_answer(host, request, argument, now) {
+            Ok(answered) => answered,
+            Err(refusal) => refusal.into_response(host, request.purpose()).into(),
+        };
+        Answered { route: self.pattern, ..answered }
+    }
+
+    fn try_answer(&self, host: &H, request: &Request, argument: &str, now: UnixMillis) -> Outcome {
+        request.allow(self.methods)?;
+        let format = match self.answers {
+            Answers::Documents => Format::of(request)?,
+            Answers::Other => Format::Json,
+        };
+        let params = match self.query {
+            Query::Of(known) => QueryParams::parse(request, known)?,
+            Query::Ignored => QueryParams::none(),
+        };
+        let call = Call { host, request, now, params, format };
+        match self.handler {
+            Plain(handle) => handle(&call),
+            InRegion(handle) => handle(&call, &region_in_path(argument)?),
+            OfDevice(handle) => handle(&call, &device_in_path(argument)?),
+            Named(handle) => handle(&call, &decoded(argument).unwrap_or_default()),
+            // The door has what follows.
+            Events | Readings => Err(Refusal::from(no_such_resource())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_takes_one_piece_of_a_path() {
+        for (pattern, path, expected) in [
+            ("/v1/regions", "/v1/regions", Some("")),
+            ("/v1/regions", "/v1/regions/", None),
+            ("/v1/regions/{region}", "/v1/regions/hall", Some("hall")),
+            ("/v1/regions/{region}", "/v1/regions/", None),
+            ("/v1/regions/{region}", "/v1/regions/a/b", None),
+            ("/v1/regions/{region}/windows", "/v1/regions/a%2Fb/windows", Some("a%2Fb")),
+            ("/v1/regions/{region}/windows", "/v1/regions/windows", None),
+            ("/v1/quarantine/{name}/retry", "/v1/quarantine/retry", None),
+        ] {
+            assert_eq!(argument(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+}

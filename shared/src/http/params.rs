@@ -1,0 +1,211 @@
+//! What a request names in its path and query: each parameter known, given once, and
+//! parsed.
+
+use std::borrow::Cow;
+
+use crate::domain::duration::parse_duration_ms;
+use crate::domain::range::{Range, Span};
+use crate::domain::reading::{DeviceId, Region, Seems, UnixMillis};
+use crate::http::{Kind, Problem, Request};
+use crate::limits;
+
+/// The parameters that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Param {
+    /// The first instant.
+    From,
+    /// The first instant after.
+    To,
+    /// How long each window is.
+    Step,
+    /// What a page begins after.
+    After,
+    /// How many items a page has.
+    Limit,
+}
+
+impl Param {
+    /// As it stands in a query.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::From => "from",
+            Self::To => "to",
+            Self::Step => "step",
+            Self::After => "after",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+/// Names and values.
+type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// The query of a request, parsed. What is not given is `None`, or its default.
+pub(crate) struct QueryParams<'a> {
+    given: Pairs<'a>,
+    pub(crate) from: Option<UnixMillis>,
+    pub(crate) to: Option<UnixMillis>,
+    /// In minutes, from 1 to `limits::WINDOW_MINUTES_MAX`.
+    pub(crate) step_minutes: Option<i64>,
+    /// From 1 to `limits::ITEMS_PER_PAGE_MAX`, which is the default.
+    pub(crate) limit: usize,
+}
+
+impl<'a> QueryParams<'a> {
+    /// Parses the query of `request`, which may have these parameters and no other.
+    pub(crate) fn parse(request: &'a Request, known: &[Param]) -> Result<Self, Problem> {
+        let given = pairs(request, known)?;
+        let value = |param| value_of(&given, param);
+        Ok(Self {
+            from: value(Param::From).map(|text| instant("from", text)).transpose()?,
+            to: value(Param::To).map(|text| instant("to", text)).transpose()?,
+            step_minutes: value(Param::Step).map(step_minutes).transpose()?,
+            limit: value(Param::Limit).map_or(Ok(limits::ITEMS_PER_PAGE_MAX), limit)?,
+            given,
+        })
+    }
+
+    /// That of a request without one.
+    pub(crate) fn none() -> Self {
+        let limit = limits::ITEMS_PER_PAGE_MAX;
+        Self { given: Vec::new(), from: None, to: None, step_minutes: None, limit }
+    }
+
+    /// What the page begins after, as it is given.
+    pub(crate) fn after(&self) -> Option<&str> {
+        value_of(&self.given, Param::After)
+    }
+
+    /// From `from` (included) to `to` (excluded), widened to whole minutes.
+    pub(crate) fn span(&self) -> Result<Span, Problem> {
+        if self.from.is_none() && self.to.is_none() {
+            return Ok(Span::ALL_TIME);
+        }
+        let range = self.range(UnixMillis::MIN, UnixMillis::MAX)?;
+        Ok(Span {
+            range: Some(range),
+            from: self.from.map(|_| range.from()),
+            to: self.to.map(|_| range.to()),
+        })
+    }
+
+    /// The same with these defaults.
+    pub(crate) fn range(&self, from: UnixMillis, to: UnixMillis) -> Result<Range, Problem> {
+        let range = Range::covering(self.from.unwrap_or(from), self.to.unwrap_or(to));
+        range.ok_or_else(|| Problem::new(Kind::BadParameter, "from must be before to"))
+    }
+
+    /// The page after `value`: the same request, but for the parameter `after`.
+    pub(crate) fn next_page(&self, value: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let others = self.given.iter().filter(|(name, _)| name != Param::After.name());
+        query.extend_pairs(others).append_pair(Param::After.name(), value);
+        next_page(&query.finish())
+    }
+}
+
+fn value_of<'v>(given: &'v Pairs<'_>, param: Param) -> Option<&'v str> {
+    given.iter().find(|(name, _)| name == param.name()).map(|(_, value)| value.as_ref())
+}
+
+/// The pairs of a query, each known and given once.
+fn pairs<'a>(request: &'a Request, known: &[Param]) -> Result<Pairs<'a>, Problem> {
+    let query = request.query.as_deref().unwrap_or_default();
+    if query.len() > limits::QUERY_BYTES_MAX {
+        let detail = format!("the query has more than {} bytes", limits::QUERY_BYTES_MAX);
+        return Err(Problem::new(Kind::BadParameter, detail));
+    }
+    let mut given: Pairs<'a> = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !known.iter().any(|param| param.name() == name) {
+            return Err(unknown(&name, known));
+        }
+        if given.iter().any(|(other, _)| *other == name) {
+            return Err(Problem::new(Kind::BadParameter, format!("{name} is given twice")));
+        }
+        given.push((name, value));
+    }
+    Ok(given)
+}
+
+fn unknown(name: &str, known: &[Param]) -> Problem {
+    let name: String = name.chars().take(limits::ECHO_CHARS_MAX).collect();
+    let names = known.iter().map(|param| param.name()).collect::<Vec<_>>().join(", ");
+    let detail = match known {
+        [] => format!("{name:?} is no parameter here; there are none"),
+        _ => format!("{name:?} is no parameter here; there are {names}"),
+    };
+    Problem::new(Kind::BadParameter, detail)
+}
+
+/// The same resource with another query, as a reference relative to the request
+/// (RFC 3986, 5.2.2): a proxy may have put the service below a path of its own, which
+/// nobody here knows.
+pub(crate) fn next_page(query: &str) -> String {
+    format!("?{query}")
+}
+
+/// The answer to an `after` that no `next` has.
+pub(crate) fn no_such_page() -> Problem {
+    Problem::new(Kind::BadParameter, "after must be what the path of a next page has there")
+}
+
+fn limit(text: &str) -> Result<usize, Problem> {
+    const MOST: usize = limits::ITEMS_PER_PAGE_MAX;
+    text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {
+        Problem::new(Kind::BadParameter, format!("limit must be a number from 1 to {MOST}"))
+    })
+}
+
+fn step_minutes(text: &str) -> Result<i64, Problem> {
+    let ms = parse_duration_ms(text).filter(|ms| ms % UnixMillis::PER_MINUTE == 0);
+    let minutes = ms.map(|ms| ms / UnixMillis::PER_MINUTE);
+    let in_range = minutes.filter(|minutes| (1..=limits::WINDOW_MINUTES_MAX).contains(minutes));
+    in_range.ok_or_else(|| {
+        let rule = "step must be a whole number of minutes from 1m to 366d, like 15m, 6h or 1d";
+        Problem::new(Kind::BadParameter, rule)
+    })
+}
+
+/// The region that a piece of a path names, percent-encoded.
+pub(crate) fn region_in_path(encoded: &str) -> Result<Region<'static>, Problem> {
+    decoded(encoded).and_then(Region::new).ok_or_else(unknown_region)
+}
+
+/// The device that a piece of a path names, percent-encoded.
+pub(crate) fn device_in_path(encoded: &str) -> Result<DeviceId<'static>, Problem> {
+    decoded(encoded).and_then(DeviceId::new).ok_or_else(unknown_device)
+}
+
+/// A piece of a path without its percent-encoding, if it is text.
+pub(crate) fn decoded(encoded: &str) -> Option<String> {
+    let text = percent_encoding::percent_decode_str(encoded).decode_utf8().ok();
+    text.map(Cow::into_owned)
+}
+
+/// The answer about a region that is not there.
+pub(crate) fn unknown_region() -> Problem {
+    Problem::new(Kind::NotFound, "no counted reading has named this region")
+}
+
+/// The answer about a device that is not there.
+pub(crate) fn unknown_device() -> Problem {
+    Problem::new(Kind::NotFound, "no counted reading has named this device")
+}
+
+/// An instant, in Unix milliseconds or RFC 3339.
+fn instant(name: &str, text: &str) -> Result<UnixMillis, Problem> {
+    let millis: Option<UnixMillis> = text.parse().ok().and_then(UnixMillis::new);
+    // The beginning of time is a good place to begin.
+    if millis.is_some_and(|at| at != UnixMillis::MIN && at.seems() != Seems::Milliseconds) {
+        let detail =
+            format!("{name} looks like seconds; it must be Unix milliseconds, or RFC 3339");
+        return Err(Problem::new(Kind::BadParameter, detail));
+    }
+    millis.or_else(|| UnixMillis::parse_rfc3339(text)).ok_or_else(|| {
+        // In a query, an unescaped plus sign is a space.
+        let hint = if text.contains(' ') { "; write + as %2B" } else { "" };
+        let detail = format!("{name} must be Unix milliseconds or like 2026-11-22T10:00:00Z{hint}");
+        Problem::new(Kind::BadParameter, detail)
+    })
+}

@@ -1,0 +1,81 @@
+//! Readings that contradict a counted one, each beside the reading that stands.
+
+use crate::domain::reading::UnixMillis;
+use crate::error::Error;
+use crate::host::{Sql, Value};
+use crate::ledger::dictionary;
+use crate::ledger::{self, Row};
+
+/// The key of a row in the table `conflicts`: minute, device, ms, region, milli.
+pub(crate) type ConflictKey = [i64; 5];
+
+/// A contradicting reading, and the one that stands.
+pub(crate) struct Conflict {
+    pub(crate) key: ConflictKey,
+    pub(crate) device: String,
+    pub(crate) region: String,
+    /// Region and thousandths of a degree; `None` once the ledger has forgotten
+    /// it.
+    pub(crate) standing: Option<(String, i64)>,
+}
+
+/// The conflicts from `from` (included) to `to` (excluded) whose keys are after `after`, in
+/// the order of their times, at most `limit`.
+pub(crate) fn select(
+    sql: &impl Sql,
+    (from, to): (UnixMillis, UnixMillis),
+    after: ConflictKey,
+    limit: usize,
+) -> Result<Vec<Conflict>, Error> {
+    let statement = "\
+        SELECT c.minute, c.device, c.ms, c.region, c.milli, d.name, r.name \
+        FROM conflicts AS c \
+             CROSS JOIN devices AS d ON d.id = c.device \
+             CROSS JOIN regions AS r ON r.id = c.region \
+        WHERE (c.minute, c.ms) >= (?1, ?2) AND (c.minute, c.ms) < (?3, ?4) \
+              AND (c.minute, c.device, c.ms, c.region, c.milli) > (?5, ?6, ?7, ?8, ?9) \
+        ORDER BY c.minute, c.device, c.ms, c.region, c.milli LIMIT ?10";
+    let mut bindings = vec![from.minute(), from.ms_of_minute(), to.minute(), to.ms_of_minute()];
+    bindings.extend(after);
+    bindings.push(i64::try_from(limit).unwrap_or(i64::MAX));
+    let bindings: Vec<Value> = bindings.into_iter().map(Value::Integer).collect();
+    let rows = sql.execute(statement, &bindings).map_err(Error::Regions)?;
+    let conflicts = rows.into_iter().map(conflict).collect::<Option<_>>();
+    let mut conflicts: Vec<Conflict> = conflicts.ok_or(Error::Corrupt("conflict"))?;
+    add_standing(sql, &mut conflicts)?;
+    Ok(conflicts)
+}
+
+/// Adds the readings that stand, as long as the ledger has them.
+fn add_standing(sql: &impl Sql, conflicts: &mut [Conflict]) -> Result<(), Error> {
+    let place = |conflict: &Conflict| {
+        let [minute, device, ms, _, _] = conflict.key;
+        Some((minute, u64::try_from(device).ok()?, u64::try_from(ms).ok()?))
+    };
+    let places: Option<Vec<_>> = conflicts.iter().map(place).collect();
+    let places = places.ok_or(Error::Corrupt("conflict"))?;
+    let wanted: Vec<_> =
+        places.iter().map(|&(minute, device, ms)| ledger::key_at(minute, device, ms)).collect();
+    let rows = ledger::load(sql, &wanted)?;
+    let standing: Vec<Option<&Row>> = places
+        .iter()
+        .map(|&(minute, device, ms)| ledger::find(&rows, minute, device, ms))
+        .collect();
+    let regions = dictionary::of(sql, "regions", standing.iter().flatten().map(|row| row.region))?;
+    for (conflict, standing) in conflicts.iter_mut().zip(standing) {
+        let Some(row) = standing else { continue };
+        let region = regions.get(row.region).ok_or(Error::Corrupt("conflict"))?;
+        conflict.standing = Some((region.to_owned(), i64::from(row.millicelsius)));
+    }
+    Ok(())
+}
+
+fn conflict(row: Vec<Value>) -> Option<Conflict> {
+    let (key, names) = row.split_first_chunk::<5>()?;
+    let key = ledger::integers(key)?;
+    let [Value::Text(device), Value::Text(region)] = names else { return None };
+    Some(Conflict { key, device: device.clone(), region: region.clone(), standing: None })
+}
+
+/// Before all keys.
+pub(crate) const BEGINNING: ConflictKey = [-1, 0, 0, 0, 0];

@@ -1,0 +1,82 @@
+//! What a question is made of: the regions it is about, the windows that make up each of
+//! its steps, and the cells of its answer.
+
+use crate::domain::summary::Summary;
+use crate::host::Value;
+use crate::ledger::integers;
+
+/// The windows that make up the steps of a range: `pieces` has for each step,
+/// by its start, up to five runs of windows of one span: whole days, the hours
+/// and the minutes at their edges. From minute ?3 to minute ?4 in steps of ?5
+/// minutes.
+pub(crate) const PIECES: &str = "\
+    WITH RECURSIVE \
+    steps (step, ending) AS ( \
+        SELECT ?3, min(?3 + ?5, ?4) UNION ALL \
+        SELECT ending, min(ending + ?5, ?4) FROM steps WHERE ending < ?4), \
+    cuts (step, ending, hour, hours_end, day, days_end) AS ( \
+        SELECT step, ending, (step + 59) / 60 * 60, ending / 60 * 60, \
+               (step + 1439) / 1440 * 1440, ending / 1440 * 1440 FROM steps), \
+    pieces (step, span, first, after) AS ( \
+        SELECT step, 1, step, iif(hour < hours_end, hour, ending) FROM cuts UNION ALL \
+        SELECT step, 1, hours_end, ending FROM cuts WHERE hour < hours_end UNION ALL \
+        SELECT step, 60, hour, iif(day < days_end, day, hours_end) \
+        FROM cuts WHERE hour < hours_end UNION ALL \
+        SELECT step, 60, days_end, hours_end FROM cuts WHERE day < days_end UNION ALL \
+        SELECT step, 1440, day, days_end FROM cuts WHERE day < days_end)";
+
+/// The regions that a question is about, by parameters 1 and 2.
+#[derive(Clone, Copy)]
+pub(crate) enum Chosen<'a> {
+    /// The one of this name.
+    One(&'a str),
+    /// So many after this name, in the order of their names.
+    After(&'a str, usize),
+}
+
+impl Chosen<'_> {
+    /// Whether an answer has other regions, which a damaged row of one must not keep
+    /// from it: what that row would tell is left out.
+    pub(crate) fn is_list(self) -> bool {
+        matches!(self, Self::After(..))
+    }
+
+    pub(crate) fn query(self) -> &'static str {
+        match self {
+            Self::One(_) => "(SELECT id, name FROM regions WHERE name = ?1 LIMIT ?2) AS r",
+            Self::After(..) => {
+                "(SELECT id, name FROM regions WHERE name > ?1 ORDER BY name LIMIT ?2) AS r"
+            }
+        }
+    }
+
+    pub(crate) fn bindings(self) -> Vec<Value> {
+        let (name, limit) = match self {
+            Self::One(name) => (name, 1),
+            Self::After(name, limit) => (name, i64::try_from(limit).unwrap_or(i64::MAX)),
+        };
+        vec![Value::Text(name.to_owned()), Value::Integer(limit)]
+    }
+}
+
+/// A region and a step.
+pub(crate) struct Cell {
+    pub(crate) region: String,
+    pub(crate) region_id: i64,
+    pub(crate) step: i64,
+    /// How many windows the figures were merged from.
+    pub(crate) windows: i64,
+    pub(crate) figures: Option<Summary>,
+}
+
+/// Region and its id, step, how many windows, and the columns of `Summary`.
+pub(crate) fn cell(row: &[Value]) -> Option<Cell> {
+    let (Value::Text(region), columns) = row.split_first()? else { return None };
+    let (head, columns) = columns.split_first_chunk::<3>()?;
+    let [region_id, step, windows] = integers(head)?;
+    let figures = match columns.first()? {
+        Value::Null => None,
+        _ => Some(Summary::from_columns(integers(columns)?)?),
+    };
+    Some(Cell { region: region.clone(), region_id, step, windows, figures })
+}
