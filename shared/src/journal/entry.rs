@@ -31,186 +31,27 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
-
 use crate::base::distinct::Distinct;
 use crate::base::varint::{self, NoInteger, unzigzag, zigzag};
 use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use crate::domain::rejection::{Reason, Rejections};
-use crate::host::{Host, KeyValue, StoreError, StoreErrorKind};
-use crate::journal::keys;
+use crate::journal::name::EntryName;
 use crate::limits;
-use crate::resilience::retry::{self, Policy};
 
 const VERSION: u8 = 2;
 /// Of releases that did not tell late readings.
 const VERSION_WITHOUT_LATE: u8 = 1;
 
-/// Around key-value calls: all of them may be repeated.
-const RETRIES: Policy = Policy {
-    base_ms: 5,
-    cap_ms: 100,
-    impatient_after_ms: limits::JOURNAL_RETRY_MS_MAX,
-    total_ms: limits::JOURNAL_RETRY_MS_MAX,
-    attempts: 4,
-};
-
 /// The readings of one accepted request, encoded, with their key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    name: EntryName,
-    value: Vec<u8>,
+    pub(super) name: EntryName,
+    pub(super) value: Vec<u8>,
 }
 
 /// How many regions readings are of, as their encoding found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RegionCount(pub(crate) usize);
-
-/// What identifies an entry: the part of its key after the prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntryName {
-    text: String,
-    /// The lowest timestamp; `None` in keys of older releases.
-    base: Option<u64>,
-    readings: usize,
-    bytes: usize,
-}
-
-impl EntryName {
-    fn of(value: &[u8], base: Option<u64>, readings: usize) -> Self {
-        let bytes = value.len();
-        let mut text = base.map_or(String::new(), |base| format!("{base:012x}-"));
-        text += &format!("{readings:08x}-{bytes:08x}-");
-        for byte in Sha256::digest(value) {
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('?'));
-            }
-        }
-        Self { text, base, readings, bytes }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (base, rest) = match text.split_once('-')? {
-            (base, rest) if base.len() == BASE_CHARS => (Some(base), rest),
-            _ => (None, text),
-        };
-        let base = match base {
-            Some(base) => Some(u64::from_str_radix(base, 16).ok()?),
-            None => None,
-        };
-        let mut parts = rest.split('-');
-        let mut number = || usize::from_str_radix(parts.next()?, 16).ok();
-        let (readings, bytes) = (number()?, number()?);
-        let digest = parts.next()?;
-        let whole = digest.len() == DIGEST_CHARS && parts.next().is_none();
-        whole.then(|| Self { text: text.to_owned(), base, readings, bytes })
-    }
-
-    /// The name of the entry under `key`, if it is a journal entry's.
-    pub fn from_key(key: &str) -> Option<Self> {
-        let name = match key.strip_prefix(keys::ENTRY) {
-            Some(name) => Self::parse(name)?,
-            None => Self::parse(key.strip_prefix(keys::ENTRY_WITHOUT_BASE)?)?,
-        };
-        // One key for one name.
-        (name.journal_key() == key).then_some(name)
-    }
-
-    /// The lowest timestamp of its readings, in Unix milliseconds; 0 where the key
-    /// does not tell.
-    pub fn base_ms(&self) -> u64 {
-        self.base.unwrap_or(0)
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// How many readings the entry holds, as its key says.
-    pub fn readings(&self) -> usize {
-        self.readings
-    }
-
-    /// How long the entry's value is, as its key says.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    fn journal_key(&self) -> String {
-        let prefix = if self.base.is_some() { keys::ENTRY } else { keys::ENTRY_WITHOUT_BASE };
-        format!("{prefix}{}", self.text)
-    }
-}
-
-/// SHA-256 in hex.
-const DIGEST_CHARS: usize = 64;
-
-/// A timestamp in hex: the year 9999 has as many digits.
-const BASE_CHARS: usize = 12;
-
-/// Why an entry is in quarantine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuarantineReason {
-    /// It can't be read.
-    Unreadable,
-    /// Its readings were older than the ledger when their turn came.
-    TooOld,
-    /// Its readings belong to a row of the database that can't be read.
-    DamagedRow,
-    /// Its readings are ahead of the node's clock, which is behind.
-    AheadOfClock,
-}
-
-impl QuarantineReason {
-    /// All reasons.
-    pub const ALL: [Self; 4] =
-        [Self::Unreadable, Self::TooOld, Self::DamagedRow, Self::AheadOfClock];
-
-    /// The code that stands for the reason in keys and answers.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Unreadable => "unreadable",
-            Self::TooOld => "too_old",
-            Self::DamagedRow => "damaged_row",
-            Self::AheadOfClock => "ahead_of_clock",
-        }
-    }
-
-    /// The reason in words.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Unreadable => "it can't be read",
-            Self::TooOld => {
-                "they are older than the ledger, and can't be told from duplicates any more"
-            }
-            Self::DamagedRow => "they belong to a row of the database that can't be read",
-            Self::AheadOfClock => "they are ahead of the node's clock, which is behind",
-        }
-    }
-}
-
-/// An entry in quarantine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quarantined {
-    /// The entry's name.
-    pub name: EntryName,
-    /// Why it is there.
-    pub reason: QuarantineReason,
-}
-
-impl Quarantined {
-    /// The quarantined entry under `key`, if it is one.
-    pub fn from_key(key: &str) -> Option<Self> {
-        let (code, name) = key.strip_prefix(keys::QUARANTINE)?.split_once('/')?;
-        let reason = QuarantineReason::ALL.into_iter().find(|reason| reason.code() == code)?;
-        Some(Self { name: EntryName::parse(name)?, reason })
-    }
-
-    fn key(&self) -> String {
-        format!("{}{}/{}", keys::QUARANTINE, self.reason.code(), self.name.text)
-    }
-}
 
 /// What an entry holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,7 +106,7 @@ impl Entry {
 
     /// What the entry holds.
     pub fn decode(&self) -> Result<Content<'_>, DecodeError> {
-        if EntryName::of(&self.value, self.name.base, self.name.readings) != self.name {
+        if EntryName::of(&self.value, self.name.base, self.name.readings()) != self.name {
             return Err(DecodeError::Checksum);
         }
         let mut input = Input(&self.value);
@@ -275,7 +116,7 @@ impl Entry {
             other => return Err(DecodeError::Version(other)),
         };
         let count = input.length()?;
-        if count != self.name.readings || count > limits::READINGS_PER_REQUEST_MAX {
+        if count != self.name.readings() || count > limits::READINGS_PER_REQUEST_MAX {
             return Err(DecodeError::Content("readings"));
         }
         let base = input.unsigned()?;
@@ -331,133 +172,6 @@ impl fmt::Display for DecodeError {
             Self::Content(part) => write!(f, "impossible {part}"),
         }
     }
-}
-
-/// Makes `entry` durable: when this returns, its readings are on disk.
-pub fn append<H: Host>(host: &H, store: &H::KeyValue, entry: &Entry) -> Result<(), StoreError> {
-    let (key, value) = entry.as_pair();
-    retried(host, || store.set(&key, value))
-}
-
-/// Those of the named entries that are still there, in any order.
-pub fn load<H: Host>(
-    host: &H,
-    store: &H::KeyValue,
-    names: &[EntryName],
-) -> Result<Vec<Entry>, StoreError> {
-    let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
-    let pairs = retried(host, || store.get_many(&keys))?;
-    let entry = |(key, value): (String, Option<Vec<u8>>)| {
-        Some(Entry { name: EntryName::from_key(&key)?, value: value? })
-    };
-    Ok(pairs.into_iter().filter_map(entry).collect())
-}
-
-/// Removes the named entries; those that are already gone are no error.
-pub fn remove<H: Host>(
-    host: &H,
-    store: &H::KeyValue,
-    names: &[EntryName],
-) -> Result<(), StoreError> {
-    let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
-    delete(host, store, &keys)
-}
-
-/// Removes `keys`, if there are any: somebody else may have done all the work.
-pub(crate) fn delete<H: Host>(
-    host: &H,
-    store: &H::KeyValue,
-    keys: &[String],
-) -> Result<(), StoreError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    retried(host, || store.delete_many(keys))
-}
-
-/// An entry that is to be kept where no fold looks for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Aside {
-    entry: Entry,
-    reason: QuarantineReason,
-    /// Why it can't be read, if that is it.
-    cause: Option<DecodeError>,
-}
-
-impl Aside {
-    /// An entry that can't be read.
-    pub(crate) fn unreadable(entry: Entry, cause: DecodeError) -> Self {
-        Self { entry, reason: QuarantineReason::Unreadable, cause: Some(cause) }
-    }
-
-    /// Readings of one entry, as an entry of their own: the same readings have the same
-    /// name, however often they come here. `None` without any.
-    pub(crate) fn of(readings: &[Reading<'_>], reason: QuarantineReason) -> Option<Self> {
-        let entry = || Entry::encode(readings, &Rejections::default());
-        (!readings.is_empty()).then(|| Self { entry: entry(), reason, cause: None })
-    }
-
-    fn quarantined(&self) -> Quarantined {
-        Quarantined { name: self.entry.name.clone(), reason: self.reason }
-    }
-}
-
-/// Puts it into quarantine.
-pub(crate) fn set_aside<H: Host>(
-    host: &H,
-    store: &H::KeyValue,
-    aside: &Aside,
-) -> Result<(), StoreError> {
-    let key = aside.quarantined().key();
-    retried(host, || store.set(&key, &aside.entry.value))?;
-    let cause = aside.cause.map_or(String::new(), |cause| format!(": {cause}"));
-    host.log(&format!(
-        "quarantined {} readings as {}: {}{cause}",
-        aside.entry.name.readings,
-        aside.entry.name.as_str(),
-        aside.reason.words()
-    ));
-    Ok(())
-}
-
-/// Those of the quarantined entries that are still there.
-pub(crate) fn load_quarantined<H: Host>(
-    host: &H,
-    store: &H::KeyValue,
-    quarantined: &[Quarantined],
-) -> Result<Vec<Entry>, StoreError> {
-    let mut entries = Vec::with_capacity(quarantined.len());
-    for quarantined in quarantined {
-        let key = quarantined.key();
-        if let Some(value) = retried(host, || store.get(&key))? {
-            entries.push(Entry { name: quarantined.name.clone(), value });
-        }
-    }
-    Ok(entries)
-}
-
-/// Removes what was in quarantine, but for what was set aside again.
-pub(crate) fn remove_quarantined<H: Host>(
-    host: &H,
-    store: &H::KeyValue,
-    quarantined: &[Quarantined],
-    again: &[Aside],
-) -> Result<(), StoreError> {
-    let again: Vec<String> = again.iter().map(|aside| aside.quarantined().key()).collect();
-    let keys = quarantined.iter().map(Quarantined::key);
-    let gone: Vec<String> = keys.filter(|key| !again.contains(key)).collect();
-    delete(host, store, &gone)
-}
-
-/// Repeats a key-value call that a pause may mend. What the component may not
-/// do, and what there is no room for, no pause mends.
-pub(crate) fn retried<T>(
-    host: &impl Host,
-    call: impl FnMut() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let is_transient =
-        |error: &StoreError| !matches!(error.kind, StoreErrorKind::Denied | StoreErrorKind::Full);
-    retry::run(host, RETRIES, is_transient, call)
 }
 
 fn put_length(out: &mut Vec<u8>, length: usize) {
@@ -529,6 +243,8 @@ impl<'a> Input<'a> {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     fn reading<'a>(device: &'a str, region: &'a str, millicelsius: i64, at: i64) -> Reading<'a> {
@@ -574,16 +290,6 @@ mod tests {
         let mut rejections = Rejections::default();
         rejections.add(Reason::WrongType, 2);
         assert_eq!(entry.decode().unwrap(), Content { readings: Vec::new(), rejections });
-    }
-
-    #[test]
-    fn a_quarantined_entry_is_known_by_its_key() {
-        let name = encode(&assorted()).name().clone();
-        for reason in QuarantineReason::ALL {
-            let quarantined = Quarantined { name: name.clone(), reason };
-            assert_eq!(Quarantined::from_key(&quarantined.key()), Some(quarantined));
-        }
-        assert_eq!(Quarantined::from_key("quarantine/1/lost/x"), None);
     }
 
     fn hex(value: &[u8]) -> String {

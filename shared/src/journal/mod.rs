@@ -5,9 +5,18 @@
 
 pub mod backpressure;
 pub mod door;
-pub(crate) mod entry;
+mod entry;
 pub mod inventory;
 pub mod keys;
+mod name;
+mod quarantine;
 pub mod rejected;
+mod store;
 
-pub use entry::*;
+pub(crate) use entry::RegionCount;
+pub use entry::{Content, DecodeError, Entry};
+pub use name::EntryName;
+pub(crate) use quarantine::{Aside, load_quarantined, remove_quarantined, set_aside};
+pub use quarantine::{QuarantineReason, Quarantined};
+pub use store::{append, load, remove};
+pub(crate) use store::{delete, retried};

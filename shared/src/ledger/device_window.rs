@@ -211,7 +211,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ledger::DEVICE_BITS;
+    use crate::ledger::row::DEVICE_BITS;
 
     fn window(span: u16, minute: u32, newest: i64, millicelsius: i64) -> DeviceWindow {
         let group = [3, i64::from(span), i64::from(minute)];

@@ -347,7 +347,7 @@ mod tests {
 
     use super::*;
     use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
-    use crate::ledger::DEVICE_BITS;
+    use crate::ledger::row::DEVICE_BITS;
 
     fn row((region, minute, device, ms): (u32, i64, u64, i64)) -> Row {
         let reading = Reading {

@@ -146,8 +146,7 @@ fn fold_then<H: Host>(
     now: UnixMillis,
     read: &mut dyn FnMut(&Database<'_, H>) -> Result<(), Error>,
 ) -> Result<Looked, Error> {
-    let horizon = Horizon::from_variables(host)?;
-    let names = NamesBound::from_variables(host)?;
+    let settings = (Horizon::from_variables(host)?, NamesBound::from_variables(host)?);
     let journal = host.key_value().map_err(Error::Journal);
     let listed = journal.and_then(|store| Ok((Inventory::list(host, &store)?, store)));
     let (inventory, store) = match listed {
@@ -155,59 +154,84 @@ fn fold_then<H: Host>(
         Err(error) => {
             read(&Database::open(host, BEFORE_READING)?)?;
             let coverage = Coverage::of(span, now, None, None);
-            let (after_answer, trouble) = (AfterAnswer::default(), Some(error));
-            return Ok(Looked {
-                last_good: None,
-                covered: Covered { coverage, after_answer, trouble },
-            });
+            return Ok(Looked::of(coverage, AfterAnswer::default(), Some(error)));
         }
     };
-    let mut keeps_snapshot = last_good::is_old(&inventory, now);
-    let done = CircuitBreaker::new(host, &store, inventory.has_breaker).call(now, || {
-        let database = Database::open(host, BEFORE_READING)?;
-        let folded = fold::run(&database, &store, &inventory)?;
-        if folded.left_entries < inventory.unfolded() {
-            // If it fails, the next fold tells it.
-            best_effort(upkeep::tell_door(&database, &store, horizon, names, now));
-        }
-        // Before the read: what a retry counts in between is in the answer, and told as in
-        // quarantine, too; never in neither.
-        let quarantined = quarantined_readings(host, &store, &inventory, &folded);
-        read(&database)?;
-        if keeps_snapshot {
-            let folds = database.read(|sql| ledger::tally(sql, ledger::FOLDS))?;
-            keeps_snapshot = !last_good::is_of(&inventory, folds);
-        }
-        Ok((folded, quarantined))
-    });
+    let done = CircuitBreaker::new(host, &store, inventory.has_breaker)
+        .call(now, || look(host, &store, &inventory, settings, now, read));
     match done {
-        Ok((folded, quarantined)) => {
+        Ok(Seen { folded, quarantined, keeps_snapshot }) => {
             let coverage = Coverage::of(span, now, Some(folded), quarantined);
             let after_answer = AfterAnswer { keeps_snapshot, should_fold: folded.left_entries > 0 };
-            let covered = Covered { coverage, after_answer, trouble: None };
-            Ok(Looked { last_good: None, covered })
+            Ok(Looked::of(coverage, after_answer, None))
         }
-        Err(error) => {
-            if let Error::DamagedRows(rows) = &error {
-                rows.iter().for_each(|row| fold::note_damage(host, &store, &inventory, row));
-            }
-            let last = match span.range {
-                None if error.is_away() => last_good::load(host, &store, &inventory),
-                _ => None,
-            };
-            let Some(last) = last else { return Err(error) };
-            let left = Folded {
-                left_entries: inventory.unfolded(),
-                left_readings: inventory.journal_readings(),
-                quarantine_changed: false,
-            };
-            let quarantined = Some(inventory.quarantined_readings());
-            let coverage = Coverage::of(span, last.as_of, Some(left), quarantined);
-            let coverage = Coverage { stale: true, ..coverage };
-            let (after_answer, trouble) = (AfterAnswer::default(), Some(error));
-            let covered = Covered { coverage, after_answer, trouble };
-            Ok(Looked { last_good: Some(last), covered })
-        }
+        Err(error) => look_back(host, &store, &inventory, span, error),
+    }
+}
+
+/// What a look into the database found, beside what was read.
+struct Seen {
+    folded: Folded,
+    quarantined: Option<usize>,
+    keeps_snapshot: bool,
+}
+
+/// Folds, and reads.
+fn look<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    inventory: &Inventory,
+    (horizon, names): (Horizon, NamesBound),
+    now: UnixMillis,
+    read: &mut dyn FnMut(&Database<'_, H>) -> Result<(), Error>,
+) -> Result<Seen, Error> {
+    let database = Database::open(host, BEFORE_READING)?;
+    let folded = fold::run(&database, store, inventory)?;
+    if folded.left_entries < inventory.unfolded() {
+        // If it fails, the next fold tells it.
+        best_effort(upkeep::tell_door(&database, store, horizon, names, now));
+    }
+    // Before the read: what a retry counts in between is in the answer, and told as in
+    // quarantine, too; never in neither.
+    let quarantined = quarantined_readings(host, store, inventory, &folded);
+    read(&database)?;
+    let keeps_snapshot = last_good::is_old(inventory, now)
+        && !last_good::is_of(inventory, database.read(|sql| ledger::tally(sql, ledger::FOLDS))?);
+    Ok(Seen { folded, quarantined, keeps_snapshot })
+}
+
+/// Answers with the last good averages, where that is what was asked for, and the database
+/// is away.
+fn look_back<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    inventory: &Inventory,
+    span: Span,
+    error: Error,
+) -> Result<Looked, Error> {
+    if let Error::DamagedRows(rows) = &error {
+        rows.iter().for_each(|row| fold::note_damage(host, store, inventory, row));
+    }
+    let last = match span.range {
+        None if error.is_away() => last_good::load(host, store, inventory),
+        _ => None,
+    };
+    let Some(last) = last else { return Err(error) };
+    let left = Folded {
+        left_entries: inventory.unfolded(),
+        left_readings: inventory.journal_readings(),
+        quarantine_changed: false,
+    };
+    let quarantined = Some(inventory.quarantined_readings());
+    let coverage = Coverage::of(span, last.as_of, Some(left), quarantined);
+    let coverage = Coverage { stale: true, ..coverage };
+    let looked = Looked::of(coverage, AfterAnswer::default(), Some(error));
+    Ok(Looked { last_good: Some(last), ..looked })
+}
+
+impl Looked {
+    fn of(coverage: Coverage, after_answer: AfterAnswer, trouble: Option<Error>) -> Self {
+        Self { last_good: None, covered: Covered { coverage, after_answer, trouble } }
     }
 }
 

@@ -12,19 +12,23 @@
 //! that belong to a row of the database that can't be read. The rest of their entry, and
 //! all others, go on.
 
+mod damage;
+mod expiry;
+
+use self::damage::Damage;
 use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejections};
-use crate::error::{DamagedRow, Error, best_effort};
-use crate::host::{Host, KeyValue, Sql, StoreError, Value};
-use crate::journal::door;
+use crate::error::Error;
+use crate::host::{Host, Sql, StoreError};
 use crate::journal::inventory::Inventory;
-use crate::journal::keys;
 use crate::journal::{self, Aside, Content, Entry, EntryName, QuarantineReason, Quarantined};
 use crate::ledger::database::Database;
-use crate::ledger::windows;
 use crate::ledger::{self, Outcome};
 use crate::limits;
-use crate::settings::Horizon;
+
+pub(crate) use self::damage::note_damage;
+pub use self::expiry::prune;
+pub(crate) use self::expiry::witnessed;
 
 /// What became of a journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,79 +93,6 @@ pub fn post_now<H: Host>(
         ledger::count_rejections(sql, &rejections)?;
         Ok(outcomes)
     })
-}
-
-/// Removes expired ledger rows, as far as the budget goes.
-///
-/// Only to be called when the whole backlog was folded: what waits in the journal may
-/// be older than what is forgotten here.
-///
-/// In two stages. What is to go is published to the door, which accepts nothing older
-/// from then on; what was published long enough ago for all requests that did not know
-/// it to have left their entry, goes.
-pub fn prune<H: Host>(
-    regions: &Database<'_, H>,
-    journal: &H::KeyValue,
-    horizon: Horizon,
-    now: UnixMillis,
-) -> Result<(), Error> {
-    let Some(target) = expired_before(regions, horizon, now)? else { return Ok(()) };
-    let door = door::load(regions.host(), journal).map_err(Error::Journal)?;
-    let known_ms = now.get().saturating_sub(door.published.get());
-    if known_ms >= limits::PRUNE_PUBLISHED_MS_MIN {
-        prune_before(regions, door.pruned_before.min(target))?;
-    }
-    // Each time is a write, so some minutes go together.
-    let is_due = target >= door.pruned_before.saturating_add(limits::PRUNE_SLACK_MS);
-    // A clock that was set back says nothing of how long it is known.
-    if is_due || known_ms < 0 {
-        let published = door::update(regions.host(), journal, &|door| {
-            door.pruned_before = door.pruned_before.max(target);
-            door.published = now;
-        });
-        published.map_err(Error::Journal)?;
-    }
-    Ok(())
-}
-
-/// Before when ledger rows have expired, if any have.
-///
-/// By the node's clock, and by the readings: a clock that runs ahead, or a reading from
-/// the future, must not make the ledger forget what is recent. An hour is taken for
-/// past when a tenth of the hours with readings came after it (decision 8).
-fn expired_before<H: Host>(
-    regions: &Database<'_, H>,
-    horizon: Horizon,
-    now: UnixMillis,
-) -> Result<Option<UnixMillis>, Error> {
-    let Some(by_clock) = horizon.prune_before(now) else { return Ok(None) };
-    if !regions.read(|sql| ledger::has_rows_before(sql, by_clock))? {
-        return Ok(None);
-    }
-    let hours = regions.read(|sql| ledger::hours(sql, i64::MAX))?;
-    let by_readings = witnessed(&hours).and_then(|hour| horizon.prune_before(hour));
-    Ok(by_readings.map(|before| before.min(by_clock)))
-}
-
-/// The newest of the hours, which are in the order of `ledger::hours`, that a tenth of
-/// them came after (decision 8).
-pub(crate) fn witnessed(hours: &[UnixMillis]) -> Option<UnixMillis> {
-    hours.get(hours.len().div_ceil(limits::HOURS_PER_WITNESS)).copied()
-}
-
-fn prune_before<H: Host>(regions: &Database<'_, H>, before: UnixMillis) -> Result<(), Error> {
-    for _ in 0..regions.budget().steps_max() {
-        if regions.left_ms() == 0 || !regions.read(|sql| ledger::has_rows_before(sql, before))? {
-            break;
-        }
-        let pruned =
-            regions.transaction(|sql| ledger::prune(sql, before, limits::RUNS_PRUNED_PER_STEP));
-        match pruned {
-            Err(error) if error.is_busy() => return Ok(()),
-            other => other?,
-        }
-    }
-    Ok(())
 }
 
 /// The entries cut into steps, each bounded in entries, readings and bytes.
@@ -271,66 +202,6 @@ fn post_entries<H: Host>(
         }
     }
     Err(Error::Corrupt("row"))
-}
-
-/// The readings that a row is of which can't be read.
-enum Damage {
-    /// Of a minute: one of the ledger's rows.
-    Minute(i64),
-    /// Of a region, from there on, for this many minutes (0 is all time).
-    Window { region: String, span: i64, start: i64 },
-}
-
-impl Damage {
-    fn of(sql: &impl Sql, row: &DamagedRow) -> Result<Self, Error> {
-        let value = |name| {
-            let column = row.key.iter().find(|(column, _)| *column == name);
-            column.map(|(_, value)| *value)
-        };
-        if let Some(minute) = value("minute") {
-            return Ok(Self::Minute(minute));
-        }
-        let corrupt = Error::Corrupt(row.table);
-        let (Some(region), Some(span), Some(start)) =
-            (value("region"), value("span"), value("start"))
-        else {
-            return Err(corrupt);
-        };
-        let statement = "SELECT name FROM regions WHERE id = ?1";
-        let rows = sql.execute(statement, &[Value::Integer(region)]).map_err(Error::Regions)?;
-        match rows.into_iter().flatten().next() {
-            Some(Value::Text(region)) => Ok(Self::Window { region, span, start }),
-            _ => Err(corrupt),
-        }
-    }
-
-    fn meets(&self, reading: &Reading<'_>) -> bool {
-        let at = reading.timestamp.minute();
-        match self {
-            Self::Minute(minute) => at == *minute,
-            Self::Window { region, span, start } => {
-                reading.region.as_str() == region && windows::is_in_window(at, *span, *start)
-            }
-        }
-    }
-}
-
-/// Tells the log, and `/metrics` by a key, of a row that can't be read.
-pub(crate) fn note_damage<H: Host>(
-    host: &H,
-    store: &H::KeyValue,
-    inventory: &Inventory,
-    row: &DamagedRow,
-) {
-    let name = row.to_string();
-    let known = &inventory.damaged_rows;
-    if known.contains(&name) || known.len() >= limits::DAMAGED_ROWS_NAMED_MAX {
-        return;
-    }
-    let error = Error::DamagedRows(vec![row.clone()]);
-    host.log(&format!("{error}; readings of it are set aside"));
-    // The log has it, and the next fold that meets it tries again.
-    best_effort(store.set(&format!("{}{name}", keys::DAMAGED_ROW), b""));
 }
 
 /// The most readings that a step can have: what its last entry has is on top.

@@ -1,0 +1,88 @@
+//! What an entry is called: its key tells a fold what it needs to plan its steps.
+
+use sha2::{Digest, Sha256};
+
+use crate::journal::keys;
+
+/// What identifies an entry: the part of its key after the prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryName {
+    text: String,
+    /// The lowest timestamp; `None` in keys of older releases.
+    pub(super) base: Option<u64>,
+    readings: usize,
+    bytes: usize,
+}
+
+impl EntryName {
+    pub(super) fn of(value: &[u8], base: Option<u64>, readings: usize) -> Self {
+        let bytes = value.len();
+        let mut text = base.map_or(String::new(), |base| format!("{base:012x}-"));
+        text += &format!("{readings:08x}-{bytes:08x}-");
+        for byte in Sha256::digest(value) {
+            for nibble in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('?'));
+            }
+        }
+        Self { text, base, readings, bytes }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (base, rest) = match text.split_once('-')? {
+            (base, rest) if base.len() == BASE_CHARS => (Some(base), rest),
+            _ => (None, text),
+        };
+        let base = match base {
+            Some(base) => Some(u64::from_str_radix(base, 16).ok()?),
+            None => None,
+        };
+        let mut parts = rest.split('-');
+        let mut number = || usize::from_str_radix(parts.next()?, 16).ok();
+        let (readings, bytes) = (number()?, number()?);
+        let digest = parts.next()?;
+        let whole = digest.len() == DIGEST_CHARS && parts.next().is_none();
+        whole.then(|| Self { text: text.to_owned(), base, readings, bytes })
+    }
+
+    /// The name of the entry under `key`, if it is a journal entry's.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let name = match key.strip_prefix(keys::ENTRY) {
+            Some(name) => Self::parse(name)?,
+            None => Self::parse(key.strip_prefix(keys::ENTRY_WITHOUT_BASE)?)?,
+        };
+        // One key for one name.
+        (name.journal_key() == key).then_some(name)
+    }
+
+    /// The lowest timestamp of its readings, in Unix milliseconds; 0 where the key
+    /// does not tell.
+    pub fn base_ms(&self) -> u64 {
+        self.base.unwrap_or(0)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// How many readings the entry holds, as its key says.
+    pub fn readings(&self) -> usize {
+        self.readings
+    }
+
+    /// How long the entry's value is, as its key says.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn journal_key(&self) -> String {
+        let prefix = if self.base.is_some() { keys::ENTRY } else { keys::ENTRY_WITHOUT_BASE };
+        format!("{prefix}{}", self.text)
+    }
+}
+
+/// SHA-256 in hex.
+const DIGEST_CHARS: usize = 64;
+
+/// A timestamp in hex: the year 9999 has as many digits.
+const BASE_CHARS: usize = 12;

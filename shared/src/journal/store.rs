@@ -1,0 +1,69 @@
+//! Entries in the key-value store: appended, loaded, removed.
+
+use crate::host::{Host, KeyValue, StoreError, StoreErrorKind};
+use crate::journal::entry::Entry;
+use crate::journal::name::EntryName;
+use crate::limits;
+use crate::resilience::retry::{self, Policy};
+
+/// Around key-value calls: all of them may be repeated.
+const RETRIES: Policy = Policy {
+    base_ms: 5,
+    cap_ms: 100,
+    impatient_after_ms: limits::JOURNAL_RETRY_MS_MAX,
+    total_ms: limits::JOURNAL_RETRY_MS_MAX,
+    attempts: 4,
+};
+
+/// Makes `entry` durable: when this returns, its readings are on disk.
+pub fn append<H: Host>(host: &H, store: &H::KeyValue, entry: &Entry) -> Result<(), StoreError> {
+    let (key, value) = entry.as_pair();
+    retried(host, || store.set(&key, value))
+}
+
+/// Those of the named entries that are still there, in any order.
+pub fn load<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    names: &[EntryName],
+) -> Result<Vec<Entry>, StoreError> {
+    let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
+    let pairs = retried(host, || store.get_many(&keys))?;
+    let entry = |(key, value): (String, Option<Vec<u8>>)| {
+        Some(Entry { name: EntryName::from_key(&key)?, value: value? })
+    };
+    Ok(pairs.into_iter().filter_map(entry).collect())
+}
+
+/// Removes the named entries; those that are already gone are no error.
+pub fn remove<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    names: &[EntryName],
+) -> Result<(), StoreError> {
+    let keys: Vec<String> = names.iter().map(EntryName::journal_key).collect();
+    delete(host, store, &keys)
+}
+
+/// Removes `keys`, if there are any: somebody else may have done all the work.
+pub(crate) fn delete<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    keys: &[String],
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    retried(host, || store.delete_many(keys))
+}
+
+/// Repeats a key-value call that a pause may mend. What the component may not
+/// do, and what there is no room for, no pause mends.
+pub(crate) fn retried<T>(
+    host: &impl Host,
+    call: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let is_transient =
+        |error: &StoreError| !matches!(error.kind, StoreErrorKind::Denied | StoreErrorKind::Full);
+    retry::run(host, RETRIES, is_transient, call)
+}

@@ -1,0 +1,133 @@
+//! A reading in the ledger: its row, and how a run of rows is written.
+
+use crate::base::varint::{self, unzigzag, zigzag};
+use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
+use crate::ledger::sorted_run::{Keys, RunRecord, RunTable};
+
+/// The table of the ledger's runs.
+pub(crate) const LEDGER: RunTable<1> = RunTable { name: "ledger", group: ["minute"] };
+
+/// A reading in the ledger, or on its way into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Whole minutes since 1970-01-01T00:00:00Z.
+    pub minute: u32,
+    /// Device and milliseconds into the minute: see `key`.
+    pub(super) key: u64,
+    /// The region's id.
+    pub region: u32,
+    /// Thousandths of a degree Celsius.
+    pub millicelsius: i32,
+    /// The position of its reading among those that are posted; of no meaning in
+    /// a row from the database.
+    pub(super) index: u32,
+    /// Whether its reading came late; not kept in the database.
+    pub is_late: bool,
+}
+
+/// Bits of a key that tell the milliseconds into the minute, which are below
+/// 60,000; those above tell the device.
+pub(super) const MS_BITS: u32 = 16;
+
+/// Bits that the id of a device may have: with the milliseconds in its key, as many
+/// as a positive INTEGER of SQLite.
+pub(crate) const DEVICE_BITS: u32 = 63 - MS_BITS;
+
+/// A reading's place in its minute: by device, then by time.
+pub(super) fn key(device: u64, ms: u64) -> u64 {
+    device << MS_BITS | ms
+}
+
+/// The key of a device's reading.
+pub(crate) fn key_at(minute: i64, device: u64, ms: u64) -> Keys<1> {
+    let key = key(device, ms);
+    Keys { group: [minute], from: key, to: key }
+}
+
+impl Row {
+    pub(crate) fn of(
+        index: usize,
+        reading: &Reading<'_>,
+        device: u64,
+        region: u64,
+    ) -> Option<Self> {
+        let ms = u64::try_from(reading.timestamp.ms_of_minute()).ok()?;
+        let device = Some(device).filter(|device| device >> DEVICE_BITS == 0)?;
+        Some(Self {
+            minute: u32::try_from(reading.timestamp.minute()).ok()?,
+            key: key(device, ms),
+            region: u32::try_from(region).ok()?,
+            millicelsius: reading.temperature.get(),
+            index: u32::try_from(index).ok()?,
+            is_late: reading.is_late,
+        })
+    }
+
+    /// The device's id.
+    pub fn device(&self) -> u64 {
+        self.key >> MS_BITS
+    }
+
+    /// When it was measured.
+    pub fn timestamp(&self) -> Option<UnixMillis> {
+        UnixMillis::from_minute(i64::from(self.minute), self.ms())
+    }
+
+    /// Minute, device and time, as one key (`order`).
+    pub(super) fn place(&self) -> u128 {
+        u128::from(self.minute) << 64 | u128::from(self.key)
+    }
+
+    /// Milliseconds into the minute.
+    pub(crate) fn ms(&self) -> i64 {
+        (self.key & ((1 << MS_BITS) - 1)).cast_signed()
+    }
+
+    /// The measured temperature.
+    pub fn temperature(&self) -> Option<MilliCelsius> {
+        MilliCelsius::new(i64::from(self.millicelsius))
+    }
+
+    pub(super) fn content(&self) -> (u32, i32) {
+        (self.region, self.millicelsius)
+    }
+}
+
+/// Beside the key: the region, and how much warmer it is than the one before.
+impl RunRecord<1> for Row {
+    const NUMBERS: usize = 2;
+
+    fn group(&self) -> [i64; 1] {
+        [i64::from(self.minute)]
+    }
+
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn put(&self, before: Option<&Self>, out: &mut Vec<u8>) {
+        varint::put(out, u64::from(self.region));
+        let millicelsius_before = before.map_or(0, |row| row.millicelsius);
+        varint::put(out, zigzag(i64::from(self.millicelsius) - i64::from(millicelsius_before)));
+    }
+
+    fn take(group: [i64; 1], key: u64, before: Option<&Self>, input: &mut &[u8]) -> Option<Self> {
+        let region = i64::try_from(varint::take(input).ok()?).ok()?;
+        let millicelsius_before = before.map_or(0, |row| row.millicelsius);
+        let millicelsius =
+            unzigzag(varint::take(input).ok()?).checked_add(i64::from(millicelsius_before))?;
+        Self::from_row(group, key, &[region, millicelsius])
+    }
+
+    fn from_row([minute]: [i64; 1], key: u64, numbers: &[i64]) -> Option<Self> {
+        let [region, millicelsius] = *numbers else { return None };
+        Some(Self {
+            minute: u32::try_from(minute).ok()?,
+            key,
+            region: u32::try_from(region).ok()?,
+            millicelsius: MilliCelsius::new(millicelsius)?.get(),
+            index: 0,
+            is_late: false,
+        })
+    }
+}

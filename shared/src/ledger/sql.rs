@@ -1,0 +1,26 @@
+//! Words of SQL that several files share.
+
+use crate::host::{Sql, Value};
+use crate::limits;
+
+/// How many rows of this many bindings each go into one statement.
+pub(crate) fn rows_per_statement(sql: &impl Sql, columns: usize) -> usize {
+    (sql.parameters_max() / columns).clamp(1, limits::ROWS_PER_STATEMENT)
+}
+
+/// `(?,?,?),(?,?,?)`: the same text for the same number of rows, so that the
+/// host's statement cache knows it again.
+pub(crate) fn placeholders(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(","));
+    vec![row; rows].join(",")
+}
+
+/// The row as `N` integers, if it is that.
+pub(crate) fn integers<const N: usize>(row: &[Value]) -> Option<[i64; N]> {
+    let integer = |value: &Value| match value {
+        Value::Integer(number) => Some(*number),
+        Value::Text(_) | Value::Blob(_) | Value::Null => None,
+    };
+    let numbers: Option<Vec<i64>> = row.iter().map(integer).collect();
+    numbers?.try_into().ok()
+}

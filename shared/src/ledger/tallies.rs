@@ -1,0 +1,144 @@
+//! What is counted beside the windows, and what is told of the whole database.
+
+use crate::domain::reading::UnixMillis;
+use crate::domain::rejection::{Reason, Rejections};
+use crate::error::Error;
+use crate::host::{Sql, Value};
+use crate::ledger::sql::{integers, placeholders};
+
+/// The tally of transactions that posted readings: where it is the same, so is what is
+/// counted.
+pub(crate) const FOLDS: &str = "folds";
+
+/// The tally that says how far was pruned, in Unix milliseconds.
+pub(crate) const PRUNED_BEFORE: &str = "pruned_before";
+
+/// The value of a tally; 0 before anything was tallied.
+pub(crate) fn tally(sql: &impl Sql, name: &str) -> Result<i64, Error> {
+    let statement = "SELECT value FROM tallies WHERE name = ?1";
+    let rows = sql.execute(statement, &[Value::Text(name.to_owned())]).map_err(Error::Regions)?;
+    match rows.first() {
+        None => Ok(0),
+        Some(row) => integers(row).map(|[value]| value).ok_or(Error::Corrupt("tally")),
+    }
+}
+
+/// The prefix of the tallies of rejected readings, before a reason's code.
+pub(crate) const REJECTED_PREFIX: &str = "rejected.";
+
+/// Counts rejected readings by their reasons.
+pub(crate) fn count_rejections(sql: &impl Sql, rejections: &Rejections) -> Result<(), Error> {
+    let tally = |(reason, count): (Reason, u64)| {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        (format!("{REJECTED_PREFIX}{}", reason.code()), count)
+    };
+    let counts: Vec<(String, usize)> = rejections.iter().map(tally).collect();
+    let counts: Vec<(&str, usize)> = counts.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+    add_to_tallies(sql, &counts)
+}
+
+/// All tallies by their names.
+pub(crate) fn tallies(sql: &impl Sql) -> Result<Vec<(String, i64)>, Error> {
+    let rows = sql.execute("SELECT name, value FROM tallies", &[]).map_err(Error::Regions)?;
+    names_and_numbers(rows).ok_or(Error::Corrupt("tally"))
+}
+
+/// Adds to tallies, where there is something to add.
+pub(super) fn add_to_tallies(sql: &impl Sql, counts: &[(&str, usize)]) -> Result<(), Error> {
+    let mut bindings = Vec::with_capacity(counts.len() * 2);
+    for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
+        bindings.push(Value::Text((*name).to_owned()));
+        bindings.push(Value::Integer(i64::try_from(*count).unwrap_or(i64::MAX)));
+    }
+    if bindings.is_empty() {
+        return Ok(());
+    }
+    let statement = format!(
+        "INSERT INTO tallies (name, value) VALUES {} \
+         ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        placeholders(bindings.len() / 2, 2)
+    );
+    sql.execute(&statement, &bindings).map(|_no_rows| ()).map_err(Error::Regions)
+}
+
+fn names_and_numbers(rows: Vec<Vec<Value>>) -> Option<Vec<(String, i64)>> {
+    let pair = |row: Vec<Value>| match <[Value; 2]>::try_from(row) {
+        Ok([Value::Text(name), Value::Integer(number)]) => Some((name, number)),
+        _ => None,
+    };
+    rows.into_iter().map(pair).collect()
+}
+
+/// What the door must know of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// How far was pruned.
+    pub(crate) pruned_before: UnixMillis,
+    /// When the newest reading was measured, to the minute.
+    pub(crate) newest: Option<UnixMillis>,
+    pub(crate) regions: usize,
+    pub(crate) devices: usize,
+}
+
+/// What the door must know, at the cost of four looks at an index.
+pub(crate) fn facts(sql: &impl Sql) -> Result<Facts, Error> {
+    // Ids are given one after the other, and no name ever goes.
+    let statement = "\
+        SELECT coalesce((SELECT value FROM tallies WHERE name = ?1), 0), \
+               coalesce((SELECT max(minute) FROM ledger), -1), \
+               coalesce((SELECT max(id) FROM regions), 0), \
+               coalesce((SELECT max(id) FROM devices), 0)";
+    let bindings = [Value::Text(PRUNED_BEFORE.to_owned())];
+    let rows = sql.execute(statement, &bindings).map_err(Error::Regions)?;
+    let facts = |row: &Vec<Value>| {
+        let [pruned_before, newest, regions, devices] = integers(row)?;
+        Some(Facts {
+            pruned_before: UnixMillis::new(pruned_before)?,
+            newest: UnixMillis::from_minute(newest, 0),
+            regions: usize::try_from(regions).ok()?,
+            devices: usize::try_from(devices).ok()?,
+        })
+    };
+    rows.first().and_then(facts).ok_or(Error::Corrupt("tally"))
+}
+
+/// What is counted in all regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) readings: i64,
+    pub(crate) regions: i64,
+}
+
+/// What is counted in all regions.
+pub(crate) fn totals(sql: &impl Sql) -> Result<Totals, Error> {
+    let statement = "SELECT coalesce(sum(readings), 0), count(*) FROM windows WHERE span = 0";
+    let rows = sql.execute(statement, &[]).map_err(Error::Regions)?;
+    let numbers = rows.first().and_then(|row| integers(row));
+    let totals = numbers.map(|[readings, regions]| Totals { readings, regions });
+    totals.ok_or(Error::Corrupt("window"))
+}
+
+/// In SQL, the newest reading of the region of a window `w` that is not from after ?1:
+/// one from a time when a clock was ahead is no sign of life.
+pub(crate) const NEWEST_BY_THEN: &str = "\
+    (SELECT min(m.newest, ?1) FROM windows AS m \
+     WHERE m.span = 1 AND m.region = w.region AND m.start <= ?1 / 60000 \
+     ORDER BY m.start DESC LIMIT 1)";
+
+/// Regions and their newest readings that are not from after `latest`, Unix
+/// milliseconds, 0 where there is none; of at most `limit` regions, those that were
+/// known first.
+pub(crate) fn newest_by_region(
+    sql: &impl Sql,
+    latest: UnixMillis,
+    limit: i64,
+) -> Result<Vec<(String, i64)>, Error> {
+    let statement = format!(
+        "SELECT name, coalesce(iif(w.newest <= ?1, w.newest, {NEWEST_BY_THEN}), 0) \
+         FROM windows AS w JOIN regions ON id = w.region \
+         WHERE w.span = 0 ORDER BY w.region LIMIT ?2"
+    );
+    let bindings = [latest.get(), limit].map(Value::Integer);
+    let rows = sql.execute(&statement, &bindings).map_err(Error::Regions)?;
+    names_and_numbers(rows).ok_or(Error::Corrupt("window"))
+}
