@@ -37,8 +37,8 @@ cargo xtask test [--runtime embedded|spin]
     tests over HTTP against the components in that runtime.
 
 cargo xtask tools
-    Installs what some tests need of other programs (a browser, for one), on a
-    Debian machine and as root; elsewhere it says what is missing.
+    Installs what some tests and `bench --peers` need of other programs (a browser, for
+    one), on a Debian machine and as root; elsewhere it says what is missing.
 
 cargo xtask crash [--kills 200] [--seed NUMBER] [--runtime embedded|spin]
     Kills the service again and again while 8 connections send, and compares
@@ -46,7 +46,8 @@ cargo xtask crash [--kills 200] [--seed NUMBER] [--runtime embedded|spin]
 
 cargo xtask bench [--runtime embedded|spin] [--json FILE] [...]
     Figures of a fresh service over real sockets, beside those of a bare component
-    on the same runtime and of the disk; `--help` lists the rest.
+    on the same runtime and of the disk, or with `--peers` beside InfluxDB and
+    VictoriaMetrics; `--help` lists the rest.
 
 cargo xtask size
     Builds the components and prints how large they are, and may be.

@@ -1,5 +1,7 @@
-//! Programs of others that some tests need: looked for, or installed into the
-//! project's directory. A test whose program can't be had is skipped, by name.
+//! Programs of others that some tests and `bench --peers` need: looked for, or installed
+//! into the project's directory. What lacks its program is skipped, by name.
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use xshell::{Shell, cmd};
@@ -34,25 +36,41 @@ const PACKAGES: [(&[&str], &str); 6] = [
 /// Names that the server of Redis goes by: in Debian, it is the checker's other name.
 const REDIS: [&str; 2] = ["redis-server", "redis-check-rdb"];
 
+/// Packages of Debian that are unpacked, and a program of each: to install them would
+/// start services.
+const UNPACKED: [(&str, &str); 3] = [
+    ("prometheus", "promtool"),
+    // For `cargo xtask bench --peers`.
+    ("influxdb", "influxd"),
+    ("victoria-metrics", "victoria-metrics"),
+];
+
 /// Installs what is missing, where Debian's packages can be installed; elsewhere it
 /// says what is missing.
 pub(crate) fn install(shell: &Shell) -> Result<()> {
-    step("Programs that some tests need, from Debian's packages");
+    step("Programs that some tests and the bench need, from Debian's packages");
     let has_none = |names: &[&str]| !names.iter().any(|name| is_there(shell, name));
     let missing: Vec<&str> = PACKAGES
         .into_iter()
         .filter(|(names, _)| has_none(names))
         .map(|(_, package)| package)
         .collect();
-    let has_prometheus = prometheus(shell).is_some();
-    if missing.is_empty() && has_prometheus {
+    let is_unpacked = |package: &str, program: &str| {
+        unpacked(package).join(program).exists() || path_of(shell, program).is_some()
+    };
+    let to_unpack: Vec<&str> = UNPACKED
+        .into_iter()
+        .filter(|(package, program)| !is_unpacked(package, program))
+        .map(|(package, _)| package)
+        .collect();
+    if missing.is_empty() && to_unpack.is_empty() {
         println!("All of them are there.");
         return Ok(());
     }
     let is_root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
     if !is_root || !is_there(shell, "apt-get") {
-        let prometheus = if has_prometheus { "" } else { " prometheus" };
-        println!("Missing: {}{prometheus}. Their tests are skipped.", missing.join(" "));
+        let all = [missing, to_unpack].concat().join(" ");
+        println!("Missing: {all}. What needs them is skipped.");
         return Ok(());
     }
     let environment = [("DEBIAN_FRONTEND", "noninteractive")];
@@ -65,15 +83,17 @@ pub(crate) fn install(shell: &Shell) -> Result<()> {
             .ignore_stdout()
             .run()?;
     }
-    if !has_prometheus {
-        unpack_prometheus(shell)?;
-    }
-    Ok(())
+    to_unpack.into_iter().try_for_each(|package| unpack(shell, package))
+}
+
+/// Where the programs of a package are that was unpacked.
+fn unpacked(package: &str) -> PathBuf {
+    root().join("target").join(package).join("usr/bin")
 }
 
 /// The directory of prometheus and promtool.
 fn prometheus(shell: &Shell) -> Option<String> {
-    let unpacked = root().join("target/prometheus/usr/bin");
+    let unpacked = unpacked("prometheus");
     if unpacked.join("promtool").exists() {
         return Some(unpacked.display().to_string());
     }
@@ -82,18 +102,16 @@ fn prometheus(shell: &Shell) -> Option<String> {
 }
 
 /// Unpacks Debian's package into the project: to install it would start a service.
-fn unpack_prometheus(shell: &Shell) -> Result<()> {
-    let directory = root().join("target/prometheus");
-    println!("Unpacking prometheus into {}", directory.display());
+fn unpack(shell: &Shell, package: &str) -> Result<()> {
+    let directory = root().join("target").join(package);
+    println!("Unpacking {package} into {}", directory.display());
     shell.create_dir(&directory)?;
     let _directory = shell.push_dir(&directory);
     // As root, apt would drop its rights and not be let into the directory.
-    cmd!(shell, "apt-get download --quiet=2 -o APT::Sandbox::User=root prometheus")
-        .quiet()
-        .run()?;
-    for package in shell.read_dir(&directory)? {
-        if package.extension().is_some_and(|extension| extension == "deb") {
-            cmd!(shell, "dpkg-deb --extract {package} .").quiet().run()?;
+    cmd!(shell, "apt-get download --quiet=2 -o APT::Sandbox::User=root {package}").quiet().run()?;
+    for file in shell.read_dir(&directory)? {
+        if file.extension().is_some_and(|extension| extension == "deb") {
+            cmd!(shell, "dpkg-deb --extract {file} .").quiet().run()?;
         }
     }
     Ok(())

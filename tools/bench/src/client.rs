@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 /// Nothing that is measured here takes longer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -26,6 +27,7 @@ pub(crate) struct Client {
     host: String,
     request: Vec<u8>,
     answer: Vec<u8>,
+    is_chunked: bool,
 }
 
 impl Client {
@@ -36,10 +38,11 @@ impl Client {
         let stream = TcpStream::connect(&host).with_context(|| format!("no answer at {url}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        Ok(Self { stream, host, request: Vec::new(), answer: Vec::new() })
+        let (request, answer) = (Vec::new(), Vec::new());
+        Ok(Self { stream, host, request, answer, is_chunked: false })
     }
 
-    /// One GET of `path`. Returns the body of a 200.
+    /// One GET of `path`. Returns the body of a 200, with the chunks that it came in.
     pub(crate) fn get(&mut self, path: &str) -> Result<&[u8]> {
         self.request.clear();
         write!(self.request, "GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host)?;
@@ -50,18 +53,17 @@ impl Client {
         Ok(body)
     }
 
+    /// One GET of `path`, which is answered with JSON.
+    pub(crate) fn get_json(&mut self, path: &str) -> Result<Value> {
+        let body = self.get(path)?.to_vec();
+        let whole = if self.is_chunked { joined(&body)? } else { body };
+        Ok(serde_json::from_slice(&whole)?)
+    }
+
     /// POSTs readings, and again while the service has no room for them: what that
     /// takes is part of the latency. Fails unless all of them were acknowledged.
     pub(crate) fn post(&mut self, readings: &[u8]) -> Result<()> {
-        self.request.clear();
-        write!(
-            self.request,
-            "POST /v1/readings HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n",
-            self.host,
-            readings.len()
-        )?;
-        self.request.extend_from_slice(readings);
+        self.prepare_post("/v1/readings", "application/json", readings)?;
         let (mut status, mut body) = self.exchange()?;
         while status == 503 {
             std::thread::sleep(NO_ROOM_PAUSE);
@@ -71,6 +73,29 @@ impl Client {
         if !all {
             bail!("not acknowledged: {status} {}", String::from_utf8_lossy(body));
         }
+        Ok(())
+    }
+
+    /// POSTs `text` to `path`, once. Fails unless the answer has this status.
+    pub(crate) fn post_text(&mut self, path: &str, text: &[u8], expected: u16) -> Result<()> {
+        self.prepare_post(path, "text/plain", text)?;
+        let (status, body) = self.exchange()?;
+        if status != expected {
+            bail!("{path}: {status} {}", String::from_utf8_lossy(body));
+        }
+        Ok(())
+    }
+
+    fn prepare_post(&mut self, path: &str, content_type: &str, body: &[u8]) -> Result<()> {
+        self.request.clear();
+        write!(
+            self.request,
+            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: {content_type}\r\n\
+             content-length: {}\r\n\r\n",
+            self.host,
+            body.len()
+        )?;
+        self.request.extend_from_slice(body);
         Ok(())
     }
 
@@ -91,6 +116,7 @@ impl Client {
                     None => body.ends_with(LAST_CHUNK),
                 };
                 if is_whole {
+                    self.is_chunked = length.is_none();
                     return Ok((status, self.answer.get(from..).unwrap_or_default()));
                 }
             }
@@ -102,7 +128,7 @@ impl Client {
 type Head = (u16, usize, Option<usize>);
 
 /// The head; `None` if it is not complete yet. A body of no given length comes in
-/// chunks, as the hello's does, whose content nobody looks at.
+/// chunks, as the hello's does; after a 204 there is none.
 fn head(answer: &[u8]) -> Result<Option<Head>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
@@ -111,7 +137,43 @@ fn head(answer: &[u8]) -> Result<Option<Head>> {
     let length = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-length"));
     let length = match length {
         Some(length) => Some(std::str::from_utf8(length.value)?.trim().parse()?),
+        None if status == 204 => Some(0),
         None => None,
     };
     Ok(Some((status, from, length)))
+}
+
+/// What a body has that came in chunks.
+fn joined(mut body: &[u8]) -> Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    while let httparse::Status::Complete((from, size)) =
+        httparse::parse_chunk_size(body).ok().context("no size of a chunk")?
+    {
+        if size == 0 {
+            return Ok(whole);
+        }
+        let to = from + usize::try_from(size)?;
+        whole.extend_from_slice(body.get(from..to).context("a chunk that ends early")?);
+        body = body.get(to + 2..).unwrap_or_default();
+    }
+    bail!("a body without a last chunk")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_joined() {
+        assert_eq!(joined(b"3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n").unwrap(), b"abcd");
+        assert!(joined(b"3\r\nab").is_err());
+        assert!(joined(b"3\r\nabc\r\n").is_err());
+        assert!(joined(b"no size").is_err());
+    }
+
+    #[test]
+    fn a_204_has_no_body() {
+        let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+        assert_eq!(head(answer).unwrap(), Some((204, answer.len(), Some(0))));
+    }
 }

@@ -30,34 +30,102 @@ impl Fleet {
         let first = self.next.fetch_add(count, Ordering::Relaxed);
         body.clear();
         if count == 1 {
-            return self.write_one(first, body);
+            return self.reading(first).write_json(body);
         }
         for index in first..first + count {
             body.push(if index == first { b'[' } else { b',' });
-            self.write_one(index, body)?;
+            self.reading(index).write_json(body)?;
         }
         body.push(b']');
         Ok(())
     }
 
+    /// Writes the next `count` readings in InfluxDB's line protocol, with times in
+    /// milliseconds.
+    pub(crate) fn write_lines(&self, count: u64, body: &mut Vec<u8>) -> Result<()> {
+        let first = self.next.fetch_add(count, Ordering::Relaxed);
+        body.clear();
+        (first..first + count).try_for_each(|index| self.reading(index).write_line(body))
+    }
+
     /// A device's temperature drifts slowly, and devices start apart from each
     /// other, as they do.
-    fn write_one(&self, index: u64, body: &mut Vec<u8>) -> Result<()> {
+    fn reading(&self, index: u64) -> Reading {
         let (turn, device) = (index / self.devices, index % self.devices);
-        let timestamp = self.start_ms + turn * INTERVAL_MS + device * 7_919 % INTERVAL_MS;
-        let hundredths = 1_500 + device * 31 % 700 + (turn / 7 + device) % 60;
-        write!(
-            body,
-            r#"{{"device_id":"sensor-{device:06}","region":"region-{:02}","temperature_c":{}.{:02},"timestamp":{timestamp}}}"#,
-            device % self.regions,
-            hundredths / 100,
-            hundredths % 100,
-        )?;
-        Ok(())
+        Reading {
+            device,
+            region: device % self.regions,
+            hundredths: 1_500 + device * 31 % 700 + (turn / 7 + device) % 60,
+            timestamp: self.start_ms + turn * INTERVAL_MS + device * 7_919 % INTERVAL_MS,
+        }
     }
 
     /// How many readings were made.
     pub(crate) fn made(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
+    }
+}
+
+/// What a device has measured.
+struct Reading {
+    device: u64,
+    region: u64,
+    /// In hundredths of a degree Celsius.
+    hundredths: u64,
+    /// In Unix milliseconds.
+    timestamp: u64,
+}
+
+impl Reading {
+    fn write_json(&self, body: &mut Vec<u8>) -> Result<()> {
+        write!(
+            body,
+            r#"{{"device_id":"sensor-{:06}","region":"region-{:02}","temperature_c":{}.{:02},"timestamp":{}}}"#,
+            self.device,
+            self.region,
+            self.hundredths / 100,
+            self.hundredths % 100,
+            self.timestamp,
+        )?;
+        Ok(())
+    }
+
+    fn write_line(&self, body: &mut Vec<u8>) -> Result<()> {
+        writeln!(
+            body,
+            "readings,device_id=sensor-{:06},region=region-{:02} temperature_c={}.{:02} {}",
+            self.device,
+            self.region,
+            self.hundredths / 100,
+            self.hundredths % 100,
+            self.timestamp,
+        )?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_formats_say_the_same() {
+        let (fleet, other) = (Fleet::new(3, 2, 1_000), Fleet::new(3, 2, 1_000));
+        let (mut json, mut lines) = (Vec::new(), Vec::new());
+        fleet.write(7, &mut json).unwrap();
+        other.write_lines(7, &mut lines).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let as_lines = json.as_array().unwrap().iter().map(|reading| {
+            let text = |name: &str| reading[name].to_string().replace('"', "");
+            format!(
+                "readings,device_id={},region={} temperature_c={:.2} {}",
+                text("device_id"),
+                text("region"),
+                reading["temperature_c"].as_f64().unwrap(),
+                text("timestamp")
+            )
+        });
+        let lines = String::from_utf8(lines).unwrap();
+        assert_eq!(lines.lines().collect::<Vec<_>>(), as_lines.collect::<Vec<_>>());
     }
 }

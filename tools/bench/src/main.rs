@@ -11,6 +11,7 @@ mod client;
 mod fleet;
 mod growth;
 mod measure;
+mod peers;
 mod process;
 mod report;
 mod run;
@@ -30,12 +31,16 @@ cargo xtask bench [--runtime embedded|spin] [--seconds 10] [--batch-seconds 30]
     --only           rows whose name contains this (hello, single, batch, GET)
     --growth N       instead: ledgers of 1, 10 and 100 million readings, up to N, and
                      fleets of 100, 10,000 and 1,000,000 devices
+    --peers          instead: InfluxDB and VictoriaMetrics beside it, on the same readings
+    --readings       with --peers: in each round of a row of batches (2000000)
+    --rounds         with --peers: how often each row is measured (3)
     --json           also writes them to a file";
 
 fn main() -> Result<()> {
     use lexopt::prelude::*;
     let mut options = Options::default();
     let (mut json, mut readings_max): (Option<PathBuf>, Option<u64>) = (None, None);
+    let mut beside_peers = false;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -45,6 +50,9 @@ fn main() -> Result<()> {
             Long("regions") => options.regions = parser.value()?.parse::<u64>()?.max(1),
             Long("only") => options.only = parser.value()?.string()?,
             Long("growth") => readings_max = Some(parser.value()?.parse()?),
+            Long("peers") => beside_peers = true,
+            Long("readings") => options.readings = parser.value()?.parse()?,
+            Long("rounds") => options.rounds = parser.value()?.parse::<u64>()?.max(1),
             Long("json") => json = Some(parser.value()?.into()),
             Short('h') | Long("help") => {
                 println!("{USAGE}");
@@ -58,6 +66,11 @@ fn main() -> Result<()> {
             let sizes = growth::run(&options, readings_max)?;
             println!("\n{}", growth::table(&sizes));
             serde_json::to_vec_pretty(&sizes)?
+        }
+        None if beside_peers => {
+            let report = peers::run(&options)?;
+            println!("\n{}\n{}", report.table(), report.lines());
+            serde_json::to_vec_pretty(&report)?
         }
         None => {
             let report = Bench::start(options)?.run()?;

@@ -1,5 +1,6 @@
 //! What Linux says of a service: the processes of its group, and its files.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -13,6 +14,8 @@ pub(crate) struct Usage {
     pub(crate) written_bytes: u64,
     /// The most memory that it had at once, in bytes.
     pub(crate) peak_bytes: u64,
+    /// The memory that it has now, in bytes.
+    pub(crate) resident_bytes: u64,
 }
 
 /// Clock ticks a second: Linux has shown programs 100 on every machine since 2.6.
@@ -37,6 +40,7 @@ pub(crate) fn usage(leader: u32) -> Result<Usage> {
         sum.cpu_s += ticks as f64 / TICKS_PER_SECOND;
         sum.written_bytes += named(&path.join("io"), "write_bytes:").unwrap_or(0);
         sum.peak_bytes += named(&path.join("status"), "VmHWM:").unwrap_or(0) * 1024;
+        sum.resident_bytes += named(&path.join("status"), "VmRSS:").unwrap_or(0) * 1024;
     }
     Ok(sum)
 }
@@ -56,4 +60,14 @@ pub(crate) fn size(file: &Path) -> u64 {
         std::fs::metadata(name).map_or(0, |found| found.len())
     };
     with("") + with("-wal")
+}
+
+/// How many bytes of the disk a file takes, or everything below a directory; 0 if it is
+/// not there.
+pub(crate) fn allocated(path: &Path) -> u64 {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return 0 };
+    // A block of stat(2) has 512 bytes on every file system.
+    let own = found.blocks() * 512;
+    let below = std::fs::read_dir(path).into_iter().flatten().flatten();
+    own + below.map(|entry| allocated(&entry.path())).sum::<u64>()
 }

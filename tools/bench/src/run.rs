@@ -23,12 +23,23 @@ pub(crate) struct Options {
     pub(crate) regions: u64,
     /// Part of the names of the rows that are wanted.
     pub(crate) only: String,
+    /// Beside others: readings in each round of a row of batches.
+    pub(crate) readings: u64,
+    /// Beside others: how often each row is measured.
+    pub(crate) rounds: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let only = String::new();
-        Self { seconds: 10, batch_seconds: 30, devices: 10_000, regions: 50, only }
+        Self {
+            seconds: 10,
+            batch_seconds: 30,
+            devices: 10_000,
+            regions: 50,
+            only: String::new(),
+            readings: 2_000_000,
+            rounds: 3,
+        }
     }
 }
 
@@ -45,7 +56,8 @@ const SYNCS_FOR: Duration = Duration::from_secs(2);
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const YEAR_DAYS: u64 = 365;
-const MIB: f64 = 1_048_576.0;
+/// Bytes in a mebibyte.
+pub(crate) const MIB: f64 = 1_048_576.0;
 
 /// Where the embedded runtime tells how much memory instances had.
 const MEMORY_PATH: &str = "/.well-known/isotherm-host/memory";
@@ -345,7 +357,7 @@ pub(crate) fn settle(url: &str) -> Result<()> {
 }
 
 /// How often 4 KiB can be made durable in a second, in a file of `directory`.
-fn syncs_per_s(directory: &Path) -> Result<f64> {
+pub(crate) fn syncs_per_s(directory: &Path) -> Result<f64> {
     let path = directory.join("syncs");
     let mut file = File::create(&path)?;
     let (begun, mut syncs) = (now(), 0_u32);
