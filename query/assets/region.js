@@ -68,12 +68,12 @@ const FIGURES = [
   ["Readings", (r) => count(r.count)],
   ["Devices", (r) => count(r.devices)],
   ["Late", (r) => count(r.late)],
-  ["Sent again", (r) => count(r.duplicates)],
-  ["Contradicting", (r) => count(r.conflicts)],
+  ["Duplicates", (r) => count(r.duplicates)],
+  ["Conflicts", (r) => count(r.conflicts)],
   ["Oldest reading", (r) => instant(r.oldest)],
   ["Newest reading", (r) => instant(r.newest)],
-  ["Not folded yet (requests)", (r) => count(r.unfolded_entries)],
-  ["In quarantine (readings)", (r) => count(r.quarantined_readings)],
+  ["Not counted yet (requests)", (r) => count(r.unfolded_entries)],
+  ["Quarantine (readings)", (r) => count(r.quarantined_readings)],
   ["Revision", (r) => count(r.revision)],
 ];
 

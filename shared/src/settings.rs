@@ -1,6 +1,6 @@
 //! The configuration variables, parsed once a request.
 
-use crate::domain::duration::parse_duration_ms;
+use crate::domain::duration::{duration_in_words, parse_duration_ms};
 use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::error::Error;
@@ -54,15 +54,11 @@ impl Horizon {
             return Err(Rejection::new(Reason::InFuture, detail));
         }
         if self.retention_ms.is_some_and(|ms| reading.timestamp < now.saturating_sub(ms)) {
-            let detail = "timestamp is older than this node's retention; it can't be told from \
-                          a duplicate any more";
-            return Err(Rejection::new(Reason::TooOld, detail));
+            return Err(Rejection::new(Reason::TooOld, too_old(self.retention_ms)));
         }
         // Where `retention` was shorter, or the node's clock was ahead.
         if reading.timestamp < pruned_before {
-            let detail = "timestamp is from before what this node has pruned; it can't be told \
-                          from a duplicate any more";
-            return Err(Rejection::new(Reason::TooOld, detail));
+            return Err(Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER));
         }
         reading.is_late = reading.timestamp < now.saturating_sub(self.late_after_ms);
         Ok(reading)
@@ -74,6 +70,18 @@ impl Horizon {
         let slack = limits::PRUNE_SLACK_MS;
         self.retention_ms.map(|ms| now.saturating_sub(ms.saturating_add(slack)))
     }
+}
+
+/// What is said of a reading from before what was pruned.
+pub(crate) const OLDER_THAN_LEDGER: &str = "timestamp is older than the readings that this node still has: a duplicate could not be \
+     detected";
+
+fn too_old(retention_ms: Option<i64>) -> String {
+    let retention = duration_in_words(retention_ms.unwrap_or(0));
+    format!(
+        "timestamp is more than {retention} old, which this node refuses (variable retention); \
+         check the device's clock, or raise the variable"
+    )
 }
 
 /// The variable `max_body_bytes`: the largest request body, in bytes.

@@ -63,7 +63,7 @@ impl Books {
         let answer: Value = serde_json::from_slice(&handled.response.body).unwrap();
         let count = |field: &str| answer[field].as_i64().unwrap_or(0);
         let accepted = match handled.response.status.as_u16() {
-            200 => count("stored") + count("duplicate") + count("conflict"),
+            200 => count("stored") + count("duplicates") + count("conflicts"),
             202 => {
                 let ahead = count("waiting_for_clock");
                 let journaled = if after.0 > before.0 { count("accepted") - ahead } else { 0 };

@@ -87,7 +87,7 @@ fn who_prefers_to_wait_learns_the_outcome_of_every_reading() {
     assert_eq!(first.header("preference-applied"), Some("wait"));
     let body = first.json().unwrap();
     assert_eq!(body["ack"], "folded");
-    assert_eq!([&body["stored"], &body["duplicate"], &body["conflict"]], [2, 1, 1]);
+    assert_eq!([&body["stored"], &body["duplicates"], &body["conflicts"]], [2, 1, 1]);
     assert_eq!(body["outcomes"], json!(["stored", "duplicate", "conflict", "rejected", "stored"]));
     assert_eq!(body["rejected"][0]["index"], 3);
     assert_eq!(body["rejected"][0]["reason"], "invalid_device_id");

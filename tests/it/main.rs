@@ -19,6 +19,7 @@
 //! - `faulty`, `seam_faults`: every single call of the application fails;
 //! - `folding`: journal, ledger and windows on a real SQLite, without HTTP;
 //! - `formats`: what a client accepts, and what it has already;
+//! - `interface`: its tables, against its documents;
 //! - `log`: what an operator reads;
 //! - `manifests`: those of Kubernetes;
 //! - `migration`: databases of older releases;
@@ -59,6 +60,7 @@ mod exactly_once;
 mod faulty;
 mod folding;
 mod formats;
+mod interface;
 mod log;
 mod manifests;
 mod migration;

@@ -37,7 +37,7 @@ fn counts<H: Host>(host: &H) -> Outcome {
         let answer: Value = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
         equal(
             "outcome",
-            json!([answer["stored"], answer["duplicate"]]),
+            json!([answer["stored"], answer["duplicates"]]),
             json!([stored, duplicate]),
         )?;
     }

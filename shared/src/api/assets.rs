@@ -33,7 +33,7 @@ pub(crate) fn description<H: Host>(call: &Call<'_, H>) -> Outcome {
 
 /// `GET /assets/{name}`: the file, or 304 if the client has it.
 pub(crate) fn file<H: Host>(call: &Call<'_, H>, name: &str) -> Outcome {
-    let missing = || Problem::new(Kind::NotFound, "no such file is mounted with the component");
+    let missing = || Problem::new(Kind::NotFound, "no such file");
     let media_type = media_type(name).ok_or_else(missing)?;
     let content = call.host.asset(name).map_err(Error::Assets)?.ok_or_else(missing)?;
     let mut hasher = DefaultHasher::new();

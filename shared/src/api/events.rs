@@ -62,7 +62,7 @@ fn accepted(host: &impl Host, request: &Request, now: UnixMillis) -> Result<bool
     let stream = request.method == Method::GET;
     if stream && !enters(host, now)? {
         let detail = format!(
-            "{} streams of events are open, and no more can be; ask for the figures instead",
+            "all {} event streams are in use; request the figures instead, or try again later",
             limits::EVENT_STREAMS_MAX
         );
         let retry_after_s = limits::EVENTS_MS_MAX / 1_000;

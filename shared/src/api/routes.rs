@@ -176,12 +176,7 @@ fn argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
 }
 
 fn no_such_resource() -> Problem {
-    let detail = "there are GET /v1/regions, /v1/regions/{region}, \
-                  /v1/regions/{region}/windows, /v1/regions/{region}/devices, \
-                  /v1/devices/{device_id}, /v1/devices/{device_id}/readings, /v1/conflicts, \
-                  /v1/quarantine, /metrics, /readyz, /healthz, /v1/events, /openapi.json, / (the page) \
-                  and POST /v1/readings, /v1/quarantine/retry, /v1/quarantine/{name}/retry";
-    Problem::new(Kind::NotFound, detail)
+    Problem::new(Kind::NotFound, "no such resource; see /openapi.json")
 }
 
 impl<H: Host> Route<H> {

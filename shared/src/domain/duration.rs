@@ -22,6 +22,16 @@ pub(crate) fn parse_duration_ms(text: &str) -> Option<i64> {
     (ms <= 36_500 * DAY_MS).then_some(ms)
 }
 
+/// A duration in the largest unit that it is whole in: `7 days`, `90 seconds`.
+pub(crate) fn duration_in_words(ms: i64) -> String {
+    const UNITS: [(i64, &str); 4] =
+        [(DAY_MS, "day"), (60 * MINUTE_MS, "hour"), (MINUTE_MS, "minute"), (1_000, "second")];
+    let unit = UNITS.into_iter().find(|(unit_ms, _)| ms % unit_ms == 0);
+    let (unit_ms, name) = unit.unwrap_or((1, "millisecond"));
+    let count = ms / unit_ms;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +56,20 @@ mod tests {
             ("99999999999999999999d", None),
         ] {
             assert_eq!(parse_duration_ms(text), ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_told_in_its_largest_whole_unit() {
+        for (text, words) in [
+            ("7d", "7 days"),
+            ("1d", "1 day"),
+            ("36h", "36 hours"),
+            ("90m", "90 minutes"),
+            ("90s", "90 seconds"),
+            ("1500ms", "1500 milliseconds"),
+        ] {
+            assert_eq!(duration_in_words(parse_duration_ms(text).unwrap()), words);
         }
     }
 }

@@ -49,7 +49,10 @@ pub(crate) fn negotiated<T: Copy>(request: &Request, offers: &[(&str, T)]) -> Re
     }
     best.map(|(_, offer)| offer).ok_or_else(|| {
         let types: Vec<&str> = offers.iter().map(|(media_type, _)| *media_type).collect();
-        Problem::new(Kind::NotAcceptable, format!("there is {}", types.join(", ")))
+        Problem::new(
+            Kind::NotAcceptable,
+            format!("no acceptable representation; available: {}", types.join(", ")),
+        )
     })
 }
 

@@ -16,15 +16,15 @@ impl Problem {
         let later = |reading: &str, writing: &str| {
             let detail = match purpose {
                 Purpose::Reading => format!("{reading}; try again"),
-                Purpose::Writing => format!("{writing}; nothing was kept, send it again"),
+                Purpose::Writing => format!("{writing}; nothing was stored, send it again"),
             };
             after(limits::RETRY_AFTER_S, detail)
         };
         let both = |detail| later(detail, detail);
         match error {
-            Error::Journal(_) => both("the journal can't be used"),
+            Error::Journal(_) => both("the journal is unavailable"),
             Error::JournalFull => both("the journal is full until the regions database is back"),
-            Error::TooSlow => both("not done in time"),
+            Error::TooSlow => both("timed out"),
             Error::Regions(cause) if cause.kind == StoreErrorKind::TooLarge => {
                 Self::of(&Error::TooMuch { narrow: "ask for less at once" }, purpose)
             }
@@ -36,11 +36,11 @@ impl Problem {
                 both("the regions database is damaged; the operator must look at the log")
             }
             Error::Regions(_) | Error::Unresponsive { .. } | Error::Corrupt(_) => {
-                both("the regions database can't be used")
+                both("the regions database is unavailable")
             }
             Error::CircuitOpen { retry_after_ms } => {
                 let retry_after_s = retry_after_ms.saturating_add(999) / 1_000;
-                let problem = both("the regions database can't be used at the moment");
+                let problem = both("the regions database is unavailable");
                 after(retry_after_s, problem.detail().to_owned())
             }
             Error::NotCountedYet => later(
@@ -48,20 +48,20 @@ impl Problem {
                 "acknowledged readings wait to be counted",
             ),
             Error::SchemaTooNew { .. } => {
-                both("the regions database belongs to a newer release; the operator must deploy it")
+                both("a newer release wrote the regions database; the operator must deploy that release")
             }
             Error::Assets(_) => both("the file can't be read"),
             Error::Variables(_) => both("the configuration can't be read"),
             Error::TooMuch { narrow } => Self::new(Kind::TooMuchAsked, *narrow),
             Error::ClockNotSet => Self::new(
                 Kind::ClockNotSet,
-                "readings are ahead of this node's clock, which is behind those that it has \
-                 counted; nothing was kept, send it again; the operator must set the clock",
+                "the readings seem to be from the future, as this node's clock is behind; the \
+                 operator must set the clock; nothing was stored, send it again",
             )
             .with_header("retry-after", limits::CLOCK_RETRY_AFTER_S.to_string()),
             Error::Misconfigured { variable, .. } => Self::new(
                 Kind::Misconfigured,
-                format!("the operator must correct the variable {variable}; see the log"),
+                format!("the variable {variable} has an invalid value; the operator must correct it (see the log)"),
             )
             .with_header("retry-after", limits::CLOCK_RETRY_AFTER_S.to_string()),
         }
@@ -95,8 +95,8 @@ mod tests {
         ] {
             let said = |purpose| Problem::of(&error, purpose).detail().to_owned();
             let (reading, writing) = (said(Purpose::Reading), said(Purpose::Writing));
-            assert!(!reading.contains("kept") && reading.contains("try again"), "{reading}");
-            assert!(writing.contains("nothing was kept, send it again"), "{writing}");
+            assert!(!reading.contains("stored") && reading.contains("try again"), "{reading}");
+            assert!(writing.contains("nothing was stored, send it again"), "{writing}");
             let headers = Problem::of(&error, Purpose::Reading).headers().to_vec();
             assert!(headers.iter().any(|(name, _)| *name == "retry-after"), "{error:?}");
         }

@@ -12,5 +12,5 @@ mod problem;
 
 pub use headers::{Header, Headers};
 pub use message::{Purpose, Request, Response};
-pub use problem::{ItemError, Problem};
-pub(crate) use problem::{Kind, Refusal, is_zero};
+pub use problem::{ItemError, Kind, Problem};
+pub(crate) use problem::{Refusal, is_zero};

@@ -112,7 +112,7 @@ fn value_of<'v>(given: &'v Pairs<'_>, param: Param) -> Option<&'v str> {
 fn pairs<'a>(request: &'a Request, known: &[Param]) -> Result<Pairs<'a>, Problem> {
     let query = request.query.as_deref().unwrap_or_default();
     if query.len() > limits::QUERY_BYTES_MAX {
-        let detail = format!("the query has more than {} bytes", limits::QUERY_BYTES_MAX);
+        let detail = format!("the query string has more than {} bytes", limits::QUERY_BYTES_MAX);
         return Err(Problem::new(Kind::BadParameter, detail));
     }
     let mut given: Pairs<'a> = Vec::new();
@@ -121,7 +121,10 @@ fn pairs<'a>(request: &'a Request, known: &[Param]) -> Result<Pairs<'a>, Problem
             return Err(unknown(&name, known));
         }
         if given.iter().any(|(other, _)| *other == name) {
-            return Err(Problem::new(Kind::BadParameter, format!("{name} is given twice")));
+            return Err(Problem::new(
+                Kind::BadParameter,
+                format!("query parameter \"{name}\" is given twice"),
+            ));
         }
         given.push((name, value));
     }
@@ -132,8 +135,8 @@ fn unknown(name: &str, known: &[Param]) -> Problem {
     let name: String = name.chars().take(limits::ECHO_CHARS_MAX).collect();
     let names = known.iter().map(|param| param.name()).collect::<Vec<_>>().join(", ");
     let detail = match known {
-        [] => format!("{name:?} is no parameter here; there are none"),
-        _ => format!("{name:?} is no parameter here; there are {names}"),
+        [] => format!("unknown query parameter {name:?}; this resource takes none"),
+        _ => format!("unknown query parameter {name:?}; supported: {names}"),
     };
     Problem::new(Kind::BadParameter, detail)
 }
@@ -147,7 +150,7 @@ pub(crate) fn next_page(query: &str) -> String {
 
 /// The answer to an `after` that no `next` has.
 pub(crate) fn no_such_page() -> Problem {
-    Problem::new(Kind::BadParameter, "after must be what the path of a next page has there")
+    Problem::new(Kind::BadParameter, "after must be taken from the link to the next page")
 }
 
 fn limit(text: &str) -> Result<usize, Problem> {
@@ -185,12 +188,12 @@ pub(crate) fn decoded(encoded: &str) -> Option<String> {
 
 /// The answer about a region that is not there.
 pub(crate) fn unknown_region() -> Problem {
-    Problem::new(Kind::NotFound, "no counted reading has named this region")
+    Problem::new(Kind::NotFound, "unknown region: no reading of it has been counted")
 }
 
 /// The answer about a device that is not there.
 pub(crate) fn unknown_device() -> Problem {
-    Problem::new(Kind::NotFound, "no counted reading has named this device")
+    Problem::new(Kind::NotFound, "unknown device: no reading of it has been counted")
 }
 
 /// An instant, in Unix milliseconds or RFC 3339.
@@ -205,7 +208,9 @@ fn instant(name: &str, text: &str) -> Result<UnixMillis, Problem> {
     millis.or_else(|| UnixMillis::parse_rfc3339(text)).ok_or_else(|| {
         // In a query, an unescaped plus sign is a space.
         let hint = if text.contains(' ') { "; write + as %2B" } else { "" };
-        let detail = format!("{name} must be Unix milliseconds or like 2026-11-22T10:00:00Z{hint}");
+        let detail = format!(
+            "{name} must be Unix milliseconds or RFC 3339, like 2026-11-22T10:00:00Z{hint}"
+        );
         Problem::new(Kind::BadParameter, detail)
     })
 }

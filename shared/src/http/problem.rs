@@ -46,83 +46,106 @@ pub(crate) fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// The kinds of problem. Each has one status and one code.
+/// The kinds of problem. Each has one status, one code and one title, which are part of the
+/// interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// The body can't be read.
     Unreadable,
+    /// A query parameter is unknown, or has a value that can't be used.
     BadParameter,
+    /// No such resource, or nothing of this name.
     NotFound,
+    /// The resource does not answer to the method.
     MethodNotAllowed,
+    /// The resource has no representation of an accepted type.
     NotAcceptable,
+    /// The body has more bytes, or more readings, than are taken.
     TooLarge,
+    /// The body is of another type, or encoded.
     UnsupportedMediaType,
+    /// No reading of the request was accepted.
     NothingValid,
+    /// The answer would take too much to compute.
     TooMuchAsked,
+    /// The body did not arrive in time.
     BodyTimeout,
+    /// As many event streams are open as there may be.
     TooManyStreams,
+    /// A store failed, or has no room.
     StoreUnavailable,
+    /// The node's clock is behind.
     ClockNotSet,
+    /// A variable can't be used.
     Misconfigured,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Unreadable,
+        Self::BadParameter,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::NothingValid,
+        Self::TooMuchAsked,
+        Self::BodyTimeout,
+        Self::TooManyStreams,
+        Self::StoreUnavailable,
+        Self::ClockNotSet,
+        Self::Misconfigured,
+    ];
+
+    /// The status of an answer of this kind.
+    pub fn status(self) -> u16 {
+        self.row().0.as_u16()
+    }
+
+    /// The code that stands for the kind in an answer.
+    pub fn code(self) -> &'static str {
+        self.row().1
+    }
+
     /// Status, code and title.
     fn row(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Unreadable => (StatusCode::BAD_REQUEST, "unreadable", "The body can't be read"),
-            Self::BadParameter => {
-                (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter can't be used")
-            }
-            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such resource"),
+            Self::Unreadable => (StatusCode::BAD_REQUEST, "unreadable", "Unreadable request body"),
+            Self::BadParameter => (StatusCode::BAD_REQUEST, "bad-parameter", "Invalid parameter"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method")
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
             }
-            Self::NotAcceptable => (
-                StatusCode::NOT_ACCEPTABLE,
-                "not-acceptable",
-                "There is no representation of a type that is accepted",
-            ),
-            Self::TooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large")
-            }
+            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not-acceptable", "Not acceptable"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Request too large"),
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
-                "The body is of a type that is not understood",
+                "Unsupported media type",
             ),
-            Self::NothingValid => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "nothing-valid",
-                "No reading of the request was accepted",
-            ),
-            Self::TooMuchAsked => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "too-much-asked",
-                "The answer would be too large",
-            ),
-            Self::BodyTimeout => {
-                (StatusCode::REQUEST_TIMEOUT, "body-timeout", "The body did not arrive in time")
+            Self::NothingValid => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "nothing-valid", "All readings were rejected")
             }
-            Self::TooManyStreams => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "too-many-streams",
-                "There are too many event streams",
-            ),
-            Self::ClockNotSet => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "clock-not-set",
-                "The clock of this node is not set",
-            ),
-            Self::StoreUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "store-unavailable",
-                "A store of this node does not work",
-            ),
-            Self::Misconfigured => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "misconfigured",
-                "This node is not configured right",
-            ),
+            Self::TooMuchAsked => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "too-much-asked", "Answer too large")
+            }
+            Self::BodyTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "body-timeout", "Request body timed out")
+            }
+            Self::TooManyStreams => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-streams", "Too many event streams")
+            }
+            Self::ClockNotSet => {
+                (StatusCode::SERVICE_UNAVAILABLE, "clock-not-set", "Node clock not set")
+            }
+            Self::StoreUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "Storage unavailable")
+            }
+            Self::Misconfigured => {
+                (StatusCode::SERVICE_UNAVAILABLE, "misconfigured", "Invalid configuration")
+            }
         }
     }
 }
@@ -167,13 +190,13 @@ impl Problem {
 
     /// The body did not come in the time that it may take.
     pub fn body_too_slow() -> Self {
-        let detail = "the body did not arrive in time; nothing was kept, send it again";
+        let detail = "the body did not arrive in time; nothing was stored, send it again";
         Self::new(Kind::BodyTimeout, detail)
     }
 
     /// The body ended before it was complete.
     pub fn body_cut_off() -> Self {
-        Self::new(Kind::Unreadable, "the body was cut off; nothing was kept, send it again")
+        Self::new(Kind::Unreadable, "the body was cut off; nothing was stored, send it again")
     }
 }
 
@@ -235,7 +258,7 @@ impl Request {
             return Ok(());
         }
         let list = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-        let detail = format!("this resource answers to {list}");
+        let detail = format!("method not allowed; supported: {list}");
         Err(Problem::new(Kind::MethodNotAllowed, detail).with_header("allow", list))
     }
 }

@@ -35,22 +35,24 @@ pub enum Unreadable {
 /// skipped (RFC 8259, 8.1).
 pub fn parse(body: &[u8]) -> Result<Vec<Item<'_>>, Unreadable> {
     let body = std::str::from_utf8(body)
-        .map_err(|e| Unreadable::Syntax(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
+        .map_err(|e| Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())))?;
     let body = body.strip_prefix('\u{feff}').unwrap_or(body);
     match body.trim_ascii_start().as_bytes().first() {
         Some(b'[') => array(body),
         Some(b'{') => single(body),
         _ => Err(match serde_json::from_str::<IgnoredAny>(body) {
             Ok(_) => Unreadable::Shape,
-            Err(error) => syntax(&error),
+            Err(error) => syntax(body, &error),
         }),
     }
 }
 
-fn syntax(error: &serde_json::Error) -> Unreadable {
-    // The parser's own words name a position and what it expected, and never
-    // repeat the body.
-    Unreadable::Syntax(error.to_string())
+fn syntax(body: &str, error: &serde_json::Error) -> Unreadable {
+    let (at, word) = place(body, error);
+    Unreadable::Syntax(match word.as_str() {
+        "" => format!("JSON at character {at}"),
+        word => format!("JSON at character {at} (near `{word}`)"),
+    })
 }
 
 fn single(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
@@ -73,7 +75,7 @@ fn array(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
 /// which stops the parser, stops at that item. `error` is what the parser said of the
 /// whole.
 fn one_by_one<'a>(body: &'a str, error: &serde_json::Error) -> Result<Vec<Item<'a>>, Unreadable> {
-    let items = json_items::cut(body).ok_or_else(|| syntax(error))?;
+    let items = json_items::cut(body).ok_or_else(|| syntax(body, error))?;
     if items.len() > limits::READINGS_PER_REQUEST_MAX {
         return Err(Unreadable::TooMany);
     }
@@ -87,7 +89,7 @@ fn alone(item: &str) -> Item<'_> {
     };
     let detail = match serde_json::from_str::<&RawValue>(item) {
         Ok(_) if item.starts_with('{') => {
-            "the item holds a string that is not Unicode text".to_owned()
+            "the item has a string that is not valid Unicode".to_owned()
         }
         Ok(_) => "the item is not an object".to_owned(),
         Err(_) => not_json(item, &error),
@@ -95,26 +97,31 @@ fn alone(item: &str) -> Item<'_> {
     Err(Rejection::new(Reason::Malformed, detail))
 }
 
-/// Says where an item is no JSON, counted from 1.
+/// Says where an item is no JSON.
 fn not_json(item: &str, error: &serde_json::Error) -> String {
+    let (at, word) = place(item, error);
+    match word.as_str() {
+        "" => format!("the item is not valid JSON at its character {at}"),
+        word => format!(
+            "the item is not valid JSON at its character {at} (near `{word}`): leave the reading \
+             out, or send a number"
+        ),
+    }
+}
+
+/// Where `text` stops being JSON, in bytes from 1, and the word there, cut to
+/// `limits::ECHO_CHARS_MAX`.
+fn place(text: &str, error: &serde_json::Error) -> (usize, String) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_');
-    let lines = item.split_inclusive('\n').take(error.line().saturating_sub(1));
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
     let column = error.column().saturating_sub(1);
     let unexpected = lines.map(str::len).sum::<usize>().saturating_add(column);
     // The parser names the byte that it did not expect, which may be within a word.
-    let before = item.get(..unexpected).unwrap_or(item);
+    let before = text.get(..unexpected).unwrap_or(text);
     let begin = before.trim_end_matches(is_word).len();
-    let rest = item.get(begin..).unwrap_or_default();
-    let word: String =
-        rest.chars().take_while(|c| is_word(*c)).take(limits::ECHO_CHARS_MAX).collect();
-    let at = begin + 1;
-    match word.as_str() {
-        "" => format!("the item is not JSON at its character {at}"),
-        word => format!(
-            "the item is not JSON at its character {at}: {word} is no JSON value; leave the \
-             reading out, or send a number"
-        ),
-    }
+    let rest = text.get(begin..).unwrap_or_default();
+    let word = rest.chars().take_while(|c| is_word(*c)).take(limits::ECHO_CHARS_MAX).collect();
+    (begin + 1, word)
 }
 
 /// An array of at most the permitted number of items.
@@ -182,7 +189,9 @@ impl<'a> Deserialize<'a> for Fields<'a> {
                         Key::Timestamp => ("timestamp", &mut fields.timestamp),
                         Key::Unknown(name) => {
                             map.next_value::<IgnoredAny>()?;
-                            let detail = format!("{name:?} is not a field of a reading");
+                            let detail = format!(
+                                "unknown field {name:?}; a reading has device_id, region, temperature_c, timestamp"
+                            );
                             fields.fault = Some(Rejection::new(Reason::UnknownField, detail));
                             continue;
                         }
@@ -261,7 +270,7 @@ fn present<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<&'a str, Rejecti
 fn string<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Rejection> {
     let raw = present(name, raw)?;
     unquoted(raw).ok_or_else(|| {
-        Rejection::new(Reason::WrongType, format!("{name} must be a string of Unicode text"))
+        Rejection::new(Reason::WrongType, format!("{name} must be a string of valid Unicode"))
     })
 }
 
@@ -476,14 +485,15 @@ mod tests {
         let of = |token: &str| detail(&format!("[{}]", with("temperature_c", token)));
         for token in ["NaN", "-Infinity", "nan", "inf", "unavailable", "+1", ".5"] {
             let said = of(token);
-            assert!(said.starts_with("the item is not JSON at its character 51: "), "{said}");
-            assert!(said.contains(&format!(" {token} is no JSON value")), "{said}");
+            let begin = format!("the item is not valid JSON at its character 51 (near `{token}`)");
+            assert!(said.starts_with(&begin), "{said}");
         }
         let said = detail("[{\n\"device_id\":\n nan}]");
-        assert!(said.contains("character 17: nan is"), "{said}");
+        assert!(said.contains("character 17 (near `nan`)"), "{said}");
         assert_eq!(
             detail("[{\"a\" 1}]"),
-            "the item is not JSON at its character 6: 1 is no JSON value; leave the reading out, or send a number"
+            "the item is not valid JSON at its character 6 (near `1`): leave the reading out, or \
+             send a number"
         );
         for (value, hint) in [
             ("\"1795597745284\"", "without them"),
@@ -502,6 +512,10 @@ mod tests {
             assert!(matches!(parse(bad.as_bytes()), Err(Unreadable::Syntax(_))), "{bad}");
         }
         assert!(matches!(parse(b"\"\xff\""), Err(Unreadable::Syntax(_))));
+        let said = |body: &str| parse(body.as_bytes()).unwrap_err();
+        let of_a_word = Unreadable::Syntax("JSON at character 6 (near `nope`)".to_owned());
+        assert_eq!(said("[{}, nope"), of_a_word);
+        assert_eq!(said("[{"), Unreadable::Syntax("JSON at character 2".to_owned()));
         for other in ["7", "\"text\"", "null", "true"] {
             assert_eq!(parse(other.as_bytes()), Err(Unreadable::Shape), "{other}");
         }

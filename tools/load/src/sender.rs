@@ -102,9 +102,9 @@ struct Told {
     #[serde(default)]
     stored: usize,
     #[serde(default)]
-    duplicate: usize,
+    duplicates: usize,
     #[serde(default)]
-    conflict: usize,
+    conflicts: usize,
     #[serde(default)]
     outcomes: Vec<String>,
     #[serde(default)]
@@ -124,8 +124,8 @@ impl Delivered {
         let conflicts = conflicts.filter(|(_, outcome)| *outcome == "conflict");
         let mut delivered = Self {
             stored: told.stored,
-            duplicate: told.duplicate,
-            conflict: told.conflict,
+            duplicate: told.duplicates,
+            conflict: told.conflicts,
             conflicts: conflicts.map(|(index, _)| index).collect(),
             unknown: told.accepted,
             rejected: told.rejected,
@@ -159,9 +159,9 @@ struct Acknowledged {
     #[serde(default)]
     stored: usize,
     #[serde(default)]
-    duplicate: usize,
+    duplicates: usize,
     #[serde(default)]
-    conflict: usize,
+    conflicts: usize,
     rejected: Vec<serde_json::Value>,
     #[serde(default)]
     rejected_omitted: usize,
@@ -169,7 +169,7 @@ struct Acknowledged {
 
 impl Acknowledged {
     fn totals(&self, retries: usize) -> Totals {
-        let accepted = self.accepted + self.stored + self.duplicate + self.conflict;
+        let accepted = self.accepted + self.stored + self.duplicates + self.conflicts;
         Totals { accepted, rejected: self.rejected.len() + self.rejected_omitted, retries }
     }
 }
@@ -351,7 +351,7 @@ mod tests {
     fn a_fold_says_what_became_of_each() {
         let item = json!({"index": 2, "reason": "too_old", "detail": "older"});
         let body = json!({
-            "ack": "folded", "stored": 1, "duplicate": 1, "conflict": 2,
+            "ack": "folded", "stored": 1, "duplicates": 1, "conflicts": 2,
             "outcomes": ["conflict", "stored", "rejected", "duplicate", "conflict"],
             "rejected": [item],
         });

@@ -10,21 +10,23 @@ use crate::domain::rejection::{Reason, Rejection};
 use crate::http::{ItemError, Kind, Problem, Response, is_zero};
 use crate::ledger::Outcome;
 use crate::limits;
+use crate::settings::OLDER_THAN_LEDGER;
 use crate::wire::json::Unreadable;
 
 pub(super) fn unreadable(unreadable: Unreadable) -> Problem {
     match unreadable {
-        Unreadable::Syntax(place) => {
-            Problem::new(Kind::Unreadable, format!("not JSON: {place}; nothing was kept"))
-        }
+        Unreadable::Syntax(place) => Problem::new(
+            Kind::Unreadable,
+            format!("the request is not valid {place}; nothing was stored"),
+        ),
         Unreadable::Shape => Problem::new(
             Kind::Unreadable,
-            "the body must be a reading or an array of readings; nothing was kept",
+            "the body must be a reading or an array of readings; nothing was stored",
         ),
         Unreadable::TooMany => Problem::new(
             Kind::TooLarge,
             format!(
-                "more than {} readings in one request; nothing was kept, send smaller batches",
+                "more than {} readings in one request; nothing was stored, send smaller batches",
                 limits::READINGS_PER_REQUEST_MAX
             ),
         ),
@@ -35,8 +37,10 @@ pub(super) fn nothing_valid(batch: &Batch<'_>) -> Problem {
     let (named, omitted) = batch.named();
     let detail = match batch.items {
         0 => Cow::Borrowed("the array is empty"),
-        1 => Cow::Borrowed("the reading was rejected; correct it before sending it again"),
-        n => Cow::Owned(format!("all {n} readings were rejected; correct them first")),
+        1 => Cow::Borrowed("the reading was rejected: see errors, correct it, and send it again"),
+        n => Cow::Owned(format!(
+            "all {n} readings were rejected: see errors, correct them, and send them again"
+        )),
     };
     Problem::new(Kind::NothingValid, detail).with_errors(named, omitted)
 }
@@ -67,8 +71,8 @@ pub(super) fn journaled(batch: &Batch<'_>) -> Response {
 struct FoldedBody {
     ack: &'static str,
     stored: usize,
-    duplicate: usize,
-    conflict: usize,
+    duplicates: usize,
+    conflicts: usize,
     /// Of every item of the request, in its order.
     outcomes: Vec<&'static str>,
     rejected: Vec<ItemError>,
@@ -84,8 +88,7 @@ pub(super) fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
             Outcome::Duplicate => "duplicate",
             Outcome::Conflict => "conflict",
             Outcome::TooOld => {
-                let detail = "timestamp is older than what this node still tells apart";
-                batch.reject(index, Rejection::new(Reason::TooOld, detail));
+                batch.reject(index, Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER));
                 "rejected"
             }
         };
@@ -98,8 +101,8 @@ pub(super) fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
     let body = FoldedBody {
         ack: "folded",
         stored: count(Outcome::Stored),
-        duplicate: count(Outcome::Duplicate),
-        conflict: count(Outcome::Conflict),
+        duplicates: count(Outcome::Duplicate),
+        conflicts: count(Outcome::Conflict),
         outcomes: named,
         rejected,
         rejected_omitted,

@@ -75,8 +75,7 @@ impl<'a> Batch<'a> {
                 continue;
             }
             let detail = format!(
-                "this node has as many {table} as it may have (variable {table}_max), and this \
-                 one is new"
+                "new {table} are not accepted: this node has as many as {table}_max allows"
             );
             self.reject(position, Rejection::new(Reason::TooManyNames, detail));
         }

@@ -22,7 +22,7 @@ pub(super) fn check_type(request: &Request) -> Result<(), Problem> {
         members(request.headers.get(header).unwrap_or_default()).all(is_good)
     };
     if !all(Header::ContentEncoding, |encoding| encoding.eq_ignore_ascii_case("identity")) {
-        let detail = "compressed bodies are not understood; send it as it is";
+        let detail = "content-encoding is not supported; send the body uncompressed";
         return Err(Problem::new(Kind::UnsupportedMediaType, detail)
             .with_header("accept-encoding", "identity"));
     }
@@ -32,7 +32,7 @@ pub(super) fn check_type(request: &Request) -> Result<(), Problem> {
         media_type.eq_ignore_ascii_case(JSON)
     };
     if !all(Header::ContentType, is_json) {
-        let detail = "readings are application/json; set the header content-type to that";
+        let detail = "content-type is not supported; send readings as application/json";
         return Err(
             Problem::new(Kind::UnsupportedMediaType, detail).with_header("accept-post", JSON)
         );

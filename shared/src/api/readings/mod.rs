@@ -68,7 +68,8 @@ const ROUTE: &str = "/v1/readings";
 pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
     let routes = Route::<H>::INGEST;
     let Some((route, _)) = routes::find(&routes, &request.path) else {
-        let problem = Problem::new(Kind::NotFound, "readings are sent to /v1/readings");
+        let problem =
+            Problem::new(Kind::NotFound, "no such resource; POST readings to /v1/readings");
         return Begun::Answered(Handled::of(Response::from(problem)));
     };
     if !matches!(route.handler, Handler::Readings) {

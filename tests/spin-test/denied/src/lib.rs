@@ -7,7 +7,7 @@ use spin_test_sdk::spin_test;
 fn readings_are_folded_at_once() {
     let (status, body) = post(&reading("d1", 0));
     assert_eq!(status, 200, "{body}");
-    assert!(body.starts_with(r#"{"ack":"folded","stored":1,"duplicate":0,"conflict":0"#), "{body}");
+    assert!(body.starts_with(r#"{"ack":"folded","stored":1,"duplicates":0,"conflicts":0"#), "{body}");
 }
 
 #[spin_test]
