@@ -1,8 +1,8 @@
 //! Links the component with a small stack.
 
-/// 256 KiB instead of the usual mebibyte: a runtime clears an instance's memory after
-/// every request. The deepest that is needed, JSON nested 128 times, takes a sixth
-/// of it; the stack lies first in memory, so to go beyond it would be a trap.
+/// 256 KiB instead of the usual mebibyte, because a runtime clears an instance's memory
+/// after every request. The deepest use, JSON nested 128 times, takes a sixth of it.
+/// The stack lies first in memory, so an overflow is a trap.
 const STACK_BYTES: u32 = 256 * 1024;
 
 fn main() {

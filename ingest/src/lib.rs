@@ -1,5 +1,5 @@
-//! The door of the `ingest` component: it reads a bounded body and the clock,
-//! calls the application, answers, and folds when nobody waits any more.
+//! The entry point of the `ingest` component: it reads a bounded body and the clock,
+//! calls the application, answers, and then folds.
 
 #![cfg(target_family = "wasm")]
 
@@ -20,7 +20,7 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
         Begun::WantsBody(limit_bytes) => (Ok(spin::read_body(request, limit_bytes)), None),
         Begun::Answered(handled) => (Err(handled), Some(request)),
     };
-    // After the body: it may have taken long to come.
+    // Read after the body, which may have taken long to arrive.
     let now = spin::now();
     let handled = match read {
         Ok(Ok(body)) => readings::post(&host, &head, &body, now),
@@ -35,7 +35,7 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     if let Err(error) = after_answer.run(&host, now) {
         host.log(&format!("after the answer: {error}"));
     }
-    // A client that waits for 100 (Continue) sends none.
+    // A client that waits for 100 (Continue) sends no body.
     if let Some(unread) = unread.filter(|_| head.headers.get(Header::Expect).is_none()) {
         spin::drop_body(unread);
     }

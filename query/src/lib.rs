@@ -1,5 +1,5 @@
-//! The door of the `query` component: it reads the clock, calls the
-//! application, and answers.
+//! The entry point of the `query` component: it reads the clock, calls the application,
+//! and answers.
 
 #![cfg(target_family = "wasm")]
 

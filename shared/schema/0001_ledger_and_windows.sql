@@ -1,8 +1,8 @@
--- Schema version 1. One statement ends at each semicolon at a line's end:
--- the host runs one statement a call.
+-- Schema version 1. A semicolon at a line's end ends a statement: the host runs one
+-- statement per call.
 
--- Names are kept once; rows refer to them by small integers, which halves
--- the ledger.
+-- Each name is stored once, and rows refer to it by a small integer, which halves the
+-- ledger.
 CREATE TABLE devices (
     id   INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
@@ -13,9 +13,9 @@ CREATE TABLE regions (
     name TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- The ledger: every folded reading inside the dedup horizon. Its key is what
--- makes a reading count once. Clustered by time first, so that what arrives
--- together lands on the same pages.
+-- The ledger: every folded reading inside the dedup horizon. Its key makes a reading
+-- count once. Clustered by time first, so that readings that arrive together are on the
+-- same pages.
 CREATE TABLE ledger (
     minute INTEGER NOT NULL CHECK (minute >= 0),            -- whole minutes since 1970-01-01T00:00:00Z
     device INTEGER NOT NULL REFERENCES devices (id),
@@ -25,8 +25,8 @@ CREATE TABLE ledger (
     PRIMARY KEY (minute, device, ms)
 ) STRICT, WITHOUT ROWID;
 
--- The statistics of one region over one span of event time. All of it is
--- integers, so merging windows is exact in any order.
+-- The statistics of one region over one span of event time. All values are integers, so
+-- merging windows is exact in any order.
 CREATE TABLE windows (
     region       INTEGER NOT NULL REFERENCES regions (id),
     span         INTEGER NOT NULL CHECK (span IN (0, 1, 60)), -- minutes; 0 is all time
@@ -44,21 +44,21 @@ CREATE TABLE windows (
     PRIMARY KEY (region, span, start)
 ) STRICT, WITHOUT ROWID;
 
--- Readings that contradict a folded one: same device and time, another
--- temperature or region. Bounded; `tallies` counts those that found no room.
+-- Readings that contradict a folded one: same device and time, another temperature or
+-- region. The newest 10,000 are kept; the tally `conflicts` counts all of them.
 CREATE TABLE conflicts (
     minute INTEGER NOT NULL,
     device INTEGER NOT NULL REFERENCES devices (id),
     ms     INTEGER NOT NULL,
-    region INTEGER NOT NULL REFERENCES regions (id), -- as the contradicting reading has it
-    milli  INTEGER NOT NULL,                         -- as the contradicting reading has it
+    region INTEGER NOT NULL REFERENCES regions (id), -- of the contradicting reading
+    milli  INTEGER NOT NULL,                         -- of the contradicting reading
     PRIMARY KEY (minute, device, ms, region, milli)
 ) STRICT, WITHOUT ROWID;
 
--- Single numbers. `pruned_before`: Unix milliseconds; a reading from before then
--- can't be told from a duplicate any more, and is not counted. All others count
--- readings: `duplicates`, `conflicts` and `too_old` as folds saw them, so an
--- entry that is folded again counts again; `rejected.<reason>`.
+-- Single numbers. `pruned_before`: Unix milliseconds; a reading from before then can't
+-- be told from a duplicate any more, and is not counted. `folds`: transactions that
+-- posted readings. All others count readings: `duplicates` and `conflicts` as folds saw
+-- them, so an entry that is folded again counts again; `rejected.<reason>`.
 CREATE TABLE tallies (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL

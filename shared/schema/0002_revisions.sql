@@ -1,5 +1,5 @@
--- Schema version 2. Each window says how often it has changed, so that two
--- answers about the same time can be told apart, or known to be the same.
+-- Schema version 2. Each window counts its changes, so that two answers about the same
+-- time are known to be equal or different.
 
 -- revision: transactions that changed it
 ALTER TABLE windows ADD COLUMN revision INTEGER NOT NULL DEFAULT 1 CHECK (revision > 0);

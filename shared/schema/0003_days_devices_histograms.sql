@@ -1,7 +1,7 @@
--- Schema version 3. Windows of whole days, so that a year is 365 rows; what
--- went into a window beside its statistics; figures by device; percentiles.
+-- Schema version 3. Windows of whole days, so that a year is 365 rows. Counts of late
+-- readings, duplicates and conflicts in each window. Figures by device. Percentiles.
 
--- A CHECK can't be altered, so the table is made anew.
+-- A CHECK can't be altered, so the table is created again.
 CREATE TABLE windows_3 (
     region       INTEGER NOT NULL REFERENCES regions (id),
     span         INTEGER NOT NULL CHECK (span IN (0, 1, 60, 1440)), -- minutes; 0 is all time
@@ -20,9 +20,9 @@ CREATE TABLE windows_3 (
     late         INTEGER NOT NULL DEFAULT 0, -- of the readings, those that came late
     duplicates   INTEGER NOT NULL DEFAULT 0, -- readings that were sent again, as folds saw them
     conflicts    INTEGER NOT NULL DEFAULT 0, -- readings that contradict one of these, as folds saw them
-    -- How many devices, and the sum of their averages, each cut to a millionth
-    -- of a degree Celsius. NULL in minutes, whose devices are in the ledger,
-    -- and where they were not counted from the beginning.
+    -- How many devices, and the sum of their averages, each truncated to a millionth of
+    -- a degree Celsius. NULL in minutes, whose devices are in the ledger, and in
+    -- windows whose devices were not counted from the beginning.
     devices      INTEGER,
     averages     INTEGER,
     PRIMARY KEY (region, span, start)
@@ -62,6 +62,6 @@ CREATE TABLE histograms (
     region INTEGER NOT NULL REFERENCES regions (id),
     span   INTEGER NOT NULL CHECK (span IN (0, 60, 1440)), -- minutes; 0 is all time
     start  INTEGER NOT NULL CHECK (start >= 0),            -- whole minutes since 1970-01-01T00:00:00Z
-    bins   BLOB NOT NULL,                                  -- as histogram.rs has it
+    bins   BLOB NOT NULL,                                  -- encoded by domain/histogram.rs
     PRIMARY KEY (region, span, start)
 ) STRICT, WITHOUT ROWID;

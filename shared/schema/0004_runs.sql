@@ -1,13 +1,13 @@
--- Schema version 4. Ledger and windows of devices as runs: about a hundred records
--- to a row, sorted and encoded by their differences (runs.rs). Windows in another
--- order.
+-- Schema version 4. The ledger and the windows of devices as runs: about a hundred
+-- records to a row, sorted and encoded by their differences (ledger/sorted_run.rs).
+-- Windows sorted by span first.
 
 CREATE TABLE ledger_4 (
     id      INTEGER PRIMARY KEY,
     minute  INTEGER NOT NULL CHECK (minute >= 0), -- whole minutes since 1970-01-01T00:00:00Z
-    first   INTEGER NOT NULL CHECK (first >= 0),  -- the first key of the minute that belongs to the run: device * 65536 + ms
+    first   INTEGER NOT NULL CHECK (first >= 0),  -- the first key that belongs to the run: device * 65536 + ms
     records INTEGER NOT NULL CHECK (records > 0),
-    run     BLOB NOT NULL,                        -- of each: device, ms, region, milli
+    run     BLOB NOT NULL,                        -- of each record: device, ms, region, milli
     UNIQUE (minute, first)
 ) STRICT;
 
@@ -27,7 +27,7 @@ CREATE TABLE device_windows_4 (
     start   INTEGER NOT NULL CHECK (start >= 0),            -- whole minutes since 1970-01-01T00:00:00Z
     first   INTEGER NOT NULL CHECK (first >= 0),            -- the first device that belongs to the run
     records INTEGER NOT NULL CHECK (records > 0),
-    run     BLOB NOT NULL,                                  -- of each: device, readings, sum; for all time oldest, newest, latest
+    run     BLOB NOT NULL,                                  -- of each record: device, readings, sum; for all time also oldest, newest, latest
     UNIQUE (region, span, start, first)
 ) STRICT;
 
@@ -41,8 +41,8 @@ DROP TABLE device_windows;
 
 ALTER TABLE device_windows_4 RENAME TO device_windows;
 
--- Windows and histograms in the order of spans first: what is of all time then stands
--- together, and is found without looking at every minute.
+-- Windows and histograms sorted by span first: rows of all time are then together, and
+-- are found without reading every minute.
 CREATE TABLE windows_4 (
     region       INTEGER NOT NULL REFERENCES regions (id),
     span         INTEGER NOT NULL CHECK (span IN (0, 1, 60, 1440)), -- minutes; 0 is all time
@@ -61,9 +61,9 @@ CREATE TABLE windows_4 (
     late         INTEGER NOT NULL DEFAULT 0, -- of the readings, those that came late
     duplicates   INTEGER NOT NULL DEFAULT 0, -- readings that were sent again, as folds saw them
     conflicts    INTEGER NOT NULL DEFAULT 0, -- readings that contradict one of these, as folds saw them
-    -- How many devices, and the sum of their averages, each cut to a millionth
-    -- of a degree Celsius. NULL in minutes, whose devices are in the ledger,
-    -- and where they were not counted from the beginning.
+    -- How many devices, and the sum of their averages, each truncated to a millionth of
+    -- a degree Celsius. NULL in minutes, whose devices are in the ledger, and in
+    -- windows whose devices were not counted from the beginning.
     devices      INTEGER,
     averages     INTEGER,
     PRIMARY KEY (span, region, start)
@@ -79,7 +79,7 @@ CREATE TABLE histograms_4 (
     region INTEGER NOT NULL REFERENCES regions (id),
     span   INTEGER NOT NULL CHECK (span IN (0, 60, 1440)), -- minutes; 0 is all time
     start  INTEGER NOT NULL CHECK (start >= 0),            -- whole minutes since 1970-01-01T00:00:00Z
-    bins   BLOB NOT NULL,                                  -- as histogram.rs has it
+    bins   BLOB NOT NULL,                                  -- encoded by domain/histogram.rs
     PRIMARY KEY (span, region, start)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,6 +1,7 @@
--- Schema version 5. The devices of a region by their names, so that a page of them
--- costs what is on it. Runs and histograms that are written from now on have a
--- checksum (runs.rs, histogram.rs), which older releases can't read.
+-- Schema version 5. The devices of a region by their names, so that reading a page of
+-- them reads no others. Runs and histograms that are written from now on have a
+-- checksum (ledger/sorted_run.rs, domain/histogram.rs), which older releases can't
+-- read.
 
 CREATE TABLE region_devices (
     region INTEGER NOT NULL REFERENCES regions (id),

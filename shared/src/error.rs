@@ -1,5 +1,5 @@
-//! What can go wrong beyond a single request, and whose turn it then is.
-//! The one table from here to HTTP is `http::Problem::from`.
+//! What can go wrong beyond a single reading, and who must act. `http::Problem::of` is
+//! the one table from here to HTTP.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub enum Error {
     Journal(StoreError),
     /// The database that holds ledger and windows failed.
     Regions(StoreError),
-    /// The database that holds ledger and windows takes too long for anything.
+    /// The database that holds ledger and windows responds too slowly.
     Unresponsive {
         /// How long it took to be opened, in milliseconds.
         elapsed_ms: u64,
@@ -22,31 +22,32 @@ pub enum Error {
     SchemaTooNew {
         /// The schema version found there.
         found: i64,
-        /// The newest that this release knows.
+        /// The newest version that this release knows.
         known: i64,
     },
     /// The database holds something that no release wrote.
     Corrupt(&'static str),
-    /// These rows of the database, at least one, can't be read. The others can.
+    /// Rows of the database that can't be read, at least one. Other rows can.
     DamagedRows(Vec<DamagedRow>),
-    /// More was asked for than an answer can be made of.
+    /// The request asks for more than an answer can be made of.
     TooMuch {
         /// What to ask for instead.
         narrow: &'static str,
     },
-    /// What is asked for was not found, but acknowledged readings wait to be counted,
-    /// or could not be looked at: it may be among them.
+    /// Not found, but acknowledged readings wait to be counted or could not be looked
+    /// at, and it may be among them.
     NotCountedYet,
     /// The node's clock is behind the readings that it has counted.
     ClockNotSet,
-    /// The regions database failed several times and is being spared.
+    /// The regions database failed several times in a row, and the circuit breaker is
+    /// open.
     CircuitOpen {
         /// When to ask again, in milliseconds, at least 1.
         retry_after_ms: i64,
     },
-    /// The work could not be done in the time that it was given.
+    /// The work was not done within its time budget.
     TooSlow,
-    /// The journal has reached its bound.
+    /// The journal is at its bound.
     JournalFull,
     /// A file that is mounted with the component can't be read.
     Assets(StoreError),
@@ -78,19 +79,18 @@ impl fmt::Display for DamagedRow {
     }
 }
 
-/// Takes what became of an effort whose failure changes nothing that a caller was
-/// promised. Each call says why that is so.
+/// Ignores an error that breaks no promise to a caller. Each call says why.
 pub fn best_effort<T, E>(done: Result<T, E>) -> Option<T> {
     done.ok()
 }
 
 impl Error {
-    /// Whether somebody else merely held a lock.
+    /// Whether another connection merely held a lock.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Regions(e) | Self::Journal(e) if e.kind == StoreErrorKind::Busy)
     }
 
-    /// Whether the regions database is damaged, which no waiting mends.
+    /// Whether the regions database is damaged, which retrying does not mend.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Regions(error) => error.kind == StoreErrorKind::Damaged,
@@ -99,19 +99,20 @@ impl Error {
         }
     }
 
-    /// Whether the regions database could not be asked, as against what it said.
+    /// Whether the regions database could not answer, as opposed to answering with an
+    /// error.
     pub(crate) fn is_away(&self) -> bool {
         !matches!(self, Self::DamagedRows(_) | Self::TooMuch { .. } | Self::Misconfigured { .. })
             && !matches!(self, Self::Regions(e) if e.kind == StoreErrorKind::TooLarge)
     }
 
-    /// Whether it is for the operator's log, and not for the caller alone.
+    /// Whether it belongs in the operator's log, not only in the answer.
     pub(crate) fn is_the_nodes(&self) -> bool {
         !matches!(self, Self::TooMuch { .. } | Self::NotCountedYet)
     }
 
-    /// Whether this speaks against asking the regions database again soon. A lock, one
-    /// row, or an answer that is too large does not.
+    /// Whether to stop calling the regions database for a while. A lock, a damaged row
+    /// or an answer that is too large is no reason to.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Regions(error) => {

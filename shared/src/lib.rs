@@ -1,49 +1,54 @@
-//! The application core of Isotherm: temperature readings in, auditable
-//! regional averages out.
+//! The application core of Isotherm: temperature readings in, auditable regional
+//! averages out.
 //!
 //! # The map
 //!
 //! | place | has | may import |
 //! | --- | --- | --- |
-//! | `base` | integers in few bytes, sorting, checksums, distinct names | nothing |
-//! | [`host`] | the seam: what is needed of a runtime, as dumb calls | nothing |
-//! | [`limits`], [`error`], [`settings`] | bounds; what can go wrong; variables | `host`, and `domain` for the last |
-//! | [`domain`] | readings and what is computed of many: statistics, histograms | `base` |
-//! | [`wire`] | bodies, taken apart into items | `domain` |
-//! | [`resilience`] | retries, and the circuit breaker of the database | `domain` |
-//! | [`journal`] | readings that are durable but not folded; all else in key-value | `base`, `domain`, `resilience` |
-//! | [`ledger`] | the regions database: what counts, and the windows | `base`, `domain`, `resilience` |
-//! | [`fold`], `upkeep` | from the journal into the ledger; what is done when nobody waits | `journal`, `ledger` |
-//! | [`read`] | what is asked for, out of the database, after a fold | `fold` and below |
-//! | [`http`] | requests, responses, problems, documents | `domain` |
-//! | [`log`] | lines for the operator | `http` |
-//! | [`api`] | the resources | everything |
+//! | `base` | variable-length integers, sorting, checksums, distinct names | nothing |
+//! | [`host`] | the seam: traits that a runtime implements | nothing |
+//! | [`limits`] | every bound, with its reason | nothing |
+//! | [`domain`] | readings, and what is computed from them: statistics, histograms | `base`, `limits` |
+//! | [`error`] | what can go wrong | `host`, `limits` |
+//! | [`wire`] | parsers of request bodies | `domain`, `limits` |
+//! | [`settings`] | the configuration variables | `domain`, *ground* |
+//! | [`resilience`] | retries, and the circuit breaker of the database | `domain`, *ground* |
+//! | [`journal`] | readings that are durable but not folded; everything else in key-value | `base`, `domain`, `resilience`, `settings`, *ground* |
+//! | [`ledger`] | the regions database: the readings that count, and the windows | `base`, `domain`, `resilience`, *ground* |
+//! | [`fold`] | from the journal into the ledger; pruning | `domain`, `journal`, `ledger`, `settings`, *ground* |
+//! | `upkeep` | work after an answer | `fold` and below, except `base`, `wire` |
+//! | [`read`] | queries on the database, after a fold | `upkeep` and below, except `wire` |
+//! | [`http`] | requests, responses, problems, documents | `domain`, *ground* |
+//! | [`log`] | lines for the operator | `domain`, `http` |
+//! | [`api`] | the routes, and what each resource answers | everything |
 //!
-//! `tests/it/tidy.rs` has the whole table, and fails where an import is not in it.
+//! *Ground* is `host`, `limits` and `error`. `tests/it/tidy.rs` has the same table
+//! (`MAY_IMPORT`), and fails if an import is not in it.
 //!
-//! Ground state, which nothing else can restore: the journal and the ledger. A reading
-//! enters the ledger if nothing stands under its device and timestamp, and so counts
-//! once. Derived state: the windows (statistics, percentiles and devices per region and
-//! minute, hour, day and all time), written in the ledger's transactions; they outlive
-//! it. A snapshot of them is kept for bad times.
+//! Ground state can't be restored from anything else: the journal and the ledger. A
+//! reading enters the ledger only if no reading with its device and timestamp is there,
+//! and so counts once. Derived state: the windows (statistics, percentiles and devices
+//! per region and minute, hour, day and all time), written in the ledger's transactions;
+//! they outlive its rows. A snapshot of the averages over all time is kept in key-value,
+//! to answer from while the database is away.
 //!
-//! The way of a reading: [`api::readings`] has its body taken apart ([`wire::json`]),
-//! judges its time ([`settings::Horizon`]), and makes it durable ([`journal`]); a
-//! [`fold`] moves it into ledger and windows; [`api::query`] folds, then reads
-//! ([`read`]), and writes what the client accepts.
+//! The way of a reading: [`api::readings`] has its body parsed ([`wire::json`]), checks
+//! its time ([`settings::Horizon`]), and makes it durable ([`journal`]). A [`fold`] moves
+//! it into ledger and windows. A handler in [`api`] folds, then reads ([`read`]), and
+//! answers in the format that the client accepts ([`http`]).
 //!
 //! Architecture invariants:
 //! - Nothing here knows a network, a clock or an SDK.
-//!   What is needed of a runtime is [`host`]'s traits; the time is an argument.
-//! - A 2xx is decided after the store said that the data is on disk.
+//!   A runtime is reached through [`host`]'s traits; the time is an argument.
+//! - A 2xx is decided only after the store has said that the data is on disk.
 //! - Temperatures and sums are integers; floating point appears in the last
 //!   division.
-//! - Every bound is in [`limits`]; every error becomes HTTP in [`http`], every line for
-//!   the operator JSON in [`log`].
+//! - Every bound is in [`limits`]. [`http`] turns every error into a response, and
+//!   [`log`] writes every line for the operator as JSON.
 //!
-//! Absent on purpose: background work and memory between requests (a component
-//! lives for one request), and any cleverness about which fold runs when (the
-//! ledger's key makes every schedule right).
+//! Absent on purpose: background work and memory between requests (a component lives
+//! for one request), and any schedule of folds (the ledger's key makes every order of
+//! folds right).
 
 #![forbid(unsafe_code)]
 

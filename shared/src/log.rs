@@ -1,14 +1,14 @@
-//! The operator's log: one JSON object a line, one line for each request and one
-//! for each thing that an operator should know. Never a body, a token or a name
-//! that a client chose.
+//! The operator's log: one JSON object per line, one line per request and one per event
+//! that an operator should know about. Never a body, a token or a name chosen by a
+//! client.
 //!
 //! | field | |
 //! | --- | --- |
 //! | `component` | `ingest` or `query` |
-//! | `trace_id` | of the trace that the request belongs to, if it says so |
+//! | `trace_id` | of the request's trace, if it names one |
 //! | `message` | in a line about the node: what is wrong, and what to do |
-//! | `at` | in a line about a request: when it came, Unix milliseconds |
-//! | `route` | the method and the route, names left out |
+//! | `at` | in a line about a request: when it had arrived with its body, Unix milliseconds |
+//! | `route` | the method and the route, without names |
 //! | `status`, `outcome` | of the answer |
 //! | `accepted`, `rejected` | of `ingest`: readings of an answered request |
 //! | `duration_ms` | from the request's head to the end of the answer |
@@ -18,7 +18,7 @@ use http::{Method, StatusCode};
 use crate::domain::reading::UnixMillis;
 use crate::http::{Header, Request};
 
-/// Who writes lines, and for which trace.
+/// The log of one component and trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     component: &'static str,
@@ -35,7 +35,7 @@ impl Log {
 
     /// A line about the node.
     pub fn message(&self, message: &str) -> String {
-        // A text is always written.
+        // A string can always be serialized.
         let message = serde_json::to_string(message).unwrap_or_default();
         format!("{},\"message\":{message}}}", self.head())
     }
@@ -73,23 +73,23 @@ pub struct Counts {
     pub rejected: usize,
 }
 
-/// What a line about a request says of its answer.
+/// What a line about a request says about its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessLine {
-    /// When the request came.
+    /// When the request had arrived, with its body.
     pub at: UnixMillis,
-    /// The route that it was for, with what is named in the path left out.
+    /// The route, with placeholders for the names in the path.
     pub route: &'static str,
     /// The answer's status.
     pub status: StatusCode,
-    /// The readings, of who takes readings.
+    /// The readings, on routes that accept readings.
     pub counts: Option<Counts>,
     /// How long it took.
     pub duration_ms: u64,
 }
 
-/// The trace's id in a `traceparent` (W3C Trace Context, 3.2.2): 32 lower-case
-/// hexadecimal digits, not all zero. Later versions may have more behind the flags.
+/// The trace id of a `traceparent` (W3C Trace Context, 3.2.2): 32 lower-case
+/// hexadecimal digits, not all zero. Later versions may have more after the flags.
 fn trace_id(traceparent: &str) -> Option<&str> {
     let mut parts = traceparent.trim().split('-');
     let (version, trace_id, parent, flags) =
@@ -120,7 +120,7 @@ fn outcome(status: StatusCode, takes_readings: bool) -> &'static str {
     }
 }
 
-/// The method, if it is one that HTTP defines: a client can make up others.
+/// The method, if HTTP defines it; clients can make up others.
 fn method(method: &Method) -> &str {
     let known = [
         Method::GET,

@@ -1,4 +1,4 @@
-//! The configuration variables, parsed once a request.
+//! The configuration variables, parsed once per request.
 
 use crate::domain::duration::{duration_in_words, parse_duration_ms};
 use crate::domain::reading::{Reading, UnixMillis};
@@ -10,18 +10,17 @@ use crate::limits;
 /// Which timestamps the node accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Horizon {
-    /// How long the ledger is kept, in milliseconds; `None` is for ever.
+    /// How long the ledger is kept, in milliseconds; `None` is forever.
     pub retention_ms: Option<i64>,
     /// How far a device's clock may be ahead of the node's, in milliseconds.
     pub max_skew_ms: i64,
-    /// How old a reading may be when it comes before it is called late, in
-    /// milliseconds.
+    /// The age on arrival above which a reading is late, in milliseconds.
     pub late_after_ms: i64,
 }
 
 impl Horizon {
-    /// From the variables `retention` (default 7 days, `0` is for ever),
-    /// `max_skew` and `late_after` (default 5 minutes each).
+    /// From the variables `retention` (default 7 days, `0` is forever), `max_skew` and
+    /// `late_after` (default 5 minutes each).
     pub fn from_variables(host: &impl Host) -> Result<Self, Error> {
         let retention_ms = duration(host, "retention", 7 * DAY_MS)?;
         Ok(Self {
@@ -31,18 +30,18 @@ impl Horizon {
         })
     }
 
-    /// The latest instant at which a reading can have been measured.
+    /// The latest timestamp that is accepted.
     pub fn latest(&self, now: UnixMillis) -> UnixMillis {
         now.saturating_add(self.max_skew_ms)
     }
 
-    /// Whether the reading is ahead of the node's clock by more than it may be.
+    /// Whether the reading is too far ahead of the node's clock.
     pub(crate) fn is_ahead(&self, reading: &Reading<'_>, now: UnixMillis) -> bool {
         reading.timestamp > self.latest(now)
     }
 
-    /// The reading, if it has come in time to be counted, and counted once; and
-    /// whether it is late. `pruned_before` is the door's.
+    /// Accepts a reading that can be counted exactly once, and marks it if it is late.
+    /// `pruned_before` is the door's.
     pub fn admit<'a>(
         &self,
         mut reading: Reading<'a>,
@@ -56,7 +55,7 @@ impl Horizon {
         if self.retention_ms.is_some_and(|ms| reading.timestamp < now.saturating_sub(ms)) {
             return Err(Rejection::new(Reason::TooOld, too_old(self.retention_ms)));
         }
-        // Where `retention` was shorter, or the node's clock was ahead.
+        // If `retention` was shorter before, or the node's clock was ahead.
         if reading.timestamp < pruned_before {
             return Err(Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER));
         }
@@ -64,15 +63,15 @@ impl Horizon {
         Ok(reading)
     }
 
-    /// Before when ledger rows may be pruned: a little longer ago than
-    /// readings are accepted.
+    /// Ledger rows before this may be pruned: a little older than the readings that are
+    /// still accepted.
     pub fn prune_before(&self, now: UnixMillis) -> Option<UnixMillis> {
         let slack = limits::PRUNE_SLACK_MS;
         self.retention_ms.map(|ms| now.saturating_sub(ms.saturating_add(slack)))
     }
 }
 
-/// What is said of a reading from before what was pruned.
+/// The detail for a reading from before what was pruned.
 pub(crate) const OLDER_THAN_LEDGER: &str = "timestamp is older than the readings that this node still has: a duplicate could not be \
      detected";
 
@@ -90,7 +89,7 @@ pub fn max_body_bytes(host: &impl Host) -> Result<usize, Error> {
     number(host, NAME, limits::BODY_BYTES_DEFAULT, limits::BODY_BYTES_MAX)
 }
 
-/// How long the journal may become before readings are refused.
+/// How large the journal may become before readings are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalBound {
     /// The most entries.
@@ -110,7 +109,7 @@ impl JournalBound {
     }
 }
 
-/// How many devices and regions there may be.
+/// The most regions and devices there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamesBound {
     /// The most regions.
@@ -130,8 +129,8 @@ impl NamesBound {
     }
 }
 
-/// Reads every variable: a node that can't read one is not ready, though it may be
-/// asked for another first.
+/// Reads every variable: a node with an unreadable one is not ready, even if no request
+/// has needed it yet.
 pub fn check(host: &impl Host) -> Result<(), Error> {
     Horizon::from_variables(host)?;
     max_body_bytes(host)?;

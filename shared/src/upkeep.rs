@@ -1,5 +1,5 @@
-//! What a node does after an answer, when nobody waits: it folds what is left of the
-//! journal, prunes, and tells the door what it must know.
+//! Work after an answer, when no client waits: folds the rest of the journal, prunes,
+//! and updates what the door knows.
 
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -15,12 +15,12 @@ use crate::limits;
 use crate::resilience::circuit::CircuitBreaker;
 use crate::settings::{Horizon, NamesBound};
 
-/// Nobody waits for it, and a request that finds the lock taken leaves the work to the
-/// one that has it.
+/// No client waits for it, and a request that finds the lock taken leaves the work to
+/// the request that holds it.
 pub(crate) const AFTER_ANSWER: Budget =
     Budget { lock_ms: 0, total_ms: limits::AFTER_ANSWER_FOLD_MS_MAX };
 
-/// Does all of it, as far as the time goes.
+/// Does all of it, as far as the budget allows.
 pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     let journal = host.key_value().map_err(Error::Journal)?;
     let horizon = Horizon::from_variables(host)?;
@@ -44,7 +44,7 @@ pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     }
 }
 
-/// Tells the door what is in the database.
+/// Updates what the door knows of the database.
 pub(crate) fn tell_door<H: Host>(
     regions: &Database<'_, H>,
     journal: &H::KeyValue,
@@ -55,7 +55,7 @@ pub(crate) fn tell_door<H: Host>(
     let facts = regions.read(ledger::facts)?;
     let newest = newest_that_counts(regions, &facts, horizon, now)?;
     let told = door::update(regions.host(), journal, &|door| {
-        // Somebody else pruned, or the key was lost.
+        // Another request pruned, or the door's key was lost.
         if door.pruned_before < facts.pruned_before {
             (door.pruned_before, door.published) = (facts.pruned_before, now);
         }
@@ -72,7 +72,8 @@ pub(crate) fn tell_door<H: Host>(
     Ok(facts)
 }
 
-/// When the newest counted reading was measured that says something of the node's clock.
+/// When the newest counted reading was measured, of those that say something about the
+/// node's clock.
 pub(crate) fn newest_counted<H: Host>(
     regions: &Database<'_, H>,
     horizon: Horizon,
@@ -97,10 +98,10 @@ fn newest_that_counts<H: Host>(
     }
 }
 
-/// The newest of the hours, which are in the order of `ledger::hours`, that a clock was
-/// right at: those that follow, without a long gap, on one that is witnessed. Readings
-/// of a time when the clock was far ahead are behind such a gap; those of before a clock
-/// was set back are not.
+/// The newest hour at which a clock was right: the last one that follows on the
+/// watermark without a long gap. `hours` are in the order of `ledger::hours`. Readings
+/// of a clock that was far ahead come after such a gap; readings from before a clock
+/// was set back don't.
 fn newest_of_one_run(hours: &[UnixMillis]) -> Option<UnixMillis> {
     let begin = fold::witnessed(hours).or(hours.last().copied())?;
     let later = hours.iter().rev().skip_while(|hour| **hour < begin);
@@ -114,8 +115,8 @@ fn newest_of_one_run(hours: &[UnixMillis]) -> Option<UnixMillis> {
     Some(newest)
 }
 
-/// Takes back what was published to the door where the database has nothing of that
-/// time and was not pruned so far: it is another one, or was restored.
+/// Takes back the time that was published to the door, if the database has no row from
+/// before it and was not pruned that far: the database is another one, or was restored.
 fn take_back_published<H: Host>(
     regions: &Database<'_, H>,
     journal: &H::KeyValue,
@@ -139,8 +140,9 @@ fn take_back_published<H: Host>(
     taken_back.map(|_changed| ()).map_err(Error::Journal)
 }
 
-/// Has tried again what is in quarantine and can be counted now: all of it can be told
-/// from a duplicate, as the database was restored or is another one; or the clock was set.
+/// Folds again what is in quarantine and can be counted now: readings that were too
+/// old, if the database was restored or is another one, so that duplicates of them are
+/// recognised; and readings that were ahead, if the clock was set.
 fn bring_back<H: Host>(
     regions: &Database<'_, H>,
     journal: &H::KeyValue,

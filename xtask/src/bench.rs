@@ -1,11 +1,11 @@
-//! `cargo xtask bench`: what the service does in a second, and what it costs.
+//! `cargo xtask bench`: measures the rate of the service, and what it costs.
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use crate::{Runtime, build, program, root, step};
 
-/// Takes `--runtime`, and hands the rest on.
+/// Takes `--runtime`, and passes the other arguments on.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     let (mut runtime, mut rest) = (Runtime::Embedded, Vec::new());
     let mut arguments = arguments.into_iter();
@@ -24,11 +24,11 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     step("Building the bench and the embedded runtime");
     cmd!(shell, "cargo build --locked --workspace").quiet().run()?;
     step(&format!("Measuring with the {} runtime; leave the machine to it", runtime.name()));
-    // The stores are to be on this disk, and not in a memory that calls itself one.
+    // The stores must be on this disk, not in a tmpfs.
     let directory = root().join("target/bench");
     shell.create_dir(&directory)?;
     let bench = program("isotherm-bench")?;
-    // A file is named from where the command was given.
+    // File names are relative to where the command was given.
     shell.change_dir(std::env::current_dir()?);
     cmd!(shell, "{bench} {rest...}")
         .env("ISOTHERM_RUNTIME", runtime.name())

@@ -5,11 +5,11 @@ use xshell::{Shell, cmd};
 
 use crate::{Runtime, build, step};
 
-/// How many kills are the whole test. CI does with fewer.
+/// Kills in the full test. CI has fewer.
 const KILLS: u32 = 200;
 
-/// Kills the service again and again while sensors send, and compares the
-/// averages with what was acknowledged.
+/// Kills the service repeatedly while sensors send, and compares the averages with what
+/// was acknowledged.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     use lexopt::prelude::*;
     let (mut kills, mut seed, mut runtime) = (KILLS, None, Runtime::Embedded);

@@ -1,13 +1,13 @@
-//! The project's commands. CI runs the same ones as people.
+//! The project's commands. People and CI run the same ones.
 //!
-//! - `target`: how wasm32-wasip2 gets onto this machine;
-//! - `up`: the two components, served;
-//! - `test`: everything that CI runs;
-//! - `tools`: the programs that its tests need of others;
-//! - `crash`: the crash test in full;
-//! - `bench`: what it does in a second, and what that costs;
-//! - `size`: how large the components are, and may be;
-//! - `reproducible`: whether they have the same bytes when they are built elsewhere.
+//! - `target`: installs the target wasm32-wasip2;
+//! - `up`: builds and serves the two components;
+//! - `test`: runs everything that CI runs;
+//! - `tools`: installs third-party programs that some tests need;
+//! - `crash`: runs the full crash test;
+//! - `bench`: measures the rate of the service, and what it costs;
+//! - `size`: checks the sizes of the components;
+//! - `reproducible`: checks that they have the same bytes when they are built elsewhere.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
@@ -114,27 +114,27 @@ impl Runtime {
     }
 }
 
-/// Says what happens next.
+/// Prints what happens next.
 fn step(what: &str) {
     println!("\n=> {what}");
 }
 
-/// Builds both components, with their target if it is missing.
+/// Builds both components, and installs their target if it is missing.
 fn build(shell: &Shell) -> Result<()> {
     target::ensure(shell)?;
     step("Building the components for wasm32-wasip2");
-    // The directory that spin.toml names, whatever the environment prefers.
+    // Into the directory that spin.toml names, whatever the environment says.
     reproducible::build(shell, &root(), Path::new("target"), &reproducible::cargo_home()?)
 }
 
-/// Where cargo put this program, and puts the others.
+/// The path of a program of the workspace: cargo puts all of them beside this one.
 fn program(name: &str) -> Result<PathBuf> {
     let here = std::env::current_exe()?;
     Ok(here.with_file_name(name))
 }
 
 fn replay(shell: &Shell, arguments: &[String]) -> Result<()> {
-    // A file is named from where the command was given.
+    // File names are relative to where the command was given.
     shell.change_dir(std::env::current_dir()?);
     let manifest = root().join("Cargo.toml");
     cmd!(shell, "cargo run --quiet --locked --manifest-path {manifest} --package isotherm-load --")

@@ -1,4 +1,5 @@
-//! `cargo xtask reproducible`: the same source gives the same bytes elsewhere.
+//! `cargo xtask reproducible`: checks that the same source gives the same bytes
+//! elsewhere.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +8,9 @@ use xshell::{Shell, cmd};
 
 use crate::{root, step};
 
-/// What rustc is to call the directories that differ between machines: the
-/// sources of the dependencies, and those of the standard library if they are
-/// installed (where they aren't, rustc calls them this by itself).
+/// Flags that give fixed names to directories that differ between machines: the sources
+/// of the dependencies, and those of the standard library if they are installed (if
+/// not, rustc uses this name by itself).
 pub(crate) fn rustflags(shell: &Shell, cargo_home: &Path) -> Result<String> {
     let sysroot = cmd!(shell, "rustc --print sysroot").quiet().read()?;
     let version = cmd!(shell, "rustc --version --verbose").quiet().read()?;
@@ -17,7 +18,7 @@ pub(crate) fn rustflags(shell: &Shell, cargo_home: &Path) -> Result<String> {
     let commit = commit.context("rustc names no commit")?;
     let crates = cargo_home.join("registry/src");
     let library = Path::new(&sysroot).join("lib/rustlib/src/rust");
-    // Cargo's separator, as a path may have spaces.
+    // The separator of CARGO_ENCODED_RUSTFLAGS, as a path may have spaces.
     Ok(format!(
         "--remap-path-prefix={}=/cargo\u{1f}--remap-path-prefix={}=/rustc/{commit}",
         crates.display(),
@@ -49,8 +50,8 @@ pub(crate) fn build(shell: &Shell, source: &Path, target: &Path, home: &Path) ->
     Ok(())
 }
 
-/// Builds twice, from nothing: here, and from a copy in another directory with
-/// another home of cargo's. Fails if a byte differs.
+/// Builds twice from scratch: here, and from a copy in another directory with another
+/// cargo home. Fails if a byte differs.
 pub(crate) fn check(shell: &Shell) -> Result<()> {
     crate::target::ensure(shell)?;
     let home = cargo_home()?;
@@ -80,7 +81,7 @@ pub(crate) fn check(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
-/// Copies what git knows or would add, as it is now.
+/// Copies the files that git tracks or would add, as they are now.
 fn copy_source(shell: &Shell, to: &Path) -> Result<()> {
     let files =
         cmd!(shell, "git ls-files -z --cached --others --exclude-standard").quiet().read()?;

@@ -1,11 +1,11 @@
-//! `cargo xtask size`: how large the components are, and how large they may be.
+//! `cargo xtask size`: prints the sizes of the components, and checks their limits.
 
 use anyhow::{Context, Result, bail};
 
 use crate::{root, step};
 
-/// The components, and the largest that each may be, in bytes. `query` answers
-/// much more than `ingest`; both fold.
+/// The components, and the largest size of each, in bytes. `query` answers much more
+/// than `ingest`; both fold.
 const LIMITS: [(&str, u64); 2] = [("isotherm_ingest", 372_000), ("isotherm_query", 496_000)];
 
 /// Prints the sizes. Fails if a component has outgrown its limit.

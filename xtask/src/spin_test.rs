@@ -1,4 +1,4 @@
-//! `tests/spin-test`: the application core in spin-test's simulation of Spin.
+//! Runs `tests/spin-test`: the application core in spin-test's simulation of Spin.
 
 use anyhow::Result;
 use xshell::{Shell, cmd};

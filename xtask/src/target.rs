@@ -1,8 +1,8 @@
-//! How the target wasm32-wasip2 gets onto this machine.
+//! `cargo xtask target`: installs the target wasm32-wasip2.
 //!
-//! By rustup, where its server can be reached. Elsewhere, on Debian and its
-//! kin, the standard library is built from Debian's source package of the same
-//! version, with the compiler that is there, and put where rustup would put it.
+//! With rustup, if its server can be reached. If not, on Debian and its derivatives,
+//! the standard library is built from Debian's source package of the same version, with
+//! the installed compiler, and put where rustup would put it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use crate::step;
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// Suites that may hold the compiler's version: the package of a stable Debian
-/// is too old.
+/// Suites that may have the compiler's version: the package in stable Debian is too
+/// old.
 const SUITES: &str = "trixie-backports forky sid";
 
 /// Installs the target unless it is there.
@@ -53,7 +53,7 @@ fn is_rlib_of(name: &OsStr, library: &str) -> bool {
     name.starts_with(&format!("lib{library}-")) && name.ends_with(".rlib")
 }
 
-/// Where the pieces are put together.
+/// The directory in which the target is built, and what it is built for.
 struct Workshop<'a> {
     shell: &'a Shell,
     directory: PathBuf,
@@ -78,8 +78,8 @@ fn from_debian(shell: &Shell) -> Result<()> {
 }
 
 impl Workshop<'_> {
-    /// Downloads Debian's packages, with package lists of its own: the
-    /// machine's are neither changed nor needed.
+    /// Downloads Debian's packages, with separate package lists: the machine's lists
+    /// are neither changed nor needed.
     fn download(&self) -> Result<()> {
         let Self { shell, directory, version, .. } = self;
         step(&format!("Downloading rust-src {version} and wasi-libc from Debian"));
@@ -93,7 +93,7 @@ impl Workshop<'_> {
             "Dir::Etc::SourceParts=/dev/null".to_owned(),
             format!("Dir::State::Lists={}", lists.display()),
             format!("Dir::Cache={}", cache.display()),
-            // Otherwise root downloads as a user who may not write here.
+            // Otherwise apt, run by root, downloads as a user that can't write here.
             "APT::Sandbox::User=root".to_owned(),
         ];
         let options: Vec<String> = options.into_iter().flat_map(|o| ["-o".to_owned(), o]).collect();
@@ -157,7 +157,7 @@ impl Workshop<'_> {
         Ok(empty.join(format!("target/{TARGET}/release/deps")))
     }
 
-    /// Puts the source where cargo looks for it, for as long as it is needed.
+    /// Links the source to where cargo looks for it, until the link is dropped.
     fn link_source(&self, source: &Path) -> Result<Option<Link>> {
         let expected = self.sysroot.join("lib/rustlib/src/rust");
         if expected.exists() {
@@ -181,7 +181,7 @@ impl Workshop<'_> {
     fn install(&self, built: &Path) -> Result<()> {
         let to = self.target_libraries();
         step(&format!("Installing it in {}", to.display()));
-        // The empty crate's own library stays behind.
+        // The empty crate's own library is not installed.
         copy(built, &to, |name| name.ends_with(".rlib") && !name.starts_with("libempty"))
     }
 

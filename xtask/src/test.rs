@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that CI runs.
+//! `cargo xtask test`: runs everything that CI runs.
 
 use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
@@ -43,7 +43,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     skipped.extend(tools.skipped);
 
     step(&format!("Tests, with the {} runtime for those over HTTP", runtime.name()));
-    // The tests start these two by their path.
+    // The tests start the workspace's programs by their path.
     cmd!(shell, "cargo build --locked --workspace").quiet().run()?;
     cmd!(shell, "cargo test --locked --workspace --")
         .args(tools.filter)

@@ -1,5 +1,5 @@
-//! Programs of others that some tests and `bench --peers` need: looked for, or installed
-//! into the project's directory. What lacks its program is skipped, by name.
+//! `cargo xtask tools`: finds or installs third-party programs that some tests and
+//! `bench --peers` need. Tests that lack a program are skipped, by name.
 
 use std::path::PathBuf;
 
@@ -8,35 +8,35 @@ use xshell::{Shell, cmd};
 
 use crate::{Runtime, root, step};
 
-/// What the tests are told, and which of them are left out.
+/// What the tests need to know, and which of them are skipped.
 #[derive(Default)]
 pub(crate) struct Tools {
-    /// Variables that say where programs are.
+    /// Environment variables with the paths of programs.
     pub(crate) variables: Vec<(&'static str, String)>,
-    /// Arguments that leave tests out.
+    /// Arguments that skip tests.
     pub(crate) filter: Vec<&'static str>,
-    /// The tests that are left out, and how to have them.
+    /// The tests that are skipped, and how to enable them.
     pub(crate) skipped: Vec<&'static str>,
 }
 
-/// Names that a Chromium goes by.
+/// Names of Chromium.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
-/// What a machine may lack, and the packages of Debian that bring it.
+/// Programs that a machine may lack, and the Debian packages that have them.
 const PACKAGES: [(&[&str], &str); 6] = [
     (&BROWSERS, "chromium"),
     (&["node"], "nodejs"),
     (&["npm"], "npm"),
     (&["curl"], "curl"),
     (&["prlimit"], "util-linux"),
-    // Not redis-server, which would start a service: the program is the same one.
+    // Not redis-server, which would start a service. The program is the same.
     (&REDIS, "redis-tools"),
 ];
 
-/// Names that the server of Redis goes by: in Debian, it is the checker's other name.
+/// Names of the Redis server. In Debian, the checker is the same program.
 const REDIS: [&str; 2] = ["redis-server", "redis-check-rdb"];
 
-/// Packages of Debian that are unpacked, and a program of each: to install them would
+/// Debian packages that are only unpacked, and a program of each: installing them would
 /// start services.
 const UNPACKED: [(&str, &str); 3] = [
     ("prometheus", "promtool"),
@@ -45,8 +45,8 @@ const UNPACKED: [(&str, &str); 3] = [
     ("victoria-metrics", "victoria-metrics"),
 ];
 
-/// Installs what is missing, where Debian's packages can be installed; elsewhere it
-/// says what is missing.
+/// Installs what is missing, if Debian packages can be installed; if not, prints what
+/// is missing.
 pub(crate) fn install(shell: &Shell) -> Result<()> {
     step("Programs that some tests and the bench need, from Debian's packages");
     let has_none = |names: &[&str]| !names.iter().any(|name| is_there(shell, name));
@@ -86,7 +86,7 @@ pub(crate) fn install(shell: &Shell) -> Result<()> {
     to_unpack.into_iter().try_for_each(|package| unpack(shell, package))
 }
 
-/// Where the programs of a package are that was unpacked.
+/// The directory with the programs of an unpacked package.
 fn unpacked(package: &str) -> PathBuf {
     root().join("target").join(package).join("usr/bin")
 }
@@ -101,13 +101,13 @@ fn prometheus(shell: &Shell) -> Option<String> {
     both.and_then(|(path, _)| path.strip_suffix("/prometheus").map(ToOwned::to_owned))
 }
 
-/// Unpacks Debian's package into the project: to install it would start a service.
+/// Unpacks a Debian package into the project: installing it would start a service.
 fn unpack(shell: &Shell, package: &str) -> Result<()> {
     let directory = root().join("target").join(package);
     println!("Unpacking {package} into {}", directory.display());
     shell.create_dir(&directory)?;
     let _directory = shell.push_dir(&directory);
-    // As root, apt would drop its rights and not be let into the directory.
+    // Otherwise apt, run by root, drops its rights and can't enter the directory.
     cmd!(shell, "apt-get download --quiet=2 -o APT::Sandbox::User=root {package}").quiet().run()?;
     for file in shell.read_dir(&directory)? {
         if file.extension().is_some_and(|extension| extension == "deb") {
@@ -176,7 +176,7 @@ impl Tools {
     }
 }
 
-/// Where a program is, if it is there.
+/// The path of a program, if it is there.
 fn path_of(shell: &Shell, program: &str) -> Option<String> {
     cmd!(shell, "sh -c").args([format!("command -v {program}")]).quiet().read().ok()
 }
@@ -186,7 +186,7 @@ fn is_there(shell: &Shell, program: &str) -> bool {
     asked.run().is_ok()
 }
 
-/// A browser, if there is one, and the packages that drive it.
+/// A browser, if there is one; installs the packages that drive it.
 fn browser(shell: &Shell) -> Option<String> {
     let browser = BROWSERS.into_iter().find(|name| is_there(shell, name))?;
     let path = path_of(shell, browser)?;
@@ -195,12 +195,12 @@ fn browser(shell: &Shell) -> Option<String> {
     installed.run().ok().map(|()| path)
 }
 
-/// The interpreter of an environment with the packages of the tests.
+/// The interpreter of a virtual environment with the tests' packages.
 fn python(shell: &Shell) -> Result<Option<String>> {
     let environment = root().join("target/python");
     let python = environment.join("bin/python");
     if !python.exists() && cmd!(shell, "python3 -m venv {environment}").quiet().run().is_err() {
-        // A half-made one would be taken for a whole one.
+        // An incomplete one would be taken for a complete one.
         shell.remove_path(&environment)?;
         return Ok(None);
     }

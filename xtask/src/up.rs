@@ -1,4 +1,4 @@
-//! `cargo xtask up`: both components, built and served.
+//! `cargo xtask up`: builds both components and serves them.
 
 use std::path::{Path, PathBuf};
 
@@ -30,8 +30,8 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     build(shell)?;
     if runtime == Runtime::Embedded {
         step("Building the embedded runtime (some minutes the first time)");
-        // Of the whole workspace, as the tests build it: cargo would otherwise
-        // compile the same dependencies with other features once more.
+        // With the whole workspace, as the tests build it: otherwise cargo would
+        // compile the same dependencies again with other features.
         cmd!(shell, "cargo build --locked --workspace --bin isotherm-host").quiet().run()?;
     }
     create_journal(&crate::root().join(JOURNAL))?;
@@ -70,8 +70,8 @@ fn parse(arguments: Vec<String>) -> Result<Options> {
 }
 
 /// Creates the journal's file in WAL mode and with small pages, unless it is there.
-/// Spin creates it without WAL, which costs more than half of the rate; and an entry
-/// of one reading writes two or three pages, of which 1 KiB is enough (12 KB to the
+/// Spin creates it without WAL, which costs more than half of the rate. An entry of one
+/// reading writes two or three pages, for which 1 KiB each is enough (12 KB written to
 /// disk for a reading instead of 17, measured).
 fn create_journal(path: &Path) -> Result<()> {
     if path.exists() {
@@ -86,7 +86,7 @@ fn create_journal(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts a damaged regions database aside, for a human to look at: the service
+/// Renames a damaged regions database, so that the operator can inspect it. The service
 /// makes a new one, and folds what is in the journal into it.
 fn put_aside_if_damaged(path: &Path) -> Result<()> {
     if !path.exists() || is_sound(path)? {
@@ -112,8 +112,8 @@ fn put_aside_if_damaged(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether SQLite finds nothing wrong with the file. Fails if it can't be told,
-/// as when somebody else has locked it.
+/// Whether SQLite finds nothing wrong with the file. Fails if that can't be found out,
+/// as when another process has locked it.
 fn is_sound(path: &Path) -> Result<bool> {
     let check = || -> rusqlite::Result<String> {
         Connection::open(path)?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))

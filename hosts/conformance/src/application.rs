@@ -1,5 +1,5 @@
-//! The application itself, for what no single call shows: with a host that bound doubles,
-//! it answered 103 of 150 readings with status 200.
+//! A check of the application itself, for what no single call shows: on a host that
+//! bound doubles, it answered 103 of 150 readings with status 200.
 
 use isotherm::api::{readings, routes};
 use isotherm::domain::reading::UnixMillis;
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::check::{Check, Outcome, equal};
 
-/// A time after the release, Unix milliseconds: the middle of a minute.
+/// A time after the release, in Unix milliseconds: the middle of a minute.
 const NOW: i64 = 1_900_000_000_000;
 
 pub(crate) fn checks<H: Host>() -> Vec<Check<H>> {
     vec![Check { name: "every_reading_is_counted_once_in_every_answer", run: counts }]
 }
 
-/// 150 readings of three hours, in two regions.
+/// 150 readings over three hours, in two regions.
 fn readings() -> Value {
     let reading = |n: i64| {
         json!({

@@ -1,4 +1,4 @@
-//! A check, and the few words it is written with.
+//! A check, and the helpers to write one.
 
 use std::fmt::Debug;
 
@@ -11,11 +11,11 @@ pub type Outcome = Result<(), String>;
 pub struct Check<H> {
     /// What it must do, as a name for a test.
     pub name: &'static str,
-    /// Tries it.
+    /// Runs the check.
     pub run: fn(&H) -> Outcome,
 }
 
-/// Fails with both values where they differ.
+/// Fails with both values if they differ.
 pub(crate) fn equal<T: PartialEq + Debug>(what: &str, found: T, expected: T) -> Outcome {
     match found == expected {
         true => Ok(()),
@@ -23,17 +23,17 @@ pub(crate) fn equal<T: PartialEq + Debug>(what: &str, found: T, expected: T) -> 
     }
 }
 
-/// Fails with `what` where it is not so.
+/// Fails with `what` unless `is_so`.
 pub(crate) fn holds(what: &str, is_so: bool) -> Outcome {
     if is_so { Ok(()) } else { Err(what.to_owned()) }
 }
 
-/// What was to be done and failed, in words.
+/// Puts an error into words, with what was to be done.
 pub(crate) fn done<T, E: Debug>(what: &str, result: Result<T, E>) -> Result<T, String> {
     result.map_err(|error| format!("{what}: {error:?}"))
 }
 
-/// The rows that a statement answers.
+/// The rows that a statement returns.
 pub(crate) fn rows(
     sql: &impl Sql,
     statement: &str,
@@ -42,7 +42,7 @@ pub(crate) fn rows(
     done(statement, sql.execute(statement, bindings))
 }
 
-/// The first row of them.
+/// The first row that a statement returns.
 pub(crate) fn row(
     sql: &impl Sql,
     statement: &str,

@@ -1,4 +1,4 @@
-//! The component: every request runs the checks, and is answered with what was wrong.
+//! The component: answers every request with the failed checks.
 
 use isotherm::http::{Request, Response};
 use isotherm_spin::Spin;

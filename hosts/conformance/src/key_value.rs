@@ -1,4 +1,4 @@
-//! The key-value store.
+//! Checks of the key-value store.
 
 use isotherm::host::{Host, KeyValue};
 

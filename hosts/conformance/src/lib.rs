@@ -1,9 +1,9 @@
 //! What Isotherm relies on in a host, as checks that every host runs: natively as a
-//! library, in a runtime as the component that answers with their outcomes.
+//! library, in a runtime as a component that answers with the outcomes.
 //!
-//! The checks want stores of their own, which are empty when they begin, and the variable
-//! `defined` with the value `a value`; `echo` is empty, or the URL of a server that answers
-//! with what it was sent.
+//! The checks need stores of their own that are empty at the start, and the variable
+//! `defined` with the value `a value`. `echo` is empty, or the URL of a server that
+//! answers with the body that it was sent.
 
 #![cfg_attr(not(target_family = "wasm"), forbid(unsafe_code))]
 #![expect(clippy::indexing_slicing, reason = "what is not there is null, and another value")]
@@ -20,7 +20,7 @@ pub use check::{Check, Outcome};
 
 use isotherm::host::Host;
 
-/// All checks, in the order in which they are to be run.
+/// All checks, in the order to run them.
 pub fn checks<H: Host>() -> Vec<Check<H>> {
     let mut checks = sql::checks();
     checks.extend(key_value::checks());
@@ -29,7 +29,7 @@ pub fn checks<H: Host>() -> Vec<Check<H>> {
     checks
 }
 
-/// Runs all checks. Each has its name, and what was wrong, if anything was.
+/// Runs all checks. Returns each name, with what was wrong if anything was.
 pub fn run<H: Host>(host: &H) -> Vec<(&'static str, Outcome)> {
     checks().into_iter().map(|Check { name, run }| (name, run(host))).collect()
 }

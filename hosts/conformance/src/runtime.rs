@@ -1,4 +1,4 @@
-//! Time, chance, variables, and requests to other servers.
+//! Checks of time, randomness, variables, and requests to other servers.
 
 use isotherm::host::{Host, HttpAnswer, HttpCall, SendError, SendErrorKind, SendLimits};
 
@@ -20,7 +20,7 @@ fn sleeps<H: Host>(host: &H) -> Outcome {
         host.sleep_ms(ms);
         let slept = host.monotonic_ms().checked_sub(before);
         let slept = slept.ok_or("the clock ran backwards")?;
-        // The clock counts whole milliseconds, which both looks cut off.
+        // Each of the two clock values is cut to whole milliseconds.
         holds(&format!("slept {slept} of {ms} ms"), slept + 1 >= ms)?;
     }
     Ok(())

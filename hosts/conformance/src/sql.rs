@@ -1,10 +1,10 @@
-//! The database.
+//! Checks of the database.
 
 use isotherm::host::{Ending, Host, Sql, TransactionKind, Value};
 
 use crate::check::{Check, Outcome, done, equal, holds, row, rows};
 
-/// The first of them wants a new database.
+/// The first check needs a new database.
 pub(crate) fn checks<H: Host>() -> Vec<Check<H>> {
     vec![
         Check { name: "the_version_of_the_schema_is_kept_with_its_transaction", run: version },
@@ -51,7 +51,7 @@ fn integers_exact<H: Host>(host: &H) -> Outcome {
         let number = Value::Integer(number);
         match sql.execute("SELECT ?1", std::slice::from_ref(&number)) {
             Ok(found) => equal("row", found, vec![vec![number]])?,
-            // Refused is as good as exact: it is never another number.
+            // An error is allowed: it is never another number.
             Err(_refused) => {}
         }
     }
@@ -73,7 +73,7 @@ fn reals<H: Host>(host: &H) -> Outcome {
     holds("0.5 was answered", sql.execute("SELECT 0.5", &[]).is_err())
 }
 
-/// A new table `conformance`, empty.
+/// Creates the table `conformance`, empty.
 fn table<H: Host>(host: &H) -> Result<H::Sql, String> {
     let sql = done("open", host.sql())?;
     rows(&sql, "DROP TABLE IF EXISTS conformance", &[])?;
@@ -113,7 +113,7 @@ fn rolls_back<H: Host>(host: &H) -> Outcome {
     let sql = table(host)?;
     two_in_one(&sql, Ending::RollBack)?;
     equal("rows", count(&sql)?, vec![Value::Integer(0)])?;
-    // The connection is of use afterwards.
+    // The connection is still usable.
     two_in_one(&sql, Ending::Commit)?;
     equal("rows", count(&sql)?, vec![Value::Integer(2)])
 }

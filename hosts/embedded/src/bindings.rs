@@ -1,4 +1,4 @@
-//! The interfaces of Spin that the components import, over the stores.
+//! Spin's interfaces that the components import, implemented over the stores.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use generated::fermyon::spin::variables;
 use generated::spin::sqlite::sqlite;
 use generated::wasi::keyvalue::{atomics, batch, store};
 
-/// What one component may use, the same for all its instances.
+/// What one component may use, shared by all its instances.
 pub(crate) struct Grants {
     pub(crate) key_value: BTreeMap<String, KeyValueStore>,
     pub(crate) sqlite: BTreeMap<String, DatabaseFile>,
@@ -69,12 +69,12 @@ impl Instance {
         })
     }
 
-    /// What the instance's memory is held to.
+    /// The limits on the instance's memory.
     pub(crate) fn memory(&mut self) -> &mut Memory {
         &mut self.memory
     }
 
-    /// A call to key-value, which may take long, or meet a fault.
+    /// Makes a call to key-value, which may block or meet a fault.
     fn key_value<T>(
         &self,
         access: Access,
@@ -84,7 +84,7 @@ impl Instance {
         called.map_err(store::Error::Other)
     }
 
-    /// A call to SQLite, which may take long, or meet a fault.
+    /// Makes a call to SQLite, which may block or meet a fault.
     fn sqlite<T>(&self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, sqlite::Error> {
         let called = block_in_place(|| self.grants.faults.call(Store::Sqlite, Access::Write, work));
         called.map_err(sqlite::Error::Io)
@@ -125,7 +125,7 @@ impl WasiHttpView for Instance {
     }
 }
 
-/// The components call nobody: their manifest allows no outbound host.
+/// Refuses outgoing requests: the components' manifest allows no outbound host.
 struct NoOutbound;
 
 type Sent<T> = Box<dyn Future<Output = wasmtime_wasi_http::Result<T>> + Send>;
@@ -323,7 +323,7 @@ impl sqlite::HostConnection for Instance {
 
     fn drop(&mut self, connection: Resource<DatabaseConnection>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
-        // The last connection to a file in WAL mode checkpoints it.
+        // Closing the last connection to a file in WAL mode checkpoints it.
         block_in_place(|| drop(connection));
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! Faults on demand: what makes a store fail, stall, or say that its disk is
-//! full, for tests and for trying out what happens then. Off by default.
+//! Fault injection: makes a store fail, stall, or report a full disk, for tests and
+//! experiments. Off by default.
 //!
-//! Switched on by the flag `--faults`, the runtime answers to
-//! `/.well-known/isotherm-host/faults`: `PUT` sets the plan, `GET` shows it with
-//! how often each store was called. The plan is JSON:
+//! With the flag `--faults`, the runtime answers at
+//! `/.well-known/isotherm-host/faults`: `PUT` sets the plan, `GET` shows it with the
+//! number of calls to each store. The plan is JSON:
 //!
 //! ```json
 //! {"seed": 7, "rules": [
@@ -11,9 +11,9 @@
 //!     {"store": "key_value", "effect": "stall", "ms": 200}]}
 //! ```
 //!
-//! The rules are asked in their order at every call to a store: those that
-//! stall hold it up, the first other one decides how it fails. With the same
-//! seed and the same sequence of calls, the same calls fail.
+//! At every call to a store, its rules are tried in order. Rules that stall delay the
+//! call; the first other rule that applies decides how it fails. With the same seed and
+//! the same sequence of calls, the same calls fail.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::random;
 use crate::stores::Failure;
 
-/// Where the switches are.
+/// The path of the plan of faults.
 pub const FAULTS_PATH: &str = "/.well-known/isotherm-host/faults";
 
 /// The longest stall, in milliseconds.
@@ -46,13 +46,13 @@ pub enum Store {
 pub enum Effect {
     /// It fails and does nothing.
     Fail,
-    /// It does its work and then fails: the answer got lost.
+    /// It does its work and then fails, as if the answer got lost.
     Lost,
     /// It fails as on a full disk.
     Full,
-    /// It fails as when somebody else holds a lock.
+    /// It fails as if another connection held a lock.
     Locked,
-    /// It fails as on a file that is damaged.
+    /// It fails as on a damaged file.
     Damaged,
     /// It takes `ms` longer.
     Stall,
@@ -72,14 +72,14 @@ pub(crate) enum Access {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Whose calls.
+    /// The store whose calls it applies to.
     pub store: Store,
     /// What happens to them.
     pub effect: Effect,
-    /// How likely, from 0 to 1.
+    /// The probability, from 0 to 1.
     #[serde(default = "always")]
     pub probability: f64,
-    /// How long a stall is, in milliseconds.
+    /// The length of a stall, in milliseconds.
     #[serde(default)]
     pub ms: u64,
 }
@@ -88,30 +88,30 @@ fn always() -> f64 {
     1.0
 }
 
-/// What `PUT` takes.
+/// The body of a `PUT`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Decides, with the probabilities, which calls it meets.
+    /// Together with the probabilities, decides which calls get a fault.
     #[serde(default)]
     pub seed: u64,
-    /// Asked in this order.
+    /// Tried in this order.
     pub rules: Vec<Rule>,
 }
 
-/// The switches of a runtime.
+/// The faults of a runtime.
 #[derive(Default)]
 pub struct Faults {
     state: Mutex<State>,
-    /// Held by a call to a store whose sync is slow.
+    /// Held during a call with a slow sync.
     disk: Mutex<()>,
 }
 
-/// What `GET` answers.
+/// The answer to a `GET`.
 #[derive(Default, Serialize)]
 struct State {
     plan: Plan,
-    /// Calls so far, met or not.
+    /// Calls so far, with or without a fault.
     key_value_calls: u64,
     sqlite_calls: u64,
     #[serde(skip)]
@@ -123,7 +123,7 @@ impl Faults {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over the plan in `json`.
+    /// Installs the plan in `json`.
     pub fn set(&self, json: &[u8]) -> Result<()> {
         let plan: Plan = serde_json::from_slice(json)?;
         for rule in &plan.rules {
@@ -144,7 +144,7 @@ impl Faults {
         Ok(serde_json::to_vec(&*self.state())?)
     }
 
-    /// Makes a call to `store`, or lets it meet its fault.
+    /// Makes a call to `store`, with its fault if one is due.
     pub(crate) fn call<T>(
         &self,
         store: Store,
@@ -178,7 +178,7 @@ impl Faults {
 }
 
 impl State {
-    /// What the next call to `store` meets.
+    /// The faults of the next call to `store`.
     fn roll(&mut self, store: Store) -> Met {
         match store {
             Store::KeyValue => self.key_value_calls += 1,
@@ -186,7 +186,7 @@ impl State {
         }
         let mut met = Met::default();
         for rule in self.plan.rules.iter().filter(|rule| rule.store == store) {
-            // 53 bits are what a double holds exactly.
+            // A double holds 53 bits exactly.
             let dice = (random::next(&mut self.random) >> 11) as f64 / (1_u64 << 53) as f64;
             if dice >= rule.probability {
                 continue;
@@ -204,7 +204,7 @@ impl State {
     }
 }
 
-/// What a call meets: how long it stalls, how long its sync takes, and how it fails.
+/// The faults of a call: how long it stalls, how long its sync takes, and how it fails.
 #[derive(Clone, Copy, Debug, Default)]
 struct Met {
     stall_ms: u64,

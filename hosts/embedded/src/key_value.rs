@@ -1,9 +1,9 @@
-//! A key-value store of either kind.
+//! A key-value store in a file or in Redis.
 
 use crate::redis::{RedisStore, Watch};
 use crate::stores::{Failure, KeyValueFile, Pair};
 
-/// Where keys and values are.
+/// Where keys and values are stored.
 #[derive(Clone)]
 pub enum KeyValueStore {
     /// In a file.
@@ -61,7 +61,7 @@ impl KeyValueStore {
         }
     }
 
-    /// For the value under `key`, not looked at yet.
+    /// A compare-and-swap on `key`, whose value has not been read yet.
     pub fn cas(&self, key: String) -> Cas {
         match self {
             Self::File(file) => Cas::File { file: file.clone(), key, seen: None },
@@ -70,23 +70,23 @@ impl KeyValueStore {
     }
 }
 
-/// A value that was looked at, to be replaced if it is still there.
+/// A value that was read, to be replaced if it has not changed.
 pub enum Cas {
-    /// In a file, with what was last seen.
+    /// In a file, with the value last read.
     File {
         /// The store.
         file: KeyValueFile,
         /// The key.
         key: String,
-        /// The value, when it was last looked at.
+        /// The value last read.
         seen: Option<Vec<u8>>,
     },
-    /// In Redis, which watches it.
+    /// In Redis, by WATCH.
     Redis(Box<Watch>),
 }
 
 impl Cas {
-    /// The value at the moment.
+    /// Reads the current value.
     pub fn look(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         match self {
             Self::File { file, key, seen } => {
@@ -97,7 +97,7 @@ impl Cas {
         }
     }
 
-    /// Replaces what was last seen; says whether it was still there.
+    /// Replaces the value last read; returns whether it was still there.
     pub fn swap(&mut self, new: &[u8]) -> Result<bool, Failure> {
         match self {
             Self::File { file, key, seen } => file.swap(key, seen.as_deref(), new),

@@ -1,16 +1,15 @@
 //! An embedded runtime for Isotherm's components.
 //!
-//! It serves the same `.wasm` files as Spin, from the same `spin.toml`, with
-//! the host interfaces that they import and the semantics that Spin gives
-//! them. It is for development where Spin is not installed, and for tests;
-//! what users deploy on is Spin.
+//! It serves the same `.wasm` files as Spin, from the same `spin.toml`, with the host
+//! interfaces that they import and Spin's semantics. It is for tests, and for
+//! development where Spin is not installed. Users deploy on Spin.
 //!
 //! - [`manifest`]: `spin.toml` and `runtime-config.toml`;
 //! - [`stores`]: key-value and SQLite, in Spin's file formats; [`redis`]: key-value in
 //!   Redis; [`key_value`]: either;
-//! - `bindings`: the stores as the interfaces of Spin;
-//! - [`faults`]: switches that make the stores fail;
-//! - [`server`]: HTTP in front, a fresh instance for every request;
+//! - `bindings`: the stores as Spin's interfaces;
+//! - [`faults`]: makes the stores fail;
+//! - [`server`]: HTTP, with a fresh instance for every request;
 //! - [`native`]: the same stores without WebAssembly, for native tests.
 //!
 //! Absent on purpose: everything that Isotherm's components don't import.

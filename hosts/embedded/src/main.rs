@@ -1,5 +1,5 @@
-//! `isotherm-host`: serves a Spin application from its manifest, with the
-//! flags of `spin up` as far as they exist here.
+//! `isotherm-host`: serves a Spin application from its manifest, with a subset of the
+//! flags of `spin up`.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]

@@ -1,6 +1,5 @@
-//! `spin.toml` and `runtime-config.toml`, as far as this runtime follows them.
-//! What it does not follow, it refuses by name: silence would be a difference
-//! from Spin that nobody sees.
+//! `spin.toml` and `runtime-config.toml`, as far as this runtime supports them. It
+//! refuses the rest by name: ignoring it would be an unnoticed difference from Spin.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-/// The application: what to serve, and with what.
+/// The application: its components with their routes.
 #[derive(Debug)]
 pub struct Application {
     /// The components that have a route.
@@ -29,7 +28,7 @@ pub struct Component {
     pub key_value_stores: Vec<String>,
     /// The labels of its databases.
     pub sqlite_databases: Vec<String>,
-    /// Directories that it can read.
+    /// Directories that it may read.
     pub files: Vec<Mount>,
     /// Its variables with their values.
     pub variables: BTreeMap<String, String>,
@@ -41,7 +40,7 @@ pub struct Component {
 pub struct Mount {
     /// The directory.
     pub source: PathBuf,
-    /// Where the component finds it.
+    /// The path where the component finds it.
     pub destination: String,
 }
 
@@ -107,9 +106,9 @@ impl Mount {
 }
 
 impl Application {
-    /// Reads the manifest at `path`. `environment` and `overrides` are values of
-    /// application variables, over their defaults; those of the environment may
-    /// be meant for others.
+    /// Reads the manifest at `path`. `environment` and `overrides` replace the defaults
+    /// of application variables. Unknown ones in the environment are ignored: they may
+    /// be meant for other programs.
     pub fn read(
         path: &Path,
         environment: &[(String, String)],
@@ -150,8 +149,8 @@ impl Application {
         Ok(Self { components })
     }
 
-    /// The component that answers to `path`: an exact route before a wildcard,
-    /// a long wildcard before a short one.
+    /// The component for `path`: an exact route before a wildcard, a longer wildcard
+    /// before a shorter one.
     pub fn route(&self, path: &str) -> Option<&Component> {
         let exact = self.components.iter().find(|component| component.route == path);
         let wildcard = || {
@@ -183,7 +182,7 @@ fn application_variables(
     Ok(values)
 }
 
-/// Puts values in place of `{{ name }}`.
+/// Replaces `{{ name }}` by values.
 fn expand(template: &str, values: &BTreeMap<String, String>) -> Result<String> {
     let mut expanded = String::new();
     let mut rest = template;
@@ -211,13 +210,13 @@ impl fmt::Display for KeyValueConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
-            // Not the URL: there may be a password in it.
+            // Not the URL: it may contain a password.
             Self::Redis(_) => f.write_str("Redis"),
         }
     }
 }
 
-/// Where the stores are, by their labels.
+/// Where the stores are, by label.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stores {
     /// The key-value stores.
@@ -249,11 +248,11 @@ enum DatabaseTable {
 }
 
 impl Stores {
-    /// Reads the runtime configuration at `path`, if there is one. Without an
-    /// entry of its own, the label `default` is in `state_dir`, as in Spin.
+    /// Reads the runtime configuration at `path`, if there is one. As in Spin, without
+    /// an entry of its own the label `default` is in `state_dir`.
     ///
-    /// As in Spin, the path of a key-value file is relative to the
-    /// configuration, that of a database to the working directory.
+    /// As in Spin, the path of a key-value file is relative to the configuration, that
+    /// of a database to the working directory.
     pub fn read(path: Option<&Path>, state_dir: &Path) -> Result<Self> {
         let file: RuntimeConfigFile = path.map(read_toml).transpose()?.unwrap_or_default();
         let base = path.and_then(Path::parent).unwrap_or(Path::new(""));

@@ -1,14 +1,14 @@
-//! How much memory an instance may have, and how much its like have had.
+//! The memory limit of an instance, and the most memory of each component's instances.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 
-/// Where the most memory of an instance is told, component by component.
+/// The path that reports the most memory of an instance, by component.
 pub const MEMORY_PATH: &str = "/.well-known/isotherm-host/memory";
 
-/// The most memory that an instance of a component has had, in bytes.
+/// The most memory that any instance of a component has had, in bytes.
 #[derive(Clone, Default)]
 pub(crate) struct Peak(Arc<AtomicUsize>);
 
@@ -18,14 +18,14 @@ impl Peak {
     }
 }
 
-/// What the memory of one instance is held to.
+/// The memory limits of one instance.
 pub(crate) struct Memory {
     limits: StoreLimits,
     peak: Peak,
 }
 
 impl Memory {
-    /// At most so many bytes; an instance that wants more is ended.
+    /// Allows `bytes_max` at most; an instance that needs more is ended.
     pub(crate) fn new(bytes_max: Option<usize>, peak: Peak) -> Self {
         let mut limits = StoreLimitsBuilder::new().trap_on_grow_failure(true);
         if let Some(bytes) = bytes_max {

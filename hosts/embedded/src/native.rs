@@ -1,5 +1,4 @@
-//! The application's seam over the same stores, without WebAssembly: real SQL
-//! in native tests.
+//! A host without WebAssembly, over the same stores: native tests run real SQL.
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -25,8 +24,8 @@ pub struct NativeHost {
     clock: Clock,
 }
 
-/// Time and chance: the machine's, or simulated ones, which are the same in
-/// every run. Simulated time passes by being looked at, and by sleeping.
+/// Time and randomness: the machine's, or simulated and the same in every run.
+/// Simulated time advances whenever it is read, and by sleeping.
 #[derive(Clone)]
 enum Clock {
     Real(Instant),
@@ -78,8 +77,8 @@ impl NativeHost {
         })
     }
 
-    /// The same host with simulated time and chance. The clock advances by
-    /// `step_ms` whenever it is looked at.
+    /// The same host with simulated time and randomness. Each reading of the clock
+    /// advances it by `step_ms`.
     #[must_use]
     pub fn simulated(mut self, step_ms: u64, seed: u64) -> Self {
         let (now_ms, random) = (Arc::default(), Arc::new(AtomicU64::new(seed)));
@@ -87,7 +86,7 @@ impl NativeHost {
         self
     }
 
-    /// What was logged so far.
+    /// The lines logged so far.
     pub fn logged(&self) -> Vec<String> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -122,7 +121,7 @@ impl Host for NativeHost {
         self.clock.random()
     }
 
-    /// No file is mounted here: files are served, not computed.
+    /// No file is mounted here.
     fn asset(&self, _name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(None)
     }
@@ -154,7 +153,7 @@ impl KeyValue for KeyValueFile {
 
     fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
         if keys.is_empty() {
-            // As Redis does, so that native tests notice.
+            // Fails as Redis does, so that native tests notice.
             return Err(StoreError::from_message("delete: wrong number of arguments"));
         }
         self.delete_many(keys).map_err(StoreError::from_message)

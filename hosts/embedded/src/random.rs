@@ -1,4 +1,4 @@
-//! Chance that is the same in every run.
+//! Pseudo-random numbers that are the same in every run.
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number
 /// Generators", 2014): the next number after `state`, uniform over its type.
@@ -7,7 +7,7 @@ pub fn next(state: &mut u64) -> u64 {
     mix(*state)
 }
 
-/// The number that belongs to a state.
+/// The number for a state.
 pub fn mix(state: u64) -> u64 {
     let mut z = state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,5 +1,5 @@
-//! A key-value store in Redis with the semantics of Spin's (`key-value-redis` of
-//! Spin 3.6 and 4.0), those that a component has to go around included.
+//! A key-value store in Redis with the semantics of Spin's (`key-value-redis` of Spin
+//! 3.6 and 4.0), including the flaws that a component has to work around.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::stores::{Failure, Pair};
 /// How long a call waits for Redis.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A store in a database of Redis, which keeps nothing else. Cloning shares the
-/// connection, which is made when it is first used, and anew after it broke.
+/// A store in a Redis database that holds nothing else. Clones share the connection,
+/// which is opened on first use and again after a failure.
 #[derive(Clone)]
 pub struct RedisStore {
     client: Client,
@@ -23,7 +23,7 @@ pub struct RedisStore {
 impl RedisStore {
     /// The store at `url`: `redis://host:port/number`.
     pub fn new(url: &str) -> Result<Self> {
-        // Not the URL itself: there may be a password in it.
+        // Not the URL itself: it may contain a password.
         let client = Client::open(url).context("the URL of the Redis store can't be read")?;
         Ok(Self { client, connection: Arc::default() })
     }
@@ -67,29 +67,29 @@ impl RedisStore {
         self.with(|connection| redis::cmd("GET").arg(key).query(connection))
     }
 
-    /// As in Spin: not what is asked for, but `KEYS` of these keys, which Redis
-    /// refuses.
+    /// As in Spin: instead of getting the values, sends `KEYS` with these keys, which
+    /// Redis refuses.
     pub fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, Failure> {
         self.with(|connection| redis::cmd("KEYS").arg(keys).query(connection))
     }
 
-    /// Removes `keys`; absent ones are no error, an empty list is.
+    /// Removes `keys`. Absent ones are no error, but an empty list is.
     pub fn delete_many(&self, keys: &[String]) -> Result<(), Failure> {
         self.with(|connection| redis::cmd("DEL").arg(keys).exec(connection))
     }
 
-    /// All keys of the database, whoever stored them.
+    /// All keys of the database, including those of other programs.
     pub fn keys(&self) -> Result<Vec<String>, Failure> {
         self.with(|connection| redis::cmd("KEYS").arg("*").query(connection))
     }
 
-    /// A look at `key` that a swap can come back to, on a connection of its own.
+    /// A compare-and-swap on `key`, with a connection of its own.
     pub fn watch(&self, key: &str) -> Watch {
         Watch { store: self.clone(), connection: None, key: key.to_owned() }
     }
 }
 
-/// A key that is watched from its first look on.
+/// A key that is watched from the first time it is read.
 pub struct Watch {
     store: RedisStore,
     connection: Option<Connection>,
@@ -97,7 +97,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// The value at the moment.
+    /// Reads the current value.
     pub fn look(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let mut run = || {
             let mut connection = self.store.connect()?;
@@ -109,8 +109,8 @@ impl Watch {
         run().map_err(|error: redis::RedisError| error.to_string())
     }
 
-    /// As in Spin, a swap that met another's change is taken for done: the answer of
-    /// Redis is not looked at.
+    /// As in Spin, counts as done even if another client changed the value: the reply
+    /// of Redis is not checked.
     pub fn swap(&mut self, new: &[u8]) -> Result<bool, Failure> {
         let mut run = || {
             let mut connection = match self.connection.take() {

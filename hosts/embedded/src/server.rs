@@ -1,4 +1,4 @@
-//! HTTP in front of the components: a fresh instance for every request.
+//! An HTTP server that answers each request with a fresh instance of a component.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -34,16 +34,16 @@ use crate::stores::{DatabaseFile, KeyValueFile};
 /// The most requests that are answered at once.
 const INSTANCES_MAX: u32 = 1_000;
 
-/// How often a guest that computes gives way to others.
+/// How often a computing guest yields to other tasks.
 const YIELD_EVERY: Duration = Duration::from_millis(10);
 
 /// The largest plan of faults, in bytes.
 const PLAN_BYTES_MAX: usize = 64 * 1024;
 
-/// Answers to Spin's own health check.
+/// The path of Spin's own health check.
 const HEALTH_PATH: &str = "/.well-known/spin/health";
 
-/// An application with its components compiled and its stores open.
+/// An application with compiled components and open stores.
 pub struct Server {
     application: Application,
     components: BTreeMap<String, Prepared>,
@@ -51,12 +51,12 @@ pub struct Server {
     options: Options,
 }
 
-/// What a person decides at the start.
+/// Options of the command line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Whether the stores can be made to fail over HTTP.
     pub faults: bool,
-    /// The most memory that an instance may have, in bytes.
+    /// The most memory of an instance, in bytes.
     pub instance_memory_bytes_max: Option<usize>,
 }
 
@@ -94,7 +94,7 @@ impl Server {
         Ok(Self { application, components, faults, options })
     }
 
-    /// Serves connections for ever, one task each.
+    /// Serves connections forever, one task each.
     pub async fn serve(self, listener: TcpListener) -> Result<()> {
         let server = Arc::new(self);
         loop {
@@ -108,13 +108,13 @@ impl Server {
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .serve_connection(TokioIo::new(stream), service);
-                // A client that goes away is no event here.
+                // A client that disconnects is no error.
                 drop(connection.await);
             });
         }
     }
 
-    /// Sets or shows the faults.
+    /// Sets or shows the plan of faults.
     async fn switch(
         &self,
         request: Request<hyper::body::Incoming>,
@@ -131,7 +131,7 @@ impl Server {
         }
     }
 
-    /// The most memory that an instance of each component has had, in bytes.
+    /// The most memory that any instance of each component has had, in bytes.
     fn peaks(&self) -> serde_json::Value {
         let peak =
             |(id, prepared): (&String, &Prepared)| (id.clone(), prepared.peak.bytes().into());
@@ -176,7 +176,7 @@ impl Prepared {
         mut request: Request<hyper::body::Incoming>,
         memory_bytes_max: Option<usize>,
     ) -> Result<Response<HyperOutgoingBody>> {
-        // HTTP/1.0 does without a host, wasi:http does not.
+        // HTTP/1.0 needs no host header, but wasi:http does.
         request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
         let memory = Memory::new(memory_bytes_max, self.peak.clone());
         let instance = Instance::new(self.grants.clone(), memory)?;
@@ -187,7 +187,7 @@ impl Prepared {
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
         let out = store.data_mut().http().new_response_outparam(sender)?;
         let instance = self.instance.clone();
-        // A task of its own: the guest may go on after its response is out.
+        // A separate task: the guest may continue after its response.
         let guest = tokio::spawn(async move {
             let proxy = instance.instantiate_async(&mut store).await?;
             proxy.wasi_http_incoming_handler().call_handle(&mut store, request, out).await
@@ -222,8 +222,8 @@ fn text(status: StatusCode, body: Vec<u8>) -> Response<HyperOutgoingBody> {
     response
 }
 
-/// Instances from a pool where the machine has the address space for it; what was
-/// compiled is kept where Spin keeps it, too, so that only the first start compiles.
+/// Pools instances if the machine has the address space. Compiled code is cached where
+/// Spin caches it, too, so only the first start compiles.
 fn engine() -> Result<Engine> {
     let mut config = Config::new();
     config.epoch_interruption(true);
@@ -232,7 +232,7 @@ fn engine() -> Result<Engine> {
         Err(error) => eprintln!("compiled components can't be kept: {error:#}"),
     }
     let mut pooled = config.clone();
-    // As many instances at once as in Spin, each of which is three core instances.
+    // As many concurrent instances as in Spin, each of which is three core instances.
     let mut pool = PoolingAllocationConfig::default();
     pool.total_core_instances(4 * INSTANCES_MAX).total_tables(2 * INSTANCES_MAX);
     pool.total_component_instances(INSTANCES_MAX).total_stacks(INSTANCES_MAX);
@@ -252,7 +252,7 @@ fn engine() -> Result<Engine> {
     Ok(engine)
 }
 
-/// Every key-value store that some component uses, opened once.
+/// Opens every key-value store that a component uses, once.
 fn open_key_value(
     application: &Application,
     stores: &Stores,

@@ -1,8 +1,8 @@
-//! The two stores with the semantics of Spin's local ones, and in their file
-//! formats: what either runtime wrote, the other reads.
+//! The two stores, with the semantics and the file formats of Spin's local ones: what
+//! one runtime wrote, the other reads.
 //!
-//! As in Spin, a key-value file is one connection behind one lock, and every
-//! `open` of a database is a connection of its own with SQLite's own busy
+//! As in Spin, a key-value file is one connection behind one lock. Every `open` of a
+//! database is a new connection with SQLite's own busy handler of five seconds.
 //! handler of five seconds.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{Connection, named_params, params};
 
-/// The most bytes that the host answers to one call, as in Spin.
+/// The most bytes that the host returns from one call, as in Spin.
 const RESULT_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// A key-value store in a file. Cloning shares the connection.
@@ -23,15 +23,15 @@ pub struct KeyValueFile {
     store: String,
 }
 
-/// A failure in words, which is all that a component is told.
+/// A failure in words: all that a component gets.
 pub type Failure = String;
 
 /// A key and its value.
 pub type Pair = (String, Vec<u8>);
 
 impl KeyValueFile {
-    /// Opens the store `label` in the file at `path`, which is created if need
-    /// be. A file in WAL mode stays in WAL mode.
+    /// Opens the store `label` in the file at `path`, which is created if it does not
+    /// exist. A file in WAL mode stays in WAL mode.
     pub fn open(path: &Path, label: &str) -> Result<Self> {
         create_parent(path)?;
         let connection = Connection::open(path)
@@ -47,11 +47,11 @@ impl KeyValueFile {
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A panic elsewhere leaves a connection that SQLite keeps consistent.
+        // After a panic elsewhere, SQLite still keeps the connection consistent.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores `value` under `key`: one transaction, synced when it returns.
+    /// Stores `value` under `key` in one transaction, synced when it returns.
     pub fn set(&self, key: &str, value: &[u8]) -> Result<(), Failure> {
         self.set_many(&[(key.to_owned(), value.to_vec())])
     }
@@ -98,8 +98,8 @@ impl KeyValueFile {
         Ok(self.get_many(&[key.to_owned()])?.into_iter().next().map(|(_, value)| value))
     }
 
-    /// Stores `new` under `key` if `old` is there; says whether it was. As in
-    /// Spin, where nothing is expected whatever is there is overwritten.
+    /// Stores `new` under `key` if `old` is there; returns whether it was. As in Spin,
+    /// without `old` any value is overwritten.
     pub fn swap(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, Failure> {
         let Some(old) = old else { return self.set(key, new).map(|()| true) };
         let run = || -> rusqlite::Result<usize> {
@@ -154,7 +154,7 @@ fn array(keys: &[String]) -> Rc<Vec<Value>> {
     Rc::new(keys.iter().cloned().map(Value::from).collect())
 }
 
-/// Spin hands on key-value errors as Rust prints them for debugging.
+/// Spin returns key-value errors in Rust's `Debug` form.
 fn in_debug_words(error: rusqlite::Error) -> Failure {
     format!("{error:?}")
 }
@@ -163,7 +163,7 @@ fn too_large() -> Failure {
     format!("query result exceeds limit of {RESULT_BYTES_MAX} bytes")
 }
 
-/// A SQLite database in a file. Every connection to it is a new one.
+/// A SQLite database in a file. Each connection to it is a new one.
 #[derive(Clone, Debug)]
 pub struct DatabaseFile {
     path: PathBuf,
@@ -179,13 +179,13 @@ pub struct Answer {
 }
 
 impl DatabaseFile {
-    /// The database at `path`; its directory is created if need be.
+    /// The database at `path`. Its directory is created if it does not exist.
     pub fn new(path: &Path) -> Result<Self> {
         create_parent(path)?;
         Ok(Self { path: path.to_owned() })
     }
 
-    /// A connection that is opened when it is first used.
+    /// A connection that is opened on first use.
     pub fn connect(&self) -> DatabaseConnection {
         DatabaseConnection { path: self.path.clone(), connection: Mutex::new(None) }
     }

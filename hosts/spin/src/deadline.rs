@@ -1,8 +1,8 @@
-//! How long something may take.
+//! Deadlines of operations that wait several times.
 
 use wasi::io::poll::{Pollable, poll};
 
-/// How long all of something may take.
+/// When the whole operation must be done.
 pub(crate) struct Deadline {
     at_ns: u64,
 }
@@ -13,8 +13,8 @@ impl Deadline {
         Self { at_ns: now_ns.saturating_add(ms.saturating_mul(1_000_000)) }
     }
 
-    /// Waits for `event`, for `gap_ms` at most and no longer than there is time for all.
-    /// Returns whether it came.
+    /// Waits for `event`, for at most `gap_ms` and until the deadline. Returns whether
+    /// it came.
     pub(crate) fn comes(&self, event: &Pollable, gap_ms: u64) -> bool {
         let left_ns = self.at_ns.saturating_sub(wasi::clocks::monotonic_clock::now());
         let wait_ns = left_ns.min(gap_ms.saturating_mul(1_000_000));

@@ -6,19 +6,20 @@ use wasi::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 /// Where `spin.toml` mounts the files of `query`.
 const ASSETS: &str = "/assets";
 
-/// How much of a file is read at once.
+/// How much of a file is read at once, in bytes.
 const ASSET_CHUNK_BYTES: u64 = 64 * 1024;
 
-/// The file `name` of the directory `ASSETS`; `None` where there is none.
+/// The file `name` of the directory `ASSETS`; `None` if there is none.
 pub(crate) fn asset(name: &str) -> Result<Option<Vec<u8>>, StoreError> {
     match mounted(name) {
         Err(ErrorCode::NoEntry) => Ok(None),
-        // The names of the others would be a tenth of the component.
+        // The names of the other codes would be a tenth of the component.
         other => other.map_err(|_code| StoreError::from_message("a file can't be read")),
     }
 }
 
-/// The same without the standard library's files, which would be 20 KB of the component.
+/// The same without the standard library's file API, which would add 20 KB to the
+/// component.
 fn mounted(name: &str) -> Result<Option<Vec<u8>>, ErrorCode> {
     let mounts = wasi::filesystem::preopens::get_directories();
     let found = mounts.iter().find_map(|(mount, at)| Some((mount, below(at, name)?)));
@@ -36,8 +37,8 @@ fn mounted(name: &str) -> Result<Option<Vec<u8>>, ErrorCode> {
     }
 }
 
-/// The path of the file `name` of `ASSETS` in what is mounted at `at`: Spin mounts
-/// copies of all directories at `/`, and with `--direct-mounts` each where it is to be.
+/// The path of the file `name` of `ASSETS` within the mount at `at`. Spin mounts copies
+/// of all directories at `/`, or with `--direct-mounts` each at its destination.
 fn below(at: &str, name: &str) -> Option<String> {
     match ASSETS.strip_prefix(at.trim_end_matches('/'))? {
         "" => Some(name.to_owned()),

@@ -1,8 +1,8 @@
-//! The seam over Spin: one-line forwards to its SDK, and the order in which a body is
-//! read and written.
+//! The seam over Spin: one-line forwards to its SDK, and how bodies are read and
+//! written.
 //!
-//! `stores` has the two stores, `files` what is mounted, `request` and `response` HTTP as
-//! a server, `outgoing` as a client.
+//! `stores` has the two stores, `files` the mounted files, `request` and `response`
+//! HTTP as a server, `outgoing` HTTP as a client.
 
 #![cfg(target_family = "wasm")]
 #![forbid(unsafe_code)]
@@ -44,15 +44,15 @@ impl Spin {
     }
 }
 
-/// Writes one line, at once: in two writes, those of two requests could mix. A log that
-/// can't be written, on a full disk for one, is no reason to end a request; `eprintln!`
-/// would.
+/// Writes one line in one call: in two, those of concurrent requests could mix. A log
+/// that can't be written (a full disk, say) must not end a request; `eprintln!` would
+/// panic.
 fn print(mut line: String) {
     line.push('\n');
     best_effort(std::io::stderr().write_all(line.as_bytes()));
 }
 
-/// The node's clock. The entries read it, once a request.
+/// The node's clock. Only the entry points and the stream of events read it.
 pub fn now() -> UnixMillis {
     let now = wasi::clocks::wall_clock::now();
     let seconds = i64::try_from(now.seconds).unwrap_or(i64::MAX);

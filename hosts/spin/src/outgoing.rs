@@ -1,4 +1,4 @@
-//! HTTP as a client: `wasi:http/outgoing-handler`, with its three limits on time.
+//! Outgoing HTTP requests: `wasi:http/outgoing-handler`, with its three time limits.
 
 use isotherm::error::best_effort;
 use isotherm::host::{HttpAnswer, HttpCall, SendError, SendErrorKind, SendLimits};
@@ -22,7 +22,8 @@ pub(crate) fn send(call: &HttpCall<'_>) -> Result<HttpAnswer, SendError> {
     let body = request.body().map_err(|()| other("the request has no body"))?;
     let options = options(call.limits)?;
     let coming = outgoing_handler::handle(request, Some(options)).map_err(from_code)?;
-    // One that is refused, or answered early, can't be written; the answer says so.
+    // The body of a refused or early answered request can't be written; the answer says
+    // why.
     best_effort(write(body, call.body));
     let deadline = Deadline::after_ms(call.limits.connect_ms + call.limits.first_byte_ms);
     if !deadline.comes(&coming.subscribe(), u64::MAX) {

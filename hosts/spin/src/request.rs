@@ -20,15 +20,15 @@ pub fn head(request: &IncomingRequest) -> Request {
 }
 
 fn method(method: &spin_sdk::http::Method) -> http::Method {
-    // An unknown method is one that no resource answers to.
+    // An unknown method becomes one that no resource allows.
     http::Method::from_bytes(method.to_string().as_bytes()).unwrap_or(http::Method::TRACE)
 }
 
 /// Reads the body of `request`, and keeps at most `limit` bytes of it.
 ///
-/// Of a body that turns out to be longer, a little more is read and dropped: a client
-/// that is still sending does not read the answer. One that does not come in time is
-/// given up: as long as it is waited for, it keeps an instance.
+/// More than that is read and dropped, up to `limits::BODY_BYTES_DROPPED_MAX`: a client
+/// that is still sending does not read the answer. A body that does not come in time is
+/// given up, because it occupies an instance.
 pub fn read_body(request: IncomingRequest, limit: usize) -> Result<Vec<u8>, Problem> {
     const CHUNK_BYTES: u64 = 256 * 1024;
     let deadline = Deadline::after_ms(limits::BODY_MS_MAX);
@@ -56,8 +56,8 @@ pub fn read_body(request: IncomingRequest, limit: usize) -> Result<Vec<u8>, Prob
     Err(Problem::body_too_large(limit))
 }
 
-/// Reads a body that nobody wants, after the answer: most clients read that only when
-/// they have sent all. Not for long, and not all that there could be.
+/// Reads and drops the body of a request that was answered without it, within bounds of
+/// time and bytes: most clients read the answer only after they have sent everything.
 pub fn drop_body(request: IncomingRequest) {
     const CHUNK_BYTES: u64 = 256 * 1024;
     let deadline = Deadline::after_ms(limits::BODY_GAP_MS_MAX);

@@ -1,4 +1,4 @@
-//! Responses: whole ones, and streams of events.
+//! Sends responses: whole ones, and streams of events.
 
 use isotherm::api::events::{Step, Stream};
 use isotherm::error::best_effort;
@@ -13,19 +13,19 @@ use crate::{Spin, now};
 
 /// Sends `response`.
 ///
-/// What the host takes of the body without waiting (a megabyte) is written
-/// before the response is handed over, so that head and body leave in one TCP
-/// segment: in two, a keep-alive client waits 40 ms for the second.
+/// What the host accepts of the body without waiting (a megabyte) is written before the
+/// response is handed over, so that head and body leave in one TCP segment: with two, a
+/// keep-alive client waits 40 ms for the second.
 pub fn send(host: &Spin, response: Response, out: ResponseOutparam) {
     if let Err(what) = try_send(response, out) {
         host.log(&format!("the response was not sent completely: {what}"));
     }
 }
 
-/// Says which part failed; what can fail here is the connection, and the causes
-/// are enumerations whose texts would be a tenth of the component.
+/// Returns which part failed. Only the connection can fail here, and the texts of its
+/// error enumerations would be a tenth of the component.
 fn try_send(response: Response, out: ResponseOutparam) -> Result<(), &'static str> {
-    // A 304 has no content, and is not to say that the representation is empty.
+    // A 304 has no content, but its representation is not empty.
     let length = (response.status != http::StatusCode::NOT_MODIFIED)
         .then(|| ("content-length", response.body.len().to_string()));
     let outgoing = head_of(response.status, response.headers, length)?;
@@ -59,8 +59,8 @@ fn head_of(
     Ok(outgoing)
 }
 
-/// Sends the head of `response`, and what the stream gives, step by step, until that ends
-/// or the client is gone.
+/// Sends the head of `response`, then what the stream gives, step by step, until it
+/// ends or the client is gone.
 pub fn stream(host: &Spin, response: Response, out: ResponseOutparam, events: Stream<'_, Spin>) {
     if let Err(what) = try_stream(host, response, out, events) {
         host.log(&format!("the events were not sent: {what}"));
@@ -89,19 +89,19 @@ fn try_stream(
         host.sleep_ms(limits::EVENTS_EVERY_MS);
     }
     drop(stream);
-    // A client that is gone is no event here.
+    // A client that disconnects is no error.
     best_effort(OutgoingBody::finish(body, None));
     Ok(())
 }
 
-/// Whether the client takes the text.
+/// Writes the text; returns whether the client took it.
 fn is_taken(stream: &OutputStream, text: &str) -> bool {
     let written = write_rest(stream, text.as_bytes());
     written.is_ok() && stream.flush().is_ok() && write_rest(stream, b"").is_ok()
 }
 
-/// Writes bytes as the client takes them. One that takes none for a while is given up:
-/// as long as it is waited for, it keeps an instance.
+/// Writes bytes as the client takes them. Gives up on a client that takes none for a
+/// while, because it occupies an instance.
 fn write_rest(stream: &OutputStream, mut rest: &[u8]) -> Result<(), &'static str> {
     let client = Deadline::after_ms(limits::ANSWER_MS_MAX);
     loop {
@@ -115,7 +115,7 @@ fn write_rest(stream: &OutputStream, mut rest: &[u8]) -> Result<(), &'static str
     }
 }
 
-/// Writes as much as the stream takes at once, and returns what is left.
+/// Writes as much as the stream takes at once, and returns the rest.
 fn write_ready<'a>(stream: &OutputStream, bytes: &'a [u8]) -> Result<&'a [u8], &'static str> {
     let ready = stream.check_write().map_err(|_cause| "connection")?;
     let ready = usize::try_from(ready).unwrap_or(usize::MAX).min(bytes.len());

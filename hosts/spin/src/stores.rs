@@ -4,7 +4,7 @@ use isotherm::host::{Ending, KeyValue, Pair, Sql, StoreError, TransactionKind, V
 use spin_sdk::sqlite3;
 use spin_sdk::wit::wasi::keyvalue::{atomics, batch, store};
 
-/// The label that plain `spin up` provides a store and a database under.
+/// The label of the store and the database that plain `spin up` provides.
 const LABEL: &str = "default";
 
 /// The key-value store.
@@ -38,8 +38,8 @@ impl KeyValue for Bucket {
     }
 
     fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, StoreError> {
-        // Spin's Redis store asks for many keys with the wrong command, which
-        // fails for two of them and brings the host down for one.
+        // Spin's Redis store gets many keys with the wrong command, which fails for two
+        // of them and crashes the host for one.
         if let [key] = keys {
             return Ok(vec![(key.clone(), KeyValue::get(self, key)?)]);
         }

@@ -1,4 +1,4 @@
-//! An answer about what was read, and what it covers.
+//! Answers: responses about what was read and what it covers.
 
 use crate::api::call::Call;
 use crate::error::Error;
@@ -6,14 +6,14 @@ use crate::http::document::{Document, Fields, Table};
 use crate::http::{Problem, Refusal, Response};
 use crate::read::fresh::{AfterAnswer, Coverage, Covered};
 
-/// A response, and what to do after it is sent.
+/// A response, and the work to do after it is sent.
 #[derive(Debug)]
 pub struct Answered {
-    /// What to answer.
+    /// The response.
     pub response: Response,
-    /// What to do then.
+    /// The work to do after it.
     pub after_answer: AfterAnswer,
-    /// The route it was for, as the interface's description has it; `(none)` for none.
+    /// The route, as in `openapi.json`; `(none)` if there is none.
     pub route: &'static str,
 }
 
@@ -37,21 +37,22 @@ impl Coverage {
     }
 }
 
-/// An answer in the making: how the records are listed, and what is beside them.
+/// How an answer lists its records, and what it has beside them.
 #[derive(Default)]
 pub(crate) struct Listing {
-    /// In JSON, the name of the list; without one, the only record is the answer.
+    /// In JSON, the name of the array; without one, the only record is the answer.
     pub(crate) list: Option<&'static str>,
-    /// What belongs to all records.
+    /// Fields that apply to all records.
     pub(crate) about: Fields,
-    /// Whether the list has all that there is, where an answer says so.
+    /// Whether the list has everything that there is; `None` if the answer does not
+    /// say.
     pub(crate) complete: Option<bool>,
     /// The next page, if there is one, relative to the request.
     pub(crate) next: Option<String>,
 }
 
 impl Covered {
-    /// The answer to `call`. That it is stale is told in a header, too.
+    /// The answer to `call`. A stale answer also has the header `age`.
     pub(crate) fn answer<H>(&self, call: &Call<'_, H>, table: Table, listing: Listing) -> Answered {
         let Listing { list, about, complete, next } = listing;
         let coverage = match complete {
@@ -67,8 +68,8 @@ impl Covered {
         Answered { after_answer: self.after_answer, ..response.into() }
     }
 
-    /// The answer where nothing was found. It is not there only if all that was
-    /// acknowledged is counted; otherwise it may be among what is not.
+    /// The answer if nothing was found: `unknown`, if every acknowledged entry was
+    /// folded. If not, what was asked for may be among the others.
     pub(crate) fn missing(&self, unknown: Problem) -> Refusal {
         match self.coverage.is_complete() {
             true => unknown.into(),

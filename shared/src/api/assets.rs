@@ -1,5 +1,5 @@
-//! Files that go with the component: the page, and the description of the
-//! interface (`query/assets`, mounted by `spin.toml`).
+//! Files that are mounted with the component: the page and `openapi.json` (from
+//! `query/assets`, by `spin.toml`).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,8 +9,8 @@ use crate::host::Host;
 use crate::http::document::is_among;
 use crate::http::{Header, Kind, Problem, Response};
 
-/// The page loads nothing from elsewhere and tells nobody where it is; markup
-/// in a name would stay text, and nobody frames it.
+/// The page loads nothing from other origins, sends no referrer and can't be framed.
+/// Markup in a name would stay text.
 const HEADERS: [(&str, &str); 3] = [
     (
         "content-security-policy",
@@ -50,8 +50,8 @@ pub(crate) fn file<H: Host>(call: &Call<'_, H>, name: &str) -> Outcome {
     Ok(response.into())
 }
 
-/// The type of a file that may be asked for: a plain name, so that no path leads
-/// out of the directory, with an ending that is known.
+/// The media type of a file that may be requested. Its name is plain, so that no path
+/// leads out of the directory, and has a known extension.
 fn media_type(name: &str) -> Option<&'static str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let (stem, ending) = name.rsplit_once('.')?;

@@ -1,4 +1,4 @@
-//! A request on its way to its handler.
+//! A request that has a route: what its handler gets and returns.
 
 use crate::api::answer::Answered;
 use crate::domain::reading::UnixMillis;
@@ -6,16 +6,16 @@ use crate::http::accept::Format;
 use crate::http::params::QueryParams;
 use crate::http::{Refusal, Request};
 
-/// A request that the table has a route for, with its arguments parsed (`routes`).
+/// A request that has a route (`routes`), with its parameters parsed.
 pub(crate) struct Call<'a, H> {
     pub(crate) host: &'a H,
     pub(crate) request: &'a Request,
     /// The node's clock.
     pub(crate) now: UnixMillis,
     pub(crate) params: QueryParams<'a>,
-    /// The format that the request accepts, where the answer is a document.
+    /// The format that the request accepts, if the answer is a document.
     pub(crate) format: Format,
 }
 
-/// What a handler gives.
+/// What a handler returns.
 pub(crate) type Outcome = Result<Answered, Refusal>;

@@ -27,10 +27,10 @@ pub(crate) const COLUMNS: &[&str] = &[
     "revision",
 ];
 
-/// The columns that are counts, and so 0 without a reading. The others are null.
+/// The columns that are counts: 0 without a reading, where the others are null.
 const COUNTS: &[&str] = &["count", "devices", "late", "duplicates", "conflicts"];
 
-/// The figures as an answer has them.
+/// The figures, in the order of `COLUMNS`.
 pub(crate) fn cells(figures: Option<&Summary>) -> Vec<Value> {
     let Some(figures) = figures else {
         let empty = |name: &&str| if COUNTS.contains(name) { 0.into() } else { Value::Null };

@@ -1,5 +1,5 @@
-//! `GET /v1/conflicts`: readings that contradict a counted one, each beside the
-//! reading that stands.
+//! `GET /v1/conflicts`: readings that contradict a counted one, each with the counted
+//! one.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use crate::ledger;
 use crate::read::conflicts::{BEGINNING, Conflict, ConflictKey, select};
 use crate::read::fresh::fold_and_read;
 
-/// Answers with a page of conflicts, in the order of their times.
+/// Answers with a page of conflicts, sorted by minute, then device.
 pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
     let (from, to, limit) = (call.params.from, call.params.to, call.params.limit);
     let range = call.params.range(UnixMillis::MIN, UnixMillis::MAX)?;
@@ -39,7 +39,7 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
     let page = Page::of(conflicts, limit);
     let listing = Listing {
         list: Some("conflicts"),
-        // Those that folds have seen, of which the newest 10,000 are kept.
+        // All that folds have seen; the newest 10,000 are kept.
         about: Fields::of([("seen", seen.into())]),
         complete: None,
         next: page.last().map(|last| call.params.next_page(&token(last.key))),
@@ -77,7 +77,7 @@ fn cells(conflict: Conflict) -> Option<Vec<Value>> {
     ])
 }
 
-/// A key as the parameter `after`.
+/// A key as a value of the parameter `after`.
 fn token(key: ConflictKey) -> String {
     key.map(|number| number.to_string()).join(".")
 }

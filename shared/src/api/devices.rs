@@ -1,4 +1,5 @@
-//! The devices: those of a region, one of them, and its readings.
+//! Devices: `GET /v1/regions/{region}/devices`, `/v1/devices/{device_id}` and
+//! `/v1/devices/{device_id}/readings`.
 
 use serde_json::Value;
 
@@ -9,14 +10,15 @@ use crate::domain::range::{Range, Span};
 use crate::domain::reading::{DeviceId, Region, UnixMillis};
 use crate::host::Host;
 use crate::http::document::{Fields, Table};
-use crate::http::params::{QueryParams, next_page, unknown_device, unknown_region};
+use crate::http::params::{QueryParams, next_page};
+use crate::http::path::{unknown_device, unknown_region};
 use crate::http::{Kind, Problem};
 use crate::ledger;
 use crate::limits;
 use crate::read::devices::{self, DeviceSummary, KeptReading};
 use crate::read::fresh::fold_and_read;
 
-/// The columns of `cells` behind the name.
+/// The columns of `cells` after the name.
 const COLUMNS: [&str; 6] =
     ["count", "average_c", "first_seen", "newest", "newest_age_ms", "temperature_c"];
 
@@ -41,7 +43,7 @@ fn table(name: &'static str, summaries: &[DeviceSummary], now: UnixMillis) -> Ta
     Table { columns, rows: summaries.iter().map(|summary| cells(summary, now)).collect() }
 }
 
-/// `GET /v1/regions/{region}/devices`: a page in the order of their names.
+/// `GET /v1/regions/{region}/devices`: a page, sorted by name.
 pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Outcome {
     let limit = call.params.limit;
     let (after, most) = (call.params.after().unwrap_or_default(), Page::<()>::to_read(limit));
@@ -65,8 +67,8 @@ pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Out
     Ok(read.covered.answer(call, table("device_id", &page.items, call.now), listing))
 }
 
-/// `GET /v1/devices/{device_id}`: what it has sent in all, its latest reading,
-/// and each of its regions, that of the latest reading first.
+/// `GET /v1/devices/{device_id}`: its totals, its latest reading, and its regions, the
+/// region of the latest reading first.
 pub(crate) fn one<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Outcome {
     let read = fold_and_read(
         call.host,
@@ -91,8 +93,8 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Outcome
     Ok(read.covered.answer(call, table("region", &regions, call.now), listing))
 }
 
-/// `GET /v1/devices/{device_id}/readings`: those that the ledger still has, in
-/// the order of their times.
+/// `GET /v1/devices/{device_id}/readings`: those that the ledger still has, sorted by
+/// time.
 pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Outcome {
     let (from, to) = bounds(&call.params, call.now)?;
     let limit = call.params.limit;
@@ -114,13 +116,13 @@ pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Ou
     let readings = readings.ok_or_else(|| read.covered.missing(unknown_device()))?;
     let page = Page::of(readings, limit);
     let next = page.last().map(|last| {
-        // A device has one reading at a time. As text: a number of long ago looks like
-        // seconds.
+        // A device has at most one reading in a millisecond, so the next page begins
+        // one later. Written as text, as a small number looks like seconds.
         next_page(&format!("from={}&to={to}&limit={limit}", last.at.saturating_add(1)))
     });
     let listing = Listing {
         list: Some("readings"),
-        // Readings from before then are forgotten, but for their windows.
+        // Readings from before then were deleted; their windows remain.
         about: Fields::of([
             ("device_id", device.as_str().into()),
             ("kept_from", UnixMillis::new(pruned_before).filter(|_| pruned_before > 0).into()),
@@ -136,7 +138,8 @@ pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Ou
     Ok(read.covered.answer(call, Table { columns, rows }, listing))
 }
 
-/// `from` and `to`, by default the 24 hours up to now and a minute beyond it.
+/// `from` and `to`. By default `to` is a minute after now, and `from` 24 hours before
+/// `to`.
 fn bounds(params: &QueryParams<'_>, now: UnixMillis) -> Result<(UnixMillis, UnixMillis), Problem> {
     const DAY_MS: i64 = 24 * 60 * UnixMillis::PER_MINUTE;
     let to = params.to.unwrap_or_else(|| now.saturating_add(UnixMillis::PER_MINUTE));

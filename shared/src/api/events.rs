@@ -1,11 +1,11 @@
-//! `GET /v1/events`: server-sent events (HTML Standard, 9.2) that say when there
-//! is something new, so that a page that is looked at need not ask.
+//! `GET /v1/events`: server-sent events (HTML Standard, 9.2) that announce new
+//! readings, so that an open page need not poll.
 //!
-//! Each stream keeps an instance of the component, so their number is bounded: until
-//! when each lasts is in one key (`events/1`). Every second, a stream lists the journal
-//! and asks the database, on one connection, for one number. Only where there is
-//! something to fold, or something was folded, it opens another one, folds and counts;
-//! and after some seconds, come what may.
+//! Each stream occupies an instance of the component, so their number is bounded: one
+//! key (`events/1`) has the time at which each one ends. Every second, a stream lists
+//! the journal and reads one number from the database, on one connection. If there is
+//! something to fold, or something was folded, it opens another connection, folds and
+//! counts. It also does so every `limits::EVENTS_LOOK_MS`.
 
 use http::{Method, StatusCode};
 
@@ -28,8 +28,8 @@ pub const ROUTE: &str = "/v1/events";
 
 const MEDIA_TYPE: &str = "text/event-stream";
 
-/// What `data` says: how many readings are counted, or that nobody knows at the
-/// moment.
+/// What `data` says: how many readings and conflicts are counted; `None` if that is
+/// unknown at the moment.
 type Told = Option<i64>;
 
 /// The answer to a request for events.
@@ -40,12 +40,12 @@ pub struct Opened<'a, H: Host> {
     pub stream: Option<Stream<'a, H>>,
 }
 
-/// Answers `request`, and takes a place among the streams if it can have one.
+/// Answers `request`, and takes a place among the streams if one is free.
 pub fn open<'a, H: Host>(host: &'a H, request: &Request, now: UnixMillis) -> Opened<'a, H> {
     match accepted(host, request, now) {
         Ok(is_stream) => {
             let response = Response::bytes(MEDIA_TYPE, StatusCode::OK, Vec::new())
-                // nginx would collect the events until there are kilobytes of them.
+                // Without it, nginx buffers kilobytes of events before it sends any.
                 .with_header("x-accel-buffering", "no");
             Opened { response, stream: is_stream.then(|| Stream::begin(host, now)) }
         }
@@ -73,18 +73,18 @@ fn accepted(host: &impl Host, request: &Request, now: UnixMillis) -> Result<bool
     Ok(stream)
 }
 
-/// When a stream that begins now ends at the latest, Unix milliseconds.
+/// When a stream that begins now ends at the latest, in Unix milliseconds.
 fn end_of(now: UnixMillis) -> i64 {
     let lasts_ms = i64::try_from(limits::EVENTS_MS_MAX).unwrap_or(i64::MAX);
     now.saturating_add(lasts_ms).get()
 }
 
-/// Takes a place among the streams, if there is one.
+/// Takes a place among the streams. Returns whether one was free.
 fn enters(host: &impl Host, now: UnixMillis) -> Result<bool, Error> {
     let until = end_of(now);
     change_streams(host, |open| {
-        // Requests overtake each other, and gateways' clocks differ by a little. Of a
-        // clock that was set back, none lasts.
+        // Requests overtake each other, and the clocks of gateways differ a little.
+        // Places from before a clock was set back are dropped.
         open.retain(|other| (now.get()..=until + limits::REQUEST_MS_MAX).contains(other));
         let has_room = open.len() < limits::EVENT_STREAMS_MAX;
         if has_room {
@@ -94,7 +94,7 @@ fn enters(host: &impl Host, now: UnixMillis) -> Result<bool, Error> {
     })
 }
 
-/// Gives the place back of a stream that began at `begun`, before its time.
+/// Gives back the place of a stream that began at `begun`, before it would have ended.
 fn leaves(host: &impl Host, begun: UnixMillis) -> Result<bool, Error> {
     change_streams(host, |open| {
         let own = open.iter().position(|until| *until == end_of(begun));
@@ -105,10 +105,10 @@ fn leaves(host: &impl Host, begun: UnixMillis) -> Result<bool, Error> {
     })
 }
 
-/// Changes until when the streams last, if `change` says so. Returns whether it was
-/// changed.
+/// Lets `change` change the ends of the open streams, and stores them if it returns
+/// true. Returns whether they were stored.
 fn change_streams(host: &impl Host, change: impl Fn(&mut Vec<i64>) -> bool) -> Result<bool, Error> {
-    /// How often to try again where somebody else was faster.
+    /// How often to try, as other requests may change them at the same time.
     const ATTEMPTS: usize = 8;
     let store = host.key_value().map_err(Error::Journal)?;
     for _ in 0..ATTEMPTS {
@@ -127,32 +127,32 @@ fn change_streams(host: &impl Host, change: impl Fn(&mut Vec<i64>) -> bool) -> R
     Ok(false)
 }
 
-/// A stream of events, step by step: the host has the loop, as not every runtime may
-/// block. It sends what each step gives, and takes the next one after
+/// A stream of events, step by step. The loop is in the host, as not every runtime may
+/// block: it sends the text of each step, and takes the next step after
 /// `limits::EVENTS_EVERY_MS`.
 ///
-/// The first step has an event; what is sent between events tells a client that is gone
-/// from one that has nothing to hear. The client asks again by itself when it ends.
+/// The first step has an event. Comments between events show whether the client is
+/// still there. When the stream ends, the client connects again by itself.
 pub struct Stream<'a, H: Host> {
     watch: Watch<'a, H>,
     begun: UnixMillis,
     started_ms: u64,
     /// What the last event said.
     told: Option<Told>,
-    /// When it was looked into the database, whatever the journal has.
+    /// When the readings were last counted.
     looked_ms: Option<u64>,
-    /// When something was sent.
+    /// When something was last sent.
     sent_ms: u64,
-    /// What was wrong the last time.
+    /// The error of the last count, if there was one.
     trouble: Option<String>,
 }
 
-/// What a step of a stream gives.
+/// The result of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// To be sent, if it is not empty.
+    /// To send, if it is not empty.
     pub text: String,
-    /// Whether there is another step.
+    /// Whether another step follows.
     pub goes_on: bool,
 }
 
@@ -171,7 +171,7 @@ impl<'a, H: Host> Stream<'a, H> {
         }
     }
 
-    /// What there is to send at `now`, the node's clock.
+    /// What to send at `now`, the node's clock.
     pub fn step(&mut self, now: UnixMillis) -> Step {
         let mut text = self.news(now).map(event).unwrap_or_default();
         let at_ms = self.watch.host.monotonic_ms();
@@ -185,19 +185,19 @@ impl<'a, H: Host> Stream<'a, H> {
         Step { text, goes_on }
     }
 
-    /// Gives its place back, as the client is gone. If that fails, the place is kept until
-    /// the stream would have ended.
+    /// Gives its place back after the client has gone. If that fails, the place stays
+    /// taken until the stream would have ended.
     pub fn leave(self) {
         best_effort(leaves(self.watch.host, self.begun));
     }
 
-    /// What is to be told, if it is not what was told before.
+    /// What to tell, if it differs from what was told before.
     fn news(&mut self, now: UnixMillis) -> Option<Told> {
         let host = self.watch.host;
         let is_due = self.looked_ms.is_none_or(|looked_ms| {
             host.monotonic_ms().saturating_sub(looked_ms) >= limits::EVENTS_LOOK_MS
         });
-        // A database that is away is spared, but for what is due.
+        // While the database is away, only regular counts call it.
         if !is_due && (self.trouble.is_some() || !self.watch.sees_something_new()) {
             return None;
         }
@@ -223,7 +223,7 @@ struct Watch<'a, H: Host> {
 
 impl<H: Host> Watch<'_, H> {
     /// Whether there is something to fold, or something was folded. A store that can't
-    /// be looked at is something new, too.
+    /// be read counts as something new, too.
     fn sees_something_new(&mut self) -> bool {
         match self.look() {
             Ok(is_new) => is_new,
@@ -249,8 +249,8 @@ impl<H: Host> Watch<'_, H> {
     }
 }
 
-/// Folds, and counts. `trouble` is what was wrong the last time: it is logged when it
-/// begins, and not every time.
+/// Folds, and counts. `trouble` is the error of the last count: an outage is logged
+/// when it begins, not with every count.
 fn state(host: &impl Host, now: UnixMillis, trouble: &mut Option<String>) -> Told {
     let counted = fold_and_read_quietly(
         host,

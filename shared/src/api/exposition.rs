@@ -1,6 +1,6 @@
-//! What the node counts, in the text format of Prometheus, version 0.0.4
-//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>), or as
-//! OpenMetrics 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
+//! Metrics in the text format of Prometheus, version 0.0.4
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>), or as OpenMetrics
+//! 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 
 use crate::domain::rejection::{Reason, Rejections};
 use crate::journal::QuarantineReason;
@@ -19,7 +19,7 @@ pub(crate) enum Exposition {
 }
 
 impl Exposition {
-    /// What there is to choose from, the first by default.
+    /// The formats on offer; the first is the default.
     pub(crate) const OFFERS: &[(&str, Self)] =
         &[("text/plain", Self::Prometheus), ("application/openmetrics-text", Self::OpenMetrics)];
 
@@ -39,7 +39,7 @@ pub(crate) struct Counted {
     pub(crate) totals: Totals,
     /// The tallies by their names.
     pub(crate) tallies: Vec<(String, i64)>,
-    /// Regions and their newest readings, Unix milliseconds.
+    /// Regions with the time of their newest reading, in Unix milliseconds.
     pub(crate) newest: Vec<(String, i64)>,
 }
 
@@ -64,14 +64,15 @@ pub(crate) struct Known {
     pub(crate) inventory: Option<Inventory>,
     /// What the door knows; `None` while key-value is away.
     pub(crate) door: Option<Door>,
-    /// `None` where a variable can't be read.
+    /// `None` if a variable can't be read.
     pub(crate) bound: Option<JournalBound>,
-    /// Likewise.
+    /// `None` if a variable can't be read.
     pub(crate) names: Option<NamesBound>,
     pub(crate) breaker: State,
 }
 
-/// What is not known is left out: a counter that fell would be taken for a restart.
+/// Renders what is known and leaves out the rest: a counter that fell would be taken
+/// for a restart.
 pub(crate) fn render(exposition: Exposition, known: &Known) -> String {
     let mut text = Text { exposition, text: String::new() };
     if let Some(counted) = &known.counted {
@@ -151,7 +152,7 @@ impl Text {
         let name = "isotherm_region_newest_reading_timestamp_seconds";
         self.family(name, "gauge", "When the newest reading of a region was taken, Unix time.");
         for (region, newest) in &counted.newest {
-            // A region's name has no character that a label would escape.
+            // A region's name has no character that has to be escaped in a label.
             self.sample(name, &[("region", region)], newest.div_euclid(1_000));
         }
     }
@@ -160,7 +161,8 @@ impl Text {
         let name = "isotherm_readings_rejected_total";
         self.family(name, "counter", "Rejected readings, by reason.");
         for reason in Reason::ALL {
-            // Those beside accepted ones are in the database, the others beside it.
+            // Rejections of requests with accepted readings are in the database, the
+            // others in key-value.
             let folded = counted.tally(&format!("{REJECTED_PREFIX}{}", reason.code()));
             let alone = i64::try_from(rejected.count(reason)).unwrap_or(i64::MAX);
             self.sample(name, &[("reason", reason.code())], folded.saturating_add(alone));
@@ -201,7 +203,7 @@ impl Text {
     }
 
     fn inventory(&mut self, inventory: &Inventory, coverage: Option<&Coverage>) {
-        // As of the counts, where there are any; otherwise as of now.
+        // As of the counts, if there are any; otherwise as of now.
         let left = |told: Option<usize>, listed: usize| told.unwrap_or(listed);
         for (name, help, value) in [
             (
@@ -235,7 +237,7 @@ impl Text {
         let name = "isotherm_damaged_row_info";
         self.family(name, "gauge", "1 for a row of the regions database that can't be read.");
         for row in &inventory.damaged_rows {
-            // It has no character that a label would escape.
+            // It has no character that has to be escaped in a label.
             self.sample(name, &[("row", row)], 1);
         }
     }

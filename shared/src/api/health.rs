@@ -1,4 +1,4 @@
-//! How the node is: alive, and ready or not. A probe may put anything into its query.
+//! Probes: whether the node is alive, and whether it is ready. Their query is ignored.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -19,13 +19,13 @@ use crate::resilience::circuit::CircuitBreaker;
 use crate::settings;
 use crate::upkeep::AFTER_ANSWER;
 
-/// `GET /healthz`: it answers.
+/// `GET /healthz`: the node answers.
 pub(crate) fn alive<H: Host>(_call: &Call<'_, H>) -> Outcome {
     Ok(Response::json(StatusCode::OK, &Fields::of([("status", "ok".into())])).into())
 }
 
-/// `GET /readyz`: ready is a node that can make a reading durable. What else is wrong is
-/// named. Nothing is folded.
+/// `GET /readyz`: the node is ready if it can make a reading durable. The body names
+/// what else is wrong. Nothing is folded.
 pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> Outcome {
     let host = call.host;
     settings::check(host)?;
@@ -59,7 +59,7 @@ fn parts(host: &impl Host, now: UnixMillis) -> Parts {
         Ok((inventory, store)) => {
             let circuit = CircuitBreaker::new(host, &store, inventory.has_breaker);
             let regions = circuit.call(now, count).map_err(noted).is_ok();
-            // As it is after the call.
+            // The state after the call.
             let has_breaker = inventory.has_breaker || !regions;
             let breaker = CircuitBreaker::new(host, &store, has_breaker).state();
             Parts { journal: true, regions, breaker }
@@ -77,10 +77,10 @@ pub(crate) fn listed<H: Host>(host: &H) -> Result<(Inventory, H::KeyValue), Erro
     Ok((Inventory::list(host, &store)?, store))
 }
 
-/// `GET /readyz/ingest`, for where `ingest` is served without `query`: ready is a node that
-/// can make a reading durable, in the journal or, if that fails, in the regions database.
-/// One that can't read its variables can't. A full journal is ready: it says by itself when
-/// to come again.
+/// `GET /readyz/ingest`, for a node that serves `ingest` without `query`. The node is
+/// ready if it can read its variables and make a reading durable: in the journal or, if
+/// that fails, in the regions database. With a full journal it is ready: a refusal says
+/// when to try again.
 pub(crate) fn of_ingest<H: Host>(call: &Call<'_, H>) -> Outcome {
     let host = call.host;
     settings::check(host)?;
@@ -95,14 +95,14 @@ pub(crate) fn of_ingest<H: Host>(call: &Call<'_, H>) -> Outcome {
     Ok(Response::json(code, &Readiness { status }).into())
 }
 
-/// Not `Fields`, which `ingest` does without.
+/// Not `Fields`, to leave that out of `ingest`.
 #[derive(Serialize)]
 struct Readiness {
     status: &'static str,
 }
 
 fn without_journal(host: &impl Host) -> (StatusCode, &'static str) {
-    // It is opened for writing only when there is something to write.
+    // Opened only: there is nothing to write.
     match Database::open(host, AFTER_ANSWER) {
         Ok(_) => (StatusCode::OK, "degraded"),
         Err(error) => {

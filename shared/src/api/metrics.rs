@@ -1,5 +1,5 @@
-//! `GET /metrics`: what the journal holds is folded first, as before any answer, so that
-//! a scraper alone keeps the figures up to date.
+//! `GET /metrics`: the node's metrics. The journal is folded first, as before any
+//! answer, so a scraper alone keeps the figures up to date.
 
 use http::StatusCode;
 
@@ -22,7 +22,7 @@ use crate::resilience::breaker::State;
 use crate::resilience::circuit::CircuitBreaker;
 use crate::settings::{Horizon, JournalBound, NamesBound};
 
-/// Answers with what is known, where a store fails.
+/// If a store fails, answers with what is known.
 pub(crate) fn all<H: Host>(call: &Call<'_, H>) -> Outcome {
     let exposition = negotiated(call.request, Exposition::OFFERS)?;
     let (counted, covered) = match counted(call)? {
@@ -37,7 +37,7 @@ pub(crate) fn all<H: Host>(call: &Call<'_, H>) -> Outcome {
     Ok(Answered { after_answer, ..response.into() })
 }
 
-/// What the database counts; `None` while it is away, which the log says.
+/// What the database counts; `None` while it is away, which is logged.
 fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error> {
     let latest = Horizon::from_variables(call.host)?.latest(call.now);
     let read = fold_and_read(
@@ -63,7 +63,7 @@ fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error>
     Ok(read.inspect_err(noted).ok())
 }
 
-/// The same and what key-value knows.
+/// `counted`, and what is in key-value.
 fn known<H: Host>(host: &H, counted: Option<Counted>, covered: Option<&Covered>) -> Known {
     let noted = |error: &Error| host.log(&error.to_string());
     let listed = listed(host).inspect_err(noted).ok();

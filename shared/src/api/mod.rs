@@ -1,6 +1,6 @@
-//! The resources: which there are, and what each answers.
+//! The interface: the table of routes, and what each resource answers.
 //!
-//! Imports everything.
+//! Imports everything else.
 
 pub mod answer;
 pub(crate) mod assets;

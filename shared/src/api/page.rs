@@ -1,7 +1,7 @@
-//! A page of a list.
+//! Pagination: a page of a list, and whether another page follows.
 
-/// What fits on a page, and whether there is another one: of the list one more is read
-/// than a page has (`Page::to_read`), and that one tells.
+/// The items of a page, and whether another page follows. To find out, one item more is
+/// read than fits on a page (`Page::to_read`).
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     pub(crate) has_more: bool,
@@ -13,14 +13,14 @@ impl<T> Page<T> {
         limit.saturating_add(1)
     }
 
-    /// The first `limit` of what was read.
+    /// The first `limit` of the items that were read.
     pub(crate) fn of(mut items: Vec<T>, limit: usize) -> Self {
         let has_more = items.len() > limit;
         items.truncate(limit);
         Self { items, has_more }
     }
 
-    /// The last item, if the next page begins after it.
+    /// The last item, if another page begins after it.
     pub(crate) fn last(&self) -> Option<&T> {
         self.items.last().filter(|_| self.has_more)
     }

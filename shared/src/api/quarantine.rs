@@ -1,5 +1,5 @@
-//! `GET /v1/quarantine`: what was acknowledged and could not be counted; and the way
-//! back.
+//! `GET /v1/quarantine`: acknowledged readings that could not be counted;
+//! `POST …/retry` folds them again.
 
 use http::StatusCode;
 
@@ -20,7 +20,7 @@ use crate::limits;
 use crate::read::fresh::{Coverage, fold_and_read};
 use crate::settings::Horizon;
 
-/// Answers with a page of the entries, in the order of their keys.
+/// Answers with a page of the entries, sorted by `place`.
 pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
     let store = call.host.key_value().map_err(Error::Journal)?;
     let mut quarantined = Inventory::list(call.host, &store)?.quarantined;
@@ -56,8 +56,8 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
     Ok(document.into_response(call.request, call.format).into())
 }
 
-/// Where an entry is among the others: by its reason, its time and the begin of its hash,
-/// which no two share but by a chance of 2⁻⁶⁴.
+/// The sort key of an entry: its reason, its time, and the first 64 bits of its hash.
+/// Two entries share these with a probability of 2⁻⁶⁴.
 fn place(quarantined: &Quarantined) -> u128 {
     let Quarantined { name, reason } = quarantined;
     let hash = name.as_str().rsplit('-').next().and_then(|hash| hash.get(..16));
@@ -70,18 +70,18 @@ pub(crate) fn retry<H: Host>(call: &Call<'_, H>) -> Outcome {
     retry_those(call, None)
 }
 
-/// `POST /v1/quarantine/{name}/retry`: the same of one entry.
+/// `POST /v1/quarantine/{name}/retry`: the same for one entry.
 pub(crate) fn retry_one<H: Host>(call: &Call<'_, H>, name: &str) -> Outcome {
     retry_those(call, Some(name))
 }
 
-/// Of the entry with this name, or of all.
+/// Folds the entry with this name again, or all.
 fn retry_those<H: Host>(call: &Call<'_, H>, name: Option<&str>) -> Outcome {
     let (host, now) = (call.host, call.now);
     let store = host.key_value().map_err(Error::Journal)?;
     let inventory = Inventory::list(host, &store)?;
     let meant = meant(host, &inventory, name)?;
-    // A row that is still damaged is found again.
+    // The marks of damaged rows go first: a row that is still damaged is found again.
     let rows: Vec<String> =
         inventory.damaged_rows.iter().map(|row| format!("{}{row}", keys::DAMAGED_ROW)).collect();
     journal::delete(host, &store, &rows).map_err(Error::Journal)?;
@@ -94,15 +94,15 @@ fn retry_those<H: Host>(call: &Call<'_, H>, name: Option<&str>) -> Outcome {
         |database| fold::retry(database, &store, &unmarked, &meant, latest),
         |_snapshot| None,
     )?;
-    // What was in quarantine before is counted, or not.
+    // Listed again, as the retry has counted some of them.
     let quarantined = Inventory::list(host, &store)?.quarantined_readings();
     let coverage = Coverage { quarantined_readings: Some(quarantined), ..read.covered.coverage };
     let body = coverage.record().with("retried", read.value);
     Ok(Response::json(StatusCode::OK, &body).into())
 }
 
-/// Those to try now. Those that can't be counted must not hide those that can: each has
-/// its turn.
+/// The entries to try now. They begin at a random one, so that entries that can't be
+/// counted don't hide the others.
 fn meant(
     host: &impl Host,
     inventory: &Inventory,

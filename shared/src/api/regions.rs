@@ -11,7 +11,7 @@ use crate::domain::reading::{Region, UnixMillis};
 use crate::error::Error;
 use crate::host::Host;
 use crate::http::document::{Fields, Table};
-use crate::http::params::unknown_region;
+use crate::http::path::unknown_region;
 use crate::ledger::database::Database;
 use crate::read::aggregate::{self, RegionSummary};
 use crate::read::fresh::fold_and_read;
@@ -36,7 +36,7 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Outcome {
         |snapshot| {
             let mut all = snapshot.regions.into_iter();
             let found = all.find(|(known, _)| known == region.as_str());
-            // One that it lacks may be newer.
+            // A region that it lacks may be newer than the snapshot.
             found.map(|(name, summary)| Some((name, Some(summary.as_of(latest)))))
         },
     )?;
@@ -44,7 +44,7 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Outcome {
     Ok(read.covered.answer(call, table(vec![found], call.now), Listing::default()))
 }
 
-/// `GET /v1/regions`: a page in the order of their names.
+/// `GET /v1/regions`: a page, sorted by name.
 pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
     let (span, limit) = (call.params.span()?, call.params.limit);
     let (after, most) = (call.params.after().unwrap_or_default(), Page::<()>::to_read(limit));
@@ -68,14 +68,15 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
     let listing = Listing {
         list: Some("regions"),
         about: Fields::default(),
-        // What waits, or is newer than the snapshot, may be of other regions.
+        // Readings that wait, or are newer than the snapshot, may be of other regions.
         complete: Some(read.covered.coverage.is_complete()),
         next: page.last().map(|(name, _)| call.params.next_page(name)),
     };
     Ok(read.covered.answer(call, table(page.items, call.now), listing))
 }
 
-/// All time is one statement; a range is several, which are to see the same.
+/// The figures over all time are one statement; those of a range are several, which
+/// must see the same state.
 fn read<H: Host, T>(
     database: &Database<'_, H>,
     span: Span,
@@ -87,8 +88,8 @@ fn read<H: Host, T>(
     }
 }
 
-/// The regions after a name from the last good snapshot, and whether there are more that
-/// it does not have; `None` if it says nothing of this page.
+/// The regions after a name in the last good snapshot, and whether more may follow that
+/// it does not have; `None` if it has nothing for this page.
 fn recalled(
     snapshot: Snapshot,
     after: &str,

@@ -1,7 +1,8 @@
-//! The table of routes: which resources there are, and what each asks for.
+//! The table of routes: every resource, with its methods, scope, parameters and
+//! handler.
 //!
-//! A new resource is a line here, a handler, and its place in `docs/api.md` and
-//! `query/assets/openapi.json`; a test says which of them is missing.
+//! A new resource is a line here, a handler, and an entry in `docs/api.md` and in
+//! `query/assets/openapi.json`; a test reports which of them is missing.
 
 use http::Method;
 
@@ -19,43 +20,44 @@ use crate::domain::reading::{DeviceId, Region, UnixMillis};
 use crate::host::Host;
 use crate::http::accept::Format;
 use crate::http::params::Param::{After, From, Limit, Step, To};
-use crate::http::params::{Param, QueryParams, decoded, device_in_path, region_in_path};
+use crate::http::params::{Param, QueryParams};
+use crate::http::path::{decoded, device_in_path, region_in_path};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 
 /// A line of the table.
 pub struct Route<H: Host> {
-    /// The path, as the interface's description has it: `/v1/regions/{region}`.
+    /// The path, as in `openapi.json`: `/v1/regions/{region}`.
     pub pattern: &'static str,
     /// The methods that it answers to.
     pub methods: &'static [Method],
-    /// What a caller must be allowed to do. Nothing asks for it yet.
+    /// The permission that a client needs. Not enforced yet.
     pub scope: Scope,
     query: Query,
     answers: Answers,
     pub(crate) handler: Handler<H>,
 }
 
-/// What a caller may be allowed to do.
+/// A permission of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// What everybody may: to see that the node is there, and its page.
+    /// Granted to every client: health, and the page.
     Open,
     /// To read readings and averages.
     Read,
     /// To send readings.
     Write,
-    /// To watch the node.
+    /// To read metrics.
     Metrics,
-    /// To change what the node has set aside.
+    /// To change the quarantine.
     Admin,
 }
 
 /// Which parameters a request may have.
 #[derive(Clone, Copy)]
 enum Query {
-    /// These.
+    /// These and no others.
     Of(&'static [Param]),
-    /// Any, which are not looked at: a probe may put anything there.
+    /// Any; they are ignored, as a probe may send anything.
     Ignored,
 }
 
@@ -64,20 +66,20 @@ enum Query {
 enum Answers {
     /// A document, as JSON, CSV or NDJSON.
     Documents,
-    /// Something of its own.
+    /// A format of its own.
     Other,
 }
 
-/// What answers, and the argument that it takes out of the path.
+/// What answers, and the argument that it takes from the path.
 pub(crate) enum Handler<H: Host> {
     /// No argument.
     Plain(fn(&Call<'_, H>) -> Outcome),
     InRegion(fn(&Call<'_, H>, &Region<'_>) -> Outcome),
     OfDevice(fn(&Call<'_, H>, &DeviceId<'_>) -> Outcome),
     Named(fn(&Call<'_, H>, &str) -> Outcome),
-    /// A stream, which the component's door writes (`events::open`).
+    /// A stream, which the component's entry point writes (`events::open`).
     Events,
-    /// Readings in a body, which the component's door reads (`readings::post`).
+    /// Readings in a body, which the component's entry point reads (`readings::post`).
     Readings,
 }
 
@@ -86,7 +88,7 @@ use Handler::{Events, InRegion, Named, OfDevice, Plain, Readings};
 const READING: &[Method] = &[Method::GET, Method::HEAD];
 const POSTING: &[Method] = &[Method::POST];
 
-/// The table, in two parts, so that each component has its own handlers alone in it.
+/// The table, in two parts, so that a component contains only its own handlers.
 impl<H: Host> Route<H> {
     /// What `ingest` serves.
     pub const INGEST: [Self; 2] = [
@@ -95,7 +97,7 @@ impl<H: Host> Route<H> {
     ];
 
     /// What `query` serves.
-    #[rustfmt::skip] // A resource is a line.
+    #[rustfmt::skip] // One line per resource.
     pub const QUERY: [Self; 17] = [
         Self::document("/v1/regions", &[From, To, After, Limit], Plain(regions::list)),
         Self::document("/v1/regions/{region}", &[From, To], InRegion(regions::one)),
@@ -156,7 +158,7 @@ pub fn is_for_events<H: Host>(_host: &H, request: &Request) -> bool {
     find(&routes, &request.path).is_some_and(|(route, _)| matches!(route.handler, Events))
 }
 
-/// The route of a path, and what the path names in the place of the braces.
+/// The route of a path, and the path's argument in the place of the braces.
 pub(crate) fn find<'r, 'p, H: Host>(
     routes: &'r [Route<H>],
     path: &'p str,
@@ -164,8 +166,8 @@ pub(crate) fn find<'r, 'p, H: Host>(
     routes.iter().find_map(|route| Some((route, argument(route.pattern, path)?)))
 }
 
-/// What stands in `path` where `pattern` has braces: one piece, not empty. Empty if
-/// `pattern` has none; `None` if it is another path.
+/// The segment of `path` where `pattern` has braces; it must not be empty. Returns an
+/// empty argument if `pattern` has no braces, and `None` if `path` does not match it.
 fn argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let Some((before, rest)) = pattern.split_once('{') else {
         return (pattern == path).then_some("");
@@ -180,15 +182,15 @@ fn no_such_resource() -> Problem {
 }
 
 impl<H: Host> Route<H> {
-    /// Answers a request that was found to be for this route, if that takes no argument.
-    /// (Apart from `answer`, which has all that parses arguments: `ingest` does without.)
+    /// Answers a request for this route, if its handler takes no argument. (Apart from
+    /// `answer`, so that `ingest` does not contain what parses arguments.)
     pub(crate) fn answer_plainly(&self, host: &H, request: &Request, now: UnixMillis) -> Outcome {
         request.allow(self.methods)?;
         let Plain(handle) = self.handler else { return Err(no_such_resource().into()) };
         handle(&Call { host, request, now, params: QueryParams::none(), format: Format::Json })
     }
 
-    /// Answers a request that was found to be for this route.
+    /// Answers a request for this route.
     fn answer(&self, host: &H, request: &Request, argument: &str, now: UnixMillis) -> Answered {
         let answered = match self.try_answer(host, request, argument, now) {
             Ok(answered) => answered,
@@ -213,7 +215,7 @@ impl<H: Host> Route<H> {
             InRegion(handle) => handle(&call, &region_in_path(argument)?),
             OfDevice(handle) => handle(&call, &device_in_path(argument)?),
             Named(handle) => handle(&call, &decoded(argument).unwrap_or_default()),
-            // The door has what follows.
+            // The component's entry point answers these.
             Events | Readings => Err(Refusal::from(no_such_resource())),
         }
     }

@@ -1,4 +1,4 @@
-//! `GET /v1/regions/{region}/windows`: a region's figures, step by step.
+//! `GET /v1/regions/{region}/windows`: a region's figures for each step of a range.
 
 use crate::api::answer::Listing;
 use crate::api::call::{Call, Outcome};
@@ -9,7 +9,8 @@ use crate::domain::summary::Summary;
 use crate::host::Host;
 use crate::http::Problem;
 use crate::http::document::{Fields, Table};
-use crate::http::params::{QueryParams, next_page, unknown_region};
+use crate::http::params::{QueryParams, next_page};
+use crate::http::path::unknown_region;
 use crate::limits;
 use crate::read::aggregate;
 use crate::read::fresh::fold_and_read;
@@ -17,7 +18,7 @@ use crate::read::fresh::fold_and_read;
 const HOUR_MINUTES: i64 = 60;
 const DAY_MINUTES: i64 = 24 * HOUR_MINUTES;
 
-/// Answers with a window for each step, those without a reading among them.
+/// Answers with a window for each step, also where there is no reading.
 pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Outcome {
     let minutes = call.params.step_minutes.unwrap_or(HOUR_MINUTES);
     let range = range(&call.params, minutes, call.now)?;
@@ -36,8 +37,8 @@ pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Out
     )?;
     let steps = read.value.as_ref().ok_or_else(|| read.covered.missing(unknown_region()))?;
     let next = (end < range.to()).then(|| {
-        // The defaults move with the clock, so the next page names what they were.
-        // As text: a number of long ago looks like seconds.
+        // The defaults move with the clock, so the next page names them. Written as
+        // text, as a small number looks like seconds.
         let (from, to) = (end, range.to());
         next_page(&format!("from={from}&to={to}&step={minutes}m"))
     });
@@ -62,9 +63,9 @@ fn table(page: &[Range], steps: &[Option<Summary>]) -> Table {
     Table { columns, rows: page.iter().zip(steps).map(row).collect() }
 }
 
-/// From `from` to `to`, widened to whole minutes. By default up to now, and the
-/// steps that make up a day, or one if it is longer; they then begin at whole
-/// steps of the clock, so that the windows are the same until the next begins.
+/// From `from` to `to`, widened to whole minutes. The default is a day up to now, or
+/// one step if that is longer. It ends at a whole step of the clock, so that the
+/// windows stay the same until the next one begins.
 fn range(params: &QueryParams<'_>, step_minutes: i64, now: UnixMillis) -> Result<Range, Problem> {
     let unit = step_minutes.min(DAY_MINUTES);
     let now_to = (now.minute() + unit) / unit * unit;

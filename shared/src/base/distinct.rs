@@ -1,9 +1,9 @@
-//! Names, each once.
+//! Distinct names of a list.
 
 use std::collections::HashMap;
 
-/// Names, each once, in the order in which they first came, and for each that came
-/// its place among them.
+/// The distinct names in order of first appearance, and for each listed name its place
+/// among them.
 #[derive(Debug, Default)]
 pub(crate) struct Distinct<'a> {
     pub(crate) names: Vec<&'a str>,

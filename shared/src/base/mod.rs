@@ -1,5 +1,4 @@
-//! What has nothing to do with temperatures: integers in few bytes, sorting, checksums,
-//! distinct names.
+//! General building blocks: compact integers, sorting, checksums, distinct names.
 //!
 //! Imports nothing.
 

@@ -1,7 +1,7 @@
-//! Sorting, once for all: the standard library's sort would be in a component once
-//! for every type that is sorted, at eight kilobytes each.
+//! One sort for all types. The standard library's would be compiled into a component
+//! once per sorted type, at eight kilobytes each.
 
-/// Puts `items` in the order of their keys; those of the same key keep theirs.
+/// Sorts `items` by key. The sort is stable.
 pub(crate) fn sort_by_key<T>(items: &mut [T], key: impl Fn(&T) -> u128) {
     let mut keys = Vec::with_capacity(items.len());
     keys.extend(items.iter().enumerate().map(|(index, item)| {
@@ -16,15 +16,15 @@ pub(crate) fn sort_by_key<T>(items: &mut [T], key: impl Fn(&T) -> u128) {
     arrange(items, &mut keys);
 }
 
-/// Puts each item where `places` has its index, going along the cycles of the
-/// permutation. Returns how many places it looked at: each once.
+/// Puts each item where `places` has its index, along the cycles of the permutation.
+/// Returns how many places it visited: each once.
 fn arrange<T>(items: &mut [T], places: &mut [Place]) -> usize {
     let mut looked_at = 0;
     for start in 0..places.len() {
         let mut to = start;
         while let Some((_, _, from)) = places.get_mut(to) {
             looked_at += 1;
-            // From now on it says that the right item is here.
+            // From now on the place says that the right item is here.
             let from = std::mem::replace(from, to);
             if from == start || from == to {
                 break;
@@ -36,8 +36,8 @@ fn arrange<T>(items: &mut [T], places: &mut [Place]) -> usize {
     looked_at
 }
 
-/// The halves of a key, and where its item was: eight bytes less than with the key
-/// as it is, in what is the largest part of a fold's memory.
+/// The halves of a key, and the index of its item. Eight bytes less than with the whole
+/// key, in the largest part of a fold's memory.
 type Place = (u64, u64, usize);
 
 #[inline(never)]
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_straggler_behind_sorted_items_costs_no_more_than_any_other_order() {
-        // In the order of the keys, but for the last one, which comes first.
+        // Sorted by key, except that the last item belongs first.
         let count = 10_000;
         let mut items: Vec<usize> = (1..=count).chain([0]).collect();
         let mut places: Vec<Place> = [(0, 0, count)]

@@ -1,11 +1,11 @@
-//! Integers in as many bytes as they need: LEB128, signed ones in zigzag.
+//! Variable-length integers: LEB128, zigzag for signed ones.
 
-/// Why no integer could be taken.
+/// Why no integer could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoInteger {
-    /// The bytes end in the middle of it.
+    /// The bytes end within the integer.
     Truncated,
-    /// It has more than 64 bits.
+    /// The integer has more than 64 bits.
     TooLarge,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Result<u64, NoInteger> {
     Err(NoInteger::TooLarge)
 }
 
-/// Small magnitudes of either sign to small unsigned numbers.
+/// Maps small magnitudes of either sign to small unsigned numbers.
 pub(crate) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }

@@ -1,30 +1,30 @@
-//! Decimals as scaled integers, exactly: no binary floating point on the way from a
-//! sensor's text to storage.
+//! Decimals parsed exactly into scaled integers. Nothing between a sensor's text and
+//! storage is binary floating point.
 
-/// What becomes of the digits that the scale has no place for.
+/// What happens to digits beyond the scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rounding {
-    /// To the nearest; a half goes away from zero.
+    /// Rounded to nearest, halves away from zero.
     HalfAwayFromZero,
     /// Dropped.
     TowardZero,
 }
 
-/// A decimal number, taken apart: valid by construction.
+/// A decimal number split into its parts, valid by construction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decimal<'a> {
     is_negative: bool,
     /// Digits, at least one.
     whole: &'a str,
-    /// Digits behind the point, or none.
+    /// Digits after the point, possibly none.
     fraction: &'a str,
-    /// Digits with or without a sign, or none.
+    /// Digits with an optional sign, possibly none.
     exponent: &'a str,
 }
 
 impl<'a> Decimal<'a> {
-    /// The number that all of `text` is, by the grammar of RFC 8259, section 6:
-    /// no plus sign, no space, no leading zero, digits on both sides of a point.
+    /// Parses all of `text` by the number grammar of RFC 8259, section 6: no plus sign,
+    /// no space, no leading zero, digits on both sides of a point.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         let is_negative = unsigned.len() < text.len();
@@ -50,14 +50,14 @@ impl<'a> Decimal<'a> {
         Some(Self { is_negative, whole, fraction, exponent })
     }
 
-    /// The value times ten to the power of `scale`, as an integer; `None` if that has
+    /// The value times 10 to the power of `scale`, as an integer. `None` if that has
     /// more than 18 digits, which is more than any quantity here.
     pub(crate) fn scaled(self, scale: i64, rounding: Rounding) -> Option<i64> {
         self.short(scale).or_else(|| self.any(scale, rounding))
     }
 
-    /// The numbers that sensors send, at a fraction of the cost: a few digits, none of
-    /// which the scale has no place for. `None` for all others.
+    /// The fast path for what sensors send: few digits, no exponent, no digit beyond
+    /// the scale. `None` for all others.
     fn short(self, scale: i64) -> Option<i64> {
         const DIGITS_MAX: usize = 15;
         if !self.exponent.is_empty() || self.whole.len() + self.fraction.len() > DIGITS_MAX {
@@ -81,8 +81,8 @@ impl<'a> Decimal<'a> {
             return Some(0);
         }
 
-        // How many significant digits stand before the scaled point; below 0 the
-        // value is less than a tenth of a unit, which no rounding brings back.
+        // The number of significant digits before the scaled point. Below 0, the value
+        // is less than a tenth of a unit and rounds to 0.
         let exponent = saturating_exponent(self.exponent);
         let kept = point.saturating_add(exponent).saturating_add(scale);
         let kept = match usize::try_from(kept) {
@@ -98,7 +98,7 @@ impl<'a> Decimal<'a> {
     }
 }
 
-/// The digits that `text` begins with, and what is behind them.
+/// Splits `text` after its leading digits.
 fn digits(text: &str) -> (&str, &str) {
     let end = text.bytes().take_while(u8::is_ascii_digit).count();
     text.split_at_checked(end).unwrap_or((text, ""))
@@ -112,8 +112,8 @@ fn length_of(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// An exponent too long for 64 bits is as good as the largest: its number is
-/// either zero or out of range.
+/// An exponent too long for 64 bits is clamped: the number is zero or out of range
+/// either way.
 fn saturating_exponent(text: &str) -> i64 {
     if text.is_empty() {
         return 0;
@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    /// Text that is a number now and then.
+    /// Text that is sometimes a number.
     fn text() -> impl Strategy<Value = String> {
         prop_oneof![
             "[-+.eE0-9]{0,12}",
@@ -173,7 +173,7 @@ mod tests {
             let Some(number) = Decimal::parse(&text) else { return Ok(()) };
             let value: f64 = text.parse().unwrap();
             match number.scaled(3, Rounding::HalfAwayFromZero) {
-                // To the rounding, and to what a double can tell.
+                // Equal up to the rounding and the precision of a double.
                 Some(millicelsius) => {
                     let off = (millicelsius as f64 - value * 1_000.0).abs();
                     prop_assert!(off <= 0.5 + value.abs() * 1e-12, "{} is {}", text, millicelsius);

@@ -1,9 +1,10 @@
-//! Durations as people write them.
+//! Durations as text, such as `90s` or `7d`.
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
-/// Milliseconds, at most 36,500 days, of `0` or a whole number with a unit: `250ms`, `90s`, `5m`, `12h`, `7d`.
+/// Milliseconds, at most 36,500 days, of `0` or a whole number with a unit: `250ms`,
+/// `90s`, `5m`, `12h`, `7d`.
 pub(crate) fn parse_duration_ms(text: &str) -> Option<i64> {
     if text == "0" {
         return Some(0);
@@ -22,7 +23,7 @@ pub(crate) fn parse_duration_ms(text: &str) -> Option<i64> {
     (ms <= 36_500 * DAY_MS).then_some(ms)
 }
 
-/// A duration in the largest unit that it is whole in: `7 days`, `90 seconds`.
+/// A duration in the largest unit that divides it: `7 days`, `90 seconds`.
 pub(crate) fn duration_in_words(ms: i64) -> String {
     const UNITS: [(i64, &str); 4] =
         [(DAY_MS, "day"), (60 * MINUTE_MS, "hour"), (MINUTE_MS, "minute"), (1_000, "second")];

@@ -1,8 +1,9 @@
-//! Percentiles of what was counted in bins of a tenth of a degree.
+//! Histograms with bins of a tenth of a degree, and their percentiles.
 //!
-//! Bin b holds the temperatures from b/10 °C to just below (b+1)/10 °C, so a
-//! sensor of that resolution has a bin for each of its values. Adding up bins
-//! is exact and has no order, so a percentile of merged histograms is that of
+//! Bin b holds the temperatures from b/10 °C to just below (b+1)/10 °C, so a sensor of
+//! that resolution has one bin per value. Adding bins is exact and independent of
+//! order, so a percentile of merged histograms is that of all their readings, to the
+//! bin.
 //! all their readings, to the bin.
 
 use crate::base::checksum::checksum;
@@ -12,16 +13,16 @@ use crate::domain::reading::MilliCelsius;
 /// The width of a bin, in thousandths of a degree Celsius.
 pub const BIN_MILLI: i64 = 100;
 
-/// What the stored form begins with.
+/// The first bytes of the stored form.
 const VERSION: [u8; 2] = [2, 0];
 
 /// Bytes before the bins: version and checksum.
 const HEAD_BYTES: usize = 6;
 
-/// How many readings fell into each bin. Only bins that hold some are kept.
+/// The number of readings in each bin. Empty bins are not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Bin and count, at least 1, in the order of the bins.
+    /// Bin and count (at least 1), in the order of the bins.
     bins: Vec<(i64, u64)>,
 }
 
@@ -44,7 +45,7 @@ impl Histogram {
         }
     }
 
-    /// Adds all that `other` counted.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (bin, count) in &other.bins {
             self.add_to_bin(*bin, *count);
@@ -56,10 +57,12 @@ impl Histogram {
         self.bins.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
-    /// The lower edge of the bin that holds the percentile (nearest rank: the
-    /// smallest value that at least so many per cent of the readings don't
-    /// exceed), in thousandths of a degree; the value is there or less than
-    /// `BIN_MILLI` above. `None` without a reading. `percent` is 1 to 100.
+    /// The lower edge, in thousandths of a degree, of the bin that holds the
+    /// percentile; the value is less than `BIN_MILLI` above. `None` without a reading.
+    /// `percent` is 1 to 100.
+    ///
+    /// Nearest rank: the smallest value that at least `percent` per cent of the
+    /// readings don't exceed.
     pub fn percentile(&self, percent: u64) -> Option<i64> {
         let rank = (u128::from(self.readings()) * u128::from(percent)).div_ceil(100);
         let mut seen = 0;
@@ -70,13 +73,13 @@ impl Histogram {
         self.bins.iter().find(holds).map(|(bin, _)| bin * BIN_MILLI)
     }
 
-    /// The stored form: two bytes of version; the lower half of the XXH64 of what
-    /// follows, with seed 0, in four bytes, little endian; and for each bin, in their
-    /// order, how far it is from the one before (the first from 0, zigzag) and its
-    /// count, each as LEB128. Two to three bytes a bin.
+    /// The stored form: two bytes of version; four bytes, little endian, with the lower
+    /// half of the XXH64 (seed 0) of the rest; then for each bin, in order, its
+    /// distance from the previous bin (of the first from 0, in zigzag) and its count,
+    /// each as LEB128. Two to three bytes per bin.
     ///
-    /// Older releases wrote the bins alone. A count is never 0, so theirs never begin
-    /// as the version does.
+    /// Older releases wrote only the bins. A count is never 0, so those never begin
+    /// like the version.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEAD_BYTES + self.bins.len() * 3);
         bytes.extend([0; HEAD_BYTES]);
@@ -94,8 +97,7 @@ impl Histogram {
         bytes
     }
 
-    /// The histogram that `bytes` holds; `None` if no release can have written
-    /// them.
+    /// Decodes `bytes`; `None` if no release can have written them.
     pub fn decode(mut bytes: &[u8]) -> Option<Self> {
         if let Some(checked) = bytes.strip_prefix(&VERSION) {
             let (sum, bins) = checked.split_first_chunk::<4>()?;
@@ -162,7 +164,7 @@ mod tests {
             let histogram = histogram(millis);
             assert_eq!(Histogram::decode(&histogram.encode()), Some(histogram));
         }
-        // As older releases wrote it: bin 1, twice.
+        // The form of older releases: bin 1, count 2.
         assert_eq!(Histogram::decode(&[2, 2]), Some(histogram(&[100, 199])));
         let bytes = histogram(&[21_437, 21_500, -50]).encode();
         for (index, bit) in (0..bytes.len()).flat_map(|index| (0..8).map(move |bit| (index, bit))) {

@@ -1,6 +1,6 @@
-//! The values: readings, their parts, and what is computed of many of them.
+//! The domain's values: readings, their parts, and the statistics of many readings.
 //!
-//! Imports `base`. Knows no host, no HTTP and no store.
+//! Imports `base` and `limits`. Knows no host, no HTTP and no store.
 
 pub(crate) mod decimal;
 pub(crate) mod duration;

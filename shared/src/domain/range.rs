@@ -19,7 +19,7 @@ impl Range {
         (from < to).then_some(Self { from_minute: from.minute(), to_minute })
     }
 
-    /// Its first minute, and the first after it, since 1970-01-01T00:00:00Z.
+    /// The first minute, and the first after the range, since 1970-01-01T00:00:00Z.
     pub(crate) fn edges(&self) -> [i64; 2] {
         [self.from_minute, self.to_minute]
     }
@@ -34,8 +34,8 @@ impl Range {
         UnixMillis::from_minute(self.to_minute, 0).unwrap_or(UnixMillis::MAX)
     }
 
-    /// The range cut into steps of so many minutes, at least 1; the last one may
-    /// be shorter.
+    /// Cuts the range into steps of this many minutes, at least 1; the last may be
+    /// shorter.
     pub fn steps(&self, minutes: i64) -> impl Iterator<Item = Self> + use<> {
         let Self { from_minute, to_minute } = *self;
         let starts = std::iter::successors(Some(from_minute), move |start| {
@@ -47,25 +47,25 @@ impl Range {
         })
     }
 
-    /// How many minutes it has.
+    /// The number of minutes.
     pub(crate) fn minutes(&self) -> i64 {
         self.to_minute - self.from_minute
     }
 }
 
-/// The time that a question is about.
+/// The time span of a query.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
-    /// All time without one.
+    /// `None` is all time.
     pub(crate) range: Option<Range>,
-    /// Where it begins; without one, at the beginning of time.
+    /// The start; `None` is the beginning of time.
     pub(crate) from: Option<UnixMillis>,
-    /// Where it ends; without one, at the end of time.
+    /// The end; `None` is the end of time.
     pub(crate) to: Option<UnixMillis>,
 }
 
 impl Span {
-    /// All of it.
+    /// All time.
     pub(crate) const ALL_TIME: Self = Self { range: None, from: None, to: None };
 }
 

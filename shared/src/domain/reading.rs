@@ -1,5 +1,5 @@
-//! The values of the domain. Who holds one holds a good one: the constructors
-//! here are the only way to make them.
+//! A reading and its parts. The parts are valid by construction: their constructors are
+//! the only way to make them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,20 +8,20 @@ use crate::limits;
 
 /// One temperature, measured by one device at one instant, in one region.
 ///
-/// Its identity is (`device_id`, `timestamp`): the same identity counts once.
-/// It borrows its names from the request or the journal entry it was read from.
+/// Its identity is (`device_id`, `timestamp`): the same identity counts once. Names are
+/// borrowed from the request or journal entry it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading<'a> {
     /// The device that measured.
     pub device_id: DeviceId<'a>,
-    /// The region whose average the reading enters.
+    /// The region whose average includes the reading.
     pub region: Region<'a>,
     /// The measured temperature.
     pub temperature: MilliCelsius,
     /// When it was measured, by the device's clock.
     pub timestamp: UnixMillis,
-    /// Whether it came later than the variable `late_after` has it. It is counted
-    /// all the same.
+    /// Whether it arrived later than the variable `late_after` allows. It counts all
+    /// the same.
     pub is_late: bool,
 }
 
@@ -34,12 +34,12 @@ pub struct DeviceId<'a>(Cow<'a, str>);
 pub struct Region<'a>(Cow<'a, str>);
 
 impl<'a> DeviceId<'a> {
-    /// The name, if it is one.
+    /// The name, if it is valid.
     pub fn new(name: impl Into<Cow<'a, str>>) -> Option<Self> {
         Self::stored(name).filter(|Self(name)| !is_dot_segment(name))
     }
 
-    /// A name from a store: `.` and `..`, too, which older releases took.
+    /// A name from a store, including `.` and `..`, which older releases accepted.
     pub(crate) fn stored(name: impl Into<Cow<'a, str>>) -> Option<Self> {
         checked(name.into()).map(Self)
     }
@@ -51,12 +51,12 @@ impl<'a> DeviceId<'a> {
 }
 
 impl<'a> Region<'a> {
-    /// The name, if it is one.
+    /// The name, if it is valid.
     pub fn new(name: impl Into<Cow<'a, str>>) -> Option<Self> {
         Self::stored(name).filter(|Self(name)| !is_dot_segment(name))
     }
 
-    /// A name from a store: `.` and `..`, too, which older releases took.
+    /// A name from a store, including `.` and `..`, which older releases accepted.
     pub(crate) fn stored(name: impl Into<Cow<'a, str>>) -> Option<Self> {
         checked(name.into()).map(Self)
     }
@@ -67,16 +67,16 @@ impl<'a> Region<'a> {
     }
 }
 
-/// Only characters that mean nothing to JSON, SQL, URLs, CSV or a shell, so
-/// that a name is the same everywhere it is written.
+/// Allows only characters without a meaning in JSON, SQL, URLs, CSV or a shell, so a
+/// name is the same everywhere it is written.
 fn checked(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
     let length = (1..=limits::NAME_BYTES_MAX).contains(&name.len());
     (length && name.bytes().all(allowed)).then_some(name)
 }
 
-/// Whether the name can't be a segment of a URL's path: every client takes `.` and
-/// `..` for steps in it (RFC 3986, 5.2.4), percent-encoded or not.
+/// Whether the name can't be a segment of a URL's path: clients resolve `.` and `..` as
+/// steps (RFC 3986, 5.2.4), percent-encoded or not.
 fn is_dot_segment(name: &str) -> bool {
     matches!(name, "." | "..")
 }
@@ -109,14 +109,14 @@ impl MilliCelsius {
     }
 }
 
-/// What a number that was given for Unix milliseconds seems to be.
+/// What a number sent as Unix milliseconds appears to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seems {
-    /// What it was given for.
+    /// Unix milliseconds.
     Milliseconds,
     /// Unix seconds: as milliseconds it would be before 3 March 1973.
     Seconds,
-    /// A time since a device's start: as seconds it would be before September 2001.
+    /// A time since the device's start: as seconds it would be before September 2001.
     Uptime,
 }
 
@@ -137,7 +137,7 @@ impl UnixMillis {
         (Self::MIN.0..=Self::MAX.0).contains(&millis).then_some(Self(millis))
     }
 
-    /// What the number that it was made of seems to be.
+    /// What the number of milliseconds appears to be.
     pub(crate) fn seems(self) -> Seems {
         const UPTIME_BELOW: i64 = 1_000_000_000;
         const SECONDS_BELOW: i64 = 100_000_000_000;
@@ -153,8 +153,7 @@ impl UnixMillis {
         minute.checked_mul(Self::PER_MINUTE)?.checked_add(ms).and_then(Self::new)
     }
 
-    /// Parses an RFC 3339 date-time; what is finer than a millisecond is
-    /// dropped.
+    /// Parses an RFC 3339 date-time. Digits beyond milliseconds are dropped.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         use time::format_description::well_known::Rfc3339;
         let instant = time::OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -177,13 +176,13 @@ impl UnixMillis {
         self.0 % Self::PER_MINUTE
     }
 
-    /// The instant this much earlier, at the earliest the epoch.
+    /// The instant `millis` earlier, not before the epoch.
     #[must_use]
     pub fn saturating_sub(self, millis: i64) -> Self {
         Self(self.0.saturating_sub(millis).clamp(Self::MIN.0, Self::MAX.0))
     }
 
-    /// The instant this much later, at the latest the end of the year 9999.
+    /// The instant `millis` later, not after the end of the year 9999.
     #[must_use]
     pub fn saturating_add(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis).clamp(Self::MIN.0, Self::MAX.0))
@@ -218,7 +217,7 @@ mod tests {
             assert!(DeviceId::new(bad).is_none(), "{bad:?}");
             assert!(Region::new(bad).is_none(), "{bad:?}");
         }
-        // No client can ask for these, and older releases took them.
+        // No client can request these, but older releases accepted them.
         for steps in [".", ".."] {
             assert!(DeviceId::new(steps).is_none() && Region::new(steps).is_none());
             assert!(DeviceId::stored(steps).is_some() && Region::stored(steps).is_some());

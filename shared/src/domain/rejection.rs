@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// A reading that was not accepted, and why, in a sentence for the sender.
+/// Why a reading was rejected, with a sentence for the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The reason, for programs.
@@ -21,15 +21,15 @@ impl Rejection {
 /// The reasons for a rejection. Their codes are part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// Not an object that can be read.
+    /// Not a readable object.
     Malformed,
     /// A field is absent.
     MissingField,
     /// A field that readings don't have.
     UnknownField,
-    /// A field that is there twice.
+    /// A field given twice.
     DuplicateField,
-    /// A field of another JSON type than it must be.
+    /// A field of the wrong JSON type.
     WrongType,
     /// A device id that breaks the rule for names.
     InvalidDeviceId,
@@ -37,21 +37,20 @@ pub enum Reason {
     InvalidRegion,
     /// A temperature below absolute zero or above 1,000 °C.
     TemperatureOutOfRange,
-    /// A timestamp that is none.
+    /// Not a valid timestamp.
     InvalidTimestamp,
-    /// A timestamp in seconds where milliseconds are meant.
+    /// A timestamp in seconds instead of milliseconds.
     TimestampInSeconds,
     /// Further ahead of the node's clock than `max_skew`.
     InFuture,
-    /// Older than `retention`: it can't be told from a duplicate any more.
+    /// Older than `retention`: a duplicate could not be detected.
     TooOld,
-    /// Of a device or region that is new, where there are as many as there may be.
+    /// From a new device or region when their number is at its limit.
     TooManyNames,
 }
 
 impl Reason {
-    /// All reasons. A journal entry counts them by their position here, so new
-    /// ones go to the end.
+    /// All reasons. Journal entries store the position here, so append new ones.
     pub const ALL: [Self; 13] = [
         Self::Malformed,
         Self::MissingField,
@@ -68,7 +67,7 @@ impl Reason {
         Self::TooManyNames,
     ];
 
-    /// The code that stands for the reason in an answer.
+    /// The reason's code in an answer.
     pub fn code(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
@@ -93,14 +92,14 @@ impl Reason {
 pub struct Rejections([u64; Reason::ALL.len()]);
 
 impl Rejections {
-    /// Counts `count` more for `reason`.
+    /// Adds `count` for `reason`.
     pub fn add(&mut self, reason: Reason, count: u64) {
         if let Some(counted) = self.0.get_mut(reason as usize) {
             *counted = counted.saturating_add(count);
         }
     }
 
-    /// Counts those of `other`, too.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (reason, count) in other.iter() {
             self.add(reason, count);
@@ -112,7 +111,7 @@ impl Rejections {
         Reason::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 
-    /// How many occurred for `reason`.
+    /// The count for `reason`.
     pub fn count(&self, reason: Reason) -> u64 {
         self.0.get(reason as usize).copied().unwrap_or(0)
     }

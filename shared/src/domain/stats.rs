@@ -1,15 +1,14 @@
 //! The statistics of a set of readings, and their merge.
 //!
-//! Architecture invariant: everything here is integers until the last
-//! division, so merging is exact, associative and commutative. Windows merged
-//! from parts equal windows computed at once, bit for bit, in any order.
+//! Architecture invariant: everything here is an integer until the last division, so
+//! merging is exact, associative and commutative. Windows merged from parts equal
+//! windows computed at once, bit for bit, in any order.
 
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 
 /// The statistics of at least one reading.
 ///
-/// There is no empty `Stats`: what has no readings has no average either, and
-/// is written `Option<Stats>`.
+/// There is no empty `Stats`: a set without readings has no average, and is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
     readings: u64,
@@ -28,7 +27,7 @@ impl Stats {
         Self {
             readings: 1,
             sum: millicelsius.into(),
-            // A million squared has 40 bits; 128 are for the sum of them.
+            // A million squared has 40 bits; the others are for the sum.
             squares: (millicelsius * millicelsius).into(),
             min: temperature,
             max: temperature,
@@ -37,8 +36,7 @@ impl Stats {
         }
     }
 
-    /// The statistics of both sets together, which must have no reading in
-    /// common.
+    /// The statistics of both sets together. They must have no reading in common.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         Self {
@@ -69,7 +67,7 @@ impl Stats {
     }
 
     /// The population standard deviation in degrees Celsius, at least 0:
-    /// √(n·Σx² − (Σx)²) / n, whose difference is taken exactly.
+    /// √(n·Σx² − (Σx)²) / n. The difference is computed exactly.
     pub fn standard_deviation(&self) -> f64 {
         let n = i128::from(self.readings);
         let spread = n * self.squares - self.sum * self.sum;
@@ -110,8 +108,8 @@ impl Stats {
         ])
     }
 
-    /// The statistics that the columns hold. The two halves of the squares may
-    /// each be a sum of such halves: SQL adds them up column by column.
+    /// Reads statistics from their columns. Each half of the squares may be a sum of
+    /// such halves, because SQL adds column by column.
     ///
     /// `None` if no writer of this schema can have written them.
     pub(crate) fn from_columns(columns: [i64; 8]) -> Option<Self> {
@@ -158,7 +156,7 @@ mod tests {
         let textbook = [2_000, 4_000, 4_000, 4_000, 5_000, 5_000, 7_000, 9_000];
         assert_eq!(stats(&textbook).standard_deviation(), 2.0);
         assert_eq!(stats(&[21_500]).standard_deviation(), 0.0);
-        // Naive floating point loses this one: the squares agree in 16 digits.
+        // Naive floating point gets this wrong: the squares agree in 16 digits.
         assert_eq!(stats(&[999_999, 1_000_000, 999_999, 1_000_000]).standard_deviation(), 0.0005);
     }
 

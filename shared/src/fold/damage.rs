@@ -1,4 +1,5 @@
-//! Rows of the database that can't be read: which readings belong to one, and who is told.
+//! Rows of the database that can't be read: which readings belong to them, and how they
+//! are reported.
 
 use crate::domain::reading::Reading;
 use crate::error::{DamagedRow, Error, best_effort};
@@ -8,11 +9,11 @@ use crate::journal::keys;
 use crate::ledger::windows;
 use crate::limits;
 
-/// The readings that a row is of which can't be read.
+/// The readings that belong to a row that can't be read.
 pub(super) enum Damage {
-    /// Of a minute: one of the ledger's rows.
+    /// Those of a minute, for a row of the ledger.
     Minute(i64),
-    /// Of a region, from there on, for this many minutes (0 is all time).
+    /// Those of a region, for `span` minutes from `start` on (0 is all time).
     Window { region: String, span: i64, start: i64 },
 }
 
@@ -50,7 +51,7 @@ impl Damage {
     }
 }
 
-/// Tells the log, and `/metrics` by a key, of a row that can't be read.
+/// Reports a row that can't be read: in the log, and by a key for `/metrics`.
 pub(crate) fn note_damage<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -64,6 +65,6 @@ pub(crate) fn note_damage<H: Host>(
     }
     let error = Error::DamagedRows(vec![row.clone()]);
     host.log(&format!("{error}; readings of it are set aside"));
-    // The log has it, and the next fold that meets it tries again.
+    // Best effort: the log has it, and the next fold that finds the row tries again.
     best_effort(store.set(&format!("{}{name}", keys::DAMAGED_ROW), b""));
 }

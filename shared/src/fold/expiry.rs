@@ -1,4 +1,4 @@
-//! Pruning: what has expired, and when it goes.
+//! Pruning: which ledger rows have expired, and when they are deleted.
 
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -9,14 +9,15 @@ use crate::ledger::database::Database;
 use crate::limits;
 use crate::settings::Horizon;
 
-/// Removes expired ledger rows, as far as the budget goes.
+/// Deletes expired ledger rows, as far as the budget allows.
 ///
-/// Only to be called when the whole backlog was folded: what waits in the journal may
-/// be older than what is forgotten here.
+/// Call this only after the whole backlog was folded: entries in the journal may be
+/// older than the rows that are deleted here.
 ///
-/// In two stages. What is to go is published to the door, which accepts nothing older
-/// from then on; what was published long enough ago for all requests that did not know
-/// it to have left their entry, goes.
+/// There are two stages. First the time before which rows will be deleted is published
+/// to the door, which accepts nothing older from then on. The rows are deleted once it
+/// has been published for `limits::PRUNE_PUBLISHED_MS_MIN`: by then every request that
+/// did not know it has left its entry.
 pub fn prune<H: Host>(
     regions: &Database<'_, H>,
     journal: &H::KeyValue,
@@ -29,9 +30,9 @@ pub fn prune<H: Host>(
     if known_ms >= limits::PRUNE_PUBLISHED_MS_MIN {
         prune_before(regions, door.pruned_before.min(target))?;
     }
-    // Each time is a write, so some minutes go together.
+    // Publishing is a write, so several minutes are published together.
     let is_due = target >= door.pruned_before.saturating_add(limits::PRUNE_SLACK_MS);
-    // A clock that was set back says nothing of how long it is known.
+    // If the clock was set back, it is unknown how long the time has been published.
     if is_due || known_ms < 0 {
         let published = door::update(regions.host(), journal, &|door| {
             door.pruned_before = door.pruned_before.max(target);
@@ -42,11 +43,11 @@ pub fn prune<H: Host>(
     Ok(())
 }
 
-/// Before when ledger rows have expired, if any have.
+/// The time before which ledger rows have expired; `None` if none have.
 ///
-/// By the node's clock, and by the readings: a clock that runs ahead, or a reading from
-/// the future, must not make the ledger forget what is recent. An hour is taken for
-/// past when a tenth of the hours with readings came after it (decision 8).
+/// Both the node's clock and the readings must say so: a clock that runs ahead, or a
+/// reading from the future, must not delete recent rows. An hour counts as past when a
+/// tenth of the hours with readings came after it (decision 8).
 fn expired_before<H: Host>(
     regions: &Database<'_, H>,
     horizon: Horizon,
@@ -61,8 +62,8 @@ fn expired_before<H: Host>(
     Ok(by_readings.map(|before| before.min(by_clock)))
 }
 
-/// The newest of the hours, which are in the order of `ledger::hours`, that a tenth of
-/// them came after (decision 8).
+/// The watermark: the newest hour that a tenth of `hours` came after (decision 8).
+/// `hours` are in the order of `ledger::hours`.
 pub(crate) fn witnessed(hours: &[UnixMillis]) -> Option<UnixMillis> {
     hours.get(hours.len().div_ceil(limits::HOURS_PER_WITNESS)).copied()
 }

@@ -1,16 +1,15 @@
-//! The fold: journal entries become ledger rows and windows.
+//! The fold: it moves journal entries into the ledger and the windows.
 //!
-//! A fold goes in steps. Each takes the database's write lock, then reads some
-//! entries, posts them in one transaction, and removes them from the journal
-//! after the commit. A process that dies in between leaves entries that are folded
-//! again, to no effect. Reading the entries only under the lock keeps folds
-//! that run at once from doing the same work; that they don't count twice is
-//! the ledger's doing alone.
+//! A fold runs in steps. Each step takes the database's write lock, reads some entries,
+//! posts them in one transaction, and removes them from the journal after the commit.
+//! If the process dies in between, the entries are folded again, without effect.
+//! Entries are read only under the lock, so that concurrent folds don't do the same
+//! work. That nothing counts twice is ensured by the ledger alone.
 //!
-//! What can't be posted is set aside, after the commit and before its entry is removed:
-//! an entry that can't be read, readings that are older than the ledger, and readings
-//! that belong to a row of the database that can't be read. The rest of their entry, and
-//! all others, go on.
+//! What can't be posted goes into quarantine, after the commit and before its entry is
+//! removed: entries that can't be read, readings that are older than the ledger, and
+//! readings that belong to a row of the database that can't be read. The rest of their
+//! entry, and all other entries, are folded.
 
 mod damage;
 mod expiry;
@@ -30,19 +29,19 @@ pub(crate) use self::damage::note_damage;
 pub use self::expiry::prune;
 pub(crate) use self::expiry::witnessed;
 
-/// What became of a journal.
+/// What a fold left in the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Folded {
-    /// Entries that are left, for want of time or of the lock.
+    /// Entries that are left, because time ran out or the lock was taken.
     pub left_entries: usize,
-    /// The readings in them, as far as their keys tell.
+    /// The readings in them, by the numbers in their keys.
     pub left_readings: usize,
     /// Whether the quarantine may have more in it than the inventory lists: this fold
-    /// set something aside, or another one had an entry before.
+    /// set something aside, or another fold took an entry first.
     pub quarantine_changed: bool,
 }
 
-/// Folds what `inventory` found in the journal, as far as the budget goes.
+/// Folds the journal entries in `inventory`, as far as the budget allows.
 pub fn run<H: Host>(
     regions: &Database<'_, H>,
     journal: &H::KeyValue,
@@ -77,9 +76,9 @@ pub fn run<H: Host>(
     Ok(folded)
 }
 
-/// Posts readings that are not in the journal, counts what was rejected beside
-/// them, and says what became of each, in their order. One that is too old is rejected,
-/// too.
+/// Posts readings that are not in the journal, counts their request's rejections, and
+/// returns the outcome of each reading, in order. A reading that is too old counts as
+/// rejected, too.
 pub fn post_now<H: Host>(
     regions: &Database<'_, H>,
     readings: &[Reading<'_>],
@@ -125,17 +124,17 @@ fn step<H: Host>(
     let host = regions.host();
     let load = || journal::load(host, journal, names);
     let Posted { names: done, aside } = post_entries(regions, journal, inventory, &load, None)?;
-    // After the commit, and before the entries are removed: what dies in between does it
-    // again, and what fails before has left nothing.
+    // After the commit, and before the entries are removed: a crash in between repeats
+    // this, and a failure before the commit leaves nothing behind.
     set_aside(host, journal, &aside)?;
     journal::remove(host, journal, &done).map_err(Error::Journal)?;
     Ok(!aside.is_empty() || done.len() < names.len())
 }
 
-/// Tries entries in quarantine again, as far as the budget goes. `latest` is how far
-/// ahead of the node's clock a reading may be. What is counted now leaves the quarantine;
-/// nothing is moved in between, so nothing can be lost on the way. Returns how many were
-/// tried.
+/// Folds entries in quarantine again, as far as the budget allows. `latest` is the
+/// latest time that a reading may have. Readings that are counted now leave the
+/// quarantine. Entries are not moved in between, so none can be lost. Returns how many
+/// entries were tried.
 pub(crate) fn retry<H: Host>(
     regions: &Database<'_, H>,
     journal: &H::KeyValue,
@@ -167,15 +166,15 @@ fn set_aside<H: Host>(host: &H, journal: &H::KeyValue, aside: &[Aside]) -> Resul
         .map_err(Error::Journal)
 }
 
-/// What became of entries.
+/// The result of posting entries.
 struct Posted {
     names: Vec<EntryName>,
-    /// What could not be posted. It is in no store yet.
+    /// What could not be posted. It is not in quarantine yet.
     aside: Vec<Aside>,
 }
 
-/// Posts what `load` finds, in one transaction, and goes around rows that can't be read:
-/// it begins again without what belongs to them.
+/// Posts the entries that `load` returns, in one transaction. If it finds rows that
+/// can't be read, it starts again without the readings that belong to them.
 fn post_entries<H: Host>(
     regions: &Database<'_, H>,
     journal: &H::KeyValue,
@@ -204,15 +203,15 @@ fn post_entries<H: Host>(
     Err(Error::Corrupt("row"))
 }
 
-/// The most readings that a step can have: what its last entry has is on top.
+/// The most readings that a step can have: its last entry may exceed the bound.
 const READINGS_AT_ONCE_MAX: usize =
     limits::READINGS_PER_FOLD_STEP + limits::READINGS_PER_REQUEST_MAX;
 
-/// Posts the entries' readings, but for those that the damage meets. Returns what could
+/// Posts the entries' readings, except those that `damage` affects. Returns what could
 /// not be posted.
 ///
-/// Without `latest` the entries are of the journal, whose readings were judged at the
-/// door.
+/// `latest` is `None` for entries of the journal, whose readings were checked when they
+/// were accepted.
 fn post(
     sql: &impl Sql,
     entries: &[Entry],
@@ -222,7 +221,7 @@ fn post(
     let count = entries.iter().map(|entry| entry.name().readings());
     let count = count.fold(0, usize::saturating_add).min(READINGS_AT_ONCE_MAX);
     let mut readings = Vec::with_capacity(count);
-    // How many readings are of each entry.
+    // How many of the readings belong to each entry.
     let mut counts = Vec::with_capacity(entries.len());
     let mut rejections = Rejections::default();
     let mut aside = Vec::new();

@@ -1,8 +1,8 @@
-//! The seam: what the application needs of a runtime, as dumb calls.
+//! The seam: what the application needs from a runtime, as simple calls.
 //!
 //! Everything worth testing is on this side of it. A host is one crate below `hosts/`
-//! that implements these traits by one-line forwards; `hosts/conformance` holds every
-//! host to what is written here.
+//! that implements these traits by one-line forwards. `hosts/conformance` checks every
+//! host against what is written here.
 //!
 //! Imports nothing.
 
@@ -26,36 +26,36 @@ pub trait Host {
     fn sql(&self) -> Result<Self::Sql, StoreError>;
     /// The value of a configuration variable; `None` if it is not defined.
     fn variable(&self, name: &str) -> Result<Option<String>, StoreError>;
-    /// Milliseconds that never run backwards, from an arbitrary start. The clock may stand
-    /// still between two calls to a store or to `sleep_ms`; what must end counts its steps,
-    /// too.
+    /// Milliseconds that never run backwards, from an arbitrary start. The clock may
+    /// stand still between calls to a store or to `sleep_ms`, so a loop that must end
+    /// also counts its steps.
     fn monotonic_ms(&self) -> u64;
-    /// Waits, and lets others work. `monotonic_ms` is at least `ms` further afterwards.
+    /// Waits, and lets other tasks run. Afterwards `monotonic_ms` is at least `ms`
+    /// further.
     fn sleep_ms(&self, ms: u64);
     /// A random number, uniform over its type. Not for secrets.
     fn random(&self) -> u64;
-    /// The content of a file that is mounted with the component; `None` where
-    /// there is none.
+    /// The content of a file that is mounted with the component; `None` if there is
+    /// none.
     fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Sends a request to another server, and waits for the whole answer. An answer of any
-    /// status is no error. A host that sends no requests says so.
+    /// Sends a request to another server, and waits for the whole answer. An answer of
+    /// any status is no error. A host that can't send answers `Unsupported`.
     fn send(&self, _call: &HttpCall<'_>) -> Result<HttpAnswer, SendError> {
         Err(SendError::new(SendErrorKind::Unsupported, "this host sends no requests"))
     }
-    /// Writes one line to the operator's log. Never a body or a token.
+    /// Writes one line to the operator's log. Never pass a body or a token.
     fn log(&self, line: &str);
 }
 
-/// A key-value store. What `set` and `delete_many` have done is durable when
-/// they return.
+/// A key-value store. The effects of `set` and `delete_many` are durable when they
+/// return.
 pub trait KeyValue {
-    /// Stores `value` under `key`, over what was there.
+    /// Stores `value` under `key`, replacing what was there.
     fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
     /// The value under `key`, if there is one.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Stores `new` under `key` if `old` is what is there; says whether it was.
-    /// Where nothing is expected, something may be overwritten: Spin's stores
-    /// don't tell.
+    /// Stores `new` under `key` if `old` is there; returns whether it was. If `old` is
+    /// `None`, an existing value may be overwritten: Spin's stores don't tell.
     fn replace(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError>;
     /// The values of `keys`, in any order; absent ones may be missing.
     fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, StoreError>;
@@ -71,18 +71,18 @@ pub type Pair = (String, Option<Vec<u8>>);
 
 /// A database connection.
 pub trait Sql {
-    /// Runs one statement, with nothing behind its last `;`, and returns its rows.
+    /// Runs one statement, with nothing after its last `;`, and returns its rows.
     /// `bindings` are the values of `?1`, `?2` and so on, at most `parameters_max`.
     ///
-    /// An integer is bound as an INTEGER, and comes back exactly or as an error: with a
-    /// host that binds doubles `?1 / 60` is another number.
+    /// An integer is bound as an INTEGER, and comes back exactly or as an error: on a
+    /// host that binds doubles, `?1 / 60` is another number.
     fn execute(&self, statement: &str, bindings: &[Value]) -> Result<Vec<Vec<Value>>, StoreError>;
 
-    /// Calls `work` once, in one transaction, and ends that as `work` says. After `Ok` what
-    /// was committed is on disk. After an error nothing of the transaction is kept; `work`
-    /// was not called, or its commit failed.
+    /// Calls `work` once, in one transaction, which ends as `work` says. After `Ok`,
+    /// what was committed is on disk. After an error, nothing of the transaction is
+    /// kept: `work` was not called, or its commit failed.
     ///
-    /// A closure, as some databases take no BEGIN and COMMIT as statements.
+    /// A closure, because some databases don't accept BEGIN and COMMIT as statements.
     fn transaction(
         &self,
         kind: TransactionKind,
@@ -92,32 +92,32 @@ pub trait Sql {
     /// The most bindings of one statement, at least 16.
     fn parameters_max(&self) -> usize;
 
-    /// What `set_schema_version` stored last; 0 in a new database.
+    /// The version last stored by `set_schema_version`; 0 in a new database.
     fn schema_version(&self) -> Result<i64, StoreError>;
 
-    /// Stores the version of the schema; part of the transaction that it is called in.
+    /// Stores the version of the schema, as part of the current transaction.
     fn set_schema_version(&self, version: i64) -> Result<(), StoreError>;
 }
 
 /// What a transaction is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransactionKind {
-    /// It may write. It holds the write lock from its begin on, or fails with `Busy`.
+    /// May write. Takes the write lock at its start, or fails with `Busy`.
     Write,
-    /// It only reads, and sees the database as it is at its first statement.
+    /// Only reads, and sees the database as of its first statement.
     Read,
 }
 
 /// How a transaction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// All of it is kept.
+    /// Everything is kept.
     Commit,
-    /// Nothing of it is.
+    /// Nothing is kept.
     RollBack,
 }
 
-/// A value of SQLite, as far as the schema uses them.
+/// A value of SQLite, of the types that the schema uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// INTEGER.
@@ -130,36 +130,36 @@ pub enum Value {
     Null,
 }
 
-/// Why a store did not do what it was asked to.
+/// Why a call to a store failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
-    /// What kind of failure, as far as the runtime lets one tell.
+    /// The kind of failure, as far as the runtime shows it.
     pub kind: StoreErrorKind,
-    /// The runtime's own words, for the log.
+    /// The runtime's message, for the log.
     pub message: String,
 }
 
-/// The failures that are met differently.
+/// The kinds of failure that are handled differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreErrorKind {
     /// Another connection holds a lock; the same call may succeed later.
     Busy,
     /// No space left, or a quota reached.
     Full,
-    /// The file is no database any more, or a broken one.
+    /// The file is not a database any more, or a corrupt one.
     Damaged,
-    /// The answer is larger than the runtime hands over. The store is well.
+    /// The answer is larger than the runtime hands over. The store itself works.
     TooLarge,
-    /// The runtime does not give this component the store.
+    /// The runtime does not give the store to this component.
     Denied,
     /// Anything else.
     Other,
 }
 
 impl StoreError {
-    /// An error in the runtime's words, sorted by what SQLite writes for
-    /// SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_CORRUPT and SQLITE_NOTADB, and
-    /// by what Spin writes of an answer that is too large.
+    /// Classifies the runtime's message: by SQLite's words for SQLITE_BUSY,
+    /// SQLITE_LOCKED, SQLITE_FULL, SQLITE_CORRUPT and SQLITE_NOTADB, and by Spin's for
+    /// an answer that is too large.
     pub fn from_message(message: impl Into<String>) -> Self {
         let message = message.into();
         let says = |words: &str| message.contains(words);

@@ -1,32 +1,32 @@
-//! HTTP as a client: what `Host::send` takes and gives.
+//! An outgoing HTTP request: the arguments and results of `Host::send`.
 
 use std::fmt;
 
 /// A request to another server.
 #[derive(Clone, Debug)]
 pub struct HttpCall<'a> {
-    /// The method, `GET` for one.
+    /// The method, such as `GET`.
     pub method: &'a str,
     /// `http://host:port/path?query`, or with `https`.
     pub url: &'a str,
-    /// Names in lower case, and values.
+    /// Names in lower case, with values.
     pub headers: &'a [(&'a str, &'a str)],
     /// Empty for none.
     pub body: &'a [u8],
     /// How long each part may take.
     pub limits: SendLimits,
-    /// The most bytes of an answer's body; a longer one is an error.
+    /// The most bytes of the answer's body; a longer one is an error.
     pub answer_bytes_max: usize,
 }
 
-/// Three limits on time, in milliseconds: none of them alone ends every wait.
+/// Three time limits, in milliseconds. None of them alone bounds every wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendLimits {
-    /// Until the connection stands.
+    /// Until the connection is established.
     pub connect_ms: u64,
-    /// From then until the answer's head has come.
+    /// From then until the head of the answer.
     pub first_byte_ms: u64,
-    /// Between two pieces of the answer's body.
+    /// Between two pieces of the body of the answer.
     pub between_bytes_ms: u64,
 }
 
@@ -35,7 +35,7 @@ pub struct SendLimits {
 pub struct HttpAnswer {
     /// The status code.
     pub status: u16,
-    /// Names in lower case, and values, in the order they came in.
+    /// Names in lower case, with values, in the order received.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
@@ -44,29 +44,29 @@ pub struct HttpAnswer {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendError {
-    /// What kind of failure.
+    /// The kind of failure.
     pub kind: SendErrorKind,
-    /// The runtime's own words, for the log.
+    /// The runtime's message, for the log.
     pub message: String,
 }
 
-/// The failures that are met differently.
+/// The kinds of failure that are handled differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendErrorKind {
     /// This host sends no requests.
     Unsupported,
     /// The runtime does not allow this component to call this server.
     Denied,
-    /// One of the three limits was reached. Whether the request arrived is not known.
+    /// One of the three limits was reached. Whether the request arrived is unknown.
     TimedOut,
-    /// The answer's body has more bytes than it may.
+    /// The body of the answer has too many bytes.
     TooLarge,
-    /// Anything else; whether the request arrived is not known.
+    /// Anything else. Whether the request arrived is unknown.
     Other,
 }
 
 impl SendError {
-    /// An error of this kind, in these words.
+    /// An error of this kind, with this message.
     pub fn new(kind: SendErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }

@@ -1,5 +1,5 @@
-//! What a host forwards to whose database is SQLite with nothing taken away: transactions
-//! and the schema's version as statements.
+//! Transactions and the schema's version as SQL statements, for a host whose database
+//! is unrestricted SQLite.
 
 use crate::host::{Ending, Sql, StoreError, TransactionKind, Value};
 
@@ -24,7 +24,8 @@ pub fn transaction(
     if let Some(Ok(_no_rows)) = committed {
         return Ok(());
     }
-    // If this fails, too, the connection's end rolls back; what led here is to be told.
+    // If this fails, too, closing the connection rolls back. The first error is the one
+    // to report.
     match (sql.execute("ROLLBACK", &[]), committed) {
         (_, Some(Err(error))) => Err(error),
         _ => Ok(()),
@@ -40,7 +41,7 @@ pub fn schema_version(sql: &impl Sql) -> Result<i64, StoreError> {
     }
 }
 
-/// [`Sql::set_schema_version`] by the same.
+/// [`Sql::set_schema_version`] by the same pragma.
 pub fn set_schema_version(sql: &impl Sql, version: i64) -> Result<(), StoreError> {
     sql.execute(&format!("PRAGMA user_version = {version}"), &[]).map(|_no_rows| ())
 }

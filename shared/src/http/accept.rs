@@ -1,4 +1,4 @@
-//! Which of several representations a request accepts (RFC 9110, 12.5.1).
+//! Content negotiation: which of several formats a request accepts (RFC 9110, 12.5.1).
 
 use crate::http::{Header, Kind, Problem, Request};
 
@@ -10,7 +10,7 @@ pub(crate) enum Format {
     Ndjson,
 }
 
-/// What there is to choose from, the first by default.
+/// The formats on offer; the first is the default.
 const FORMATS: &[(&str, Format)] = &[
     ("application/json", Format::Json),
     ("text/csv", Format::Csv),
@@ -32,11 +32,11 @@ impl Format {
     }
 }
 
-/// The offer that the request's `accept` prefers (RFC 9110, 12.5.1), of equally
-/// good ones the first; a problem if it accepts none. An offer is a media type
-/// without parameters.
+/// The offer that the request's `accept` prefers (RFC 9110, 12.5.1), the first if
+/// several are equal; a problem if it accepts none. An offer is a media type without
+/// parameters.
 pub(crate) fn negotiated<T: Copy>(request: &Request, offers: &[(&str, T)]) -> Result<T, Problem> {
-    // An empty header says as little as none.
+    // An empty header means the same as none.
     let accept = request.headers.get(Header::Accept).unwrap_or_default();
     let is_empty = accept.split(',').all(|range| range.trim().is_empty());
     let accept = if is_empty { "*/*" } else { accept };
@@ -56,8 +56,8 @@ pub(crate) fn negotiated<T: Copy>(request: &Request, offers: &[(&str, T)]) -> Re
     })
 }
 
-/// How much `accept` wants a media type, in thousandths; its most specific range
-/// decides. 0 is not at all.
+/// The quality that `accept` gives a media type, in thousandths; its most specific
+/// range decides. 0 is not acceptable.
 fn quality(accept: &str, media_type: &str) -> u16 {
     let main_type = media_type.split('/').next().unwrap_or_default();
     let mut decided = (0, 0);
@@ -79,8 +79,8 @@ fn quality(accept: &str, media_type: &str) -> u16 {
     decided.1
 }
 
-/// A weight from 0 to 1 with at most three digits after its point (RFC 9110,
-/// 12.4.2); what is no weight counts as 1.
+/// A weight from 0 to 1 with at most three decimals (RFC 9110, 12.4.2), in thousandths;
+/// an invalid weight counts as 1.
 fn thousandths(weight: &str) -> u16 {
     let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
     let digits = format!("{whole}{fraction:0<3}");

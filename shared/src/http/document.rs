@@ -1,5 +1,5 @@
-//! What an answer holds, as records, and how it is written: JSON, CSV (RFC 4180)
-//! or NDJSON.
+//! The content of an answer, as records, and how it is written: JSON, CSV (RFC 4180) or
+//! NDJSON.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -17,7 +17,7 @@ impl From<UnixMillis> for Value {
     }
 }
 
-/// Named values in an order.
+/// Named values, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Fields(Vec<(&'static str, Value)>);
 
@@ -26,7 +26,7 @@ impl Fields {
         Self(fields.into())
     }
 
-    /// The same with one more field.
+    /// Adds a field.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.0.push((name, value.into()));
@@ -34,34 +34,34 @@ impl Fields {
     }
 }
 
-/// Records of the same fields.
+/// Records with the same fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Table {
     pub(crate) columns: Vec<&'static str>,
     pub(crate) rows: Vec<Vec<Value>>,
 }
 
-/// What an answer holds.
+/// The content of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Document {
-    /// In JSON, the name of the list of the table's records. Without one, the
-    /// table's only record is the document.
+    /// In JSON, the name of the array of records. Without a name, the table's only
+    /// record is the document.
     pub(crate) list: Option<&'static str>,
     /// The records.
     pub(crate) table: Table,
-    /// What belongs to all of them.
+    /// Fields that apply to all records.
     pub(crate) about: Fields,
-    /// What the answer covers: in JSON among the fields, otherwise in a header.
+    /// What the answer covers: in JSON as fields, otherwise in a header.
     pub(crate) coverage: Fields,
     /// The next page, if there is one, as a reference relative to the request.
     pub(crate) next: Option<String>,
 }
 
-/// Columns that change with the clock alone: an entity tag does without them.
+/// Columns that change with the clock alone: the entity tag leaves them out.
 const VOLATILE: [&str; 2] = ["newest_age_ms", "as_of"];
 
 impl Document {
-    /// The answer to `request`: the document, or 304 if the client has it.
+    /// The answer to `request`: the document, or 304 if the client already has it.
     pub(crate) fn into_response(self, request: &Request, format: Format) -> Response {
         let tag = format!("W/\"{:016x}\"", self.digest(format));
         if let Some(known) = request.headers.get(Header::IfNoneMatch)
@@ -85,7 +85,7 @@ impl Document {
         response
     }
 
-    /// The same for the same answer, whenever it is given.
+    /// A hash that is the same for the same answer at any time.
     fn digest(&self, format: Format) -> u64 {
         let is_steady = |name: &&str| !VOLATILE.contains(name);
         let mut hasher = DefaultHasher::new();
@@ -109,8 +109,8 @@ pub(crate) fn is_among(tag: &str, list: &str) -> bool {
 }
 
 impl Table {
-    /// RFC 4180, with a header line. No cell needs quotes: names have no comma,
-    /// quote or line break in them, and nothing else is text of a sender.
+    /// RFC 4180, with a header line. No cell needs quotes: names contain no comma,
+    /// quote or line break, and no other cell is text from a sender.
     fn csv(&self) -> Vec<u8> {
         let mut text = self.columns.join(",").into_bytes();
         text.extend(b"\r\n");
@@ -141,19 +141,20 @@ impl Table {
 }
 
 impl Fields {
-    /// A dictionary of structured fields (RFC 9651); what is null is left out.
+    /// A dictionary of structured fields (RFC 9651); null values are left out.
     fn dictionary(&self) -> String {
         let member = |(name, value): &(&str, Value)| match value {
             Value::Null => None,
             Value::Bool(is) => Some(format!("{name}=?{}", u8::from(*is))),
-            // As in a body: `Display` would be one more writer in the component.
+            // Written as in a body: `Display` would add another writer to the
+            // component.
             other => Some(format!("{name}={}", String::from_utf8_lossy(&json_line(other)))),
         };
         self.0.iter().filter_map(member).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// What is built here has string keys only, so it can always be written.
+/// All maps that are built here have string keys, so writing can't fail.
 fn json_line(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }

@@ -1,13 +1,14 @@
-//! The one table from errors to problems: what a caller is told of each, in two columns.
+//! The one table from errors to problems: what a client is told, in two columns
+//! (reading, writing).
 
 use crate::error::Error;
 use crate::host::StoreErrorKind;
 use crate::http::{Kind, Problem, Purpose};
 use crate::limits;
 
-/// The table: what a caller is told of an error. The cause is for the log.
+/// The table: what a client is told of an error. The cause goes to the log.
 impl Problem {
-    /// The problem for a caller that wanted this.
+    /// The problem for a client with this purpose.
     pub fn of(error: &Error, purpose: Purpose) -> Self {
         let after = |after_s: i64, detail: String| {
             Self::new(Kind::StoreUnavailable, detail)

@@ -1,6 +1,7 @@
-//! The headers of a request that the application looks at.
+//! The request headers that the application reads.
 
-/// A header that is looked at. A new one is a variant, and its name in `name`.
+/// A header that is read. To add one: a variant, its place in `ALL`, and its name in
+/// `name`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
     /// RFC 9110, 12.5.1.
@@ -50,13 +51,13 @@ impl Header {
     }
 }
 
-/// The headers of a request, as far as they are looked at.
+/// The headers of a request, as far as they are read.
 #[derive(Clone, Debug, Default)]
 pub struct Headers([Option<String>; Header::ALL.len()]);
 
 impl Headers {
-    /// From the lines of each header: several mean the same as one with commas (RFC 9110,
-    /// 5.3).
+    /// From the lines of each header: several lines mean the same as one line joined by
+    /// commas (RFC 9110, 5.3).
     pub fn from_lines(lines: impl Fn(&'static str) -> Vec<String>) -> Self {
         Self(Header::ALL.map(|header| {
             let lines = lines(header.name());

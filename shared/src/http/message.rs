@@ -1,11 +1,11 @@
-//! Requests and responses.
+//! Requests and responses, as plain values.
 
 use http::{Method, StatusCode};
 use serde::Serialize;
 
 use crate::http::{Header, Headers};
 
-/// The head of a request, as far as the application looks at it.
+/// The head of a request, as far as the application reads it.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The method.
@@ -14,7 +14,7 @@ pub struct Request {
     pub path: String,
     /// The query without its question mark, percent-encoded.
     pub query: Option<String>,
-    /// The headers that are looked at.
+    /// The headers that are read.
     pub headers: Headers,
 }
 
@@ -28,12 +28,12 @@ impl Request {
         Self { method: Method::GET, path: path.to_owned(), query, headers: Headers::default() }
     }
 
-    /// A POST to `target`, likewise.
+    /// A POST to `target`, also without headers.
     pub fn post(target: &str) -> Self {
         Self { method: Method::POST, ..Self::get(target) }
     }
 
-    /// The same with this header.
+    /// Sets a header.
     #[must_use]
     pub fn with(mut self, header: Header, value: impl Into<String>) -> Self {
         self.headers.set(header, value);
@@ -49,19 +49,19 @@ impl Request {
     }
 }
 
-/// A response, complete.
+/// A complete response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
-    /// The headers, `content-length` excepted.
+    /// The headers, without `content-length`.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// A JSON response that no cache keeps.
+    /// A JSON response that must not be cached.
     pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Self {
         Self::of_type("application/json", status, value)
     }
@@ -69,13 +69,13 @@ impl Response {
     pub(crate) fn of_type(content_type: &str, status: StatusCode, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(body) => Self::bytes(content_type, status, body),
-            // Only a map with keys that are no strings can't be written, and
-            // there is none; an answer without a body is still an answer.
+            // Only a map whose keys are not strings can't be written, and there is
+            // none. An answer without a body is still an answer.
             Err(_) => Self::bytes(content_type, StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
         }
     }
 
-    /// A response of any type that no cache keeps.
+    /// A response of any type that must not be cached.
     pub(crate) fn bytes(content_type: &str, status: StatusCode, body: Vec<u8>) -> Self {
         let headers = vec![
             ("content-type", content_type.to_owned()),
@@ -84,7 +84,7 @@ impl Response {
         Self { status, headers, body }
     }
 
-    /// A response that may be kept, and is asked about before it is used again.
+    /// A response that may be cached, and must be revalidated before it is used again.
     pub(crate) fn revalidated(content_type: &str, tag: &str, body: Vec<u8>) -> Self {
         let headers = vec![
             ("content-type", content_type.to_owned()),
@@ -94,13 +94,13 @@ impl Response {
         Self { status: StatusCode::OK, headers, body }
     }
 
-    /// The answer to who has the representation with the entity tag `tag`.
+    /// The answer to a client that has the representation with the entity tag `tag`.
     pub(crate) fn not_modified(tag: &str) -> Self {
         let headers = vec![("cache-control", REVALIDATED.to_owned()), ("etag", tag.to_owned())];
         Self { status: StatusCode::NOT_MODIFIED, headers, body: Vec::new() }
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     #[must_use]
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -110,11 +110,11 @@ impl Response {
 
 const REVALIDATED: &str = "no-cache";
 
-/// What a caller wanted, which decides what an error means to it.
+/// What a client wanted. It decides what an error means to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be told something.
+    /// To read data.
     Reading,
-    /// To have something kept.
+    /// To store data.
     Writing,
 }

@@ -1,6 +1,6 @@
 //! HTTP as the application sees it: requests, responses, problems, documents.
 //!
-//! Imports `domain` and `error`.
+//! Imports `domain`, `error`, `host` and `limits`.
 
 pub(crate) mod accept;
 pub(crate) mod document;
@@ -8,6 +8,7 @@ mod errors;
 mod headers;
 mod message;
 pub mod params;
+pub(crate) mod path;
 mod problem;
 
 pub use headers::{Header, Headers};

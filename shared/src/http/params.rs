@@ -1,31 +1,31 @@
-//! What a request names in its path and query: each parameter known, given once, and
-//! parsed.
+//! The parameters in a request's path and query: each must be known and given once, and
+//! is parsed here.
 
 use std::borrow::Cow;
 
 use crate::domain::duration::parse_duration_ms;
 use crate::domain::range::{Range, Span};
-use crate::domain::reading::{DeviceId, Region, Seems, UnixMillis};
+use crate::domain::reading::{Seems, UnixMillis};
 use crate::http::{Kind, Problem, Request};
 use crate::limits;
 
-/// The parameters that there are.
+/// The query parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Param {
-    /// The first instant.
+    /// The start, included.
     From,
-    /// The first instant after.
+    /// The end, excluded.
     To,
-    /// How long each window is.
+    /// The length of each window.
     Step,
-    /// What a page begins after.
+    /// The item that a page begins after.
     After,
-    /// How many items a page has.
+    /// The most items on a page.
     Limit,
 }
 
 impl Param {
-    /// As it stands in a query.
+    /// The name in a query.
     pub fn name(self) -> &'static str {
         match self {
             Self::From => "from",
@@ -40,7 +40,8 @@ impl Param {
 /// Names and values.
 type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// The query of a request, parsed. What is not given is `None`, or its default.
+/// The parsed query of a request. A parameter that is not given is `None`, or its
+/// default.
 pub(crate) struct QueryParams<'a> {
     given: Pairs<'a>,
     pub(crate) from: Option<UnixMillis>,
@@ -52,7 +53,8 @@ pub(crate) struct QueryParams<'a> {
 }
 
 impl<'a> QueryParams<'a> {
-    /// Parses the query of `request`, which may have these parameters and no other.
+    /// Parses the query of `request`, which may have the `known` parameters and no
+    /// others.
     pub(crate) fn parse(request: &'a Request, known: &[Param]) -> Result<Self, Problem> {
         let given = pairs(request, known)?;
         let value = |param| value_of(&given, param);
@@ -65,13 +67,13 @@ impl<'a> QueryParams<'a> {
         })
     }
 
-    /// That of a request without one.
+    /// The parameters of a request without a query.
     pub(crate) fn none() -> Self {
         let limit = limits::ITEMS_PER_PAGE_MAX;
         Self { given: Vec::new(), from: None, to: None, step_minutes: None, limit }
     }
 
-    /// What the page begins after, as it is given.
+    /// The parameter `after`, unparsed.
     pub(crate) fn after(&self) -> Option<&str> {
         value_of(&self.given, Param::After)
     }
@@ -89,13 +91,13 @@ impl<'a> QueryParams<'a> {
         })
     }
 
-    /// The same with these defaults.
+    /// The range from `from` to `to`, with these defaults, widened to whole minutes.
     pub(crate) fn range(&self, from: UnixMillis, to: UnixMillis) -> Result<Range, Problem> {
         let range = Range::covering(self.from.unwrap_or(from), self.to.unwrap_or(to));
         range.ok_or_else(|| Problem::new(Kind::BadParameter, "from must be before to"))
     }
 
-    /// The page after `value`: the same request, but for the parameter `after`.
+    /// The page after `value`: the same query with another `after`.
     pub(crate) fn next_page(&self, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let others = self.given.iter().filter(|(name, _)| name != Param::After.name());
@@ -141,14 +143,13 @@ fn unknown(name: &str, known: &[Param]) -> Problem {
     Problem::new(Kind::BadParameter, detail)
 }
 
-/// The same resource with another query, as a reference relative to the request
-/// (RFC 3986, 5.2.2): a proxy may have put the service below a path of its own, which
-/// nobody here knows.
+/// The same resource with another query, as a reference relative to the request (RFC
+/// 3986, 5.2.2). A proxy may have put the service below a path that is unknown here.
 pub(crate) fn next_page(query: &str) -> String {
     format!("?{query}")
 }
 
-/// The answer to an `after` that no `next` has.
+/// The answer to an `after` that does not come from a `next`.
 pub(crate) fn no_such_page() -> Problem {
     Problem::new(Kind::BadParameter, "after must be taken from the link to the next page")
 }
@@ -170,36 +171,10 @@ fn step_minutes(text: &str) -> Result<i64, Problem> {
     })
 }
 
-/// The region that a piece of a path names, percent-encoded.
-pub(crate) fn region_in_path(encoded: &str) -> Result<Region<'static>, Problem> {
-    decoded(encoded).and_then(Region::new).ok_or_else(unknown_region)
-}
-
-/// The device that a piece of a path names, percent-encoded.
-pub(crate) fn device_in_path(encoded: &str) -> Result<DeviceId<'static>, Problem> {
-    decoded(encoded).and_then(DeviceId::new).ok_or_else(unknown_device)
-}
-
-/// A piece of a path without its percent-encoding, if it is text.
-pub(crate) fn decoded(encoded: &str) -> Option<String> {
-    let text = percent_encoding::percent_decode_str(encoded).decode_utf8().ok();
-    text.map(Cow::into_owned)
-}
-
-/// The answer about a region that is not there.
-pub(crate) fn unknown_region() -> Problem {
-    Problem::new(Kind::NotFound, "unknown region: no reading of it has been counted")
-}
-
-/// The answer about a device that is not there.
-pub(crate) fn unknown_device() -> Problem {
-    Problem::new(Kind::NotFound, "unknown device: no reading of it has been counted")
-}
-
-/// An instant, in Unix milliseconds or RFC 3339.
+/// Parses an instant, in Unix milliseconds or RFC 3339.
 fn instant(name: &str, text: &str) -> Result<UnixMillis, Problem> {
     let millis: Option<UnixMillis> = text.parse().ok().and_then(UnixMillis::new);
-    // The beginning of time is a good place to begin.
+    // 0 is allowed although it looks like seconds: it is the beginning of time.
     if millis.is_some_and(|at| at != UnixMillis::MIN && at.seems() != Seems::Milliseconds) {
         let detail =
             format!("{name} looks like seconds; it must be Unix milliseconds, or RFC 3339");

@@ -1,4 +1,4 @@
-//! Answers that are no success (RFC 9457).
+//! Error responses: problem details (RFC 9457).
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::http::{Purpose, Request, Response};
 
-/// An answer that is no success: `application/problem+json`.
+/// An error response, of the type `application/problem+json`.
 #[derive(Clone, Debug)]
 pub struct Problem {
     kind: Kind,
@@ -167,7 +167,7 @@ impl Problem {
         self
     }
 
-    /// What is said to the caller.
+    /// The sentence for the client.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
@@ -182,13 +182,13 @@ impl Problem {
         &self.headers
     }
 
-    /// The body is larger than the node takes.
+    /// The body is larger than the node accepts.
     pub fn body_too_large(limit_bytes: usize) -> Self {
         let detail = format!("the body has more than {limit_bytes} bytes; send smaller batches");
         Self::new(Kind::TooLarge, detail)
     }
 
-    /// The body did not come in the time that it may take.
+    /// The body did not arrive within its time limit.
     pub fn body_too_slow() -> Self {
         let detail = "the body did not arrive in time; nothing was stored, send it again";
         Self::new(Kind::BodyTimeout, detail)
@@ -200,7 +200,7 @@ impl Problem {
     }
 }
 
-/// No success: because of the request, or because of the node.
+/// Why there is no success: because of the request, or because of the node.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     Request(Box<Problem>),
@@ -208,7 +208,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The answer. What is wrong with the node goes to its log.
+    /// The response. A fault of the node goes to its log.
     pub(crate) fn into_response(self, host: &impl Host, purpose: Purpose) -> Response {
         match self {
             Self::Request(problem) => (*problem).into(),
@@ -252,7 +252,8 @@ impl From<Problem> for Response {
 }
 
 impl Request {
-    /// Whether the method is one of `allowed`; the problem to answer if not.
+    /// Checks that the method is one of `allowed`; if not, returns the problem to
+    /// answer.
     pub(crate) fn allow(&self, allowed: &'static [Method]) -> Result<(), Problem> {
         if allowed.contains(&self.method) {
             return Ok(());

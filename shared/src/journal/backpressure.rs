@@ -1,12 +1,13 @@
-//! The journal's bound: readings are refused before the disk is full.
+//! Backpressure: readings are refused when the journal is at its bound, before the disk
+//! is full.
 //!
-//! To know the journal's length takes a listing, which is too much for every
-//! request. A request that lists it anyway, after its answer, leaves a mark in what
-//! the door knows (`door`) where the bound is reached. So the bound can be exceeded by
-//! what arrives between two listings. A mark that has become old is looked into, by
-//! one request, which folds after its answer: so refusals end by themselves.
+//! Measuring the journal takes a listing, too much for every request. A request that
+//! lists it anyway, after its answer, sets a mark in the door (`door`) if the bound is
+//! reached. So what arrives between two listings can exceed the bound. When the mark is
+//! old, one request lists the journal again and folds after its answer: so refusals end
+//! by themselves.
 //!
-//! What is in quarantine takes room, too: it is in the same store.
+//! The quarantine counts, too: it is in the same store.
 
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -23,13 +24,13 @@ pub(crate) enum Admission {
     Open,
     /// There is none.
     Closed {
-        /// Whether it is this request's turn to fold: where nobody reads,
-        /// nobody else would.
+        /// Whether this request must fold: while no client reads, no other request
+        /// would.
         should_fold: bool,
     },
 }
 
-/// Looks at the mark, and into one that is old.
+/// Checks the mark, and lists the journal if the mark is old.
 pub(crate) fn check<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -41,7 +42,7 @@ pub(crate) fn check<H: Host>(
     if is_fresh(since, now) {
         return Ok(refused);
     }
-    // Of all that find it old, the one that renews it looks.
+    // Of all requests that find it old, only the one that renews it lists the journal.
     let renewed = door::update(host, store, &|door| {
         if door.full_since == Some(since) {
             door.full_since = Some(now);
@@ -57,8 +58,8 @@ pub(crate) fn check<H: Host>(
     Ok(Admission::Open)
 }
 
-/// Sets or removes the mark, after a fold of what `inventory` lists left this many
-/// entries. Returns whether the bound is reached.
+/// Sets or removes the mark, after a fold left this many of the entries in `inventory`.
+/// Returns whether the bound is reached.
 pub(crate) fn update<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -68,7 +69,7 @@ pub(crate) fn update<H: Host>(
 ) -> Result<bool, Error> {
     let is_reached = is_reached(host, inventory, left)?;
     let changed = door::update(host, store, &|door| {
-        // A younger mark than this look at the clock stays.
+        // A mark set after this request read the clock stays.
         let younger = door.full_since.filter(|since| *since > now && is_fresh(*since, now));
         door.full_since = is_reached.then_some(younger.unwrap_or(now));
     });
@@ -85,16 +86,15 @@ pub(crate) fn update<H: Host>(
 
 fn is_reached(host: &impl Host, inventory: &Inventory, left: usize) -> Result<bool, Error> {
     let bound = JournalBound::from_variables(host)?;
-    // What is left is a part of what was listed, and has about its share of the
-    // bytes.
+    // What is left is assumed to have its share of the listed bytes.
     let share = inventory.journal_bytes() / inventory.unfolded().max(1);
     let bytes = share.saturating_mul(left).saturating_add(inventory.quarantined_bytes());
     let entries = left.saturating_add(inventory.quarantined.len());
     Ok(entries >= bound.entries || bytes >= bound.bytes)
 }
 
-/// Whether a mark says enough. A request that looked at the clock before it was set
-/// finds it in its future.
+/// Whether the mark is recent enough. To a request that read the clock before it was
+/// set, it is in the future.
 fn is_fresh(since: UnixMillis, now: UnixMillis) -> bool {
     let age_ms = now.get().saturating_sub(since.get());
     (-limits::REQUEST_MS_MAX..limits::JOURNAL_FULL_MS).contains(&age_ms)

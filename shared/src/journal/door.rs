@@ -1,41 +1,41 @@
-//! What the door must know of the node before it accepts a reading: one key
-//! (`door/1`), one look.
+//! The door: what a request must know about the node before it accepts a reading. One
+//! key (`door/1`), one read.
 //!
-//! Folds write it after their work, where it has changed. It is text, `name=value`
-//! with spaces between; what is missing is 0, and names that this release does not
-//! know are left out when it writes.
+//! Folds update it after their work, if something changed. It is text, `name=value`
+//! pairs with spaces between. A missing value is 0; names that this release does not
+//! know are dropped on writing.
 //!
 //! Architecture invariant: a fold publishes here how far it is going to prune, and
 //! prunes later (`fold::prune`). So no request accepts a reading from before what was
-//! pruned: it could no longer be told from a duplicate.
+//! pruned: a duplicate of it could not be detected any more.
 
 use crate::domain::reading::UnixMillis;
 use crate::host::{Host, KeyValue, StoreError};
 use crate::journal;
 use crate::journal::keys;
 
-/// What the door must know.
+/// What a request must know before it accepts a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Door {
-    /// Readings from before are not told from duplicates any more, or will not be soon.
+    /// Duplicates of readings before this can't be detected any more, or soon can't be.
     pub pruned_before: UnixMillis,
-    /// Since when that is known here.
+    /// When that was published here.
     pub published: UnixMillis,
-    /// When the newest counted reading was measured, to
+    /// When the newest counted reading was measured, to within
     /// `limits::DOOR_NEWEST_STEP_MS`.
     pub newest: UnixMillis,
     /// Since when the journal has been at its bound, if it is.
     pub full_since: Option<UnixMillis>,
-    /// How many regions there are, where that is as many as there may be; otherwise 0.
+    /// The number of regions, if that is the most there may be; otherwise 0.
     pub regions: usize,
-    /// How many devices there are, likewise.
+    /// The number of devices, likewise.
     pub devices: usize,
-    /// Whether a fold has ever told it of the database.
+    /// Whether a fold has ever written here what is in the database.
     pub is_told: bool,
 }
 
 impl Default for Door {
-    /// That of a node that has nothing yet.
+    /// The door of an empty node.
     fn default() -> Self {
         Self {
             pruned_before: UnixMillis::MIN,
@@ -89,24 +89,24 @@ impl Door {
     }
 }
 
-/// What is stored.
+/// Reads the stored door.
 pub(crate) fn load<H: Host>(host: &H, store: &H::KeyValue) -> Result<Door, StoreError> {
     let value = journal::retried(host, || store.get(keys::DOOR))?;
     Ok(value.map_or_else(Door::default, |value| Door::parse(&value)))
 }
 
-/// How often to try again where somebody else has changed it in between.
+/// How often to try while other requests change it.
 const ATTEMPTS: usize = 8;
 
-/// What a call has changed.
+/// The door before and after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Changed {
     pub(crate) old: Door,
     pub(crate) new: Door,
 }
 
-/// Changes what is stored. `None` where it is so already, and where others were in the
-/// way for all attempts.
+/// Changes the stored door. `None` if there was nothing to change, or if other requests
+/// changed it during every attempt.
 pub(crate) fn update<H: Host>(
     host: &H,
     store: &H::KeyValue,

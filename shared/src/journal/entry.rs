@@ -1,13 +1,13 @@
-//! The journal: readings that are durable but not yet folded.
+//! Journal entries: how accepted readings are encoded.
 //!
 //! One accepted request is one entry, one key-value pair. Its key is
-//! `journal/2/<base>-<readings>-<bytes>-<sha256>`: the lowest timestamp in it, in
-//! Unix milliseconds as twelve hex digits, so that entries of the same time stand
-//! together; how many readings it holds and how long its value is, as eight hex
-//! digits each, so that a fold can plan its steps from the keys alone; and the
-//! SHA-256 of its value in hex. So a request that is sent again overwrites its own
-//! entry and no other, and what was damaged in storage is noticed. Entries under
-//! `journal/1/` are of releases whose keys had no base.
+//! `journal/2/<base>-<readings>-<bytes>-<sha256>`: the lowest timestamp, in Unix
+//! milliseconds as twelve hex digits, so that entries of the same time sort together;
+//! the number of readings and the length of the value, as eight hex digits each, so
+//! that a fold can plan its steps from the keys alone; and the SHA-256 of the value in
+//! hex. So a request that is sent again overwrites its own entry and no other, and
+//! damage in storage is detected. Keys under `journal/1/` are of older releases and
+//! have no base.
 //!
 //! The value, version 2 (all integers LEB128 unless said otherwise):
 //!
@@ -23,11 +23,11 @@
 //!   after     milliseconds after the base
 //! rejections  how many reasons, then for each: one byte, its position in
 //!             Reason::ALL, and how many readings of the request it met
-//! nonce       0; of older releases, what kept apart two entries that have no readings
-//!             and only count rejections
+//! nonce       0; in older releases a number that kept apart two entries without
+//!             readings that only count rejections
 //! ```
 //!
-//! Version 1 had the index itself, and told no late readings.
+//! Version 1 had the plain index, and no late flag.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ use crate::journal::name::EntryName;
 use crate::limits;
 
 const VERSION: u8 = 2;
-/// Of releases that did not tell late readings.
+/// The version without the late flag.
 const VERSION_WITHOUT_LATE: u8 = 1;
 
 /// The readings of one accepted request, encoded, with their key.
@@ -49,7 +49,7 @@ pub struct Entry {
     pub(super) value: Vec<u8>,
 }
 
-/// How many regions readings are of, as their encoding found.
+/// The number of regions that readings are of, found while encoding them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RegionCount(pub(crate) usize);
 
@@ -63,13 +63,12 @@ pub struct Content<'a> {
 }
 
 impl Entry {
-    /// Encodes the accepted `readings` of a request and how many were rejected
-    /// beside them.
+    /// Encodes the accepted `readings` of a request, and how many others were rejected.
     pub fn encode(readings: &[Reading<'_>], rejections: &Rejections) -> Self {
         Self::encode_and_count(readings, rejections).0
     }
 
-    /// The same, and how many regions the readings are of.
+    /// The same, and the number of regions that the readings are of.
     pub(crate) fn encode_and_count(
         readings: &[Reading<'_>],
         rejections: &Rejections,
@@ -104,7 +103,7 @@ impl Entry {
         (entry, RegionCount(regions.len()))
     }
 
-    /// What the entry holds.
+    /// Decodes the entry.
     pub fn decode(&self) -> Result<Content<'_>, DecodeError> {
         if EntryName::of(&self.value, self.name.base, self.name.readings()) != self.name {
             return Err(DecodeError::Checksum);
@@ -150,16 +149,16 @@ impl Entry {
     }
 }
 
-/// Why an entry can't be read. It is then set aside, never dropped.
+/// Why an entry can't be read. Such an entry is set aside, never dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
-    /// The value is not the one that the key was made from.
+    /// The value does not match its key.
     Checksum,
-    /// Written by a release that this one doesn't know.
+    /// Written in a version that this release doesn't know.
     Version(u8),
     /// The value ends too early.
     Truncated,
-    /// This part of the value can't have been written by an encoder.
+    /// No encoder can have written this part of the value.
     Content(&'static str),
 }
 
@@ -184,7 +183,7 @@ fn put_name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(name.as_bytes());
 }
 
-/// What is left to decode.
+/// The bytes left to decode.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -309,7 +308,8 @@ mod tests {
 
     #[test]
     fn an_entry_of_version_1_is_read_and_has_nothing_late() {
-        // The second of two regions: in version 2, an index of 1 is late in the first.
+        // Index 1 is the second of two regions here; in version 2 it would be the
+        // first, late.
         let value = b"\x01\x01\x05\x02\x01r\x01s\x01d\x01\x02\x00\x00\x00".to_vec();
         let entry = Entry { name: EntryName::of(&value, None, 1), value };
         assert!(entry.as_pair().0.starts_with("journal/1/00000001-0000000f-"));

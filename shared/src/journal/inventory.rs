@@ -1,8 +1,7 @@
 //! What is in the key-value store, from one listing of its keys.
 //!
-//! Everything that a request wants to know in the ordinary case is in the keys
-//! themselves, so one listing answers it: how long the journal is, what is in
-//! quarantine, whether the regions database is being spared, how old the last
+//! The keys alone answer what a request usually needs to know: how long the journal is,
+//! what is in quarantine, whether the circuit breaker has a state, how old the last
 //! good snapshot is.
 
 use crate::base::sort;
@@ -11,22 +10,21 @@ use crate::host::{Host, KeyValue};
 use crate::journal::keys::{self, SnapshotName};
 use crate::journal::{self, EntryName, Quarantined};
 
-/// A listing, told apart by what the keys mean.
+/// A listing, sorted by what the keys mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// The journal's entries, in the order of the times of their readings: a fold
-    /// that goes through them touches each part of the ledger once.
+    /// The journal's entries, in the order of the times of their readings, so a fold
+    /// touches each part of the ledger once.
     pub entries: Vec<EntryName>,
-    /// Journal keys that this release can't read; a newer one wrote them. They
-    /// wait for it.
+    /// Journal keys of a newer release, which this one can't read. They wait for it.
     pub foreign_entries: usize,
     /// What is in quarantine.
     pub quarantined: Vec<Quarantined>,
-    /// Whether the breaker has a state worth reading.
+    /// Whether a state of the circuit breaker is stored.
     pub has_breaker: bool,
-    /// The rows of the regions database that can't be read, by their names.
+    /// The names of the rows of the regions database that can't be read.
     pub damaged_rows: Vec<String>,
-    /// The snapshots; one but for a moment.
+    /// The snapshots: one, except while it is replaced.
     pub snapshots: Vec<SnapshotName>,
 }
 
@@ -58,7 +56,7 @@ impl Inventory {
         }
     }
 
-    /// Acknowledged entries that wait to be folded.
+    /// The number of acknowledged entries that wait to be folded.
     pub fn unfolded(&self) -> usize {
         self.entries.len() + self.foreign_entries
     }
@@ -68,17 +66,17 @@ impl Inventory {
         self.snapshots.iter().max_by_key(|name| name.as_of())
     }
 
-    /// The readings in the journal.
+    /// The number of readings in the journal.
     pub fn journal_readings(&self) -> usize {
         self.entries.iter().map(EntryName::readings).fold(0, usize::saturating_add)
     }
 
-    /// The bytes of the journal's values.
+    /// The size of the journal's values, in bytes.
     pub fn journal_bytes(&self) -> usize {
         self.entries.iter().map(EntryName::bytes).fold(0, usize::saturating_add)
     }
 
-    /// The readings in quarantine.
+    /// The number of readings in quarantine.
     pub fn quarantined_readings(&self) -> usize {
         self.quarantined
             .iter()
@@ -86,7 +84,7 @@ impl Inventory {
             .fold(0, usize::saturating_add)
     }
 
-    /// The bytes of the values in quarantine.
+    /// The size of the values in quarantine, in bytes.
     pub fn quarantined_bytes(&self) -> usize {
         let bytes = self.quarantined.iter().map(|quarantined| quarantined.name.bytes());
         bytes.fold(0, usize::saturating_add)

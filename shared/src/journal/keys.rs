@@ -1,42 +1,42 @@
-//! All keys of the key-value store, with their versions: a new release can read what an
+//! All keys of the key-value store, with their versions. A new release can read what an
 //! old one wrote, and leaves alone what it does not know.
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `journal/2/<name>` | an entry ([`crate::journal`]); of older releases, `journal/1/<name>` |
+//! | `journal/2/<name>` | an entry ([`crate::journal`]); in older releases, `journal/1/<name>` |
 //! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
-//! | `breaker/1/regions` | the state of the breaker, if it is not new |
-//! | `door/1` | what the door must know ([`crate::journal::door`]) |
+//! | `breaker/1/regions` | the state of the circuit breaker, if it is not new |
+//! | `door/1` | the door ([`crate::journal::door`]) |
 //! | `rejected/1` | how many readings were rejected in requests that left no entry |
 //! | `damaged/1/<row>` | a row of the regions database that can't be read |
-//! | `events/1` | until when the streams of events last |
-//! | `snapshot/2/<as of>-<folds>` | the last good averages; of older releases, `snapshot/1/<as of>` |
+//! | `events/1` | when each open stream of events ends at the latest |
+//! | `snapshot/2/<as of>-<folds>` | last good averages; in older releases, `snapshot/1/<as of>` |
 //!
-//! Older releases have `full/1` beside them, which means nothing any more.
+//! Older releases also have `full/1`, which means nothing any more.
 
 use crate::domain::reading::UnixMillis;
 pub(crate) use crate::resilience::circuit::BREAKER_KEY as BREAKER;
 
-/// Before an entry's name.
+/// The prefix of an entry's name.
 pub(crate) const ENTRY: &str = "journal/2/";
-/// The same of older releases, whose names had no base.
+/// The same in older releases, whose names had no base.
 pub(crate) const ENTRY_WITHOUT_BASE: &str = "journal/1/";
-/// Before the names of entries of any release.
+/// The prefix of entries of any release.
 pub(crate) const ANY_ENTRY: &str = "journal/";
-/// Before the reason and the name of an entry in quarantine.
+/// The prefix of the reason and the name of an entry in quarantine.
 pub(crate) const QUARANTINE: &str = "quarantine/1/";
-/// What the door must know.
+/// The key of the door.
 pub const DOOR: &str = "door/1";
-/// How many readings were rejected in requests that left no entry.
+/// The key of the counts of readings rejected in requests that left no entry.
 pub const REJECTED: &str = "rejected/1";
-/// Before the name of a row that can't be read.
+/// The prefix of the name of a row that can't be read.
 pub(crate) const DAMAGED_ROW: &str = "damaged/1/";
-/// Until when the streams of events last.
+/// The key of the times when the open streams of events end.
 pub(crate) const EVENTS: &str = "events/1";
 const SNAPSHOT: &str = "snapshot/2/";
 const SNAPSHOT_WITHOUT_FOLDS: &str = "snapshot/1/";
 
-/// A snapshot by its key.
+/// A snapshot's name, from its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotName {
     pub(crate) as_of: UnixMillis,
@@ -57,7 +57,7 @@ impl SnapshotName {
         Some(Self { as_of: UnixMillis::new(as_of.parse().ok()?)?, folds })
     }
 
-    /// When its averages were good.
+    /// When its averages were current.
     pub(crate) fn as_of(&self) -> UnixMillis {
         self.as_of
     }

@@ -1,7 +1,8 @@
-//! The journal: readings that are durable but not yet folded, and what else is in the
-//! key-value store.
+//! The journal: readings that are durable but not yet folded, and everything else in
+//! the key-value store.
 //!
-//! Imports `base`, `domain` and `resilience`. Knows nothing of the ledger.
+//! Imports `base`, `domain`, `error`, `host`, `limits`, `resilience` and `settings`.
+//! Knows nothing of the ledger.
 
 pub mod backpressure;
 pub mod door;

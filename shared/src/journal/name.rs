@@ -1,4 +1,4 @@
-//! What an entry is called: its key tells a fold what it needs to plan its steps.
+//! The name of an entry, from which a fold plans its steps.
 
 use sha2::{Digest, Sha256};
 
@@ -44,18 +44,18 @@ impl EntryName {
         whole.then(|| Self { text: text.to_owned(), base, readings, bytes })
     }
 
-    /// The name of the entry under `key`, if it is a journal entry's.
+    /// The name of the entry under `key`, if that is the key of a journal entry.
     pub fn from_key(key: &str) -> Option<Self> {
         let name = match key.strip_prefix(keys::ENTRY) {
             Some(name) => Self::parse(name)?,
             None => Self::parse(key.strip_prefix(keys::ENTRY_WITHOUT_BASE)?)?,
         };
-        // One key for one name.
+        // Each name has exactly one key.
         (name.journal_key() == key).then_some(name)
     }
 
-    /// The lowest timestamp of its readings, in Unix milliseconds; 0 where the key
-    /// does not tell.
+    /// The lowest timestamp of its readings, in Unix milliseconds; 0 if the key does
+    /// not have it.
     pub fn base_ms(&self) -> u64 {
         self.base.unwrap_or(0)
     }
@@ -65,12 +65,12 @@ impl EntryName {
         &self.text
     }
 
-    /// How many readings the entry holds, as its key says.
+    /// The number of readings in the entry, by its key.
     pub fn readings(&self) -> usize {
         self.readings
     }
 
-    /// How long the entry's value is, as its key says.
+    /// The length of the entry's value in bytes, by its key.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -81,8 +81,8 @@ impl EntryName {
     }
 }
 
-/// SHA-256 in hex.
+/// Hex digits of a SHA-256.
 const DIGEST_CHARS: usize = 64;
 
-/// A timestamp in hex: the year 9999 has as many digits.
+/// Hex digits of a timestamp: enough for the year 9999.
 const BASE_CHARS: usize = 12;

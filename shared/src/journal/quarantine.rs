@@ -1,5 +1,5 @@
-//! The quarantine: what was acknowledged and can't be counted, kept where no fold looks for
-//! it (`quarantine/1/<reason>/<name>`).
+//! The quarantine: acknowledged readings that can't be counted, kept where no fold
+//! looks for them (`quarantine/1/<reason>/<name>`).
 
 use crate::domain::reading::Reading;
 use crate::domain::rejection::Rejections;
@@ -14,7 +14,7 @@ use crate::journal::store::{delete, retried};
 pub enum QuarantineReason {
     /// It can't be read.
     Unreadable,
-    /// Its readings were older than the ledger when their turn came.
+    /// Its readings were older than the ledger when they were folded.
     TooOld,
     /// Its readings belong to a row of the database that can't be read.
     DamagedRow,
@@ -27,7 +27,7 @@ impl QuarantineReason {
     pub const ALL: [Self; 4] =
         [Self::Unreadable, Self::TooOld, Self::DamagedRow, Self::AheadOfClock];
 
-    /// The code that stands for the reason in keys and answers.
+    /// The reason's code in keys and answers.
     pub fn code(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
@@ -72,12 +72,12 @@ impl Quarantined {
     }
 }
 
-/// An entry that is to be kept where no fold looks for it.
+/// An entry to put into quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Aside {
     entry: Entry,
     reason: QuarantineReason,
-    /// Why it can't be read, if that is it.
+    /// Why it can't be read, if that is the reason.
     cause: Option<DecodeError>,
 }
 
@@ -87,8 +87,8 @@ impl Aside {
         Self { entry, reason: QuarantineReason::Unreadable, cause: Some(cause) }
     }
 
-    /// Readings of one entry, as an entry of their own: the same readings have the same
-    /// name, however often they come here. `None` without any.
+    /// Readings of one entry, as an entry of their own. The same readings always get
+    /// the same name. `None` without readings.
     pub(crate) fn of(readings: &[Reading<'_>], reason: QuarantineReason) -> Option<Self> {
         let entry = || Entry::encode(readings, &Rejections::default());
         (!readings.is_empty()).then(|| Self { entry: entry(), reason, cause: None })
@@ -99,7 +99,7 @@ impl Aside {
     }
 }
 
-/// Puts it into quarantine.
+/// Puts the entry into quarantine, and logs it.
 pub(crate) fn set_aside<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -117,7 +117,7 @@ pub(crate) fn set_aside<H: Host>(
     Ok(())
 }
 
-/// Those of the quarantined entries that are still there.
+/// Loads those of the quarantined entries that are still there.
 pub(crate) fn load_quarantined<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -133,7 +133,7 @@ pub(crate) fn load_quarantined<H: Host>(
     Ok(entries)
 }
 
-/// Removes what was in quarantine, but for what was set aside again.
+/// Removes entries from quarantine, except those that were set aside again.
 pub(crate) fn remove_quarantined<H: Host>(
     host: &H,
     store: &H::KeyValue,

@@ -1,11 +1,12 @@
-//! How many readings were rejected in requests of which nothing was kept.
+//! Counts of readings rejected in requests of which nothing was kept.
 //!
-//! Such a request leaves no entry that could carry the number, and must cost the node
-//! no more than one that is accepted: it waits for nothing, takes none of the
-//! journal's room, and rarely writes. The counts are one key (`rejected/1`). After its
-//! answer, a request adds to them for certain if nobody has for a minute, and otherwise
-//! by chance: the likelier the longer nobody has, and then for all those that did not.
-//! So one a minute is counted exactly, and of many the expected number.
+//! Such a request leaves no entry to carry the number. It must cost the node no more
+//! than an accepted one: it waits for nothing, takes no room in the journal, and rarely
+//! writes. The counts are one key (`rejected/1`). After its answer, a request writes
+//! for certain if none has for a minute, and otherwise with a probability that rises
+//! with the time since the last write; it then also counts for those that did not
+//! write. So one rejected request per minute is counted exactly, and many are counted
+//! in expectation.
 
 use std::fmt::Write;
 
@@ -16,7 +17,7 @@ use crate::host::{Host, KeyValue, StoreError};
 use crate::journal::keys;
 use crate::limits;
 
-/// What is stored: when it was written, and the counts since ever.
+/// What is stored: when it was written, and the counts so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Noted {
     at_ms: i64,
@@ -41,27 +42,27 @@ impl Noted {
     fn to_text(&self) -> String {
         let mut text = format!("at={}", self.at_ms);
         for (reason, count) in self.rejections.iter() {
-            // To a string, that can't fail.
+            // Writing to a string can't fail.
             best_effort(write!(text, " {}={count}", reason.code()));
         }
         text
     }
 }
 
-/// Of this many requests one writes, for all of them.
+/// On average one in this many requests writes, on behalf of all of them.
 fn one_in(now: UnixMillis, noted: &Noted) -> u64 {
     let ago = now.get().saturating_sub(noted.at_ms);
-    // A clock that was set back is no reason to be silent.
+    // A clock that was set back must not stop the counting.
     if !(0..limits::REJECTED_NOTED_MS).contains(&ago) {
         return 1;
     }
-    // The square, so that one a second writes every twenty seconds; but no more than a
-    // number that a burst does not get lost in.
+    // Squared, so that at one request per second there is a write every twenty seconds.
+    // Capped, so that a burst does not get lost.
     let times = limits::REJECTED_NOTED_MS / ago.max(1);
     times.saturating_mul(times).min(limits::REJECTED_PER_NOTE_MAX).cast_unsigned()
 }
 
-/// Counts them, now and then. Somebody else who does at the same moment may be lost.
+/// Adds to the counts, now and then. A concurrent addition may be lost.
 pub(crate) fn note<H: Host>(
     host: &H,
     store: &H::KeyValue,

@@ -1,4 +1,4 @@
-//! Entries in the key-value store: appended, loaded, removed.
+//! Appends, loads and removes entries in the key-value store.
 
 use crate::host::{Host, KeyValue, StoreError, StoreErrorKind};
 use crate::journal::entry::Entry;
@@ -6,7 +6,7 @@ use crate::journal::name::EntryName;
 use crate::limits;
 use crate::resilience::retry::{self, Policy};
 
-/// Around key-value calls: all of them may be repeated.
+/// For key-value calls: all of them may be repeated.
 const RETRIES: Policy = Policy {
     base_ms: 5,
     cap_ms: 100,
@@ -21,7 +21,7 @@ pub fn append<H: Host>(host: &H, store: &H::KeyValue, entry: &Entry) -> Result<(
     retried(host, || store.set(&key, value))
 }
 
-/// Those of the named entries that are still there, in any order.
+/// Loads those of the named entries that are still there, in any order.
 pub fn load<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -35,7 +35,7 @@ pub fn load<H: Host>(
     Ok(pairs.into_iter().filter_map(entry).collect())
 }
 
-/// Removes the named entries; those that are already gone are no error.
+/// Removes the named entries; absent ones are no error.
 pub fn remove<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -45,7 +45,7 @@ pub fn remove<H: Host>(
     delete(host, store, &keys)
 }
 
-/// Removes `keys`, if there are any: somebody else may have done all the work.
+/// Removes `keys`, if there are any: another request may have done all the work.
 pub(crate) fn delete<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -57,8 +57,8 @@ pub(crate) fn delete<H: Host>(
     retried(host, || store.delete_many(keys))
 }
 
-/// Repeats a key-value call that a pause may mend. What the component may not
-/// do, and what there is no room for, no pause mends.
+/// Repeats a key-value call that a pause may mend. A pause does not mend a denied or a
+/// full store.
 pub(crate) fn retried<T>(
     host: &impl Host,
     call: impl FnMut() -> Result<T, StoreError>,

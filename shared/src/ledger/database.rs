@@ -1,9 +1,8 @@
-//! The regions database, opened: with the schema in place, within a budget of
-//! time.
+//! A connection to the regions database, with the schema applied and a time budget.
 //!
-//! SQLite's own busy handler waits in growing steps and starves whoever comes
-//! late, so it is switched off: who finds a lock comes back after a random
-//! pause (`retry`), for as long as the budget lets it.
+//! SQLite's busy handler is off: it waits in growing steps and starves callers that
+//! come late. A caller that finds a lock tries again after a random pause (`retry`), as
+//! long as its budget lasts.
 
 use crate::error::{Error, best_effort};
 use crate::host::{Ending, Host, Sql, TransactionKind};
@@ -11,36 +10,36 @@ use crate::ledger::schema;
 use crate::limits;
 use crate::resilience::retry::{self, Policy};
 
-/// How long to work with the database.
+/// How long a caller waits for the database and works with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// How long to wait for the write lock, in milliseconds; 0 leaves the work
-    /// to whoever has it.
+    /// How long to wait for the write lock, in milliseconds; 0 leaves the work to the
+    /// request that holds it.
     pub lock_ms: u64,
-    /// When to stop starting further steps, in milliseconds after the start.
+    /// No further step starts after this many milliseconds.
     pub total_ms: u64,
 }
 
 impl Budget {
-    /// How many steps there are, whatever the clock says; at least 1.
+    /// The most steps, even if the clock stands still; at least 1.
     pub(crate) fn steps_max(self) -> usize {
         let steps = self.total_ms / limits::FOLD_STEP_MS_MIN + 1;
         usize::try_from(steps).unwrap_or(usize::MAX)
     }
 
-    /// To wait and work for `ms` milliseconds.
+    /// Waits and works for `ms` milliseconds.
     pub const fn waiting(ms: u64) -> Self {
         Self { lock_ms: ms, total_ms: ms }
     }
 }
 
-/// Who has just come backs off; who has waited for 200 ms asks often, and so is
-/// next. (64 connections that wait for their folds at once, on two cores: p99
-/// 326 ms against 628 ms with pauses of at most 25 ms for everybody.)
+/// A new caller backs off; one that has waited for 200 ms retries often, and so is
+/// next. (64 connections that wait for their folds at once, on two cores: p99 326 ms,
+/// against 628 ms with pauses of at most 25 ms for every caller.)
 const LOCK: Policy =
     Policy { base_ms: 8, cap_ms: 100, impatient_after_ms: 200, total_ms: 0, attempts: u32::MAX };
 
-/// A host that breaks the promise of `Sql::transaction`.
+/// The error if a host did not call `work`, as `Sql::transaction` requires.
 const NOT_CALLED: Error = Error::Corrupt("transaction");
 
 /// A connection to the regions database.
@@ -58,7 +57,7 @@ impl<'a, H: Host> Database<'a, H> {
         let sql = host.sql().map_err(Error::Regions)?;
         let regions = Self { host, sql, budget, started_ms };
         regions.check_that_it_responds()?;
-        // A server that does not take the pragma has no file to wait for.
+        // A database server may refuse the pragma: it has no file to wait for.
         best_effort(regions.sql.execute("PRAGMA busy_timeout = 0", &[]));
         regions.check_that_it_responds()?;
         regions.retry_while_busy(budget.total_ms, || schema::ensure(&regions.sql))?;
@@ -66,7 +65,8 @@ impl<'a, H: Host> Database<'a, H> {
     }
 
     /// Runs `work` in one transaction that holds the write lock from its first
-    /// statement on. Rolled back if `work` fails, and run again if its commit finds a lock.
+    /// statement on. It is rolled back if `work` fails, and run again if its commit
+    /// finds a lock.
     pub(crate) fn transaction<T>(
         &self,
         mut work: impl FnMut(&H::Sql) -> Result<T, Error>,
@@ -101,8 +101,8 @@ impl<'a, H: Host> Database<'a, H> {
         value.ok_or(NOT_CALLED)
     }
 
-    /// Waits for the transaction to begin for `lock_ms` at most. An error of `work` is
-    /// handed on as it is. Without types of its own, to be in a component once.
+    /// Waits at most `lock_ms` for the transaction to begin. Returns an error of `work`
+    /// unchanged. Not generic in the result, so that a component contains it once.
     fn in_transaction(
         &self,
         kind: TransactionKind,
@@ -113,7 +113,7 @@ impl<'a, H: Host> Database<'a, H> {
         self.retry_while_busy(lock_ms, || {
             let ended = self.sql.transaction(kind, &mut || {
                 done = work();
-                // What only reads has nothing to commit.
+                // A read has nothing to commit.
                 let is_kept = kind == TransactionKind::Write && done.is_ok();
                 if is_kept { Ending::Commit } else { Ending::RollBack }
             });
@@ -122,13 +122,13 @@ impl<'a, H: Host> Database<'a, H> {
         done
     }
 
-    /// The runtime around this.
+    /// The runtime that this connection belongs to.
     pub(crate) fn host(&self) -> &'a H {
         self.host
     }
 
-    /// A call can't be broken off, but nobody has to make another one to a
-    /// database that takes so long for the least of them.
+    /// Fails if opening has taken too long. A call can't be aborted, but no further one
+    /// is made.
     fn check_that_it_responds(&self) -> Result<(), Error> {
         let elapsed_ms = self.elapsed_ms();
         if elapsed_ms < limits::REGIONS_RESPONSE_MS_MAX {
@@ -141,7 +141,7 @@ impl<'a, H: Host> Database<'a, H> {
         self.host.monotonic_ms().saturating_sub(self.started_ms)
     }
 
-    /// What was given to work with.
+    /// The budget that was given.
     pub(crate) fn budget(&self) -> Budget {
         self.budget
     }
@@ -151,7 +151,7 @@ impl<'a, H: Host> Database<'a, H> {
         self.budget.total_ms.saturating_sub(self.elapsed_ms())
     }
 
-    /// Repeats `work` while it finds a lock, for `ms` at most.
+    /// Repeats `work` while it finds a lock, for at most `ms` milliseconds.
     fn retry_while_busy<T>(
         &self,
         ms: u64,

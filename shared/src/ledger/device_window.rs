@@ -1,4 +1,5 @@
-//! What one device has sent to one region in an hour, a day, and all time.
+//! The windows of devices: what one device sent to one region in an hour, a day, or all
+//! time.
 
 use crate::base::varint::{self, unzigzag, zigzag};
 use crate::domain::reading::{MilliCelsius, UnixMillis};
@@ -9,15 +10,15 @@ use crate::ledger::sorted_run::{Run, RunRecord, RunTable};
 use crate::ledger::{Row, integers};
 use crate::limits;
 
-/// The table of their runs.
+/// The table of runs that stores them.
 pub(crate) const DEVICE_WINDOWS: RunTable<3> =
     RunTable { name: "device_windows", group: ["region", "span", "start"] };
 
-/// A device's window. Oldest, newest and latest are kept for all time only.
+/// A device's window. `oldest`, `newest` and `latest` are stored for all time only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeviceWindow {
     region: u32,
-    /// Minutes; 0 is all time.
+    /// In minutes; 0 is all time.
     span: u16,
     /// Whole minutes since 1970-01-01T00:00:00Z.
     start: u32,
@@ -26,14 +27,15 @@ pub(crate) struct DeviceWindow {
     sum_millicelsius: i64,
     oldest: UnixMillis,
     newest: UnixMillis,
-    /// The temperature of the newest.
+    /// The temperature of the newest reading.
     latest: MilliCelsius,
 }
 
 /// The span of all time.
 const ALL: u16 = 0;
 
-/// Lists devices that are new in their region by their names; they have one each.
+/// Adds devices that are new in their region to `region_devices`. Each already has a
+/// name.
 pub(crate) fn add_region_devices(sql: &impl Sql, new: &[(u32, u64)]) -> Result<(), Error> {
     for chunk in new.chunks(limits::DEVICE_IDS_PER_STATEMENT) {
         let pairs: Vec<String> =
@@ -48,10 +50,9 @@ pub(crate) fn add_region_devices(sql: &impl Sql, new: &[(u32, u64)]) -> Result<(
     Ok(())
 }
 
-/// Lists the devices of all regions by their names, in a database of a release that
-/// did not.
+/// Fills `region_devices`, in a database of a release that did not have this table.
 pub(crate) fn list_region_devices(sql: &impl Sql) -> Result<(), Error> {
-    /// How many are read at once: a megabyte.
+    /// Runs that one statement reads: a megabyte.
     const RUNS: i64 = 512;
     let statement = "\
         SELECT region, span, start, first, run FROM device_windows \
@@ -67,8 +68,8 @@ pub(crate) fn list_region_devices(sql: &impl Sql) -> Result<(), Error> {
         let mut devices = Vec::new();
         for row in rows {
             let run = Run::from_columns(&row).ok_or(Error::Corrupt("device window"))?;
-            // A run that can't be read lists none: once it is mended, that is another
-            // database, or its devices are new.
+            // A run that can't be read lists no devices. Once it is repaired, either
+            // the database is another one, or its devices count as new.
             let windows: Vec<DeviceWindow> = match DEVICE_WINDOWS.decode(&run) {
                 Err(Error::DamagedRows(_)) => continue,
                 other => other?,
@@ -80,7 +81,7 @@ pub(crate) fn list_region_devices(sql: &impl Sql) -> Result<(), Error> {
 }
 
 impl DeviceWindow {
-    /// Of one reading.
+    /// The window of one reading, in this span.
     pub(crate) fn of(span: u16, row: &Row) -> Option<Self> {
         let (at, temperature) = (row.timestamp()?, row.temperature()?);
         let hour = Self {
@@ -97,7 +98,7 @@ impl DeviceWindow {
         Some(hour.widened(span))
     }
 
-    /// The same by a coarser span.
+    /// This window in a coarser span.
     pub(crate) fn widened(self, span: u16) -> Self {
         let start = match span {
             ALL => 0,
@@ -106,7 +107,7 @@ impl DeviceWindow {
         Self { span, start, ..self }
     }
 
-    /// Adds what is in `other`, a window of the same device.
+    /// Adds `other`, a window of the same device.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.readings += other.readings;
         self.sum_millicelsius += other.sum_millicelsius;
@@ -120,7 +121,7 @@ impl DeviceWindow {
         self.device
     }
 
-    /// Its region and device, if it is of all time.
+    /// Its region and device, if its span is all time.
     pub(crate) fn of_all_time(&self) -> Option<(u32, u64)> {
         (self.span == ALL).then_some((self.region, self.device))
     }
@@ -133,8 +134,8 @@ impl DeviceWindow {
         self.sum_millicelsius
     }
 
-    /// When its first and last readings were measured, and the temperature of the
-    /// last. Of all time only.
+    /// When its first and last readings were measured, and the temperature of the last.
+    /// Valid for all time only.
     pub(crate) fn seen(&self) -> (UnixMillis, UnixMillis, MilliCelsius) {
         (self.oldest, self.newest, self.latest)
     }
@@ -144,8 +145,8 @@ impl DeviceWindow {
         device_average(self.readings, self.sum_millicelsius)
     }
 
-    /// Region, span, start and device as one key, in the order of the table: 32, 16,
-    /// 32 and 48 bits. Devices have `ledger::DEVICE_BITS`.
+    /// Region, span, start and device as one key, in the order of the table: 32, 16, 32
+    /// and 48 bits. A device's id has `row::DEVICE_BITS`.
     pub(crate) fn place(&self) -> u128 {
         u128::from(self.region) << 96
             | u128::from(self.span) << 80
@@ -154,8 +155,8 @@ impl DeviceWindow {
     }
 }
 
-/// Beside the key: count and sum; of all time also the oldest, how much newer the
-/// newest is, and the latest temperature.
+/// Encoded after the key: count and sum; for all time also the oldest time, the newest
+/// time less the oldest, and the latest temperature.
 impl RunRecord<3> for DeviceWindow {
     const NUMBERS: usize = 5;
 
@@ -264,7 +265,7 @@ mod tests {
                 DeviceWindow { region, span, start, device, ..window(0, 0, 0, 0) }.place()
             };
             prop_assert_eq!(place(a).cmp(&place(b)), a.cmp(&b));
-            // Regions that differ in their upper bits alone are two.
+            // Regions that differ only in their upper bits have different keys.
             let far = (a.0 ^ 1 << 16, a.1, a.2, a.3);
             prop_assert_eq!(place(a).cmp(&place(far)), a.cmp(&far));
         }

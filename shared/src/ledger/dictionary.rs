@@ -1,11 +1,11 @@
-//! The names of devices and regions, which are kept once: rows refer to them by
-//! small integers.
+//! The names of devices and regions: each is stored once, and rows refer to it by a
+//! small integer.
 
 use crate::base::distinct::Distinct;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 
-/// The ids of the names in `table`, in their order; each has one after this.
+/// The ids of the names in `table`, in the order of the names. New names get an id.
 pub(crate) fn ids<'a>(
     sql: &impl Sql,
     table: &str,
@@ -43,8 +43,8 @@ pub(crate) fn id_of(sql: &impl Sql, table: &str, name: &str) -> Result<Option<u6
     Ok(ids.first().copied().filter(|id| *id != 0))
 }
 
-/// The ids of the names, 0 for one that has none. All of them come as one value: a
-/// row for each would cost more than finding it.
+/// The ids of the names; 0 for a name without one. They come as one value: a row for
+/// each would cost more than the lookup.
 fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Error> {
     if names.is_empty() {
         return Ok(Vec::new());
@@ -62,7 +62,7 @@ fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Erro
     found.filter(|found| found.len() == names.len()).ok_or(Error::Corrupt("names"))
 }
 
-/// Names as a list in JSON: they have no character that it would escape.
+/// The names as a JSON array. Names contain no character that JSON would escape.
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> Value {
     let mut text = String::from("[");
     for name in names {

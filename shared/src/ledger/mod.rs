@@ -1,6 +1,8 @@
-//! The regions database: the ledger, which decides what counts, and the windows.
+//! The regions database: the ledger, which decides whether a reading counts, and the
+//! windows that are computed from it.
 //!
-//! Imports `base`, `domain` and `resilience`. Knows nothing of the journal.
+//! Imports `base`, `domain`, `resilience`, `host`, `limits` and `error`. Knows nothing
+//! of the journal.
 
 pub mod database;
 pub(crate) mod device_window;

@@ -1,13 +1,13 @@
-//! Posting readings to the ledger, and by it to the windows.
+//! Posting readings: to the ledger, and those that count to the windows.
 //!
-//! Architecture invariant: the ledger alone decides whether a reading counts. A
-//! reading enters it if no other one stands under its device and time, and only
-//! then the windows, in the same transaction; the transaction holds the write
-//! lock from before the ledger is looked at. So any number of folds may post the
-//! same readings, at once or again, and the windows come out the same.
+//! Architecture invariant: the ledger alone decides whether a reading counts. A reading
+//! enters it only if no reading with its device and time is there; only then does it
+//! enter the windows, in the same transaction. The transaction takes the write lock
+//! before it reads the ledger. So any number of folds may post the same readings, at
+//! once or again, and the windows come out the same.
 //!
-//! The ledger is kept as runs (`runs.rs`) of a minute's readings, in the
-//! order of devices and times.
+//! The ledger is stored as runs (`sorted_run.rs`), each of one minute's readings,
+//! sorted by device and time.
 
 use crate::base::sort;
 use crate::domain::reading::Reading;
@@ -27,16 +27,15 @@ pub enum Outcome {
     Stored,
     /// Counted before, with the same content.
     Duplicate,
-    /// Contradicts a counted reading of the same device and time, which
+    /// Contradicts a counted reading of the same device and time; the counted one
     /// stands.
     Conflict,
-    /// Older than what was pruned: it can't be told from a duplicate, and was
-    /// not counted.
+    /// Older than what was pruned: it may be a duplicate, so it was not counted.
     TooOld,
 }
 
-/// Posts `readings` and says what became of each, in their order. Of readings
-/// with the same identity the first one is stored.
+/// Posts `readings` and returns the outcome of each, in their order. Of several
+/// readings with the same identity, the first is stored.
 ///
 /// Must run inside a transaction that holds the write lock.
 pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outcome>, Error> {
@@ -63,7 +62,7 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
         if let Some(place) = outcomes.get_mut(row.index as usize) {
             *place = outcome;
         }
-        // What stands is never changed.
+        // A counted reading is never changed.
         false
     })?;
     windows::add(sql, counted)?;
@@ -77,16 +76,16 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
     Ok(outcomes)
 }
 
-/// The readings as rows, in the order of the key, and of one key in their own: the first
-/// is the one that may be stored. Without those from before what was pruned.
+/// The readings as rows, sorted by key; rows with the same key keep their order, as the
+/// first may be stored. Readings from before what was pruned are left out.
 fn sorted_rows(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Row>, Error> {
     let mut rows = rows(sql, readings, tally(sql, PRUNED_BEFORE)?)?;
     sort::sort_by_key(&mut rows, Row::place);
     Ok(rows)
 }
 
-/// The readings as rows, in their order, but for those from before what was pruned;
-/// names that are new get an id.
+/// The readings as rows, in their order, without those from before what was pruned. New
+/// names get an id.
 fn rows(sql: &impl Sql, readings: &[Reading<'_>], pruned_before: i64) -> Result<Vec<Row>, Error> {
     let is_open = |reading: &Reading<'_>| reading.timestamp.get() >= pruned_before;
     let mut open = Vec::with_capacity(readings.len());
@@ -105,7 +104,8 @@ fn rows(sql: &impl Sql, readings: &[Reading<'_>], pruned_before: i64) -> Result<
 /// Columns of a conflict.
 const CONFLICT_COLUMNS: usize = 5;
 
-/// Keeps the contradicting rows; of all of them, the newest that there is room for.
+/// Stores the contradicting rows. Of all conflicts, the newest
+/// `limits::CONFLICTS_KEPT_MAX` are kept.
 fn keep_conflicts(sql: &impl Sql, conflicts: &[Row]) -> Result<(), Error> {
     if conflicts.is_empty() {
         return Ok(());

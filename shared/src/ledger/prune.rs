@@ -1,19 +1,19 @@
-//! Forgetting what has expired.
+//! Deleting expired rows of the ledger.
 
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::PRUNED_BEFORE;
 
-/// Removes at most `runs_max` of the ledger's runs from before `before`, which is
-/// remembered first: what is older can't be told from a duplicate any more. Conflicts
-/// of that time go, too: what stands beside them is gone.
+/// Deletes at most `runs_max` of the ledger's runs from before `before`. `before` is
+/// stored first: an older reading can't be told from a duplicate any more. Conflicts of
+/// that time are deleted with the readings that they contradict.
 ///
 /// Must run inside a transaction.
 pub(crate) fn prune(sql: &impl Sql, before: UnixMillis, runs_max: i64) -> Result<(), Error> {
     let remember = "INSERT INTO tallies (name, value) VALUES (?1, ?2) \
                     ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
-    // Whole minutes go, so that is how far was pruned.
+    // Whole minutes are deleted, so the stored time is the start of a minute.
     let minute = Value::Integer(before.minute());
     let pruned_before = before.minute().saturating_mul(UnixMillis::PER_MINUTE);
     let bindings = [Value::Text(PRUNED_BEFORE.to_owned()), Value::Integer(pruned_before)];

@@ -1,4 +1,4 @@
-//! Reading the ledger.
+//! Reading the ledger: rows by key, by minute, and by device.
 
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -7,13 +7,13 @@ use crate::ledger::integers;
 use crate::ledger::row::{LEDGER, MS_BITS, Row, key};
 use crate::ledger::sorted_run::{Keys, Run};
 
-/// The rows of the runs that the keys belong to, in the order of minutes and keys,
-/// which must be that of `wanted`.
+/// All rows of the runs that the keys belong to, sorted by minute and key. `wanted`
+/// must be sorted the same way.
 pub(crate) fn load(sql: &impl Sql, wanted: &[Keys<1>]) -> Result<Vec<Row>, Error> {
     rows_of(&LEDGER.load(sql, wanted)?)
 }
 
-/// The rows of all minutes from `from` (included) to `to` (excluded), by minute,
+/// The rows of all minutes from `from` (included) to `to` (excluded), sorted by minute,
 /// device and time.
 pub fn rows_between(sql: &impl Sql, from: i64, to: i64) -> Result<Vec<Row>, Error> {
     let statement = "SELECT minute, first, run FROM ledger \
@@ -28,7 +28,7 @@ fn runs(rows: &[Vec<Value>]) -> Result<Vec<Run<1>>, Error> {
 }
 
 /// The rows of a device in the minutes from `from` (included) to `to` (excluded),
-/// by time.
+/// sorted by time.
 pub(crate) fn rows_of_device(
     sql: &impl Sql,
     device: u64,
@@ -59,18 +59,18 @@ fn rows_of(runs: &[Run<1>]) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-/// The row of this minute, device and time among `rows`, which are as `load` has
-/// them.
+/// The row of this minute, device and time among `rows`, which are sorted as `load`
+/// returns them.
 pub(crate) fn find(rows: &[Row], minute: i64, device: u64, ms: u64) -> Option<&Row> {
     let key = (minute, key(device, ms));
     let index = rows.binary_search_by_key(&key, |row| (i64::from(row.minute), row.key)).ok()?;
     rows.get(index)
 }
 
-/// The newest hours in which the ledger has readings, at most `most`, the newest first:
-/// each as its newest minute that has one.
+/// The newest hours with readings in the ledger, newest first, at most `most`. Each is
+/// given as its newest minute that has a reading.
 pub(crate) fn hours(sql: &impl Sql, most: i64) -> Result<Vec<UnixMillis>, Error> {
-    // From one to the next by the index, not by the rows.
+    // Goes from hour to hour through the index, without reading the rows.
     let statement = "\
         WITH RECURSIVE hours (minute) AS ( \
             SELECT max(minute) FROM ledger UNION ALL \

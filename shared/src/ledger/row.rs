@@ -1,4 +1,4 @@
-//! A reading in the ledger: its row, and how a run of rows is written.
+//! A row of the ledger: one reading, and its encoding in a run.
 
 use crate::base::varint::{self, unzigzag, zigzag};
 use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
@@ -18,22 +18,22 @@ pub struct Row {
     pub region: u32,
     /// Thousandths of a degree Celsius.
     pub millicelsius: i32,
-    /// The position of its reading among those that are posted; of no meaning in
-    /// a row from the database.
+    /// The position of its reading among those that are posted; meaningless in a row
+    /// from the database.
     pub(super) index: u32,
-    /// Whether its reading came late; not kept in the database.
+    /// Whether its reading came late; not stored in the database.
     pub is_late: bool,
 }
 
-/// Bits of a key that tell the milliseconds into the minute, which are below
-/// 60,000; those above tell the device.
+/// The lower bits of a key: the milliseconds into the minute, below 60,000. The bits
+/// above are the device.
 pub(super) const MS_BITS: u32 = 16;
 
-/// Bits that the id of a device may have: with the milliseconds in its key, as many
-/// as a positive INTEGER of SQLite.
+/// The most bits of a device's id: with the milliseconds they fill a positive INTEGER
+/// of SQLite.
 pub(crate) const DEVICE_BITS: u32 = 63 - MS_BITS;
 
-/// A reading's place in its minute: by device, then by time.
+/// The key of a reading in its minute: it sorts by device, then by time.
 pub(super) fn key(device: u64, ms: u64) -> u64 {
     device << MS_BITS | ms
 }
@@ -73,7 +73,7 @@ impl Row {
         UnixMillis::from_minute(i64::from(self.minute), self.ms())
     }
 
-    /// Minute, device and time, as one key (`order`).
+    /// Minute, device and time as one key, for `sort_by_key`.
     pub(super) fn place(&self) -> u128 {
         u128::from(self.minute) << 64 | u128::from(self.key)
     }
@@ -93,7 +93,8 @@ impl Row {
     }
 }
 
-/// Beside the key: the region, and how much warmer it is than the one before.
+/// Encoded after the key: the region, and the temperature less that of the record
+/// before.
 impl RunRecord<1> for Row {
     const NUMBERS: usize = 2;
 

@@ -1,14 +1,14 @@
-//! The database's schema, applied on first use.
+//! The database's schema and its migrations, applied when a database is opened.
 
 use crate::error::Error;
 use crate::host::{Ending, Sql, TransactionKind};
 use crate::ledger::device_window;
 
-/// The schema version that this release writes. An older database is brought
-/// up to it, a newer one is refused.
+/// The schema version that this release writes. An older database is migrated to it, a
+/// newer one is refused.
 pub const VERSION: i64 = 5;
 
-/// The n-th brings a database from version n-1 to n.
+/// The n-th migrates a database from version n-1 to n.
 const MIGRATIONS: [&str; 5] = [
     include_str!("../../schema/0001_ledger_and_windows.sql"),
     include_str!("../../schema/0002_revisions.sql"),
@@ -18,14 +18,14 @@ const MIGRATIONS: [&str; 5] = [
 ];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 
-/// The version since which the devices of a region are listed by their names.
+/// The first version with the table `region_devices`.
 const VERSION_WITH_REGION_DEVICES: i64 = 5;
 
-/// Makes sure that the database has this release's schema; costs one statement
-/// when it has.
+/// Makes sure that the database has this release's schema; costs one statement if it
+/// has.
 ///
-/// Two components may start at once. The one that finds the other at it
-/// fails with `Busy` and may repeat this.
+/// Two components may start at once. The one that finds the other migrating fails with
+/// `Busy` and may try again.
 pub(crate) fn ensure(sql: &impl Sql) -> Result<(), Error> {
     if version(sql)? == VERSION { Ok(()) } else { migrate(sql) }
 }
@@ -38,9 +38,9 @@ fn version(sql: &impl Sql) -> Result<i64, Error> {
 }
 
 fn migrate(sql: &impl Sql) -> Result<(), Error> {
-    // Readers then don't wait for the writer nor the writer for readers, and a
-    // commit is one sync. It is a property of the file, and can't be set inside
-    // a transaction. A database server has its own way, and refuses.
+    // In WAL mode readers and the writer don't wait for each other, and a commit is one
+    // sync. The mode is a property of the file, and can't be set inside a transaction.
+    // A database server refuses it.
     match run(sql, "PRAGMA journal_mode = WAL") {
         Err(error) if error.is_busy() => return Err(error),
         _ => {}
@@ -53,7 +53,7 @@ fn migrate(sql: &impl Sql) -> Result<(), Error> {
     committed.map_err(Error::Regions).and(migrated)
 }
 
-/// Inside a transaction: what another connection did before it is seen.
+/// Runs inside a transaction, so it sees what another connection has migrated before.
 fn migrate_from(sql: &impl Sql) -> Result<(), Error> {
     let found = version(sql)?;
     let done = usize::try_from(found).map_err(|_negative| Error::Corrupt("schema version"))?;
@@ -61,7 +61,7 @@ fn migrate_from(sql: &impl Sql) -> Result<(), Error> {
         statements(migration).try_for_each(|statement| run(sql, statement))?;
     }
     if found < VERSION_WITH_REGION_DEVICES {
-        // What is in runs can't be told by SQL.
+        // SQL can't decode runs.
         device_window::list_region_devices(sql)?;
     }
     sql.set_schema_version(VERSION).map_err(Error::Regions)

@@ -1,18 +1,19 @@
-//! Sorted records, many to a row: how ledger and windows of devices are stored.
+//! Runs: sorted records, many to a row. The ledger and the windows of devices are
+//! stored as runs.
 //!
-//! Records that are read and written together form a *group* (the ledger's: a
-//! minute). A group's records stand in the order of their keys, cut into *runs*
-//! of about two kilobytes, each of which is a row: the group's columns, the first
-//! key that belongs to it, how many records it has, and the records, encoded one
-//! after the other by their differences. So a record costs five to ten bytes, and
-//! a statement moves a hundred of them with one value.
+//! Records that are read and written together form a *group* (in the ledger: a minute).
+//! A group's records are sorted by key and cut into *runs* of about two kilobytes. Each
+//! run is a row: the group's columns, the first key that belongs to it, the number of
+//! its records, and the records, each encoded by its difference from the one before. So
+//! a record costs five to ten bytes, and one value of a statement moves a hundred of
+//! them.
 //!
-//! The first run of a group begins at key 0, each other one at the key that was
-//! its first when it was cut. So every key there could be belongs to just one
-//! run, and a run never changes its name.
+//! The first run of a group begins at key 0, every other run at the first key that it
+//! had when it was cut. So every possible key belongs to exactly one run, and the row
+//! of a run keeps its key.
 //!
-//! Whoever changes a run has read it in the same transaction, which holds the
-//! write lock: between the two, nobody else changes it.
+//! A run is read and changed in one transaction, which holds the write lock, so that no
+//! other request changes it in between.
 //!
 //! A run's bytes (all integers LEB128):
 //!
@@ -21,16 +22,16 @@
 //! checksum four bytes, little endian: the lower half of the XXH64 of what follows,
 //!          with the run's first key as the seed
 //! then for each record:
-//!   after  its key, less the key before (for the first: less the run's first)
-//!   …      what else the record has (`RunRecord::put`)
+//!   after  its key less the key before (of the first record: less the run's first key)
+//!   …      the rest of the record (`RunRecord::put`)
 //! ```
 //!
-//! Version 1, of older releases, has no checksum. Version 2 is what a migration makes of
-//! rows, with SQL alone: integers of eight bytes, big endian; for each record its key
-//! and `RunRecord::NUMBERS` others.
+//! Version 1, of older releases, has no checksum. Version 2 is written by a migration,
+//! in SQL alone: integers of eight bytes, big endian; for each record its key and
+//! `RunRecord::NUMBERS` others.
 //!
-//! A run that can't be read is an error that names its row, and the only one that is
-//! lost: what does not touch it goes on (`fold`).
+//! A run that can't be read is an error that names its row. Only its records are lost:
+//! readings that don't belong to it are folded (`fold`).
 
 use crate::base::checksum::checksum;
 use crate::base::varint;
@@ -40,42 +41,42 @@ use crate::ledger::{placeholders, rows_per_statement};
 use crate::limits;
 
 const VERSION: u8 = 3;
-/// Of releases that had no checksum.
+/// Written by releases without checksums.
 const VERSION_UNCHECKED: u8 = 1;
 const VERSION_OF_ROWS: u8 = 2;
 
 /// Bytes before the records: version and checksum.
 const HEAD_BYTES: usize = 5;
 
-/// A record of a group, whose columns are `G` integers.
+/// A record of a group. The group's columns are `G` integers.
 pub(crate) trait RunRecord<const G: usize>: Copy {
     /// How many numbers `from_row` takes.
     const NUMBERS: usize;
 
-    /// The group it belongs to.
+    /// The group that it belongs to.
     fn group(&self) -> [i64; G];
 
-    /// Its place in the group.
+    /// Its key in the group.
     fn key(&self) -> u64;
 
-    /// Writes what it has beside its key. `before` is the record before it.
+    /// Writes what follows its key. `before` is the record before it.
     fn put(&self, before: Option<&Self>, out: &mut Vec<u8>);
 
-    /// Takes what `put` wrote from the front of `input`.
+    /// Reads what `put` wrote from the front of `input`.
     fn take(group: [i64; G], key: u64, before: Option<&Self>, input: &mut &[u8]) -> Option<Self>;
 
-    /// The record that a migration wrote.
+    /// Reads a record that a migration wrote.
     fn from_row(group: [i64; G], key: u64, numbers: &[i64]) -> Option<Self>;
 }
 
 /// A table of runs.
 pub(crate) struct RunTable<const G: usize> {
     pub(crate) name: &'static str,
-    /// The columns of the group, which with `first` are unique.
+    /// The columns of the group; unique together with `first`.
     pub(crate) group: [&'static str; G],
 }
 
-/// Keys of a group, both ends included.
+/// A range of keys in a group, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Keys<const G: usize> {
     pub(crate) group: [i64; G],
@@ -93,7 +94,7 @@ pub(crate) struct Run<const G: usize> {
 }
 
 impl<const G: usize> Run<G> {
-    /// From the columns of its group, `first` and `run`.
+    /// Reads the columns of its group, `first` and `run`.
     pub(crate) fn from_columns(columns: &[Value]) -> Option<Self> {
         let (group, rest) = columns.split_first_chunk::<G>()?;
         let [Value::Integer(first), Value::Blob(bytes)] = rest else { return None };
@@ -117,7 +118,7 @@ impl<const G: usize> Run<G> {
         Self { group, first, records: records.len(), bytes }
     }
 
-    /// Its records in the order of their keys; `None` if nobody wrote such bytes.
+    /// Its records, sorted by key; `None` if the bytes are not a valid run.
     fn decode<R: RunRecord<G>>(&self) -> Option<Vec<R>> {
         let (version, mut input) = self.bytes.split_first()?;
         let mut records: Vec<R> = Vec::new();
@@ -133,7 +134,7 @@ impl<const G: usize> Run<G> {
                 let mut key = self.first;
                 while !input.is_empty() {
                     let after = varint::take(&mut input).ok()?;
-                    // Only the first of a run may be where the run begins.
+                    // Only the first record may have a difference of 0.
                     if after == 0 && !records.is_empty() {
                         return None;
                     }
@@ -159,7 +160,7 @@ impl<const G: usize> Run<G> {
     }
 }
 
-/// The records as runs, the first of which begins at `first`.
+/// Cuts the records into runs; the first run begins at `first`.
 fn cut<R: RunRecord<G>, const G: usize>(group: [i64; G], first: u64, records: &[R]) -> Vec<Run<G>> {
     let whole = Run::of(group, first, records);
     if whole.bytes.len() <= limits::RUN_BYTES_MAX {
@@ -175,7 +176,7 @@ fn cut<R: RunRecord<G>, const G: usize>(group: [i64; G], first: u64, records: &[
 }
 
 impl<const G: usize> RunTable<G> {
-    /// The records of a run, in the order of their keys.
+    /// The records of a run, sorted by key.
     pub(crate) fn decode<R: RunRecord<G>>(&self, run: &Run<G>) -> Result<Vec<R>, Error> {
         run.decode().ok_or_else(|| Error::DamagedRows(vec![self.damaged(run)]))
     }
@@ -186,8 +187,8 @@ impl<const G: usize> RunTable<G> {
         DamagedRow { table: self.name, key }
     }
 
-    /// The runs that the keys belong to, in the order of groups and keys, which must
-    /// be that of `wanted`.
+    /// The runs that the keys belong to, sorted by group and key. `wanted` must be
+    /// sorted the same way.
     pub(crate) fn load(&self, sql: &impl Sql, wanted: &[Keys<G>]) -> Result<Vec<Run<G>>, Error> {
         let (name, columns) = (self.name, self.group.join(", t."));
         let same = |other: &str| self.same_group(other);
@@ -209,9 +210,10 @@ impl<const G: usize> RunTable<G> {
                 runs.push(Run::from_columns(&row).ok_or(Error::Corrupt(self.name))?);
             }
         }
-        // Keys that stand close to each other belong to the same run.
+        // Neighbouring keys may belong to the same run.
         runs.dedup();
-        // They come in the order in which they were asked for.
+        // The database returns them in the order of `wanted`; another order is an
+        // error.
         let place = |run: &Run<G>| (run.group, run.first);
         match runs.is_sorted_by_key(place) {
             true => Ok(runs),
@@ -225,7 +227,7 @@ impl<const G: usize> RunTable<G> {
         self.group.iter().enumerate().map(pair).collect::<Vec<_>>().join(" AND ")
     }
 
-    /// How many runs begin behind the first of the keys, up to the last.
+    /// For each range of keys, how many runs begin after its first key, up to its last.
     fn count(&self, sql: &impl Sql, wanted: &[Keys<G>]) -> Result<Vec<i64>, Error> {
         let mut counts = Vec::with_capacity(wanted.len());
         for chunk in wanted.chunks(rows_per_statement(sql, G + 2)) {
@@ -269,11 +271,11 @@ impl<const G: usize> RunTable<G> {
         Ok(())
     }
 
-    /// What to load to merge `new`: of each group the runs from its first to its
-    /// last key; but where most of them would be loaded in vain, those of each
-    /// key.
+    /// The keys to load for merging `new`: in each group the range from its first to
+    /// its last key. If most runs of that range would not be needed, each key by
+    /// itself.
     fn wanted<R: RunRecord<G>>(&self, sql: &impl Sql, new: &[R]) -> Result<Vec<Keys<G>>, Error> {
-        /// So few are looked up without counting first.
+        /// Up to this many records are looked up without counting runs first.
         const FEW: usize = 8;
         let group_of = |records: &[R]| {
             let (first, last) = (records.first()?, records.last()?);
@@ -301,14 +303,14 @@ impl<const G: usize> RunTable<G> {
         Ok(wanted)
     }
 
-    /// Merges `new`, sorted by group and key, into what is stored.
+    /// Merges `new`, sorted by group and key, into the table.
     ///
-    /// `combine` is called for each of them in their order: with the record that
-    /// stands under its key, if there is one (from the table, or from before in
-    /// `new`), and then says whether it changed that; or with none, and it is
+    /// Calls `combine` for each new record, in order. If a record with its key is there
+    /// (in the table, or earlier in `new`), `combine` gets that record and returns
+    /// whether it changed it. If not, `combine` gets `None` and the new record is
     /// added.
     ///
-    /// Where runs can't be read, it goes on to find all of them, and fails.
+    /// If runs can't be read, finds all of them before it fails.
     ///
     /// Must run inside a transaction that holds the write lock.
     pub(crate) fn merge<R: RunRecord<G>>(
@@ -367,7 +369,7 @@ impl<const G: usize> RunTable<G> {
     }
 }
 
-/// How many of the records to merge at once: whole groups, one at least, as many as a
+/// How many records to merge at once: whole groups, at least one, as many as one
 /// statement takes and as have runs that fit into memory.
 fn groups_end<R: RunRecord<G>, const G: usize>(records: &[R]) -> usize {
     let mut end = 0;
@@ -384,7 +386,7 @@ fn groups_end<R: RunRecord<G>, const G: usize>(records: &[R]) -> usize {
     end
 }
 
-/// Both, in the order of their keys; `None` if that is just `old`.
+/// Merges both, sorted by key; `None` if `old` is unchanged.
 fn merge<R: RunRecord<G>, const G: usize>(
     old: &[R],
     new: &[R],
@@ -495,7 +497,7 @@ mod tests {
             }
             assert_eq!(decoded(run.bytes[..index].to_vec()), None, "cut at {index}");
         }
-        // Nor is it the run of another row.
+        // Nor can it be read as the run of another row.
         assert_eq!(Run { first: 2, ..run }.decode::<One>(), None);
     }
 

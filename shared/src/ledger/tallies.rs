@@ -1,4 +1,4 @@
-//! What is counted beside the windows, and what is told of the whole database.
+//! Counters beside the windows, and figures of the whole database.
 
 use crate::domain::reading::UnixMillis;
 use crate::domain::rejection::{Reason, Rejections};
@@ -6,14 +6,14 @@ use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::sql::{integers, placeholders};
 
-/// The tally of transactions that posted readings: where it is the same, so is what is
-/// counted.
+/// The tally of transactions that posted readings. While it is unchanged, so are the
+/// counted readings.
 pub(crate) const FOLDS: &str = "folds";
 
-/// The tally that says how far was pruned, in Unix milliseconds.
+/// The tally of the time before which readings were pruned, in Unix milliseconds.
 pub(crate) const PRUNED_BEFORE: &str = "pruned_before";
 
-/// The value of a tally; 0 before anything was tallied.
+/// The value of a tally; 0 if it was never written.
 pub(crate) fn tally(sql: &impl Sql, name: &str) -> Result<i64, Error> {
     let statement = "SELECT value FROM tallies WHERE name = ?1";
     let rows = sql.execute(statement, &[Value::Text(name.to_owned())]).map_err(Error::Regions)?;
@@ -23,10 +23,10 @@ pub(crate) fn tally(sql: &impl Sql, name: &str) -> Result<i64, Error> {
     }
 }
 
-/// The prefix of the tallies of rejected readings, before a reason's code.
+/// The prefix of the tallies of rejected readings; a reason's code follows.
 pub(crate) const REJECTED_PREFIX: &str = "rejected.";
 
-/// Counts rejected readings by their reasons.
+/// Counts rejected readings, by reason.
 pub(crate) fn count_rejections(sql: &impl Sql, rejections: &Rejections) -> Result<(), Error> {
     let tally = |(reason, count): (Reason, u64)| {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -43,7 +43,7 @@ pub(crate) fn tallies(sql: &impl Sql) -> Result<Vec<(String, i64)>, Error> {
     names_and_numbers(rows).ok_or(Error::Corrupt("tally"))
 }
 
-/// Adds to tallies, where there is something to add.
+/// Adds to tallies; a count of 0 is skipped.
 pub(super) fn add_to_tallies(sql: &impl Sql, counts: &[(&str, usize)]) -> Result<(), Error> {
     let mut bindings = Vec::with_capacity(counts.len() * 2);
     for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
@@ -72,7 +72,7 @@ fn names_and_numbers(rows: Vec<Vec<Value>>) -> Option<Vec<(String, i64)>> {
 /// What the door must know of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// How far was pruned.
+    /// Readings from before this time were pruned.
     pub(crate) pruned_before: UnixMillis,
     /// When the newest reading was measured, to the minute.
     pub(crate) newest: Option<UnixMillis>,
@@ -80,9 +80,9 @@ pub(crate) struct Facts {
     pub(crate) devices: usize,
 }
 
-/// What the door must know, at the cost of four looks at an index.
+/// What the door must know, at the cost of four index lookups.
 pub(crate) fn facts(sql: &impl Sql) -> Result<Facts, Error> {
-    // Ids are given one after the other, and no name ever goes.
+    // Ids are consecutive and no name is ever deleted, so the largest id is the count.
     let statement = "\
         SELECT coalesce((SELECT value FROM tallies WHERE name = ?1), 0), \
                coalesce((SELECT max(minute) FROM ledger), -1), \
@@ -118,16 +118,16 @@ pub(crate) fn totals(sql: &impl Sql) -> Result<Totals, Error> {
     totals.ok_or(Error::Corrupt("window"))
 }
 
-/// In SQL, the newest reading of the region of a window `w` that is not from after ?1:
-/// one from a time when a clock was ahead is no sign of life.
+/// SQL for the time of the newest reading, not after ?1, in the region of a window `w`.
+/// A reading from a clock that was ahead does not show that the region still sends.
 pub(crate) const NEWEST_BY_THEN: &str = "\
     (SELECT min(m.newest, ?1) FROM windows AS m \
      WHERE m.span = 1 AND m.region = w.region AND m.start <= ?1 / 60000 \
      ORDER BY m.start DESC LIMIT 1)";
 
-/// Regions and their newest readings that are not from after `latest`, Unix
-/// milliseconds, 0 where there is none; of at most `limit` regions, those that were
-/// known first.
+/// Regions with the time of their newest reading that is not after `latest`, in Unix
+/// milliseconds; 0 if there is none. At most `limit` regions: those that were known
+/// first.
 pub(crate) fn newest_by_region(
     sql: &impl Sql,
     latest: UnixMillis,

@@ -1,8 +1,8 @@
-//! Writing the windows: what the ledger has counted enters the statistics,
-//! devices and percentiles of its minute, hour, day, and all time.
+//! Writing the windows: adds counted readings to the statistics, devices and
+//! percentiles of their minute, hour, day, and all time.
 //!
-//! Architecture invariant: only what really entered the ledger comes here, once,
-//! inside the transaction in which it did.
+//! Architecture invariant: only readings that entered the ledger are added, once, in
+//! the transaction in which they entered.
 
 use crate::base::sort;
 use crate::domain::histogram::Histogram;
@@ -18,7 +18,7 @@ const SPANS: [u16; 4] = [ALL, MINUTE, HOUR, DAY];
 
 const ALL: u16 = 0;
 
-/// The finest windows. Their devices and percentiles can be had from the ledger.
+/// The finest windows. Their devices and percentiles are computed from the ledger.
 const MINUTE: u16 = 1;
 const HOUR: u16 = 60;
 const DAY: u16 = 1_440;
@@ -37,10 +37,10 @@ struct Addition {
     key: Key,
     stats: Stats,
     late: i64,
-    /// Of what is coarser than a minute.
+    /// Only in windows that are coarser than a minute.
     histogram: Histogram,
-    /// Devices that are new in it, and by how much the sum of its devices'
-    /// averages changes.
+    /// How many devices are new in it, and the change in the sum of its devices'
+    /// averages.
     devices: (i64, i64),
 }
 
@@ -70,8 +70,7 @@ fn by_hour_and_device(row: &Row) -> u128 {
     u128::from(row.region) << 96 | hours << 69 | u128::from(row.device()) << 22 | in_hour
 }
 
-/// The windows and devices' windows that the readings are added to, each in the
-/// order of their keys.
+/// What the readings add to windows and to devices' windows, each sorted by key.
 fn additions(mut counted: Vec<Row>) -> Option<(Vec<Addition>, Vec<DeviceWindow>)> {
     let hour = |row: &Row| (row.region, row.minute / u32::from(HOUR));
     sort::sort_by_key(&mut counted, by_hour_and_device);
@@ -109,8 +108,7 @@ fn additions(mut counted: Vec<Row>) -> Option<(Vec<Addition>, Vec<DeviceWindow>)
     Some((windows, device_additions(devices)))
 }
 
-/// The same by windows of a coarser span. `parts` are in the order of regions and
-/// times, and so is this.
+/// Merges `parts` into windows of a coarser span. Both are sorted by region and time.
 fn rolled_up(span: u16, parts: &[Addition]) -> Vec<Addition> {
     let key = |part: &Addition| key(span, part.key.1, part.key.2);
     let whole = |parts: &[Addition]| {
@@ -159,8 +157,8 @@ fn find(windows: &mut [Addition], key: Key) -> Option<&mut Addition> {
     windows.get_mut(index)
 }
 
-/// Adds to the windows of the devices, and tells the windows of their regions
-/// what changed by that.
+/// Adds to the windows of the devices, and enters the changes that follow into
+/// `windows`, those of their regions.
 fn add_devices(
     sql: &impl Sql,
     devices: &[DeviceWindow],
@@ -190,7 +188,7 @@ fn add_devices(
         }
         true
     })?;
-    // Both were made of the same readings.
+    // Both were computed from the same readings, so none may be missing.
     if !all_found {
         return Err(Error::Corrupt("window"));
     }
@@ -230,7 +228,7 @@ fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Merges with what is stored here and not in SQL: a histogram is one value.
+/// Merges with the stored histograms in code, not in SQL, as a histogram is one value.
 fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error> {
     let has_one = |window: &&Addition| window.key.0 != i64::from(MINUTE);
     let keys: Vec<Key> = windows.iter().filter(has_one).map(|window| window.key).collect();
@@ -284,28 +282,29 @@ pub(crate) fn damaged_histogram(region: i64, span: i64, start: i64) -> DamagedRo
     DamagedRow { table: "histograms", key }
 }
 
-/// Whether a reading of this minute is in the window of this span that starts there.
+/// Whether a reading of this minute belongs to the window with this span and start.
 pub(crate) fn is_in_window(minute: i64, span: i64, start: i64) -> bool {
     u16::try_from(span).is_ok_and(|span| key(span, 0, minute).2 == start)
 }
 
-/// What was sent again, or contradicts what stands: region and minute of the
-/// reading that stands, and whether it is a conflict.
+/// Duplicates and conflicts: region and minute of the counted reading, and whether it
+/// is a conflict.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats(Vec<(i64, i64, bool)>);
 
 impl Repeats {
-    /// One more like the one that stands.
+    /// Adds a duplicate of the reading that stands.
     pub(crate) fn duplicate(&mut self, standing: &Row) {
         self.0.push((i64::from(standing.region), i64::from(standing.minute), false));
     }
 
-    /// One more that contradicts the one that stands.
+    /// Adds a conflict with the reading that stands.
     pub(crate) fn conflict(&mut self, standing: &Row) {
         self.0.push((i64::from(standing.region), i64::from(standing.minute), true));
     }
 
-    /// Counts them in their windows, whose statistics they don't change.
+    /// Counts them in the windows of the readings that stand. The statistics don't
+    /// change.
     pub(crate) fn count(&self, sql: &impl Sql) -> Result<(), Error> {
         let mut rows: Vec<[i64; 5]> = Vec::new();
         for span in SPANS {

@@ -1,8 +1,7 @@
-//! Regions and ranges of time as statistics.
+//! The statistics of regions over ranges of time.
 //!
-//! A range, and each step of a series, is cut into whole days, and the hours and
-//! minutes at its two edges, so a year costs hundreds of rows and not the
-//! readings.
+//! A range, or a step of a series, is cut into whole days and the hours and minutes at
+//! its two edges. So a year costs hundreds of rows, however many readings it has.
 
 use crate::domain::histogram::Histogram;
 use crate::domain::range::Range;
@@ -16,7 +15,7 @@ use crate::limits;
 use crate::read::details;
 use crate::read::pieces::{Cell, Chosen, PIECES, cell};
 
-/// A region's name and its figures; `None` where the range holds nothing.
+/// A region's name and its figures; `None` if the range has no reading.
 pub type RegionSummary = (String, Option<Summary>);
 
 /// One region; `None` if no counted or contradicting reading ever named it.
@@ -28,7 +27,7 @@ pub(crate) fn region(
     Ok(figures(sql, Chosen::One(name), range)?.into_iter().next())
 }
 
-/// The regions after `after` in the order of their names, at most `limit`.
+/// At most `limit` regions with names after `after`, sorted by name.
 pub(crate) fn regions(
     sql: &impl Sql,
     after: &str,
@@ -38,8 +37,8 @@ pub(crate) fn regions(
     figures(sql, Chosen::After(after, limit), range)
 }
 
-/// Takes the newest readings that are from after `latest` for what they are: of a clock
-/// that was ahead. The newest before it, in the range, stands instead.
+/// Corrects `newest` where it is after `latest`, and so from a clock that was ahead:
+/// sets it to the newest reading in the range that is not.
 pub(crate) fn settle_newest(
     sql: &impl Sql,
     figures: &mut [RegionSummary],
@@ -89,7 +88,7 @@ pub(crate) fn series(
     Ok(Some(steps).filter(|steps| !steps.is_empty()))
 }
 
-/// The figures over all time, which is a window of its own: one row a region.
+/// The figures over all time: a window of its own, so one row per region.
 fn all_time(sql: &impl Sql, chosen: Chosen<'_>) -> Result<Vec<Cell>, Error> {
     let statement = format!(
         "SELECT r.name, r.id, 0, 1, w.readings, w.sum, w.squares_high, w.squares_low, \
@@ -120,7 +119,7 @@ fn all_time(sql: &impl Sql, chosen: Chosen<'_>) -> Result<Vec<Cell>, Error> {
     Ok(cells)
 }
 
-/// The figures of each region and step, in the order of both.
+/// The figures of each region and step, sorted by both.
 fn stepwise(
     sql: &impl Sql,
     chosen: Chosen<'_>,
@@ -153,7 +152,8 @@ fn stepwise(
     Ok(cells)
 }
 
-/// How many windows the steps are made of; counted no further than to one too many.
+/// How many windows the steps are made of. Counting stops above
+/// `limits::WINDOWS_READ_MAX`.
 fn windows_to_read(sql: &impl Sql, chosen: Chosen<'_>, bindings: &[Value]) -> Result<i64, Error> {
     let statement = format!(
         "{PIECES} SELECT count(*) FROM ( \

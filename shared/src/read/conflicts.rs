@@ -1,4 +1,4 @@
-//! Readings that contradict a counted one, each beside the reading that stands.
+//! The conflicts: readings that contradict a counted one, each with the counted one.
 
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -9,18 +9,17 @@ use crate::ledger::{self, Row};
 /// The key of a row in the table `conflicts`: minute, device, ms, region, milli.
 pub(crate) type ConflictKey = [i64; 5];
 
-/// A contradicting reading, and the one that stands.
+/// A contradicting reading, and the counted one, which stands.
 pub(crate) struct Conflict {
     pub(crate) key: ConflictKey,
     pub(crate) device: String,
     pub(crate) region: String,
-    /// Region and thousandths of a degree; `None` once the ledger has forgotten
-    /// it.
+    /// Region and thousandths of a degree; `None` once it was pruned from the ledger.
     pub(crate) standing: Option<(String, i64)>,
 }
 
-/// The conflicts from `from` (included) to `to` (excluded) whose keys are after `after`, in
-/// the order of their times, at most `limit`.
+/// At most `limit` conflicts from `from` (included) to `to` (excluded) with keys after
+/// `after`, sorted by key.
 pub(crate) fn select(
     sql: &impl Sql,
     (from, to): (UnixMillis, UnixMillis),
@@ -46,7 +45,7 @@ pub(crate) fn select(
     Ok(conflicts)
 }
 
-/// Adds the readings that stand, as long as the ledger has them.
+/// Adds the readings that stand, if the ledger still has them.
 fn add_standing(sql: &impl Sql, conflicts: &mut [Conflict]) -> Result<(), Error> {
     let place = |conflict: &Conflict| {
         let [minute, device, ms, _, _] = conflict.key;
@@ -77,5 +76,5 @@ fn conflict(row: Vec<Value>) -> Option<Conflict> {
     Some(Conflict { key, device: device.clone(), region: region.clone(), standing: None })
 }
 
-/// Before all keys.
+/// A key before all others.
 pub(crate) const BEGINNING: ConflictKey = [-1, 0, 0, 0, 0];

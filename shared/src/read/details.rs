@@ -1,10 +1,10 @@
-//! The devices and percentiles of ranges.
+//! The devices and percentiles of a range.
 //!
-//! The devices of several windows are not the sum of each one's, so they are
-//! counted from the windows of the devices; histograms are merged. Minutes have
-//! neither: the ledger has, as long as it keeps them. What can't be told from
-//! that, or only from too many records, is left out; what is told is exact: it is
-//! checked to be made of just the readings that the statistics count.
+//! The number of devices in several windows is not the sum over the windows, so devices
+//! are counted from their own windows; histograms are merged. Minutes have neither:
+//! they are computed from the ledger, while it still has the readings. What can't be
+//! computed, or only from too many records, is left out. What is given is exact: it is
+//! checked to be made of as many readings as the statistics.
 
 use crate::base::sort;
 use crate::domain::histogram::Histogram;
@@ -18,8 +18,8 @@ use crate::ledger::{LEDGER, Row, integers};
 use crate::limits;
 use crate::read::pieces::{Cell, Chosen, PIECES};
 
-/// The ledger's runs in the minutes at the edges of the steps. The ledger is in
-/// the order of time, so it is read once, whatever regions are chosen.
+/// The ledger's runs in the minutes at the edges of the steps. The ledger is sorted by
+/// time, so it is read once for all chosen regions.
 const EDGES: &str = "pieces AS p CROSS JOIN ledger AS l \
      ON p.span = 1 AND l.minute >= p.first AND l.minute < p.after";
 
@@ -27,12 +27,13 @@ const EDGES: &str = "pieces AS p CROSS JOIN ledger AS l \
 const WHOLE: &str = "CROSS JOIN pieces AS p CROSS JOIN device_windows AS d \
      ON d.region = r.id AND d.span = p.span AND d.start >= p.first AND d.start < p.after";
 
-/// Adds devices and percentiles to the figures, where they can be told.
-/// `windows` is how many the cells are made of, `bindings` are those of `chosen` and of
-/// `PIECES`; `cells` are in the order of region and step.
+/// Adds devices and percentiles to the figures, where they can be computed. `windows`
+/// is the number of windows that the cells are made of, `bindings` are those of
+/// `chosen` and of `PIECES`, and `cells` are sorted by region and step.
 ///
-/// A row that can't be read is an error, or, where it would keep other regions from a
-/// list, left out: what is told is then not made of all readings, and not told.
+/// A row that can't be read is an error. In a list of regions it is skipped instead, so
+/// that the others can be answered. The figures that need it then lack readings, and
+/// are left out.
 pub(crate) fn add(
     sql: &impl Sql,
     chosen: Chosen<'_>,
@@ -43,7 +44,8 @@ pub(crate) fn add(
     let mut several = false;
     for cell in &mut *cells {
         if let Some(figures) = &mut cell.figures {
-            // The one window of a step knows its devices, unless it is a minute.
+            // A step that is one window takes its devices from that, unless it is a
+            // minute.
             if cell.windows != 1 {
                 figures.devices = None;
             }
@@ -76,7 +78,7 @@ pub(crate) fn add(
     Ok(())
 }
 
-/// Where the cell of a region and step is.
+/// Finds the cell of a region and step.
 struct CellIndex(Vec<(i64, i64, usize)>);
 
 impl CellIndex {
@@ -95,9 +97,10 @@ impl CellIndex {
     }
 }
 
-/// How many records tell the devices; counted no further than to one too many.
+/// How many records have to be read to count the devices. Counting stops above
+/// `limits::DETAIL_RECORDS_MAX`.
 fn records_to_read(sql: &impl Sql, chosen: Chosen<'_>, bindings: &[Value]) -> Result<i64, Error> {
-    // Each run has one record at least.
+    // Each run has at least one record, so the limit on runs is enough.
     let statement = format!(
         "{PIECES} SELECT coalesce(sum(records), 0) FROM ( \
              SELECT l.records FROM {EDGES} UNION ALL SELECT d.records FROM {} {WHOLE} LIMIT {})",
@@ -109,8 +112,8 @@ fn records_to_read(sql: &impl Sql, chosen: Chosen<'_>, bindings: &[Value]) -> Re
     count.map(|[count]| count).ok_or(Error::Corrupt("ledger"))
 }
 
-/// Adds the stored histograms of the whole hours and days of `some` of the chosen
-/// regions to those of their cells.
+/// Adds the stored histograms of whole hours and days to those of the cells, for `some`
+/// of the chosen regions.
 fn add_histograms(
     sql: &impl Sql,
     chosen: Chosen<'_>,
@@ -143,7 +146,7 @@ fn add_histograms(
     Ok(())
 }
 
-/// The records of a run; none if it can't be read and may be left out.
+/// The records of a run; none if it can't be read and may be skipped.
 fn decoded<R: RunRecord<G>, const G: usize>(
     table: &RunTable<G>,
     run: Option<Run<G>>,
@@ -156,7 +159,7 @@ fn decoded<R: RunRecord<G>, const G: usize>(
     }
 }
 
-/// What a device has in a part of a cell.
+/// What a device adds to a part of a cell.
 #[derive(Clone, Copy)]
 struct DevicePart {
     cell: usize,
@@ -203,7 +206,7 @@ fn edge_parts(
     parts: &mut Vec<DevicePart>,
     histograms: &mut [Histogram],
 ) -> Result<(), Error> {
-    // Of the chosen regions, though only to have the same bindings.
+    // Mentions the chosen regions only to have the same bindings.
     let statement = format!(
         "{PIECES} SELECT p.step, l.minute, l.first, l.run FROM {EDGES} \
          WHERE EXISTS (SELECT 1 FROM {})",
@@ -230,7 +233,7 @@ fn edge_parts(
     Ok(())
 }
 
-/// Adds the devices where they have just the readings that are counted.
+/// Adds the devices where they have as many readings as the statistics.
 fn add_devices(mut parts: Vec<DevicePart>, cells: &mut [Cell]) {
     sort::sort_by_key(&mut parts, |part| (part.cell as u128) << 64 | u128::from(part.device));
     for parts in parts.chunk_by(|a, b| a.cell == b.cell) {

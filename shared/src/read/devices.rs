@@ -1,4 +1,5 @@
-//! The devices of a region, the regions of a device, and its readings.
+//! Queries about devices: the devices of a region, the regions of a device, and its
+//! readings.
 
 use crate::base::sort;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
@@ -12,13 +13,13 @@ use crate::ledger::{self, Row, integers};
 /// What is known of a device in a region.
 #[derive(Clone)]
 pub(crate) struct DeviceSummary {
-    /// Of the device or of the region, whichever is not asked for.
+    /// The name of the device or the region: of the one that was not asked for.
     pub(crate) name: String,
     pub(crate) window: DeviceWindow,
 }
 
-/// The devices of a region after `after` in the order of their names, at most
-/// `most`; `None` for an unknown region.
+/// At most `most` devices of a region with names after `after`, sorted by name; `None`
+/// for an unknown region.
 pub(crate) fn in_region(
     sql: &impl Sql,
     region: &str,
@@ -50,8 +51,8 @@ pub(crate) fn in_region(
     seen.map(Some).ok_or(Error::Corrupt("device window"))
 }
 
-/// The windows of all time in the runs that have these devices of a region, in the
-/// order of the devices.
+/// The windows of all time from the runs that have these devices of a region, sorted by
+/// device.
 fn windows_of(
     sql: &impl Sql,
     region: i64,
@@ -67,7 +68,7 @@ fn windows_of(
     Ok(windows)
 }
 
-/// What is known of a device in each of its regions, that of its latest reading
+/// What is known of a device in each of its regions, the region of its latest reading
 /// first.
 pub(crate) fn of_device(sql: &impl Sql, device: &str) -> Result<Vec<DeviceSummary>, Error> {
     let statement = "SELECT r.name, d.region, d.device \
@@ -86,7 +87,7 @@ pub(crate) fn of_device(sql: &impl Sql, device: &str) -> Result<Vec<DeviceSummar
         let window = window.ok_or(Error::Corrupt("device window"))?;
         seen.push(DeviceSummary { name: name.clone(), window });
     }
-    // They came in the order of their names, which those of the same time keep.
+    // They are sorted by name, and keep that order where the time is the same.
     sort::sort_by_key(&mut seen, |seen| {
         u128::from(UnixMillis::MAX.get().abs_diff(seen.window.seen().1.get()))
     });
@@ -100,12 +101,12 @@ pub(crate) struct KeptReading {
     pub(crate) temperature: MilliCelsius,
 }
 
-/// Minutes whose runs are read at once, which bounds what is held in memory.
+/// Minutes whose runs are read at once, which bounds the memory.
 const MINUTES_AT_ONCE: i64 = 24 * 60;
 
-/// The readings of a device, at most `limit`; `None` if it is not known. The
-/// ledger is in the order of minutes, then devices: each minute is looked up,
-/// which is why the range is bounded.
+/// At most `limit` readings of a device; `None` for an unknown device. The ledger is
+/// sorted by minute, then device: each minute is looked up, which is why the range is
+/// bounded.
 pub(crate) fn readings(
     sql: &impl Sql,
     device: &str,

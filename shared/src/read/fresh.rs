@@ -1,9 +1,9 @@
-//! What a client sees of the database: what is in the journal is folded first,
-//! and with what was read comes what it covers.
+//! Reading after a fold: the journal is folded first, and a result comes with what it
+//! covers.
 //!
-//! The promise: an answer counts every reading that was acknowledged before it
-//! was asked for, or says how many entries it does not count. A stale answer says
-//! of when it is.
+//! The promise: an answer counts every reading that was acknowledged before the request
+//! came, or says how many entries it does not count. A stale answer gives the time that
+//! it is from.
 
 use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
@@ -24,12 +24,12 @@ use crate::upkeep;
 pub struct AfterAnswer {
     /// Whether the last good snapshot is to be renewed.
     pub(crate) keeps_snapshot: bool,
-    /// Whether there is more to fold than there was time for.
+    /// Whether entries are left that there was no time to fold.
     pub(crate) should_fold: bool,
 }
 
 impl AfterAnswer {
-    /// Folds what there was no time for, and keeps the last good averages.
+    /// Folds what there was no time for, and stores the last good averages.
     pub fn run(self, host: &impl Host, now: UnixMillis) -> Result<(), Error> {
         if self.should_fold {
             upkeep::run(host, now)?;
@@ -49,20 +49,20 @@ pub(crate) struct Coverage {
     /// `null` is the end of time.
     pub(crate) to: Option<UnixMillis>,
     pub(crate) as_of: UnixMillis,
-    /// Whether the answer is the last good one, as the database is away.
+    /// Whether this is the last good answer, because the database is away.
     pub(crate) stale: bool,
-    /// Acknowledged journal entries that the answer does not count yet; `null`
-    /// where the journal can't be read.
+    /// Acknowledged journal entries that the answer does not count yet; `null` if the
+    /// journal can't be read.
     pub(crate) unfolded_entries: Option<usize>,
     /// The readings in them.
     pub(crate) unfolded_readings: Option<usize>,
-    /// Acknowledged readings in quarantine, which the answer will not count;
-    /// `null` where the journal can't be read.
+    /// Acknowledged readings in quarantine, which the answer does not count; `null` if
+    /// the journal can't be read.
     pub(crate) quarantined_readings: Option<usize>,
 }
 
 impl Coverage {
-    /// Whether everything that was acknowledged has been looked at.
+    /// Whether every acknowledged entry has been folded.
     pub(crate) fn is_complete(&self) -> bool {
         !self.stale && self.unfolded_entries == Some(0)
     }
@@ -75,12 +75,12 @@ pub(crate) struct Fresh<T> {
     pub(crate) covered: Covered,
 }
 
-/// What an answer says beside what was read, and what is to do after it.
+/// What an answer covers, and the work to do after it.
 #[derive(Debug)]
 pub(crate) struct Covered {
     pub(crate) coverage: Coverage,
     pub(crate) after_answer: AfterAnswer,
-    /// Why the journal or the database could not be looked at.
+    /// Why the journal or the database could not be read.
     pub(crate) trouble: Option<Error>,
 }
 
@@ -89,9 +89,10 @@ pub(crate) const BEFORE_READING: Budget = Budget::waiting(limits::QUERY_FOLD_MS_
 
 /// Folds what is in the journal, then reads, on one connection.
 ///
-/// While the database is away, what was asked for all time comes from the last good
-/// snapshot, if `recall` finds it there; what it does not find may be newer than the
-/// snapshot, and is an error. While the journal can't be read, it is left unfolded.
+/// While the database is away, a query over all time is answered from the last good
+/// snapshot, if `recall` finds the value there. If it does not, the result is an error,
+/// as the value may be newer than the snapshot. A journal that can't be read is left
+/// unfolded.
 pub(crate) fn fold_and_read<H: Host, T>(
     host: &H,
     span: Span,
@@ -107,7 +108,7 @@ pub(crate) fn fold_and_read<H: Host, T>(
     Ok(read)
 }
 
-/// The same without a line in the log.
+/// `fold_and_read` without a line in the log.
 pub(crate) fn fold_and_read_quietly<H: Host, T>(
     host: &H,
     span: Span,
@@ -131,15 +132,15 @@ pub(crate) fn fold_and_read_quietly<H: Host, T>(
     }
 }
 
-/// What became of a fold, and of what was to be read after it.
+/// The result of a fold and of the read after it.
 struct Looked {
-    /// What to answer from, where nothing could be read.
+    /// What to answer from if nothing could be read.
     last_good: Option<Snapshot>,
     covered: Covered,
 }
 
-/// `fold_and_read` without its types: a component is fetched over bad networks,
-/// and this part would be in it once for every kind of answer.
+/// `fold_and_read` without its type parameters: a component is fetched over bad
+/// networks, and would contain a generic function once for every kind of answer.
 fn fold_then<H: Host>(
     host: &H,
     span: Span,
@@ -169,7 +170,7 @@ fn fold_then<H: Host>(
     }
 }
 
-/// What a look into the database found, beside what was read.
+/// What `look` found beside what was read.
 struct Seen {
     folded: Folded,
     quarantined: Option<usize>,
@@ -188,11 +189,11 @@ fn look<H: Host>(
     let database = Database::open(host, BEFORE_READING)?;
     let folded = fold::run(&database, store, inventory)?;
     if folded.left_entries < inventory.unfolded() {
-        // If it fails, the next fold tells it.
+        // Best effort: the next fold updates the door.
         best_effort(upkeep::tell_door(&database, store, horizon, names, now));
     }
-    // Before the read: what a retry counts in between is in the answer, and told as in
-    // quarantine, too; never in neither.
+    // Counted before the read: readings that a retry counts in between are in both
+    // numbers, but never in neither.
     let quarantined = quarantined_readings(host, store, inventory, &folded);
     read(&database)?;
     let keeps_snapshot = last_good::is_old(inventory, now)
@@ -200,8 +201,8 @@ fn look<H: Host>(
     Ok(Seen { folded, quarantined, keeps_snapshot })
 }
 
-/// Answers with the last good averages, where that is what was asked for, and the database
-/// is away.
+/// Answers from the last good averages, if all time was asked for and the database is
+/// away.
 fn look_back<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -235,7 +236,7 @@ impl Looked {
     }
 }
 
-/// The readings in quarantine once `folded` was; `None` where they can't be counted.
+/// The readings in quarantine after this fold; `None` if they can't be counted.
 fn quarantined_readings<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -245,7 +246,7 @@ fn quarantined_readings<H: Host>(
     if !folded.quarantine_changed {
         return Some(inventory.quarantined_readings());
     }
-    // What this fold set aside is in no list yet.
+    // The inventory does not list what was set aside since.
     match Inventory::list(host, store) {
         Ok(inventory) => Some(inventory.quarantined_readings()),
         Err(error) => {

@@ -1,10 +1,10 @@
-//! The last good averages, for the time when the regions database is away.
+//! The last good snapshot: averages to answer from while the regions database is away.
 //!
-//! One key-value pair: `snapshot/2/<as of>-<folds>`, Unix milliseconds and how many
-//! transactions had posted readings by then, so that a listing tells how old it is and
-//! whether there is anything to renew. The value is JSON: whether it has all regions,
-//! then for each its name, its columns ([`Summary`]) and its percentiles. Older
-//! releases wrote `snapshot/1/<as of>`, the regions alone.
+//! It is one key-value pair. The key is `snapshot/2/<as of>-<folds>`, Unix milliseconds
+//! and how many transactions had posted readings by then. So a listing shows how old it
+//! is, and whether there is anything to renew. The value is JSON: whether it has all
+//! regions, then for each its name, its columns ([`Summary`]) and its percentiles.
+//! Older releases wrote `snapshot/1/<as of>` with the regions alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +24,9 @@ use crate::read::aggregate::{self, RegionSummary};
 /// in the order of their names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// When they were good.
+    /// The time of the averages.
     pub as_of: UnixMillis,
-    /// Whether these are all regions that there were.
+    /// Whether it has all regions that there were.
     pub is_whole: bool,
     /// The regions with their figures.
     pub regions: Vec<(String, Summary)>,
@@ -35,8 +35,8 @@ pub struct Snapshot {
 #[derive(Serialize, Deserialize)]
 struct SnapshotRow(String, [i64; SUMMARY_COLUMNS], Option<[i64; PERCENTS.len()]>);
 
-/// The newest snapshot in the inventory. One that can't be read is as good as none, but
-/// for the log.
+/// The newest snapshot in the inventory. One that can't be read is logged and counts as
+/// none.
 pub(crate) fn load<H: Host>(
     host: &H,
     store: &H::KeyValue,
@@ -53,7 +53,7 @@ pub(crate) fn load<H: Host>(
             return None;
         }
     };
-    // Somebody else may have renewed it.
+    // Another request may have renewed it.
     let snapshot = value.and_then(|value| parse(name, &value));
     if snapshot.is_none() {
         lost("it is not there, or nobody wrote it so");
@@ -76,21 +76,20 @@ fn parse(name: &SnapshotName, value: &[u8]) -> Option<Snapshot> {
     Some(Snapshot { as_of: name.as_of, is_whole, regions })
 }
 
-/// Whether it is time to look whether another snapshot is due.
+/// Whether the newest snapshot is old enough to check if it needs renewal.
 pub(crate) fn is_old(inventory: &Inventory, now: UnixMillis) -> bool {
     let newest = inventory.newest_snapshot();
-    // In either direction: a snapshot from the future comes from a clock set back.
+    // In either direction: after a clock is set back, a snapshot is from the future.
     newest.is_none_or(|name| now.get().abs_diff(name.as_of.get()) >= limits::SNAPSHOT_AGE_MS_MAX)
 }
 
-/// Whether the newest snapshot was made after this many folds: there is nothing to
-/// renew in it.
+/// Whether the newest snapshot was made after this many folds, and so needs no renewal.
 pub(crate) fn is_of(inventory: &Inventory, folds: i64) -> bool {
     inventory.newest_snapshot().is_some_and(|name| name.folds == Some(folds))
 }
 
-/// Keeps a snapshot as of `now`, unless somebody else just did, or nothing was counted
-/// since the last.
+/// Stores a snapshot as of `now`, unless another request just did, or nothing was
+/// counted since the last.
 pub(crate) fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     let store = host.key_value().map_err(Error::Journal)?;
     let inventory = Inventory::list(host, &store)?;

@@ -1,6 +1,6 @@
-//! What a client asks for, read from the database after a fold.
+//! Queries: what a client asks for, read from the database after a fold.
 //!
-//! Imports `fold` and what is below it.
+//! Imports `upkeep`, `fold` and the places below them, except `wire`.
 
 pub mod aggregate;
 pub(crate) mod conflicts;

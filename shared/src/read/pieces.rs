@@ -1,14 +1,13 @@
-//! What a question is made of: the regions it is about, the windows that make up each of
-//! its steps, and the cells of its answer.
+//! The parts of a query: its regions, the windows that make up each of its steps, and
+//! the cells of its result.
 
 use crate::domain::summary::Summary;
 use crate::host::Value;
 use crate::ledger::integers;
 
-/// The windows that make up the steps of a range: `pieces` has for each step,
-/// by its start, up to five runs of windows of one span: whole days, the hours
-/// and the minutes at their edges. From minute ?3 to minute ?4 in steps of ?5
-/// minutes.
+/// The windows that make up the steps of a range, from minute ?3 to minute ?4 in steps
+/// of ?5 minutes. For each step, by its start, `pieces` has up to five sequences of
+/// windows of one span: whole days, and the hours and minutes at their edges.
 pub(crate) const PIECES: &str = "\
     WITH RECURSIVE \
     steps (step, ending) AS ( \
@@ -25,18 +24,18 @@ pub(crate) const PIECES: &str = "\
         SELECT step, 60, days_end, hours_end FROM cuts WHERE day < days_end UNION ALL \
         SELECT step, 1440, day, days_end FROM cuts WHERE day < days_end)";
 
-/// The regions that a question is about, by parameters 1 and 2.
+/// The regions that a query is about, as parameters 1 and 2.
 #[derive(Clone, Copy)]
 pub(crate) enum Chosen<'a> {
-    /// The one of this name.
+    /// The region with this name.
     One(&'a str),
-    /// So many after this name, in the order of their names.
+    /// This many regions after this name, sorted by name.
     After(&'a str, usize),
 }
 
 impl Chosen<'_> {
-    /// Whether an answer has other regions, which a damaged row of one must not keep
-    /// from it: what that row would tell is left out.
+    /// Whether the answer is a list of regions. A damaged row of one must not hide the
+    /// others, so what needs that row is left out.
     pub(crate) fn is_list(self) -> bool {
         matches!(self, Self::After(..))
     }
@@ -59,7 +58,7 @@ impl Chosen<'_> {
     }
 }
 
-/// A region and a step.
+/// The figures of one region in one step.
 pub(crate) struct Cell {
     pub(crate) region: String,
     pub(crate) region_id: i64,
@@ -69,7 +68,7 @@ pub(crate) struct Cell {
     pub(crate) figures: Option<Summary>,
 }
 
-/// Region and its id, step, how many windows, and the columns of `Summary`.
+/// Reads a row: region, its id, step, number of windows, and the columns of `Summary`.
 pub(crate) fn cell(row: &[Value]) -> Option<Cell> {
     let (Value::Text(region), columns) = row.split_first()? else { return None };
     let (head, columns) = columns.split_first_chunk::<3>()?;

@@ -1,8 +1,7 @@
-//! A circuit breaker (closed, open, half-open): who knows that a store is away
-//! does not ask it again and again.
+//! A circuit breaker (closed, open, half-open): stops calls to a store that keeps
+//! failing.
 //!
-//! A pure state machine: time is an argument, and where the state is kept is
-//! somebody else's business (`guard`).
+//! A pure state machine: time is an argument, and `circuit` stores the state.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,23 +12,23 @@ use crate::limits;
 /// The state between two calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Calls go through. So many have failed in a row.
+    /// Calls are made. This many have failed in a row.
     Closed {
         /// Below `limits::BREAKER_FAILURES_TO_OPEN`.
         failures: u32,
     },
-    /// Calls are spared until the cool-down is over.
+    /// No calls are made until the cool-down is over.
     Open {
         /// When the next call may probe.
         until: UnixMillis,
-        /// How long this cool-down is, in milliseconds.
+        /// The length of this cool-down, in milliseconds.
         cooldown_ms: i64,
     },
-    /// One call is probing. If it never comes back, another may probe later.
+    /// One call is probing. If it never returns, another may probe later.
     HalfOpen {
         /// When another call may probe.
         until: UnixMillis,
-        /// How long the cool-down before was, in milliseconds.
+        /// The length of the previous cool-down, in milliseconds.
         cooldown_ms: i64,
     },
 }
@@ -39,9 +38,9 @@ pub enum State {
 pub enum Verdict {
     /// Make it.
     Go,
-    /// Make it as the probe, after the state has become this one.
+    /// Make it as the probe, once this state is stored.
     Probe(State),
-    /// Spare it; ask again after so many milliseconds.
+    /// Don't make it; ask again after this many milliseconds.
     Spare {
         /// At least 1.
         retry_after_ms: i64,
@@ -61,8 +60,8 @@ impl State {
             }
         };
         let left_ms = until.get() - now.get();
-        // A wait longer than any cool-down: the clock was set back. A little longer is
-        // what a call finds that read the clock before the probe did.
+        // A wait longer than any cool-down: the clock was set back. The margin is for a
+        // call that read the clock before the probe did.
         const LONGEST_MS: i64 = limits::BREAKER_COOLDOWN_MS_MAX + limits::REQUEST_MS_MAX;
         if left_ms <= 0 || left_ms > LONGEST_MS {
             let until = now.saturating_add(cooldown_ms);
@@ -81,14 +80,14 @@ impl State {
     #[must_use]
     pub fn failed(self, now: UnixMillis) -> Self {
         let cooldown_ms = match self {
-            // The number may come from a store, and be any.
+            // A stored number may be any.
             Self::Closed { failures }
                 if failures.saturating_add(1) < limits::BREAKER_FAILURES_TO_OPEN =>
             {
                 return Self::Closed { failures: failures.saturating_add(1) };
             }
             Self::Closed { .. } => limits::BREAKER_COOLDOWN_MS_MIN,
-            // A call that began before it opened tells nothing new.
+            // A call from before the breaker opened tells nothing new.
             Self::Open { .. } => return self,
             Self::HalfOpen { cooldown_ms, .. } => {
                 cooldown_ms.saturating_mul(2).min(limits::BREAKER_COOLDOWN_MS_MAX)
@@ -107,7 +106,7 @@ impl State {
     }
 }
 
-/// As it is kept: `closed 2`, `open 1700000000000 1000`.
+/// The stored form: `closed 2`, `open 1700000000000 1000`.
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -119,7 +118,7 @@ impl fmt::Display for State {
     }
 }
 
-/// What can't be read was written by another release: as good as new.
+/// A state that can't be read is of another release, and counts as new.
 impl FromStr for State {
     type Err = ();
 
@@ -216,7 +215,7 @@ mod tests {
             now += cooldown_ms;
             state = probing(state, now).failed(at(now));
         }
-        // The cool-down is the longest there is.
+        // The cool-down is at its maximum.
         let half_open = probing(state, now + 15_000);
         for earlier in [0, 3, 2_000] {
             let asked = half_open.ask(at(now + 15_000 - earlier));

@@ -1,29 +1,27 @@
-//! The regions database behind its circuit breaker, whose state is kept in
-//! key-value: the one thing that requests share.
+//! Calls to the regions database through its circuit breaker. The breaker's state is in
+//! the key-value store, so all requests share it.
 //!
-//! The breaker is a courtesy and not a promise: where its state can't be read
-//! or written, calls go through.
+//! Best effort: if its state can't be read or written, calls go through.
 
 use crate::domain::reading::UnixMillis;
 use crate::error::{Error, best_effort};
 use crate::host::{Host, KeyValue};
 use crate::resilience::breaker::{State, Verdict};
 
-/// Where the state of the regions database's breaker is.
+/// The key of the breaker's state.
 pub const BREAKER_KEY: &str = "breaker/1/regions";
 
-/// Lets calls through to the regions database, or spares it.
+/// Makes calls to the regions database, unless the breaker is open.
 pub struct CircuitBreaker<'a, H: Host> {
     host: &'a H,
     store: &'a H::KeyValue,
-    /// What is stored, and what it means.
+    /// The stored bytes, and the state they mean.
     stored: Option<Vec<u8>>,
     state: State,
 }
 
 impl<'a, H: Host> CircuitBreaker<'a, H> {
-    /// A guard in the stored state; `has_state` is the inventory's word that
-    /// there is one to read.
+    /// The breaker in its stored state, which is read only if `has_state`.
     pub fn new(host: &'a H, store: &'a H::KeyValue, has_state: bool) -> Self {
         let stored = if has_state { store.get(BREAKER_KEY).unwrap_or(None) } else { None };
         let text = stored.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
@@ -36,8 +34,7 @@ impl<'a, H: Host> CircuitBreaker<'a, H> {
         self.state
     }
 
-    /// Makes the call unless the database is being spared, and learns from how
-    /// it ends.
+    /// Makes the call unless the breaker is open, and learns from how it ends.
     pub fn call<T>(
         mut self,
         now: UnixMillis,
@@ -50,11 +47,11 @@ impl<'a, H: Host> CircuitBreaker<'a, H> {
         done
     }
 
-    /// Fails where the database is to be spared.
+    /// Fails if the breaker is open.
     fn ask(&mut self, now: UnixMillis) -> Result<(), Error> {
         match self.state.ask(now) {
             Verdict::Go => Ok(()),
-            // Of several requests that want to probe at once, one does.
+            // Of several requests that could probe at once, one does.
             Verdict::Probe(state) => match self.become_state(state, "the cool-down is over") {
                 true => Ok(()),
                 false => Err(Error::CircuitOpen { retry_after_ms: 1_000 }),
@@ -63,24 +60,25 @@ impl<'a, H: Host> CircuitBreaker<'a, H> {
         }
     }
 
-    /// A call that began at `started_ms` failed with this, or did not. If the database
-    /// responded, another request that has changed the state meanwhile is left to it.
+    /// Learns from a call that began at `started_ms` and failed with `failed`, if it
+    /// did. A success does not overwrite a state that another request has changed
+    /// meanwhile.
     fn learn(&mut self, failed: Option<&Error>, started_ms: u64, now: UnixMillis) {
         if let Some(error) = failed.filter(|error| error.is_outage()) {
-            // The cool-down begins when the call has failed, which may take long.
+            // The cool-down begins when the call fails, possibly long after `now`.
             let took_ms = self.host.monotonic_ms().saturating_sub(started_ms);
             let now = now.saturating_add(i64::try_from(took_ms).unwrap_or(i64::MAX));
             self.become_state(self.state.failed(now), &error.to_string());
         } else if self.state != State::NEW
             && self.become_state(self.state.succeeded(), "it responds")
         {
-            // Absent is as good as new, and what is absent need not be read.
+            // An absent state counts as new, and saves a read.
             best_effort(self.store.delete_many(&[BREAKER_KEY.to_owned()]));
         }
     }
 
-    /// Stores `next` and logs the transition, unless somebody else was first.
-    /// Where the store fails, everybody is first.
+    /// Stores `next` and logs the transition. False if another request was first; if
+    /// the store fails, every request counts as first.
     fn become_state(&mut self, next: State, cause: &str) -> bool {
         let written = next.to_string().into_bytes();
         let swapped = self.store.replace(BREAKER_KEY, self.stored.as_deref(), &written);

@@ -1,6 +1,6 @@
-//! What to do while a store fails: retry what may be repeated, spare what is away.
+//! What to do while a store fails: retry calls, or stop them with a circuit breaker.
 //!
-//! Imports `domain`.
+//! Imports `domain`, `error`, `host` and `limits`.
 
 pub mod breaker;
 pub mod circuit;

@@ -1,5 +1,5 @@
-//! Retries around what may be repeated: bounded in number and time, with full
-//! jitter, so that those who failed together don't come back together.
+//! Retries of repeatable work, bounded in number and time, with full jitter, so that
+//! callers that failed together don't retry together.
 //!
 //! Full jitter: the pause before attempt n is uniform between 0 and
 //! min(cap, base · 2ⁿ). (Marc Brooker, "Exponential Backoff And Jitter", AWS
@@ -14,21 +14,20 @@ pub struct Policy {
     pub base_ms: u64,
     /// The longest pause before any attempt, in milliseconds.
     pub cap_ms: u64,
-    /// From when on the pauses are those before the second attempt again, in
-    /// milliseconds after the first one: where many wait for one lock, who has
-    /// waited long must not be the one who asks least.
+    /// How long after the first attempt pauses shrink to those before the second
+    /// attempt again, in milliseconds. Where many wait for one lock, the one that has
+    /// waited longest must not ask least often.
     pub impatient_after_ms: u64,
-    /// No attempt is started later than this after the first one, in
-    /// milliseconds. 0 is one attempt.
+    /// No attempt starts later than this after the first one, in milliseconds. 0 is one
+    /// attempt.
     pub total_ms: u64,
     /// The most attempts, at least 1.
     pub attempts: u32,
 }
 
 impl Policy {
-    /// The pause before the attempt after the `failed`th one (from 1), in
-    /// milliseconds; `None` when it is time to give up. `random` is uniform
-    /// over its type.
+    /// The pause after the `failed`th attempt (from 1), in milliseconds; `None` to give
+    /// up. `random` is uniform over its type.
     pub fn pause_ms(&self, failed: u32, elapsed_ms: u64, random: u64) -> Option<u64> {
         if failed >= self.attempts {
             return None;
@@ -41,8 +40,8 @@ impl Policy {
     }
 }
 
-/// Runs `work`, which must be safe to repeat, until it succeeds, fails in a way
-/// that `is_transient` says no pause will mend, or the policy gives up.
+/// Runs `work`, which must be safe to repeat, until it succeeds, fails with an error
+/// that is not transient, or the policy gives up.
 pub fn run<T, E>(
     host: &impl Host,
     policy: Policy,
@@ -64,8 +63,8 @@ pub fn run<T, E>(
     }
 }
 
-/// Pauses before the next attempt; false when it is time to give up. Apart, as `run` is
-/// in a component once for each kind of call.
+/// Pauses before the next attempt; false to give up. Not inlined, because `run` is
+/// compiled once per kind of call.
 #[cold]
 #[inline(never)]
 fn pauses(host: &impl Host, policy: Policy, failed: u32, started_ms: u64) -> bool {

@@ -1,9 +1,8 @@
 //! Readings in JSON: one object, or an array of them.
 //!
-//! Every item is judged by itself, so that one bad reading does not keep the
-//! good ones beside it from being accepted. Fields are read strictly: an
-//! unknown one (`"unit": "F"`, say) may change what the number means, so it is
-//! rejected and not skipped.
+//! Each item is judged on its own, so one bad reading does not reject the good ones
+//! beside it. Unknown fields are rejected, not skipped: one (`"unit": "F"`, say) may
+//! change what the number means.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,10 +16,10 @@ use crate::domain::rejection::{Reason, Rejection};
 use crate::limits;
 use crate::wire::json_items;
 
-/// One item of a request: a reading, or why it is none.
+/// One item of a request: a reading, or why it was rejected.
 pub type Item<'a> = Result<Reading<'a>, Rejection>;
 
-/// Why a body could not be taken apart into items. Nothing of it was kept.
+/// Why a body could not be split into items. None of it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {
     /// Not UTF-8, or not JSON; says where.
@@ -31,8 +30,8 @@ pub enum Unreadable {
     TooMany,
 }
 
-/// Takes a body apart into its items, in their order. A byte order mark before them is
-/// skipped (RFC 8259, 8.1).
+/// Splits a body into its items, in order. A leading byte order mark is skipped (RFC
+/// 8259, 8.1).
 pub fn parse(body: &[u8]) -> Result<Vec<Item<'_>>, Unreadable> {
     let body = std::str::from_utf8(body)
         .map_err(|e| Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())))?;
@@ -71,9 +70,9 @@ fn array(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
     }
 }
 
-/// Each item by itself, so that one like `1e999`, a lone surrogate or a bare `NaN`,
-/// which stops the parser, stops at that item. `error` is what the parser said of the
-/// whole.
+/// Parses each item on its own: `1e999`, a lone surrogate or a bare `NaN` stops the
+/// parser, but rejects only its own item. `error` is the parser's error for the whole
+/// body.
 fn one_by_one<'a>(body: &'a str, error: &serde_json::Error) -> Result<Vec<Item<'a>>, Unreadable> {
     let items = json_items::cut(body).ok_or_else(|| syntax(body, error))?;
     if items.len() > limits::READINGS_PER_REQUEST_MAX {
@@ -97,7 +96,7 @@ fn alone(item: &str) -> Item<'_> {
     Err(Rejection::new(Reason::Malformed, detail))
 }
 
-/// Says where an item is no JSON.
+/// Says where an item is not JSON.
 fn not_json(item: &str, error: &serde_json::Error) -> String {
     let (at, word) = place(item, error);
     match word.as_str() {
@@ -109,19 +108,19 @@ fn not_json(item: &str, error: &serde_json::Error) -> String {
     }
 }
 
-/// Where `text` stops being JSON, in bytes from 1, and the word there, cut to
+/// Where `text` stops being JSON, in characters from 1, and the word there, cut to
 /// `limits::ECHO_CHARS_MAX`.
 fn place(text: &str, error: &serde_json::Error) -> (usize, String) {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_');
     let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
     let column = error.column().saturating_sub(1);
     let unexpected = lines.map(str::len).sum::<usize>().saturating_add(column);
-    // The parser names the byte that it did not expect, which may be within a word.
+    // The unexpected byte that the parser names may be within a word.
     let before = text.get(..unexpected).unwrap_or(text);
     let begin = before.trim_end_matches(is_word).len();
     let rest = text.get(begin..).unwrap_or_default();
     let word = rest.chars().take_while(|c| is_word(*c)).take(limits::ECHO_CHARS_MAX).collect();
-    (begin + 1, word)
+    (text.get(..begin).unwrap_or_default().chars().count() + 1, word)
 }
 
 /// An array of at most the permitted number of items.
@@ -159,7 +158,7 @@ impl<'a> Deserialize<'a> for Items<'a> {
     }
 }
 
-/// The fields of one item as they stand in the body.
+/// The fields of one item, as written in the body.
 #[derive(Default)]
 struct Fields<'a> {
     device_id: Option<&'a RawValue>,
@@ -254,7 +253,7 @@ impl<'a> Fields<'a> {
                 .ok_or_else(|| Rejection::new(Reason::InvalidRegion, NAME_RULE))?,
             temperature: temperature(present("temperature_c", self.temperature_c)?)?,
             timestamp: timestamp(present("timestamp", self.timestamp)?)?,
-            // It has no clock to say otherwise; `Horizon::admit` has.
+            // There is no clock here; `Horizon::admit` sets it.
             is_late: false,
         })
     }
@@ -333,7 +332,7 @@ fn timestamp(raw: &str) -> Result<UnixMillis, Rejection> {
 mod tests {
     use super::*;
 
-    /// What becomes of a body, one line an item.
+    /// Compares what becomes of each item of a body, one line per item.
     fn check(body: &str, expected: &str) {
         let actual = match parse(body.as_bytes()) {
             Ok(items) => items.iter().map(line).collect::<Vec<_>>().join("\n"),
@@ -356,7 +355,7 @@ mod tests {
         }
     }
 
-    /// A body of one item with this in place of one of its fields.
+    /// A body of one item, with `value` for `field`.
     fn with(field: &str, value: &str) -> String {
         let pairs = [
             ("device_id", "\"d1\""),
@@ -454,7 +453,7 @@ mod tests {
             check(&format!("[{good},{bad},{good}]"), &format!("{line}\nmalformed\n{line}"));
         }
         check("{\"\\ud800\":1}", "malformed");
-        // What programs write that know more numbers than JSON.
+        // Numbers that some programs write but JSON does not have.
         for token in [
             "NaN",
             "Infinity",
@@ -488,6 +487,8 @@ mod tests {
             let begin = format!("the item is not valid JSON at its character 51 (near `{token}`)");
             assert!(said.starts_with(&begin), "{said}");
         }
+        let said = detail("[{\"region\": \"zürich\", \"device_id\": nan}]");
+        assert!(said.contains("character 35 (near `nan`)"), "{said}");
         let said = detail("[{\n\"device_id\":\n nan}]");
         assert!(said.contains("character 17 (near `nan`)"), "{said}");
         assert_eq!(

@@ -1,11 +1,11 @@
-//! A body cut into its items without reading them: what is wrong within one item then
-//! stays with that item.
+//! Cuts a body into its items without reading them, so an error within an item stays
+//! there.
 
-/// The items of the array, or the one object, that `body` is; `None` where it is
-/// truncated or goes on behind its end.
+/// The items of the array, or the one object, in `body`. `None` if it is truncated or
+/// something follows its end.
 ///
-/// What is between the commas may be anything that is balanced: an item with `NaN` in
-/// it is an item still.
+/// An item may be anything with balanced brackets: one with `NaN` in it is still an
+/// item.
 pub(crate) fn cut(body: &str) -> Option<Vec<&str>> {
     let body = body.trim_ascii();
     let Some(array) = body.strip_prefix('[') else {
@@ -15,7 +15,7 @@ pub(crate) fn cut(body: &str) -> Option<Vec<&str>> {
     if inner.trim_ascii().is_empty() { Some(Vec::new()) } else { pieces(inner) }
 }
 
-/// What is between the commas that are in no string and no bracket.
+/// Splits at the commas outside strings and brackets.
 fn pieces(text: &str) -> Option<Vec<&str>> {
     let mut pieces = Vec::new();
     let mut piece = Piece::default();
@@ -36,11 +36,11 @@ fn taken(text: &str, begin: usize, end: usize) -> Option<&str> {
     text.get(begin..end).map(str::trim_ascii).filter(|piece| !piece.is_empty())
 }
 
-/// Where a scan is in a piece.
+/// The state of a scan within a piece.
 #[derive(Default)]
 struct Piece {
-    /// Brackets and braces that are open. Which is closed by which is the item's
-    /// affair.
+    /// Open brackets and braces. Whether each is closed by its own kind is left to the
+    /// item's parser.
     depth: usize,
     is_in_string: bool,
     is_escaped: bool,
@@ -53,7 +53,7 @@ impl Piece {
         self.depth == 0 && !self.is_in_string
     }
 
-    /// Takes the next byte; `None` if a piece can't go on with it.
+    /// Takes the next byte; `None` if it can't follow here.
     fn take(&mut self, byte: u8) -> Option<()> {
         if self.is_in_string {
             self.is_in_string = self.is_escaped || byte != b'"';

@@ -1,6 +1,6 @@
-//! What senders send, taken apart into items.
+//! Parsers of request bodies: bytes in, items out.
 //!
-//! Imports `base` and `domain`: a parser gets bytes and gives items.
+//! Imports `domain` and `limits`.
 
 pub mod json;
 pub(crate) mod json_items;

@@ -1,5 +1,5 @@
-//! One keep-alive connection, as thin as it can be: what the client costs is
-//! taken from the service's share of the machine.
+//! One keep-alive connection, as thin as possible: what the client costs is taken from
+//! the service's share of the machine.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,14 +11,14 @@ use serde_json::Value;
 /// Nothing that is measured here takes longer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Before readings are sent again that found no room. Less than the service asks
-/// for: the bench waits for nothing else.
+/// The pause before readings are sent again to a full service. Shorter than the service
+/// asks for: the bench waits for nothing else.
 const NO_ROOM_PAUSE: Duration = Duration::from_millis(100);
 
-/// Headers that an answer may have.
+/// The most headers of an answer.
 const HEADERS_MAX: usize = 32;
 
-/// What ends a body that comes in chunks (RFC 9112, 7.1).
+/// The end of a chunked body (RFC 9112, 7.1).
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A connection to a service.
@@ -42,7 +42,7 @@ impl Client {
         Ok(Self { stream, host, request, answer, is_chunked: false })
     }
 
-    /// One GET of `path`. Returns the body of a 200, with the chunks that it came in.
+    /// One GET of `path`. Returns the body of a 200, still in its chunks.
     pub(crate) fn get(&mut self, path: &str) -> Result<&[u8]> {
         self.request.clear();
         write!(self.request, "GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host)?;
@@ -53,15 +53,15 @@ impl Client {
         Ok(body)
     }
 
-    /// One GET of `path`, which is answered with JSON.
+    /// One GET of `path`, answered with JSON.
     pub(crate) fn get_json(&mut self, path: &str) -> Result<Value> {
         let body = self.get(path)?.to_vec();
         let whole = if self.is_chunked { joined(&body)? } else { body };
         Ok(serde_json::from_slice(&whole)?)
     }
 
-    /// POSTs readings, and again while the service has no room for them: what that
-    /// takes is part of the latency. Fails unless all of them were acknowledged.
+    /// POSTs readings, and again while the service has no room for them; that time is
+    /// part of the latency. Fails unless all of them were acknowledged.
     pub(crate) fn post(&mut self, readings: &[u8]) -> Result<()> {
         self.prepare_post("/v1/readings", "application/json", readings)?;
         let (mut status, mut body) = self.exchange()?;
@@ -76,7 +76,7 @@ impl Client {
         Ok(())
     }
 
-    /// POSTs `text` to `path`, once. Fails unless the answer has this status.
+    /// POSTs `text` to `path`, once. Fails unless the answer has the expected status.
     pub(crate) fn post_text(&mut self, path: &str, text: &[u8], expected: u16) -> Result<()> {
         self.prepare_post(path, "text/plain", text)?;
         let (status, body) = self.exchange()?;
@@ -127,8 +127,8 @@ impl Client {
 /// Status, where the body begins, and its length.
 type Head = (u16, usize, Option<usize>);
 
-/// The head; `None` if it is not complete yet. A body of no given length comes in
-/// chunks, as the hello's does; after a 204 there is none.
+/// The head; `None` if it is not complete yet. A body without a length is chunked, like
+/// the hello's; after a 204 there is none.
 fn head(answer: &[u8]) -> Result<Option<Head>> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
@@ -143,7 +143,7 @@ fn head(answer: &[u8]) -> Result<Option<Head>> {
     Ok(Some((status, from, length)))
 }
 
-/// What a body has that came in chunks.
+/// The content of a chunked body.
 fn joined(mut body: &[u8]) -> Result<Vec<u8>> {
     let mut whole = Vec::new();
     while let httparse::Status::Complete((from, size)) =

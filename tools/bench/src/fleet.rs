@@ -1,12 +1,12 @@
-//! Readings that nobody has sent before.
+//! Generates readings that were not sent before.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 
-/// Devices that take turns, each with a reading every ten seconds. The longer
-/// they send, the later it is: the service keeps all of it (`retention` 0).
+/// Devices that take turns, each with a reading every ten seconds. Their time advances
+/// as they send; the service keeps everything (`retention` 0).
 pub(crate) struct Fleet {
     /// How many devices.
     devices: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Fleet {
     next: AtomicU64,
 }
 
-/// Between two readings of a device, in milliseconds.
+/// The time between two readings of a device, in milliseconds.
 pub(crate) const INTERVAL_MS: u64 = 10_000;
 
 impl Fleet {
@@ -48,8 +48,7 @@ impl Fleet {
         (first..first + count).try_for_each(|index| self.reading(index).write_line(body))
     }
 
-    /// A device's temperature drifts slowly, and devices start apart from each
-    /// other, as they do.
+    /// Each device's temperature drifts slowly, from a start of its own.
     fn reading(&self, index: u64) -> Reading {
         let (turn, device) = (index / self.devices, index % self.devices);
         Reading {

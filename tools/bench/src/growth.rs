@@ -1,4 +1,4 @@
-//! Rates and answers as the ledger grows, and with the number of devices.
+//! Measures rates and answers as the ledger grows, and by the number of devices.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::run::{Options, fresh_service, settle, thirty_days_ago_ms};
 const BATCH: u64 = 10_000;
 const CONNECTIONS: usize = 2;
 
-/// So many readings are sent before it is waited until all of them are counted.
+/// After this many readings, waits until all of them are counted.
 const SETTLED_EVERY: u64 = 2_000_000;
 
-/// How long each question is asked.
+/// How long each path is requested.
 const ASKED_FOR: Duration = Duration::from_secs(2);
 
-/// Readings in the ledger at which it is measured.
+/// Sizes of the ledger at which to measure, in readings.
 const READINGS: [u64; 3] = [1_000_000, 10_000_000, 100_000_000];
 
-/// Devices among which a ledger of `READINGS_OF_DEVICES` is divided.
+/// Numbers of devices that share a ledger of `READINGS_OF_DEVICES`.
 const DEVICES: [u64; 3] = [100, 10_000, 1_000_000];
 const READINGS_OF_DEVICES: u64 = 4_000_000;
 
@@ -32,7 +32,7 @@ const READINGS_OF_DEVICES: u64 = 4_000_000;
 pub(crate) struct Size {
     devices: u64,
     readings: u64,
-    /// Acknowledged and folded a second, over what came since the line before.
+    /// Acknowledged and folded per second, since the line before.
     readings_per_s: f64,
     disk_per_reading: f64,
     region_p50_ms: f64,
@@ -73,7 +73,7 @@ fn measure(options: &Options, devices: u64, sizes: &[u64]) -> Result<Vec<Size>> 
             let done = repeat(url, 1, ASKED_FOR, |client, _| client.get(path).map(|_| true))?;
             Ok(done.percentile_ms(50))
         };
-        // A day that has all of its readings, or as many as there are.
+        // A day that has all of its readings, if that many were sent.
         let day = format!(
             "/v1/regions/region-00/windows?from={start_ms}&to={}&step=1h",
             start_ms + 86_400_000

@@ -1,8 +1,7 @@
-//! `isotherm-bench`: what the service does in a second, and what it costs.
+//! `isotherm-bench`: measures what the service does per second, and what it costs.
 //!
-//! The figures are ratios to be compared within one run: beside the service, in
-//! the same run, stand a bare component of the SDK on the same runtime, and the
-//! disk's own rate of syncs.
+//! The figures are ratios to be compared within one run: the same run also measures a
+//! bare component of the SDK on the same runtime, and the disk's own rate of syncs.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]

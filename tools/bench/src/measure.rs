@@ -1,4 +1,4 @@
-//! Work on many connections at once, timed.
+//! Runs work on many connections at once, and times it.
 
 use std::time::{Duration, Instant};
 
@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 
 use crate::client::Client;
 
-/// How work went.
+/// The times of some work.
 #[derive(Debug)]
 pub(crate) struct Measured {
     /// From the first request to the last answer, in seconds.
     pub(crate) elapsed_s: f64,
-    /// How long each request took, the shortest first.
+    /// The latency of each request, the shortest first.
     latencies: Vec<Duration>,
 }
 
@@ -24,7 +24,7 @@ impl Measured {
         self.requests() as f64 / self.elapsed_s
     }
 
-    /// The latency that so many per cent of the requests did not exceed, in
+    /// The latency that `percent` per cent of the requests did not exceed, in
     /// milliseconds (nearest rank).
     pub(crate) fn percentile_ms(&self, percent: usize) -> f64 {
         let rank = (self.latencies.len() * percent).div_ceil(100);
@@ -39,8 +39,8 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Repeats `work` on each of so many connections to `url`, for so long, or until it
-/// says that it is done. The first failure ends it.
+/// Repeats `work` on each of `connections` connections to `url`, for `duration`, or
+/// until it says that it is done. The first failure ends it.
 pub(crate) fn repeat(
     url: &str,
     connections: usize,

@@ -1,9 +1,9 @@
-//! Isotherm beside other databases: each gets the same readings, over as many
-//! connections, on the same disk, in turns.
+//! Compares Isotherm with other databases: each gets the same readings, over the same
+//! number of connections, on the same disk, in turns.
 //!
-//! - `server`: a program of others, started and ended;
-//! - `system`: what takes readings, and what is asked of it;
-//! - `report`: the table, and the ratios.
+//! - `server`: the server of another system;
+//! - `system`: the systems, and the operations on them;
+//! - `report`: the table and its ratios.
 
 mod report;
 mod server;
@@ -36,24 +36,24 @@ const WORKS: [Work; 4] = [
     Work { what: "single readings", readings: 1, connections: 16 },
 ];
 
-/// A row of single readings has this part of what a row of batches has.
+/// A row of single readings sends one reading for this many of a row of batches.
 const SINGLES_PART: u64 = 100;
 
-/// How long the average of a region is asked for, in each round.
+/// How long the average of a region is requested, in each round.
 const ASKED_FOR: Duration = Duration::from_secs(2);
 
-/// All are calm when they take less of one processor than this, as a share of one.
+/// The systems are calm if they use less of a processor than this share.
 const CALM: f64 = 0.05;
-/// For how long it is waited until they are.
+/// How long to wait until they are calm.
 const CALM_WITHIN: Duration = Duration::from_secs(300);
-/// How often it is looked at.
+/// How often to check.
 const CALM_LOOK: Duration = Duration::from_secs(1);
 
-/// By how much averages of the same readings may differ, in degrees: they are sums of
-/// floating-point numbers elsewhere.
+/// How far averages of the same readings may differ, in degrees: the other systems sum
+/// floating-point numbers.
 const AVERAGE_TOLERANCE_C: f64 = 1e-6;
 
-/// Measures Isotherm, and of the others those that are installed.
+/// Measures Isotherm, and those of the other systems that are installed.
 pub(crate) fn run(options: &Options) -> Result<Report> {
     let mut comparison = Comparison::start(options)?;
     comparison.send_first()?;
@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<Report> {
     Ok(comparison.report)
 }
 
-/// The systems, and what was found so far.
+/// The systems, and what was measured so far.
 struct Comparison<'a> {
     options: &'a Options,
     systems: Vec<System>,
@@ -79,7 +79,7 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Starts all of them.
+    /// Starts all systems.
     fn start(options: &'a Options) -> Result<Self> {
         let start_ms = thirty_days_ago_ms()?;
         let fleet = || Fleet::new(options.devices, options.regions, start_ms);
@@ -102,7 +102,8 @@ impl<'a> Comparison<'a> {
         Ok(Self { options, systems, report })
     }
 
-    /// One after the other, each round from another one on.
+    /// Measures the systems one after the other, beginning with another one in each
+    /// round.
     fn in_turns(
         &mut self,
         round: u64,
@@ -118,7 +119,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// A reading of each device, so that all devices are known. It is not measured.
+    /// Sends a reading of each device, so that all devices are known. Not measured.
     fn send_first(&self) -> Result<()> {
         for system in &self.systems {
             let batch = self.options.devices.min(1_000);
@@ -129,15 +130,15 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// What the disk allows, beside the stores.
+    /// Measures the disk's rate of syncs, beside the stores.
     fn syncs(&mut self) -> Result<()> {
         wait_until_calm(&self.systems, CALM_LOOK)?;
         self.report.fdatasyncs_per_s.push(syncs_per_s(&std::env::temp_dir())?);
         Ok(())
     }
 
-    /// The clock stops when all of it is countable. What a server does for it after
-    /// that is in the processor time and in the bytes.
+    /// The clock stops when all readings are countable. What a server does for them
+    /// later is part of the CPU time and the bytes.
     fn work(&mut self, system: &System, work: &Work) -> Result<()> {
         let of_row = match work.readings {
             1 => self.options.readings / SINGLES_PART,
@@ -177,7 +178,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Each has counted what was sent to it, and has the same average of a region.
+    /// Checks that each has counted what it was sent, and has the same average of a
+    /// region.
     fn check(&mut self) -> Result<()> {
         let mut averages = Vec::new();
         for system in &self.systems {
@@ -206,7 +208,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// What it holds at the end.
+    /// Measures what each holds at the end.
     fn remains(&mut self, system: &System) -> Result<()> {
         let used = system.usage()?;
         let mut row = |what, unit, value| self.report.add(what, None, unit, system.name(), value);
@@ -218,7 +220,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// What work took, a reading.
+/// The cost of work, per reading.
 struct Spent {
     cpu_s_per_million: f64,
     written_per_reading: f64,
@@ -234,9 +236,9 @@ impl Spent {
     }
 }
 
-/// Sends exactly this number of requests.
+/// Sends exactly `requests` requests.
 fn send(system: &System, readings: u64, connections: usize, requests: u64) -> Result<Measured> {
-    // Each connection begins with one.
+    // Each connection starts with one.
     let left = AtomicU64::new(requests.saturating_sub(connections as u64));
     repeat(system.url(), connections, Duration::MAX, |client, body| {
         system.send(client, readings, body)?;
@@ -245,7 +247,7 @@ fn send(system: &System, readings: u64, connections: usize, requests: u64) -> Re
     })
 }
 
-/// Waits until these have done nothing for this time.
+/// Waits until the systems have done nothing for `calm_for`.
 fn wait_until_calm(systems: &[System], calm_for: Duration) -> Result<()> {
     let cpu_s = || -> Result<f64> {
         systems.iter().map(|system| Ok(system.usage()?.cpu_s)).sum::<Result<f64>>()

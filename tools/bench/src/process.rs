@@ -1,4 +1,4 @@
-//! What Linux says of a service: the processes of its group, and its files.
+//! The resource usage of a service's processes and files, as Linux reports it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,31 +8,31 @@ use anyhow::{Context, Result};
 /// What the processes of a group have used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    /// Time on a processor, in seconds.
+    /// CPU time, in seconds.
     pub(crate) cpu_s: f64,
-    /// What was sent to the disk, in bytes.
+    /// Bytes written to the disk.
     pub(crate) written_bytes: u64,
-    /// The most memory that it had at once, in bytes.
+    /// The sum of the processes' peak memory, in bytes.
     pub(crate) peak_bytes: u64,
-    /// The memory that it has now, in bytes.
+    /// The memory in use now, in bytes.
     pub(crate) resident_bytes: u64,
 }
 
-/// Clock ticks a second: Linux has shown programs 100 on every machine since 2.6.
+/// Clock ticks per second: Linux has shown programs 100 on every machine since 2.6.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// The usage of all processes in the group of `leader` (proc(5)). What has
-/// ended is not counted.
+/// The usage of all processes in the group of `leader` (proc(5)). Ended processes are
+/// not counted.
 pub(crate) fn usage(leader: u32) -> Result<Usage> {
     let mut sum = Usage::default();
     for entry in std::fs::read_dir("/proc").context("there is no /proc")? {
         let path = entry?.path();
-        // A process may end while it is looked at.
+        // A process may end while it is read.
         let Ok(stat) = std::fs::read_to_string(path.join("stat")) else { continue };
         let Some((_, fields)) = stat.rsplit_once(") ") else { continue };
         let fields: Vec<&str> = fields.split(' ').collect();
         let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
-        // From the state on, which is the third field: group 5, times 14 and 15.
+        // Counted from the third field (state): group 5, times 14 and 15.
         if number(2) != Some(u64::from(leader)) {
             continue;
         }
@@ -45,14 +45,14 @@ pub(crate) fn usage(leader: u32) -> Result<Usage> {
     Ok(sum)
 }
 
-/// The number behind `name` in a file of such lines.
+/// The number after `name` in a file of such lines.
 fn named(file: &Path, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
 }
 
-/// How many bytes a database takes on disk, with its write-ahead log.
+/// The size of a database on disk with its write-ahead log, in bytes.
 pub(crate) fn size(file: &Path) -> u64 {
     let with = |suffix: &str| {
         let mut name = file.as_os_str().to_owned();
@@ -62,8 +62,8 @@ pub(crate) fn size(file: &Path) -> u64 {
     with("") + with("-wal")
 }
 
-/// How many bytes of the disk a file takes, or everything below a directory; 0 if it is
-/// not there.
+/// The disk space of a file, or of everything below a directory, in bytes; 0 if it is
+/// absent.
 pub(crate) fn allocated(path: &Path) -> u64 {
     let Ok(found) = std::fs::symlink_metadata(path) else { return 0 };
     // A block of stat(2) has 512 bytes on every file system.

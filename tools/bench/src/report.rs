@@ -1,32 +1,32 @@
-//! The figures as a table for people, and as JSON.
+//! The figures as a table and as JSON.
 
 use serde::Serialize;
 
 /// One line of the table. What was not measured is absent.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Row {
-    /// What was done.
+    /// What was measured.
     pub(crate) name: String,
-    /// How many connections did it.
+    /// The number of connections.
     pub(crate) connections: usize,
-    /// Requests a second.
+    /// Requests per second.
     pub(crate) requests_per_s: f64,
-    /// Readings a second: acknowledged, and counted where the name says so.
+    /// Readings per second: acknowledged, and counted if the name says so.
     pub(crate) readings_per_s: Option<f64>,
     /// The median latency of a request, in milliseconds.
     pub(crate) p50_ms: f64,
-    /// The 99th percentile of it.
+    /// The 99th percentile of the latency, in milliseconds.
     pub(crate) p99_ms: f64,
-    /// Requests a second as a share of the hello's on as many connections.
+    /// Requests per second as a share of the hello's on as many connections.
     pub(crate) of_hello: Option<f64>,
-    /// The service's seconds on a processor, for a million requests or, where
-    /// there are readings, a million readings.
+    /// CPU seconds of the service for a million readings, or for a million requests if
+    /// there are no readings.
     pub(crate) cpu_s_per_million: Option<f64>,
-    /// Bytes that the service sent to the disk, a reading.
+    /// Bytes that the service wrote to the disk, per reading.
     pub(crate) written_per_reading: Option<f64>,
-    /// Bytes by which its regions database grew, a reading.
+    /// Bytes by which its regions database grew, per reading.
     pub(crate) disk_per_reading: Option<f64>,
-    /// The most memory that its processes had so far, in MiB.
+    /// The sum of its processes' peak memory so far, in MiB.
     pub(crate) host_mib: Option<f64>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Row {
 pub(crate) struct Report {
     /// The runtime.
     pub(crate) runtime: String,
-    /// `fdatasync` of 4 KiB a second, beside the stores.
+    /// `fdatasync` of 4 KiB per second, beside the stores.
     pub(crate) fdatasync_per_s: f64,
     /// The table.
     pub(crate) rows: Vec<Row>,
@@ -43,19 +43,19 @@ pub(crate) struct Report {
     pub(crate) start_ms: f64,
     /// The same for the hello.
     pub(crate) hello_start_ms: f64,
-    /// From a request to the first byte of its answer, the first after the
-    /// start and the later ones, in milliseconds: each has a fresh instance.
+    /// From a request to the first byte of its answer, in milliseconds: of the first
+    /// request after the start, and of later ones. Each has a fresh instance.
     pub(crate) first_instance_ms: f64,
     pub(crate) later_instance_ms: f64,
-    /// To fold 64 batches of 1,000 readings, in milliseconds; the median.
+    /// The median time to fold 64 batches of 1,000 readings, in milliseconds.
     pub(crate) fold_ms: f64,
-    /// The most memory that an instance of a component had, in MiB; where the
-    /// runtime tells.
+    /// The most memory that an instance of a component had, in MiB, if the runtime
+    /// reports it.
     pub(crate) guest_mib: Vec<(String, f64)>,
 }
 
 impl Report {
-    /// The table, one line a row, as Markdown.
+    /// The table as Markdown, one line per row.
     pub(crate) fn table(&self) -> String {
         let mut text = String::from(
             "| what | c | requests/s | readings/s | p50 ms | p99 ms | of hello | CPU s/M | \
@@ -84,7 +84,7 @@ impl Report {
         text
     }
 
-    /// What is not in the table, one line each.
+    /// What is not in the table, one item per line.
     pub(crate) fn lines(&self) -> String {
         let mut text = format!(
             "fdatasync of 4 KiB: {:.0}/s\n\

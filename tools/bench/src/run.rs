@@ -1,4 +1,4 @@
-//! The rows of the table, one after the other.
+//! Measures the rows of the table, one after the other.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,17 +15,17 @@ use crate::measure::{Measured, now, repeat};
 use crate::process::{self, Usage};
 use crate::report::{Report, Row};
 
-/// What a person decides.
+/// The options of a run.
 pub(crate) struct Options {
     pub(crate) seconds: u64,
     pub(crate) batch_seconds: u64,
     pub(crate) devices: u64,
     pub(crate) regions: u64,
-    /// Part of the names of the rows that are wanted.
+    /// Part of the names of the rows to measure.
     pub(crate) only: String,
-    /// Beside others: readings in each round of a row of batches.
+    /// In a comparison: readings in each round of a row of batches.
     pub(crate) readings: u64,
-    /// Beside others: how often each row is measured.
+    /// In a comparison: how often each row is measured.
     pub(crate) rounds: u64,
 }
 
@@ -43,15 +43,15 @@ impl Default for Options {
     }
 }
 
-/// Connections that send single readings, or ask for a hello.
+/// Connections that send single readings, or request the hello.
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 /// Readings in a batch, and the connections that send such batches.
 const BATCHES: [(u64, usize); 3] = [(100, 8), (1_000, 4), (10_000, 2)];
 /// How often a fold is timed.
 const FOLDS: usize = 11;
-/// What is left in the journal is folded within this time.
+/// How long to wait until the rest of the journal is folded.
 const SETTLED_WITHIN: Duration = Duration::from_secs(600);
-/// How long syncs are counted.
+/// How long to count syncs.
 const SYNCS_FOR: Duration = Duration::from_secs(2);
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -59,10 +59,10 @@ const YEAR_DAYS: u64 = 365;
 /// Bytes in a mebibyte.
 pub(crate) const MIB: f64 = 1_048_576.0;
 
-/// Where the embedded runtime tells how much memory instances had.
+/// The path where the embedded runtime reports the memory of instances.
 const MEMORY_PATH: &str = "/.well-known/isotherm-host/memory";
 
-/// The service, the hello beside it, and what was found so far.
+/// The service, the hello beside it, and what was measured so far.
 pub(crate) struct Bench {
     options: Options,
     service: Service,
@@ -73,7 +73,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Starts both services, and fills in a year of one region.
+    /// Starts both services, and sends a year of one region.
     pub(crate) fn start(options: Options) -> Result<Self> {
         let mut report = Report {
             runtime: std::env::var("ISOTHERM_RUNTIME").unwrap_or_else(|_| "embedded".to_owned()),
@@ -82,7 +82,7 @@ impl Bench {
         let mut hello = Service::prepare("tools/hello/spin.toml", &[], &[])?;
         report.hello_start_ms = start(&mut hello)?;
         let mut service = fresh_service()?;
-        // The second start: the first one compiles what the runtime may keep.
+        // The second start: the first one compiles what the runtime caches.
         report.start_ms = start(&mut service)?;
         let first_ms = thirty_days_ago_ms()?;
         let today_ms = first_ms + 30 * DAY_MS;
@@ -92,7 +92,7 @@ impl Bench {
         Ok(bench)
     }
 
-    /// All rows that are wanted.
+    /// Measures all rows that are wanted.
     pub(crate) fn run(mut self) -> Result<Report> {
         self.report.fdatasync_per_s = syncs_per_s(self.service.directory())?;
         self.instances()?;
@@ -132,7 +132,8 @@ impl Bench {
         Duration::from_secs(self.options.seconds)
     }
 
-    /// A reading an hour, for a year; and the first of the fleet, to be asked about.
+    /// Sends hourly readings of a year, and the first of the fleet, to be requested
+    /// later.
     fn send_a_year(&self) -> Result<()> {
         let mut client = Client::connect(self.url())?;
         let first = self.today_ms - YEAR_DAYS * DAY_MS;
@@ -152,7 +153,7 @@ impl Bench {
         settle(self.url())
     }
 
-    /// How long a fresh instance takes to answer that touches no store.
+    /// Measures the answer of a fresh instance that touches no store.
     fn instances(&mut self) -> Result<()> {
         self.service.run()?;
         let mut client = Client::connect(self.url())?;
@@ -195,8 +196,7 @@ impl Bench {
         settle(self.url())
     }
 
-    /// Sends for a while, and then waits until all of it is counted: the rate is
-    /// over both.
+    /// Sends for a while, then waits until all is counted. The rate is over both.
     fn batches(&mut self, count: u64, connections: usize) -> Result<()> {
         let name = format!("batches of {count}, acknowledged and folded");
         if !self.is_wanted(&name) {
@@ -224,8 +224,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Lets a journal of 64 batches come about while the database is locked, and
-    /// times the answer that folds it.
+    /// Fills a journal with 64 batches while the database is locked, then measures how
+    /// long it takes to fold it.
     fn folds(&mut self) -> Result<()> {
         let mut times = Vec::new();
         for _ in 0..FOLDS {
@@ -263,7 +263,7 @@ impl Bench {
         Ok(())
     }
 
-    /// The embedded runtime tells how much memory its instances had.
+    /// Asks the embedded runtime how much memory its instances had.
     fn guests(&mut self) -> Result<()> {
         let answer = self.service.get(MEMORY_PATH)?;
         if answer.status == 200
@@ -276,7 +276,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Adds the row, beside the hello on as many connections.
+    /// Adds the row, compared with the hello on as many connections.
     fn add(&mut self, mut row: Row) {
         let hello = |known: &&Row| known.name == "hello" && known.connections == row.connections;
         let hello = self.report.rows.iter().find(hello).map(|hello| hello.requests_per_s);
@@ -312,8 +312,7 @@ fn written(before: &Usage, after: &Usage, readings: f64) -> Option<f64> {
     Some(bytes as f64 / readings)
 }
 
-/// A running service with nothing in its stores, which are as `cargo xtask up` makes
-/// them.
+/// A running service with empty stores, which are as `cargo xtask up` makes them.
 pub(crate) fn fresh_service() -> Result<Service> {
     let mut service = Service::prepare("spin.toml", &[("retention", "0")], &[])?;
     let journal = Connection::open(service.journal_file())?;
@@ -324,15 +323,15 @@ pub(crate) fn fresh_service() -> Result<Service> {
     Ok(service)
 }
 
-/// Midnight of thirty days ago, in Unix milliseconds: readings are sent for a much
-/// shorter time from then on.
+/// Midnight thirty days ago, in Unix milliseconds. Readings are sent for a much shorter
+/// time from then on.
 #[expect(clippy::disallowed_methods, reason = "the readings are to be of these days")]
 pub(crate) fn thirty_days_ago_ms() -> Result<u64> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     Ok(u64::try_from(now.as_millis())? / DAY_MS * DAY_MS - 30 * DAY_MS)
 }
 
-/// Starts a service and returns how long it took to a first 200, in milliseconds.
+/// Starts a service and returns the time to a first 200, in milliseconds.
 fn start(service: &mut Service) -> Result<f64> {
     let begun = now();
     service.run()?;
@@ -343,7 +342,7 @@ fn start(service: &mut Service) -> Result<f64> {
     Ok(begun.elapsed().as_secs_f64() * 1e3)
 }
 
-/// Waits until everything that was acknowledged is counted.
+/// Waits until all acknowledged readings are counted.
 pub(crate) fn settle(url: &str) -> Result<()> {
     let mut client = Client::connect(url)?;
     let begun = now();
@@ -356,7 +355,7 @@ pub(crate) fn settle(url: &str) -> Result<()> {
     bail!("not everything was counted within {SETTLED_WITHIN:?}")
 }
 
-/// How often 4 KiB can be made durable in a second, in a file of `directory`.
+/// How often 4 KiB can be synced in a second, in a file of `directory`.
 pub(crate) fn syncs_per_s(directory: &Path) -> Result<f64> {
     let path = directory.join("syncs");
     let mut file = File::create(&path)?;

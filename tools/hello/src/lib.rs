@@ -1,4 +1,4 @@
-//! A bare component of the SDK, as its template has it.
+//! A bare component of the SDK, as in its template.
 
 #![cfg(target_family = "wasm")]
 

@@ -1,5 +1,5 @@
-//! How long answers take with a day's data, and with a year's: one reading a
-//! minute of each of many regions, generated.
+//! Measures how long answers take with a day's data, and with a year's: one generated
+//! reading per minute for each of many regions.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::sender::Sender;
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
-/// How often each question is asked; the median counts.
+/// How often each path is requested; the median is reported.
 const ROUNDS: usize = 51;
 /// Folding a day takes a while on a slow machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(600);
@@ -28,7 +28,7 @@ pub struct Plan {
     pub connections: usize,
 }
 
-/// One question, and how long its answer took with little and with much data.
+/// One path, and how long its answer took with little and with much data.
 #[derive(Debug)]
 pub struct Growth {
     /// The path.
@@ -47,8 +47,7 @@ struct Reading {
     timestamp: i64,
 }
 
-/// Sends `plan` to a service that has nothing yet, and asks after the first day
-/// and at the end.
+/// Sends `plan` to an empty service, and measures after the first day and at the end.
 #[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 pub fn measure(sender: &Sender, plan: Plan) -> Result<Vec<Growth>> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
@@ -87,7 +86,7 @@ fn send_days(sender: &Sender, plan: Plan, first: i64, days: std::ops::Range<u16>
     Ok(())
 }
 
-/// A day's and a year's wave around a temperature of the region's own.
+/// A daily and a yearly wave around the region's own temperature.
 fn reading(timestamp: i64, region: u32) -> Reading {
     let turns = timestamp as f64 / DAY_MS as f64;
     let wave = |period: f64| (turns / period * std::f64::consts::TAU).sin();

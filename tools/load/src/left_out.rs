@@ -3,34 +3,34 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How many lines a summary names for one reason; it counts the rest.
+/// How many lines a summary names for one reason; the rest are counted.
 pub const LINES_NAMED_MAX: usize = 20;
 
-/// The longest piece of a file that a sentence repeats, in characters.
+/// The longest piece of a file that a message repeats, in characters.
 const ECHO_CHARS_MAX: usize = 40;
 
 /// The kinds of rows that are not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// Nothing was measured. Files of measurements have gaps: this is no error.
+    /// Nothing was measured. Files of measurements have gaps, so this is no error.
     NoTemperature,
     /// More or fewer fields than the header.
     Fields,
-    /// A quote that is not closed, so that the file ends in the middle of the row.
+    /// A quote that is not closed, so the file ends within the row.
     OpenQuote,
     /// A number with a comma, where a point is the decimal sign.
     DecimalComma,
     /// A number with a point, where a comma is the decimal sign.
     DecimalPoint,
-    /// A temperature that is no number.
+    /// A temperature that is not a number.
     NoNumber,
     /// A temperature without a time.
     NoTime,
-    /// A time that more than one format fits.
+    /// A time that matches more than one format.
     AmbiguousTime,
-    /// A number that is too small for Unix milliseconds.
+    /// A number too small for Unix milliseconds.
     UnixSeconds,
-    /// A time that no format fits.
+    /// A time that matches no format.
     UnknownTime,
     /// A time before 1970 or after 9999.
     TimeOutOfRange,
@@ -39,13 +39,13 @@ pub enum Why {
 }
 
 impl Why {
-    /// Whether such a row can't be read, rather than has nothing to say.
+    /// Whether such a row can't be read, as opposed to having no value.
     pub fn is_error(self) -> bool {
         self != Self::NoTemperature
     }
 }
 
-/// As it follows a count of rows.
+/// The text that follows a number of rows.
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -70,8 +70,7 @@ impl fmt::Display for Why {
 pub struct Unusable {
     /// The kind.
     pub why: Why,
-    /// What is there, and which option reads it. Empty where that goes without
-    /// saying.
+    /// What is there, and which option reads it. Empty if that is obvious.
     pub detail: String,
 }
 
@@ -82,7 +81,7 @@ impl Unusable {
     }
 }
 
-/// Lines of a file by the reason that they share.
+/// Lines of a file, grouped by reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally<K>(BTreeMap<K, Group>);
 
@@ -110,7 +109,7 @@ impl<K: Ord> Tally<K> {
         group.lines.insert(place, line);
     }
 
-    /// Counts those of `other`, too.
+    /// Adds the lines of `other`.
     pub fn merge(&mut self, other: Self) {
         for (reason, mut group) in other.0 {
             let known = self.0.entry(reason).or_default();
@@ -139,14 +138,14 @@ impl Group {
         &self.lines
     }
 
-    /// What was said of the first of them.
+    /// The detail of the first of them.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 }
 
-/// `line 7`, or `lines 3-5, 9 and 12 more`: the first of `lines`, which are in
-/// their order, and how many more there are.
+/// `line 7`, or `lines 3-5, 9 and 12 more`: the first of `lines`, which must be in
+/// order, and how many more there are.
 pub fn named(lines: &[u64]) -> String {
     let (shown, rest) = lines.split_at(lines.len().min(LINES_NAMED_MAX));
     let mut spans: Vec<(u64, u64)> = Vec::new();
@@ -169,7 +168,7 @@ pub fn named(lines: &[u64]) -> String {
     }
 }
 
-/// A piece of a file in quotes, cut where it is long.
+/// A piece of a file in quotes, cut if it is long.
 pub fn echo(text: &str) -> String {
     match text.char_indices().nth(ECHO_CHARS_MAX) {
         None => format!("{text:?}"),

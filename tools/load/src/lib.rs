@@ -1,11 +1,11 @@
-//! A sender of readings, as a careful sensor gateway would be.
+//! Sends readings, as a careful sensor gateway would.
 //!
-//! - [`growth`]: a year of generated readings, and how long answers take with it;
-//! - [`table`]: CSV files as readings, whatever their columns are called;
-//! - [`number`], [`times`], [`pattern`]: what its temperatures and times mean;
+//! - [`growth`]: a year of generated readings, and how long answers take with them;
+//! - [`table`]: CSV files as readings, with any names of columns;
+//! - [`number`], [`times`], [`pattern`]: how its temperatures and times are parsed;
 //! - [`left_out`]: why a row is not sent;
 //! - [`summary`]: what became of a file's rows, in words;
-//! - [`replay`]: its readings, sent, and what became of each;
+//! - [`replay`]: sends a file's readings, and tells what became of each;
 //! - [`sender`]: batches over HTTP, sent again until they are acknowledged.
 
 #![forbid(unsafe_code)]

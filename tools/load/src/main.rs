@@ -1,5 +1,5 @@
-//! `isotherm-load replay`: the readings of a CSV file, sent; `growth`: answers
-//! with little and with much data, measured.
+//! `isotherm-load replay` sends the readings of a CSV file; `growth` measures answers
+//! with little and with much data.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
@@ -47,7 +47,7 @@ isotherm-load growth [--url http://127.0.0.1:3000] [--regions 50] [--days 365]
     runs with --variable retention=0; how long answers take after the first day,
     and at the end.";
 
-/// The exit status where rows could not be read; the others were sent.
+/// The exit status if some rows could not be read; the others were sent.
 const UNREADABLE_ROWS: u8 = 2;
 
 struct Options {
@@ -114,7 +114,7 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
     Ok(Some(options))
 }
 
-/// A number of readings that the service takes in one request.
+/// Parses a number of readings that the service accepts in one request.
 fn batch(text: &str) -> Result<usize> {
     let number = text.parse()?;
     let most = limits::READINGS_PER_REQUEST_MAX;

@@ -1,8 +1,8 @@
-//! The temperatures of a file as JSON writes numbers, digit by digit.
+//! Converts the temperatures of a file to JSON numbers, digit by digit.
 
 use crate::left_out::{Unusable, Why, echo};
 
-/// The sign that a comma or a point is between whole and fraction.
+/// The decimal sign: a comma or a point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DecimalSign {
     /// 21.5
@@ -12,7 +12,7 @@ pub enum DecimalSign {
     Comma,
 }
 
-/// `text` as a JSON number with the same digits, or why it is none.
+/// `text` as a JSON number with the same digits, or why it is not a number.
 pub fn to_json(text: &str, sign: DecimalSign) -> Result<String, Unusable> {
     let point = text.replacen(',', ".", 1);
     let (why, hint) = match sign {
@@ -25,7 +25,7 @@ pub fn to_json(text: &str, sign: DecimalSign) -> Result<String, Unusable> {
             None => (Why::DecimalComma, ": if it is the decimal sign, say --decimal-comma"),
         },
     };
-    // One sign of the other kind makes it a number.
+    // With the other decimal sign it would be a number.
     let is_other = json(if sign == DecimalSign::Comma { text } else { &point }).is_some();
     match is_other {
         true => Err(Unusable::new(why, format!("{}{hint}", echo(text)))),
@@ -38,8 +38,8 @@ fn no_number(text: &str) -> Unusable {
     Unusable::new(Why::NoNumber, detail)
 }
 
-/// What JSON has no place for is dropped: a plus sign, leading zeros, a point
-/// without digits on one side. A minus sign may be the typographic one.
+/// Drops what JSON does not allow: a plus sign, leading zeros, a point without digits
+/// on one side. A minus sign may be the typographic one.
 fn json(text: &str) -> Option<String> {
     let (minus, unsigned) = match text.strip_prefix(['-', '\u{2212}']) {
         Some(rest) => ("-", rest),
@@ -71,21 +71,21 @@ fn json(text: &str) -> Option<String> {
     Some(format!("{minus}{whole}{point}{fraction}{e}{}", exponent.unwrap_or_default()))
 }
 
-/// Texts that stand for no value.
+/// Texts for a missing value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing(Vec<String>);
 
-/// What stands for no value in any file, in upper or lower case; so does nothing.
+/// Texts for a missing value in any file, in upper or lower case. So is an empty text.
 const MISSING: [&str; 5] = ["NA", "N/A", "NaN", "null", "-"];
 
 impl Missing {
-    /// `text` stands for no value, too. If it is a number, then all that write it
-    /// otherwise do: -999 is -999.0, and -999,00.
+    /// Adds `text`. If it is a number, other spellings of it count as well: -999 is
+    /// -999.0, and -999,00.
     pub fn add(&mut self, text: &str) {
         self.0.push(text.trim().to_owned());
     }
 
-    /// Whether `text` stands for no value.
+    /// Whether `text` is a missing value.
     pub fn has(&self, text: &str) -> bool {
         let known = MISSING.iter().any(|known| known.eq_ignore_ascii_case(text));
         text.is_empty() || known || self.0.iter().any(|named| is_same(named, text))

@@ -1,7 +1,7 @@
-//! Patterns of times, as `strftime` or the crate `time` writes them.
+//! Time patterns in the notation of `strftime` or of the crate `time`.
 //!
-//! Both become descriptions of the crate `time`. Its own reading of `strftime` is
-//! for writing: it wants `01` for `1`, knows no `%f`, and no colon in `%z`.
+//! Both become format descriptions of the crate `time`. Its own `strftime` parser is
+//! made for writing: it requires `01` for `1`, and knows no `%f` and no colon in `%z`.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use time::{Date, OffsetDateTime, Time, UtcOffset};
 
 use crate::times;
 
-/// A pattern of times.
+/// A time pattern.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {
     text: String,
@@ -21,16 +21,16 @@ pub struct Pattern {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Piece {
-    /// What the crate `time` reads.
+    /// Items that the crate `time` parses.
     Items(OwnedFormatItem),
     /// `Z`, `UTC`, `+01:00`, `+0100` or `+01`.
     Offset,
 }
 
 impl Pattern {
-    /// A pattern like `%d.%m.%Y %H:%M`. Numbers may have a leading zero or not;
-    /// `%f` is a fraction of a second of any length; years of two digits are from
-    /// 1969 to 2068, as POSIX has it. An error names what is not understood.
+    /// A pattern like `%d.%m.%Y %H:%M`. Leading zeros of numbers are optional; `%f` is
+    /// a fraction of a second of any length; two-digit years are 1969 to 2068, as in
+    /// POSIX. An error names what is not understood.
     pub fn strftime(text: &str) -> Result<Self> {
         let (mut pieces, mut description) = (Vec::new(), String::new());
         let mut characters = text.chars();
@@ -63,14 +63,14 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), pieces })
     }
 
-    /// A pattern like `[day].[month].[year] [hour]:[minute]`, as the crate `time`
-    /// describes it. An error names what is not understood.
+    /// A pattern like `[day].[month].[year] [hour]:[minute]`, in the notation of the
+    /// crate `time`. An error names what is not understood.
     pub fn description(text: &str) -> Result<Self> {
         Ok(Self { text: text.to_owned(), pieces: vec![Piece::items(text)?] })
     }
 
-    /// The time that `text` is; `zone` is that of a pattern without one. A date
-    /// without a time of day is its midnight.
+    /// Parses `text`; `zone` is for patterns without one. A date without a time of day
+    /// is midnight.
     pub(crate) fn parse(&self, text: &str, zone: UtcOffset) -> Option<OffsetDateTime> {
         let mut parsed = Parsed::new();
         let (mut rest, mut named) = (text, None);
@@ -112,7 +112,7 @@ impl Pattern {
     }
 }
 
-/// As it was written.
+/// The pattern as it was written.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -135,7 +135,7 @@ fn literal(description: &mut String, character: char) {
     description.push(character);
 }
 
-/// What stands for `%letter` in a description.
+/// The component for `%letter` in a description.
 fn component(letter: char) -> Option<&'static str> {
     Some(match letter {
         'Y' => "[year]",
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn strftime_reads_what_strptime_reads() {
-        // The zone of times that name none is +01:00 here.
+        // Times without a zone are at +01:00 here.
         for (pattern, text, expected) in [
             ("%d/%m/%Y", "01/02/2010", "2010-01-31 23:00:00"),
             ("%m/%d/%Y", "01/02/2010", "2010-01-01 23:00:00"),

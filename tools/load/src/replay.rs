@@ -1,8 +1,7 @@
-//! A file's readings, sent: what became of each, by its line.
+//! Sends a file's readings, and tells what became of each, by its line.
 //!
-//! The readings of one device go one after the other, in the order of the file, so
-//! of two that contradict each other the first stands, whatever the number of
-//! connections.
+//! All readings of a device go over one connection, in the order of the file. So of two
+//! that contradict each other the first stands, whatever the number of connections.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,33 +24,33 @@ pub struct Plan {
 /// What became of the readings that were sent.
 #[derive(Debug, Default)]
 pub struct Sent {
-    /// Requests that were answered.
+    /// Answered requests.
     pub requests: usize,
-    /// How often one was sent again.
+    /// How often a request was sent again.
     pub retries: usize,
-    /// Readings that count now, and did not before.
+    /// Readings that are newly counted.
     pub stored: usize,
-    /// Those that were counted before.
+    /// Readings that were already counted.
     pub duplicate: usize,
-    /// Those that contradict a counted reading, which stands.
+    /// Readings that contradict a counted one, which stands.
     pub conflict: usize,
-    /// Their lines, in their order, as far as the service names them.
+    /// The lines of the conflicts, in order, as far as the service names them.
     pub conflicts: Vec<Conflict>,
-    /// Acknowledged ones of which the service does not know yet what they are.
+    /// Acknowledged readings that are not known to be stored, duplicates or conflicts
+    /// yet.
     pub unknown: usize,
-    /// Those that were not acknowledged, by reason, as far as the service names
+    /// Readings that were not acknowledged, by reason, as far as the service names
     /// them.
     pub rejected: Tally<String>,
     /// How many more were not acknowledged.
     pub rejected_omitted: usize,
-    /// Lines of which it is not known whether they were acknowledged, as the
-    /// sending ended before.
+    /// Lines that may not have been acknowledged, because the sending ended early.
     pub not_sent: Vec<u64>,
-    /// Why it ended.
+    /// Why the sending ended early.
     pub error: Option<Error>,
 }
 
-/// A reading that contradicts one that counts.
+/// A reading that contradicts a counted one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// Its line.
@@ -60,8 +59,8 @@ pub struct Conflict {
     pub earlier: Option<u64>,
 }
 
-/// Sends `rows`. An error ends it, and is in what is returned, beside what became
-/// of the others.
+/// Sends `rows`. An error ends the sending. It is returned with what became of the
+/// rest.
 pub fn send(sender: &Sender, rows: &[Row], plan: Plan) -> Sent {
     let stop = AtomicBool::new(false);
     let mut sent = Sent::default();
@@ -85,7 +84,7 @@ pub fn send(sender: &Sender, rows: &[Row], plan: Plan) -> Sent {
     sent
 }
 
-/// The rows by the connection that sends them: a device's all by the same one.
+/// Divides the rows among connections, with all rows of a device on the same one.
 fn lanes(rows: &[Row], connections: usize) -> Vec<Vec<&Row>> {
     let mut lanes = vec![Vec::new(); connections.max(1)];
     let mut of_device = HashMap::new();
@@ -127,7 +126,7 @@ fn send_lane(
     sent
 }
 
-/// Looks for the lines that are contradicted within the file itself.
+/// Finds, for each conflict, the earlier line of the file that it contradicts.
 fn find_earlier(conflicts: &mut [Conflict], rows: &[Row]) {
     let key = |row: &'_ Row| (row.reading.device_id.clone(), row.reading.timestamp.clone());
     let lines: HashSet<u64> = conflicts.iter().map(|conflict| conflict.line).collect();
@@ -156,7 +155,7 @@ impl Sent {
         self.stored + self.duplicate + self.conflict + self.unknown
     }
 
-    /// How many were not, by the service's answer.
+    /// How many were rejected, by the service's answers.
     pub fn rejected(&self) -> usize {
         self.rejected.total() + self.rejected_omitted
     }
@@ -205,7 +204,7 @@ mod tests {
     use super::*;
     use crate::sender::Rejected;
 
-    /// A row on `line` of the device and minute that `text` names, like `a3`.
+    /// A row on `line`, with the device and the minute in `text`, such as `a3`.
     fn row(line: u64, text: &str) -> Row {
         let (device, minute) = text.split_at(1);
         let reading = WireReading {
@@ -250,7 +249,7 @@ mod tests {
         let rows = rows(&["a1", "a2", "a3", "a4", "a5"]);
         let answers = RefCell::new(vec![
             Delivered { unknown: 1, retries: 2, ..Delivered::default() },
-            // All rejected, which stops nothing.
+            // All are rejected, which does not end the sending.
             Delivered {
                 rejected: [0, 1].map(|index| rejected(index, "in_future")).to_vec(),
                 ..Delivered::default()

@@ -1,4 +1,4 @@
-//! Batches over HTTP, sent again until they are acknowledged.
+//! Sends batches over HTTP, and sends them again until they are acknowledged.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -8,13 +8,15 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use ureq::http::Method;
 
-/// A request is sent again after a lost connection, 429 and 503.
+/// How long to wait for an answer. After a lost connection, 429 or 503, a request is
+/// sent again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// To be answered when the readings are counted, for as long as a service waits.
+/// Asks for an answer once the readings are counted, with the longest wait that the
+/// service allows.
 const WAIT: &str = "wait=10";
 
 /// Sends to one instance of Isotherm.
@@ -58,27 +60,27 @@ pub struct Totals {
     pub retries: usize,
 }
 
-/// What became of the readings of one request, by their positions in it, from 0.
-/// Each is counted once: as stored, duplicate, conflict, unknown or rejected.
+/// What became of the readings of one request, by their positions in it, from 0. Each
+/// counts once: as stored, duplicate, conflict, unknown or rejected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
-    /// How many count now, and did not before.
+    /// How many are newly counted.
     pub stored: usize,
-    /// How many were counted before.
+    /// How many were already counted.
     pub duplicate: usize,
     /// How many contradict a counted reading, which stands.
     pub conflict: usize,
-    /// Those, as far as the service names them.
+    /// The positions of the conflicts, as far as the service names them.
     pub conflicts: Vec<usize>,
-    /// How many are acknowledged and not counted yet: stored, duplicates or
+    /// How many are acknowledged but not counted yet: they may be stored, duplicates or
     /// conflicts.
     pub unknown: usize,
-    /// Those that are not acknowledged, as far as the service names them.
+    /// Readings that were not acknowledged, as far as the service names them.
     pub rejected: Vec<Rejected>,
     /// How many more are not acknowledged.
     pub rejected_omitted: usize,
-    /// How often the request was sent again. What an attempt stored whose answer
-    /// was lost is a duplicate in the next.
+    /// How often the request was sent again. If an attempt stores readings but its
+    /// answer is lost, they are duplicates in the next one.
     pub retries: usize,
 }
 
@@ -94,7 +96,7 @@ pub struct Rejected {
     pub detail: String,
 }
 
-/// The same of an answer's body: a 200, 202 or 422.
+/// The body of an answer: a 200, 202 or 422.
 #[derive(Deserialize)]
 struct Told {
     #[serde(default)]
@@ -114,8 +116,8 @@ struct Told {
 }
 
 impl Delivered {
-    /// What `answer` says of `sent` readings. An error is an answer that can't be
-    /// read, or that counts another number of them.
+    /// What `answer` says about `sent` readings. An answer that can't be read, or that
+    /// counts more of them, is an error.
     fn told_by(answer: &Answer, sent: usize) -> Result<Self> {
         let body = &answer.body;
         let told: Told = serde_json::from_str(body)
@@ -132,7 +134,7 @@ impl Delivered {
             ..Self::default()
         };
         if delivered.rejected.is_empty() && answer.status == 422 {
-            // Not as the service writes it, but its sentence is of all of them.
+            // Not the service's own format, but its text applies to all readings.
             let detail = told.detail.unwrap_or_else(|| body.clone());
             let all = |index| Rejected { index, reason: "422".to_owned(), detail: detail.clone() };
             delivered.rejected = (0..sent).map(all).collect();
@@ -150,8 +152,8 @@ impl Delivered {
     }
 }
 
-/// The part of a 202 or 200 that counts: `accepted` of what was journaled, and what
-/// became of it where it was folded at once, as when the journal is away.
+/// The counts in a 202 or 200: `accepted` for journaled readings, the others for
+/// readings folded at once, as when the journal is away.
 #[derive(Deserialize)]
 struct Acknowledged {
     #[serde(default)]
@@ -175,8 +177,7 @@ impl Acknowledged {
 }
 
 impl Sender {
-    /// A sender to `url`, the root of an instance, that keeps trying for
-    /// `patience`.
+    /// A sender to `url`, the root of an instance. It keeps trying for `patience`.
     pub fn new(url: &str, patience: Duration) -> Self {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(ANSWER_TIMEOUT))
@@ -191,7 +192,7 @@ impl Sender {
         &self.url
     }
 
-    /// One POST of `body` to `/v1/readings`, whatever comes back.
+    /// One POST of `body` to `/v1/readings`; any answer is returned.
     pub fn post(&self, body: &[u8], headers: &[(&str, &str)]) -> Result<Answer> {
         let mut request = self.agent.post(format!("{}/v1/readings", self.url));
         if !headers.iter().any(|(name, _)| *name == "content-type") {
@@ -203,18 +204,18 @@ impl Sender {
         answer(request.send(body)?)
     }
 
-    /// One PUT of `body` as JSON to `path`, whatever comes back.
+    /// One PUT of `body` as JSON to `path`; any answer is returned.
     pub fn put(&self, path: &str, body: &[u8]) -> Result<Answer> {
         let request = self.agent.put(format!("{}{path}", self.url));
         answer(request.header("content-type", "application/json").send(body)?)
     }
 
-    /// One GET of `path`, whatever comes back.
+    /// One GET of `path`; any answer is returned.
     pub fn get(&self, path: &str) -> Result<Answer> {
         self.send(&Method::GET, path)
     }
 
-    /// One request without a body, whatever comes back.
+    /// One request without a body; any answer is returned.
     pub fn send(&self, method: &Method, path: &str) -> Result<Answer> {
         self.send_with(method, path, &[])
     }
@@ -233,8 +234,8 @@ impl Sender {
         answer(self.agent.run(request.uri(format!("{}{path}", self.url)).body(())?)?)
     }
 
-    /// Sends `readings` until they are acknowledged. Sending again is free: the
-    /// same reading counts once.
+    /// Sends `readings` until they are acknowledged. Sending again is safe: the same
+    /// reading counts once.
     pub fn deliver(&self, readings: &[impl Serialize]) -> Result<Totals> {
         let (answer, retries) = self.settle(&serde_json::to_vec(readings)?, &[])?;
         if answer.status == 422 {
@@ -244,17 +245,17 @@ impl Sender {
         Ok(acknowledged.totals(retries))
     }
 
-    /// The same, and waits until they are counted, so that the service says what
-    /// became of each. An error is that of `deliver`: an answer that no second
-    /// attempt betters, or no answer for as long as the sender is patient.
+    /// The same, but waits until the readings are counted, so that the service says
+    /// what became of each. Fails as `deliver` does: on an answer that another attempt
+    /// can't improve, or without an answer for as long as the sender keeps trying.
     pub fn deliver_and_wait(&self, readings: &[impl Serialize]) -> Result<Delivered> {
         let body = serde_json::to_vec(readings)?;
         let (answer, retries) = self.settle(&body, &[("prefer", WAIT)])?;
         Ok(Delivered { retries, ..Delivered::told_by(&answer, readings.len())? })
     }
 
-    /// Posts `body` until the answer is 200, 202 or 422; and how often it was sent
-    /// again for it.
+    /// Posts `body` until the answer is 200, 202 or 422. Also returns how often it was
+    /// sent again.
     fn settle(&self, body: &[u8], headers: &[(&str, &str)]) -> Result<(Answer, usize)> {
         let started = now();
         let mut pause = Duration::from_millis(20);

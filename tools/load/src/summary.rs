@@ -1,4 +1,4 @@
-//! What became of a file's rows, in words.
+//! Summaries in words of what became of a file's rows.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -7,11 +7,11 @@ use crate::left_out::{Group, LINES_NAMED_MAX, Tally, echo, named};
 use crate::replay::{Conflict, Sent};
 use crate::table::{Row, Table};
 
-/// How many examples a summary has where it names the lines as well.
+/// How many examples a summary gives if it names the lines as well.
 const EXAMPLES_MAX: usize = 5;
 
-/// Of a file, before anything is sent: how many rows, those left out by reason, and
-/// names that are sent otherwise.
+/// Before sending: how many rows there are, those left out by reason, and names that
+/// change when they are sent.
 pub fn of_file(table: &Table) -> String {
     let mut lines = vec![format!(
         "Read {} rows: {} to send, {} left out",
@@ -26,8 +26,8 @@ pub fn of_file(table: &Table) -> String {
     lines.join("\n")
 }
 
-/// Of the readings that were sent, `rows`: those acknowledged by what became of
-/// them, those rejected by reason, and those that were not sent.
+/// After sending `rows`: acknowledged readings by what became of them, rejected ones by
+/// reason, and those not sent.
 pub fn of_sending(sent: &Sent, rows: &[Row]) -> String {
     let mut lines = vec![
         format!(
@@ -92,7 +92,7 @@ fn conflicts(lines: &mut Vec<String>, sent: &Sent) {
     }
 }
 
-/// What is often behind a reason.
+/// Adds the usual cause of a reason.
 fn hint(lines: &mut Vec<String>, reason: &str, group: &Group, rows: &[Row]) {
     match reason {
         "too_old" => lines
@@ -119,7 +119,7 @@ fn groups<K: Display + Ord>(lines: &mut Vec<String>, tally: &Tally<K>) {
     }
 }
 
-/// How many lines share a reason, and which; and what was said of the first.
+/// How many lines share a reason, which ones, and the detail of the first.
 fn of_reason(lines: &mut Vec<String>, reason: &str, group: &Group) {
     lines.push(format!("  {} {reason}: {}", group.lines().len(), named(group.lines())));
     if let (Some(line), false) = (group.lines().first(), group.detail().is_empty()) {
@@ -192,7 +192,7 @@ mod tests {
         );
     }
 
-    /// Rows on the lines from 2 on.
+    /// Rows on line 2 and the next ones.
     fn rows(temperatures: &[&str]) -> Vec<Row> {
         let reading = |temperature: &str| WireReading {
             device_id: "d".to_owned(),

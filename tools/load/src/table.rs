@@ -1,4 +1,4 @@
-//! CSV files as readings.
+//! Reads CSV files as readings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::left_out::{Tally, Unusable, Why, echo};
 use crate::number::{self, DecimalSign, Missing};
 use crate::times::{TimeFormat, Zone};
 
-/// A reading as it is sent: the temperature as the file writes it.
+/// A reading as it is sent, with the temperature as the file writes it.
 #[derive(Clone, Debug, Serialize)]
 pub struct WireReading {
     /// The device's name.
@@ -34,7 +34,7 @@ pub struct Row {
     pub reading: WireReading,
 }
 
-/// Where in a file the parts of a reading are.
+/// The columns of a file with the parts of a reading.
 #[derive(Clone, Debug)]
 pub struct Columns {
     /// The device.
@@ -47,10 +47,10 @@ pub struct Columns {
     pub timestamp: String,
 }
 
-/// A part of a reading: one for the whole file, or a column of it.
+/// A part of a reading: the same for the whole file, or a column.
 #[derive(Clone, Debug)]
 pub enum Field {
-    /// The same for all rows.
+    /// The value for all rows.
     Fixed(String),
     /// The name of a column.
     Column(String),
@@ -68,18 +68,18 @@ impl Default for Columns {
     }
 }
 
-/// How a file writes what it has.
+/// The notation of a file.
 #[derive(Clone, Debug)]
 pub struct Dialect {
-    /// What is between two columns, a byte of ASCII.
+    /// What separates columns: an ASCII byte.
     pub delimiter: u8,
-    /// What is between whole and fraction of a temperature.
+    /// The decimal sign of temperatures.
     pub decimal_sign: DecimalSign,
-    /// What times look like.
+    /// The format of times.
     pub time_format: TimeFormat,
-    /// The zone of times that name none.
+    /// The zone of times without one.
     pub zone: Zone,
-    /// What stands for no value.
+    /// The texts for a missing value.
     pub missing: Missing,
 }
 
@@ -110,27 +110,27 @@ pub fn delimiter(text: &str) -> Result<u8> {
 /// A file's rows.
 #[derive(Debug, Default)]
 pub struct Table {
-    /// How many rows the file has below its header.
+    /// How many rows are below the header.
     pub rows: usize,
-    /// The readings, in their order.
+    /// The readings, in the order of the file.
     pub readings: Vec<Row>,
-    /// The rows that are none.
+    /// The rows that are not readings.
     pub left_out: Tally<Why>,
-    /// The names of devices as the file has them, and as they are sent.
+    /// The names of devices in the file, and as they are sent.
     pub devices: BTreeMap<String, String>,
-    /// The same of regions.
+    /// The same for regions.
     pub regions: BTreeMap<String, String>,
 }
 
-/// Reads all rows of the file at `path`. A row that can't be used is left out with
-/// the reason; a file that can't be read, or has not the columns, is an error.
+/// Reads all rows of the file at `path`. A row that can't be used is left out, with the
+/// reason. A file that can't be read, or lacks a column, is an error.
 pub fn read(path: &Path, columns: &Columns, dialect: &Dialect) -> Result<Table> {
     let file = path.display();
     let bytes = std::fs::read(path).with_context(|| format!("{file} can't be read"))?;
     parse(&bytes, columns, dialect).with_context(|| format!("{file} can't be imported"))
 }
 
-/// The same of a file's bytes.
+/// The same for a file's bytes.
 fn parse(bytes: &[u8], columns: &Columns, dialect: &Dialect) -> Result<Table> {
     let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     ensure!(!is_utf16, "it is UTF-16; convert it to UTF-8 first");
@@ -165,7 +165,7 @@ fn parse(bytes: &[u8], columns: &Columns, dialect: &Dialect) -> Result<Table> {
     Ok(table)
 }
 
-/// Where in a record the parts of a reading are.
+/// Where the parts of a reading are in a record.
 struct Places {
     device: Place,
     region: Place,
@@ -212,8 +212,8 @@ impl Places {
     }
 }
 
-/// What a header that lacks a column looks to be separated by instead, as
-/// `--delimiter` takes it.
+/// If the header lacks a column, the delimiter that it seems to have, in the form of
+/// `--delimiter`.
 fn other_delimiter(headers: &[impl AsRef<str>], delimiter: u8) -> Option<&'static str> {
     let candidates = [(b';', "';'"), (b'\t', "tab"), (b'|', "'|'"), (b',', "','")];
     let is_in = |byte: u8| headers.iter().any(|h| h.as_ref().as_bytes().contains(&byte));
@@ -231,7 +231,7 @@ impl Table {
         let text = |index: usize| String::from_utf8_lossy(record.get(index).unwrap_or_default());
         let (temperature, timestamp) = (text(places.temperature), text(places.timestamp));
         let is_blank = record.iter().all(<[u8]>::is_empty);
-        // Programs end rows in a delimiter that the header has not.
+        // Some programs end rows with a delimiter that the header lacks.
         let more = record.iter().skip(headers.len()).any(|field| !field.is_empty());
         if !is_blank && (record.len() < headers.len() || more) {
             let detail = format!("{} and not {}", record.len(), headers.len());
@@ -259,7 +259,7 @@ impl Table {
     }
 }
 
-/// The name that is sent for `text`, which is remembered.
+/// The name that is sent for `text`. Remembers it.
 fn sent_as(known: &mut BTreeMap<String, String>, text: &str) -> Result<String, Unusable> {
     if let Some(name) = known.get(text) {
         return Ok(name.clone());
@@ -272,14 +272,14 @@ fn sent_as(known: &mut BTreeMap<String, String>, text: &str) -> Result<String, U
     Ok(name)
 }
 
-/// A name that Isotherm takes: other characters become hyphens.
+/// A name that Isotherm accepts: other characters become hyphens.
 fn to_name(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
     text.chars().map(|c| if safe(c) { c } else { '-' }).collect()
 }
 
-/// Counts lines up to a byte. The reader's own count is one behind where lines end
-/// in CR LF or are empty.
+/// Counts lines up to a byte. The CSV reader's own count is one behind if lines end in
+/// CR LF or are empty.
 #[derive(Clone)]
 struct Lines<'a> {
     bytes: &'a [u8],
@@ -288,15 +288,15 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The line of a record that begins at `byte` or behind empty lines there.
+    /// The line of a record that begins at `byte` or after empty lines there.
     fn of_record(&mut self, byte: u64) -> u64 {
         self.count_to(byte, |_| false);
         self.count_to(u64::MAX, |byte| byte != b'\n' && byte != b'\r');
         self.line
     }
 
-    /// Whether the last record, which begins here, ends because the file does, in
-    /// the middle of a quoted field.
+    /// Whether the last record, which begins here, is cut off by the end of the file,
+    /// within a quoted field.
     fn is_quote_open(&self) -> bool {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         rest.iter().filter(|&&byte| byte == b'"').count() % 2 == 1
@@ -336,7 +336,7 @@ mod tests {
         }
     }
 
-    /// What is sent, and then what is left out: `line: …` each.
+    /// What is sent, then what is left out, one `line: …` each.
     fn lines(csv: &str, dialect: &Dialect) -> String {
         let table = match parse(csv.as_bytes(), &columns(), dialect) {
             Ok(table) => table,
@@ -383,7 +383,7 @@ mod tests {
                 "[2]: UnixSeconds \"1262304000\": say --time-format unix-seconds or unix-millis",
             ),
             ("at,t\n2010-01-01,-999\n", "2: 2010-01-01T00:00:00.000Z -999"),
-            // A comma that separates nothing, or too much.
+            // Commas that separate nothing, or too much.
             (
                 "at,t\n2010-01-01,21,5\n2010-01-01\n2010-01-01,4,,\n",
                 "4: 2010-01-01T00:00:00.000Z 4\n[2, 3]: Fields 3 and not 2",

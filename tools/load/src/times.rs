@@ -1,4 +1,4 @@
-//! The times of a file: what they look like, and the instants that they mean.
+//! Parses the times of a file into instants.
 
 use std::str::FromStr;
 
@@ -10,16 +10,16 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::left_out::{Unusable, Why, echo};
 use crate::pattern::Pattern;
 
-/// Smaller numbers are not taken for milliseconds unless they are said to be: so
-/// many are in March 1973, and as seconds in the year 5138. The service has the
-/// same bound.
+/// Smaller numbers are not read as milliseconds unless an option says so: this many
+/// milliseconds are in March 1973, this many seconds in the year 5138. The service has
+/// the same bound.
 const LOOKS_LIKE_SECONDS_BELOW: i64 = 100_000_000_000;
 
-/// What the times of a file look like.
+/// The format of the times of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum TimeFormat {
-    /// Nothing was said: dates as ISO 8601 has them, with or without a time of
-    /// day, and Unix milliseconds. What could be something else is not taken.
+    /// The default: ISO 8601 dates, with or without a time of day, and Unix
+    /// milliseconds. Ambiguous text is refused.
     #[default]
     Usual,
     /// Seconds since 1970-01-01T00:00:00Z, with or without a fraction.
@@ -35,7 +35,7 @@ pub enum TimeFormat {
 impl FromStr for TimeFormat {
     type Err = Error;
 
-    /// The format that `--time-format` names. An error says what there is.
+    /// The format that `--time-format` names. An error lists the formats.
     fn from_str(text: &str) -> Result<Self> {
         Ok(match text {
             "unix-seconds" => Self::UnixSeconds,
@@ -52,8 +52,8 @@ impl FromStr for TimeFormat {
 }
 
 impl TimeFormat {
-    /// The instant that `text` means; `zone` is that of times that name none. What
-    /// is finer than a millisecond is dropped.
+    /// The instant that `text` means; `zone` is for times without one. Digits beyond
+    /// milliseconds are dropped.
     pub fn instant(&self, text: &str, zone: Zone) -> Result<UnixMillis, Unusable> {
         let time = match self {
             Self::Usual => return usual(text, zone),
@@ -98,7 +98,7 @@ impl FromStr for Zone {
     }
 }
 
-/// The offset at the start of `text`, and what is behind it.
+/// The offset at the start of `text`, and the rest.
 pub(crate) fn offset(text: &str) -> Option<(UtcOffset, &str)> {
     if let Some(rest) = text.strip_prefix("UTC").or_else(|| text.strip_prefix(['Z', 'z'])) {
         return Some((UtcOffset::UTC, rest));
@@ -137,7 +137,7 @@ fn usual(text: &str, zone: Zone) -> Result<UnixMillis, Unusable> {
     }
 }
 
-/// A number is milliseconds, unless it may be something else.
+/// Reads a number as milliseconds, unless it may be something else.
 fn usual_number(text: &str) -> Result<UnixMillis, Unusable> {
     let millis = number(text, 1, "milliseconds")?;
     let date = |pattern| Pattern::strftime(pattern).ok()?.parse(text, UtcOffset::UTC);
@@ -165,7 +165,7 @@ fn number(text: &str, per_unit: i64, unit: &str) -> Result<UnixMillis, Unusable>
     };
     let whole: Option<i64> = whole.parse().ok().filter(|_| !text.starts_with('-'));
     let millis = whole.and_then(|whole| whole.checked_mul(per_unit));
-    // As many digits as a unit has below it, in milliseconds.
+    // The first three digits of the fraction, in milliseconds.
     let below = format!("{fraction:0<3.3}").parse::<i64>().unwrap_or(0) * per_unit / 1_000;
     millis.and_then(|millis| UnixMillis::new(millis.checked_add(below)?)).ok_or_else(|| {
         let detail = format!("{}, as Unix {unit}", echo(text));
@@ -173,7 +173,7 @@ fn number(text: &str, per_unit: i64, unit: &str) -> Result<UnixMillis, Unusable>
     })
 }
 
-/// The digits before and behind the point; the former with their sign.
+/// The digits before the point, with their sign, and those after it.
 fn decimal(text: &str) -> Option<(&str, &str)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let good = is_digits(whole.strip_prefix('-').unwrap_or(whole)) && is_digits(fraction);
@@ -202,7 +202,7 @@ fn iso(text: &str, zone: Zone) -> Option<OffsetDateTime> {
     complete(date, clock, seconds, fraction, offset)
 }
 
-/// RFC 3339 of these parts, as the service reads it.
+/// Parses these parts as RFC 3339, as the service does.
 fn complete(
     date: &str,
     clock: &str,
@@ -234,7 +234,7 @@ fn in_range(time: OffsetDateTime, text: &str) -> Result<UnixMillis, Unusable> {
         .ok_or_else(|| Unusable::new(Why::TimeOutOfRange, echo(text)))
 }
 
-/// What to say of a text that is none of the usual times.
+/// The error for a text that is none of the usual times.
 fn unreadable(text: &str) -> Unusable {
     let (date, clock) = text.split_once([' ', 'T']).unwrap_or((text, ""));
     let separator = ['/', '.', '-'].into_iter().find(|separator| date.contains(*separator));

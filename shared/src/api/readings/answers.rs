@@ -1,4 +1,4 @@
-//! What a sender is answered.
+//! The responses to a sender of readings.
 
 use std::borrow::Cow;
 
@@ -49,7 +49,8 @@ pub(super) fn nothing_valid(batch: &Batch<'_>) -> Problem {
 struct JournaledBody {
     ack: &'static str,
     accepted: usize,
-    /// Of these, those that are ahead of the node's clock, and wait for it to be set.
+    /// The accepted readings that are ahead of the node's clock, and wait for it to be
+    /// set.
     #[serde(skip_serializing_if = "is_zero")]
     waiting_for_clock: usize,
     rejected: Vec<ItemError>,
@@ -59,7 +60,7 @@ struct JournaledBody {
 
 pub(super) fn journaled(batch: &Batch<'_>) -> Response {
     let (rejected, rejected_omitted) = batch.named();
-    // Those that are ahead are rejected, or kept with the others.
+    // Readings that are ahead are rejected, or accepted without being in `readings`.
     let accepted = batch.counts().accepted;
     let waiting_for_clock = accepted - batch.readings.len();
     let body =
@@ -73,7 +74,7 @@ struct FoldedBody {
     stored: usize,
     duplicates: usize,
     conflicts: usize,
-    /// Of every item of the request, in its order.
+    /// The outcome of every item, in the order of the request.
     outcomes: Vec<&'static str>,
     rejected: Vec<ItemError>,
     #[serde(skip_serializing_if = "is_zero")]

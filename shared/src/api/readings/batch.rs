@@ -1,4 +1,4 @@
-//! The readings of a request, judged one by one.
+//! The readings of a request, each accepted or rejected.
 
 use crate::base::sort;
 use crate::domain::reading::{Reading, UnixMillis};
@@ -10,14 +10,14 @@ use crate::log::Counts;
 use crate::settings::Horizon;
 use crate::wire::json::Item;
 
-/// A request's readings that may be counted, with their positions, and what is
-/// wrong with the others.
+/// The readings of a request that may be counted, with their positions, and the
+/// rejections of the others.
 pub(super) struct Batch<'a> {
     pub(super) items: usize,
     pub(super) readings: Vec<Reading<'a>>,
     pub(super) positions: Vec<usize>,
-    /// Readings that are ahead of the node's clock: rejected ones, until it is known
-    /// that the clock is behind.
+    /// Readings that are ahead of the node's clock. They are rejected, unless the clock
+    /// is known to be behind.
     pub(super) ahead: Vec<(usize, Reading<'a>)>,
     rejected: Vec<(Reason, ItemError)>,
 }
@@ -58,13 +58,13 @@ impl<'a> Batch<'a> {
         self.rejected.push((reason, ItemError { index, reason: reason.code(), detail }));
     }
 
-    /// Takes those that are ahead of the clock out of the rejected.
+    /// Takes the readings that are ahead of the clock out of the rejected ones.
     pub(super) fn keep_those_ahead(&mut self) {
         self.rejected.retain(|(reason, _)| *reason != Reason::InFuture);
     }
 
-    /// Keeps the readings of which `known` says so, in their order; those of names that
-    /// are not in `table` are rejected.
+    /// Keeps the readings whose name is in `table`, and rejects the others. `known`
+    /// says which these are, in the order of the readings.
     pub(super) fn keep(&mut self, known: &[bool], table: &str) {
         let positions = std::mem::take(&mut self.positions);
         let readings = std::mem::take(&mut self.readings);

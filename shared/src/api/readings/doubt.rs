@@ -1,5 +1,5 @@
-//! What the door must know before it can judge a request, and asks the database for where
-//! it does not: how far was pruned, whether the clock is right, which names there are.
+//! Questions about a request that only the database can answer: how far was pruned,
+//! whether the clock is right, which names there are.
 
 use super::batch::Batch;
 use crate::domain::reading::{Reading, UnixMillis};
@@ -14,8 +14,8 @@ use crate::settings::{Horizon, NamesBound};
 use crate::upkeep::{self, AFTER_ANSWER};
 use crate::wire::json::Item;
 
-/// The journal, and what the door knows. Where it was never told of the database and one of
-/// the items needs that, the database is asked first.
+/// The journal, and what the door knows. If the door was never told of the database,
+/// and one of the items needs that, the database is asked first.
 pub(super) fn open<H: Host>(
     host: &H,
     items: &[Item<'_>],
@@ -32,9 +32,9 @@ pub(super) fn open<H: Host>(
     Ok((journal, door))
 }
 
-/// Whether the node's clock is known to be behind: it is before this release was made, or
-/// before readings that were counted. Without the journal, the database says which; it is
-/// needed for such a request anyway.
+/// Whether the node's clock is known to be behind: before the date of this release, or
+/// before readings that were counted. Without the journal, the database has the newest
+/// reading; such a request needs the database anyway.
 pub(super) fn is_behind<H: Host>(
     host: &H,
     door: Option<&Door>,
@@ -49,14 +49,15 @@ pub(super) fn is_behind<H: Host>(
     Ok(now.get() < limits::RELEASED_MS || is_before_what_was_counted)
 }
 
-/// Whether it must be known how far was pruned before this can be accepted.
+/// Whether the reading is so old that it can be accepted only if it is known how far
+/// was pruned.
 fn is_old(reading: &Reading<'_>, now: UnixMillis) -> bool {
     reading.timestamp < now.saturating_sub(limits::OLD_READING_MS)
 }
 
-/// Has the door told of the database where it never was: the key-value store is new, and
-/// the database may not be. While that is away, what is old is taken: if it is too old,
-/// its turn will show; and a device that is ahead is told so.
+/// Updates the door from the database for the first time: the key-value store is new,
+/// but the database may not be. While the database is away, old readings are accepted,
+/// and the fold finds those that are too old; readings that are ahead are rejected.
 fn ask_the_database<H: Host>(
     host: &H,
     journal: &H::KeyValue,
@@ -77,9 +78,9 @@ fn ask_the_database<H: Host>(
     Ok(())
 }
 
-/// Rejects readings of devices and regions that are new, where there are as many as
-/// there may be. Only then is the database asked at the door; while it is away, all are
-/// accepted, and the bound is exceeded by what comes meanwhile.
+/// Rejects readings of new devices and regions, once there are as many as allowed. Only
+/// then is the database asked. While it is away, all readings are accepted, and the
+/// bound may be exceeded.
 pub(super) fn reject_new_names<H: Host>(
     host: &H,
     journal: &H::KeyValue,

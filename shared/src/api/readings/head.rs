@@ -1,12 +1,13 @@
-//! What the head of a request says of its body, and of how long its sender waits.
+//! Checks on the head of a request: the length and type of its body, and how long its
+//! sender waits.
 
 use crate::http::{Header, Kind, Problem, Request};
 use crate::limits;
 
 const JSON: &str = "application/json";
 
-/// Judges the length of the body: one that is too large is not waited for, nor asked for by
-/// 100 (Continue).
+/// Checks the length of the body. A body that is too large is neither read nor asked
+/// for by 100 (Continue).
 pub(super) fn check_length(request: &Request, limit_bytes: usize) -> Result<(), Problem> {
     let length = request.headers.get(Header::ContentLength);
     let is_within = |bytes: u64| usize::try_from(bytes).is_ok_and(|bytes| bytes <= limit_bytes);
@@ -16,7 +17,8 @@ pub(super) fn check_length(request: &Request, limit_bytes: usize) -> Result<(), 
     }
 }
 
-/// Judges the type of the body. A header that is there twice and says the same, or nothing, is as one, or none.
+/// Checks the type of the body. Every value of a repeated header must be good; empty
+/// values are ignored.
 pub(super) fn check_type(request: &Request) -> Result<(), Problem> {
     let all = |header: Header, is_good: fn(&str) -> bool| {
         members(request.headers.get(header).unwrap_or_default()).all(is_good)
@@ -26,7 +28,7 @@ pub(super) fn check_type(request: &Request) -> Result<(), Problem> {
         return Err(Problem::new(Kind::UnsupportedMediaType, detail)
             .with_header("accept-encoding", "identity"));
     }
-    // A sensor that names no type sends JSON: there is nothing else yet.
+    // A sensor that names no type sends JSON: there is no other format yet.
     let is_json = |media_type: &str| {
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         media_type.eq_ignore_ascii_case(JSON)
@@ -40,8 +42,8 @@ pub(super) fn check_type(request: &Request) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What a header lists that is not empty: a comma in quotes (RFC 9110, 5.6.4) parts
-/// nothing.
+/// The values in a header's list that are not empty. A comma in quotes (RFC 9110,
+/// 5.6.4) does not separate values.
 fn members(values: &str) -> impl Iterator<Item = &str> {
     let mut is_quoted = false;
     let parts = values.split(move |c: char| {

@@ -1,4 +1,4 @@
-//! Making readings durable: in the journal, or by a fold at once.
+//! Making readings durable: in the journal, or by posting them at once.
 
 use super::batch::Batch;
 use crate::domain::reading::{Reading, UnixMillis};
@@ -13,23 +13,23 @@ use crate::ledger::Outcome;
 use crate::ledger::database::{Budget, Database};
 use crate::resilience::circuit::CircuitBreaker;
 
-/// What became of readings at the journal.
+/// The result of writing readings to the journal.
 pub(super) enum Journaled {
     /// They are durable.
     Kept {
-        /// Of how many regions they are.
+        /// How many regions they belong to.
         regions: RegionCount,
-        /// Whether the door was told of the database.
+        /// Whether the door knows what is in the database.
         is_told: bool,
     },
-    /// There is no room.
+    /// The journal is full.
     Refused {
         /// Whether it is this request's turn to fold.
         should_fold: bool,
     },
 }
 
-/// Makes the readings durable, if there is room.
+/// Writes the readings to the journal, if there is room.
 pub(super) fn journal<H: Host>(
     host: &H,
     journal: &H::KeyValue,
@@ -42,7 +42,7 @@ pub(super) fn journal<H: Host>(
     }
     let (entry, regions) = Entry::encode_and_count(&batch.readings, &batch.rejections());
     journal::append(host, journal, &entry).map_err(Error::Journal)?;
-    // They wait for the clock to be set (`upkeep`).
+    // They wait in quarantine for the clock to be set (`upkeep`).
     let ahead: Vec<Reading<'_>> = batch.ahead.iter().map(|(_, reading)| reading.clone()).collect();
     if let Some(aside) = Aside::of(&ahead, QuarantineReason::AheadOfClock) {
         journal::set_aside(host, journal, &aside).map_err(Error::Journal)?;
@@ -50,8 +50,8 @@ pub(super) fn journal<H: Host>(
     Ok(Journaled::Kept { regions, is_told: door.is_told })
 }
 
-/// Posts the batch at once, behind what is already in the journal: what was
-/// acknowledged first stands in a conflict.
+/// Posts the batch at once, after what is already in the journal, so that in a conflict
+/// the reading stands that was acknowledged first.
 pub(super) fn fold_now<H: Host>(
     host: &H,
     batch: &Batch<'_>,

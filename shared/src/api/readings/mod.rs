@@ -2,8 +2,9 @@
 //!
 //! The promise: a 2xx is sent after the readings are on disk, never before.
 //!
-//! `head` judges what the request says of its body, `batch` its readings, with what `doubt`
-//! asks the database for; `keep` makes them durable, and `answers` says so.
+//! `head` checks the request's head, and `batch` its readings; `doubt` asks the
+//! database if the door does not know enough. `keep` makes the readings durable, and
+//! `answers` writes the response.
 
 mod answers;
 mod batch;
@@ -31,14 +32,14 @@ use crate::settings::{self, Horizon};
 use crate::upkeep;
 use crate::wire::json;
 
-/// A response, and what to do after it is sent.
+/// A response, and the work to do after it is sent.
 #[derive(Debug)]
 pub struct Handled {
-    /// What to answer.
+    /// The response.
     pub response: Response,
-    /// What to do then.
+    /// The work to do after it.
     pub after_answer: AfterAnswer,
-    /// For the log: the readings, of a request that had any.
+    /// For the log: how many readings; `None` for a route that takes none.
     pub counts: Option<Counts>,
     /// For the log: the route.
     pub route: &'static str,
@@ -47,24 +48,24 @@ pub struct Handled {
 /// Work that no sender waits for.
 #[derive(Debug, Default)]
 pub struct AfterAnswer {
-    /// Rejections to count, of a request that left no entry.
+    /// Rejections to count, if the request left no entry.
     rejections: Rejections,
-    /// Whether to look after the journal.
+    /// Whether to fold the journal.
     should_fold: bool,
 }
 
-/// What a request to `ingest` wants.
+/// What follows the head of a request to `ingest`.
 pub enum Begun {
-    /// No body: this is the whole answer.
+    /// No body is read: this is the whole answer.
     Answered(Handled),
-    /// A body, of this many bytes at most.
+    /// The body is read, at most this many bytes.
     WantsBody(usize),
 }
 
 const ROUTE: &str = "/v1/readings";
 
-/// Judges a request by its head: what is wrong with it is said before any body is read, or
-/// asked for. `now` is the node's clock.
+/// Checks the head of a request, so that an error in it is answered before any body is
+/// read, or asked for. `now` is the node's clock.
 pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
     let routes = Route::<H>::INGEST;
     let Some((route, _)) = routes::find(&routes, &request.path) else {
@@ -86,7 +87,7 @@ pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
     }
 }
 
-/// How many bytes the body may have, if the head is good.
+/// How many bytes the body may have, if the head is valid.
 fn body_limit<H: Host>(host: &H, request: &Request, route: &Route<H>) -> Result<usize, Refusal> {
     request.allow(route.methods)?;
     head::check_type(request)?;
@@ -100,7 +101,8 @@ pub fn refuse(problem: Problem) -> Handled {
     Handled::of(Response::from(problem))
 }
 
-/// Answers a request whose head was good. `now` is the node's clock, read after the body.
+/// Answers a request whose head was valid. `now` is the node's clock, read after the
+/// body.
 pub fn post(host: &impl Host, request: &Request, body: &[u8], now: UnixMillis) -> Handled {
     match accept(host, request, body, now) {
         Ok(handled) => handled,
@@ -109,13 +111,13 @@ pub fn post(host: &impl Host, request: &Request, body: &[u8], now: UnixMillis) -
 }
 
 impl Handled {
-    /// Nothing was kept, and nothing is left to do.
+    /// A response if nothing was kept and nothing is left to do.
     fn of(response: Response) -> Self {
         let (after_answer, counts) = (AfterAnswer::default(), Some(Counts::default()));
         Self { response, after_answer, counts, route: ROUTE }
     }
 
-    /// This became of the batch.
+    /// A response about a batch.
     fn kept(response: Response, batch: &Batch<'_>, after_answer: AfterAnswer) -> Self {
         Self { response, after_answer, counts: Some(batch.counts()), route: ROUTE }
     }
@@ -126,7 +128,8 @@ impl AfterAnswer {
         Self { should_fold, ..Self::default() }
     }
 
-    /// Counts what the answer left to count, and folds, if it is this request's turn.
+    /// Counts the rejections that are left to count, and folds if it is this request's
+    /// turn.
     pub fn run<H: Host>(self, host: &H, now: UnixMillis) -> Result<(), Error> {
         let noted = match self.rejections.reasons() {
             0 => Ok(()),
@@ -152,7 +155,7 @@ fn accept<H: Host>(
     let journal = doubt::open(host, &items, horizon, now);
     let mut batch = judge(host, items, &journal, horizon, now)?;
     if batch.readings.is_empty() {
-        // Nothing came that would have to be folded.
+        // There is no reading to fold.
         let after_answer = AfterAnswer { rejections: batch.rejections(), should_fold: false };
         let response = Response::from(answers::nothing_valid(&batch));
         return Ok(Handled::kept(response, &batch, after_answer));
@@ -165,7 +168,7 @@ fn accept<H: Host>(
                 let response = response.with_header("preference-applied", "wait");
                 return Ok(Handled::kept(response, &batch, AfterAnswer::folding(should_fold)));
             }
-            // The journal takes it instead: durable, and counted later.
+            // The journal takes the readings instead: durable now, counted later.
             Err(error) => host.log(&format!("Prefer: wait was not met: {error}")),
         }
     }
@@ -178,7 +181,7 @@ fn accept<H: Host>(
     }
 }
 
-/// The items as readings that may be counted, and what is wrong with the others.
+/// Sorts the items into readings that may be counted and rejections.
 fn judge<'a, H: Host>(
     host: &H,
     items: Vec<json::Item<'a>>,
@@ -187,7 +190,7 @@ fn judge<'a, H: Host>(
     now: UnixMillis,
 ) -> Result<Batch<'a>, Error> {
     let journal = journal.as_ref().ok();
-    // Without the journal, the ledger itself says what is too old.
+    // Without the journal, the ledger finds what is too old.
     let door = journal.map_or_else(Door::default, |(_, door)| *door);
     let mut batch = Batch::new(items, horizon, &door, now);
     let known = journal.map(|(_, door)| door);
@@ -198,8 +201,8 @@ fn judge<'a, H: Host>(
         doubt::reject_new_names(host, store, &door, &mut batch, now)?;
     }
     if !batch.ahead.is_empty() {
-        // A sender keeps what is refused. What comes with readings that can be counted
-        // is kept for it, as it may not be told apart.
+        // A sender keeps a request that is refused. Readings that come with countable
+        // ones are kept for it here, as it may not be able to tell them apart.
         if batch.readings.is_empty() || journal.is_none() {
             return Err(Error::ClockNotSet);
         }
@@ -215,7 +218,7 @@ fn journaled_handled(host: &impl Host, batch: &Batch<'_>, journaled: Journaled) 
             Handled::kept(answers::journaled(batch), batch, AfterAnswer::folding(folds))
         }
         Journaled::Refused { should_fold } => {
-            // The log has it once, from when the mark was set.
+            // Logged once, when the journal was marked as full.
             let problem = Problem::of(&Error::JournalFull, Purpose::Writing);
             let after_answer = AfterAnswer::folding(should_fold);
             Handled { after_answer, ..Handled::of(Response::from(problem)) }
@@ -230,13 +233,12 @@ fn fold_without_journal(host: &impl Host, batch: &mut Batch<'_>) -> Result<Handl
     Ok(Handled::kept(response, batch, AfterAnswer::default()))
 }
 
-/// Whether a request with this many readings, of this many regions, looks after the
-/// journal.
+/// Whether a request with this many readings, of this many regions, folds the journal.
 ///
-/// Looking costs a listing of the store and a fold, so of single readings one
-/// in 256 does, and the larger a batch is, the likelier it does; the more regions it is
-/// of, the likelier, too, as some may be new. Chance needs no count that requests would
-/// have to share.
+/// That costs a listing of the store and a fold, so on average one single-reading
+/// request in 256 does it. Larger batches do it more often, and so do batches of more
+/// regions, as some may be new. It is decided by chance, which needs no count that
+/// requests share.
 fn should_fold(host: &impl Host, readings: usize, RegionCount(regions): RegionCount) -> bool {
     const CERTAIN: usize = limits::FOLD_CERTAIN_AT_READINGS;
     let regions = regions.saturating_sub(1).saturating_mul(limits::READINGS_PER_REGION_TO_FOLD);

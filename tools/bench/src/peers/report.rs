@@ -1,20 +1,19 @@
-//! The figures of all systems side by side, as a table for people, and as JSON.
+//! The figures of all systems side by side, as a table and as JSON.
 
 use serde::Serialize;
 
-/// What a row's numbers are.
+/// The unit of a row's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum Unit {
-    /// Readings that were acknowledged and can be counted, a second.
+    /// Acknowledged and countable readings per second.
     ReadingsPerSecond,
     /// The median latency of a request, in milliseconds.
     MedianMs,
-    /// Seconds on a processor for a million readings, until there is nothing left to
-    /// do.
+    /// CPU seconds for a million readings, until there is nothing left to do.
     CpuSecondsPerMillion,
-    /// Bytes sent to the disk a reading, until there is nothing left to do.
+    /// Bytes written to the disk per reading, until there is nothing left to do.
     WrittenPerReading,
-    /// Bytes kept on disk a reading.
+    /// Bytes kept on disk per reading.
     BytesPerReading,
     /// Mebibytes.
     Mebibytes,
@@ -32,7 +31,7 @@ impl Unit {
         }
     }
 
-    /// Digits behind the point.
+    /// Digits after the point.
     fn digits(self) -> usize {
         match self {
             Self::ReadingsPerSecond | Self::Mebibytes => 0,
@@ -42,7 +41,7 @@ impl Unit {
     }
 }
 
-/// A system, and what it does before it acknowledges, or why it is not here.
+/// A system, and what it does before it acknowledges, or why it was not measured.
 #[derive(Debug, Serialize)]
 struct Column {
     name: &'static str,
@@ -55,13 +54,13 @@ struct Column {
 /// One line of the table.
 #[derive(Debug, Serialize)]
 struct Row {
-    /// What was done.
+    /// What was measured.
     what: &'static str,
-    /// How many connections did it.
+    /// The number of connections.
     connections: Option<usize>,
-    /// What the numbers are.
+    /// The unit of the numbers.
     unit: Unit,
-    /// The numbers of each column: one a round, in their order.
+    /// The numbers of each column: one per round, in order.
     found: Vec<Vec<f64>>,
 }
 
@@ -72,16 +71,16 @@ pub(crate) struct Report {
     runtime: String,
     /// How often each row was measured.
     rounds: u64,
-    /// `fdatasync` of 4 KiB a second, beside the stores: one number a round.
+    /// `fdatasync` of 4 KiB per second, beside the stores: one number per round.
     pub(crate) fdatasyncs_per_s: Vec<f64>,
-    /// How many readings each of them counted at the end.
+    /// How many readings each system counted at the end.
     pub(crate) readings: u64,
     columns: Vec<Column>,
     rows: Vec<Row>,
 }
 
 impl Report {
-    /// A report without columns yet.
+    /// A report without columns.
     pub(crate) fn new(rounds: u64) -> Self {
         Self {
             runtime: std::env::var("ISOTHERM_RUNTIME").unwrap_or_else(|_| "embedded".to_owned()),
@@ -93,17 +92,17 @@ impl Report {
         }
     }
 
-    /// A system that is measured, and what it does before it acknowledges.
+    /// Adds a system that is measured, and what it does before it acknowledges.
     pub(crate) fn column(&mut self, name: &'static str, promise: &'static str) {
         self.columns.push(Column { name, promise: Some(promise), skipped: None });
     }
 
-    /// A system that is not measured, and why.
+    /// Adds a system that is not measured, and why.
     pub(crate) fn skip(&mut self, name: &'static str, why: String) {
         self.columns.push(Column { name, promise: None, skipped: Some(why) });
     }
 
-    /// A number of one system, of the next round.
+    /// Adds a number of one system, for the next round.
     pub(crate) fn add(
         &mut self,
         what: &'static str,
@@ -124,7 +123,7 @@ impl Report {
         }
     }
 
-    /// The table, one line a row, as Markdown: medians of the rounds, and medians of
+    /// The table as Markdown, one line per row: medians of the rounds, and medians of
     /// the rounds' ratios.
     pub(crate) fn table(&self) -> String {
         let mut text = self.head();
@@ -148,7 +147,7 @@ impl Report {
         line("what", "c", "unit", names.chain(ratios)) + &format!("| --- | ---: | --- |{rule}\n")
     }
 
-    /// What is not in the table, one line each.
+    /// What is not in the table, one item per line.
     pub(crate) fn lines(&self) -> String {
         let fdatasync_per_s = median(&self.fdatasyncs_per_s).unwrap_or(f64::NAN);
         format!(
@@ -161,7 +160,8 @@ impl Report {
 }
 
 impl Row {
-    /// The median of each column, and of the first one's ratios to each other.
+    /// The median of each column, then of the ratios of the first column to each other
+    /// one.
     fn cells(&self) -> impl Iterator<Item = String> {
         let shown = |value: Option<f64>, digits: usize| {
             value.map_or(String::new(), |value| format!("{value:.digits$}"))
@@ -182,7 +182,7 @@ fn line(what: &str, connections: &str, unit: &str, cells: impl Iterator<Item = S
     format!("| {what} | {connections} | {unit} |{cells}\n")
 }
 
-/// The median; of an even number, the lower one of the two in the middle.
+/// The median; of an even number, the lower one in the middle.
 fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

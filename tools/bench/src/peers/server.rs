@@ -1,4 +1,4 @@
-//! A program of others: looked for, started on a port of its own, and ended.
+//! Another system's server: found, started on a port of its own, and killed.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -14,12 +14,12 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::measure::now;
 
-/// A server serves within this time, or not at all.
+/// A server must serve within this time.
 const SERVES_WITHIN: Duration = Duration::from_secs(60);
-/// How often it is asked whether it does.
+/// How often it is checked.
 const SERVES_LOOK: Duration = Duration::from_millis(50);
 
-/// A running server. It is killed when it is dropped, and its directory removed.
+/// A running server. Dropping it kills the process and removes the directory.
 pub(crate) struct Server {
     process: Child,
     directory: TempDir,
@@ -27,16 +27,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts what `command` makes of an empty directory and an address on the loopback
-    /// interface, and waits until `path` is answered with 200.
+    /// Starts the command that `command` makes from an empty directory and a loopback
+    /// address, and waits until `path` is answered with 200.
     pub(crate) fn start(path: &str, command: impl FnOnce(&Path, &str) -> Command) -> Result<Self> {
-        // Below the directory that `cargo xtask bench` names: on the disk.
+        // In the directory that `cargo xtask bench` names, on the disk.
         let directory = TempDir::new()?;
         let address = free_address()?;
         let mut command = command(directory.path(), &address);
         let log = File::create(directory.path().join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        // A group of its own is what `process::usage` looks for.
+        // `process::usage` looks for a group.
         let process = command.process_group(0).spawn()?;
         let mut server = Self { process, directory, url: format!("http://{address}") };
         server.wait_until_it_serves(path)?;
@@ -56,17 +56,17 @@ impl Server {
         bail!("it does not serve:\n{log}")
     }
 
-    /// Where it serves.
+    /// The server's URL.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// The directory that it was given.
+    /// The server's directory.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The id of its process, which leads a group.
+    /// The id of the server's process, which leads a group.
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
     }
@@ -79,14 +79,14 @@ impl Drop for Server {
     }
 }
 
-/// An address on the loopback interface that nobody listens on.
+/// A free address on the loopback interface.
 pub(crate) fn free_address() -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
     Ok(listener.local_addr()?.to_string())
 }
 
-/// Where a program is: on the PATH, or where `cargo xtask tools` unpacks Debian's
-/// package of this name.
+/// Where a program is: on the PATH, or where `cargo xtask tools` unpacks this package
+/// of Debian.
 pub(crate) fn find(program: &str, package: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let unpacked = root().join("target").join(package).join("usr/bin");

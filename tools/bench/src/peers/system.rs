@@ -1,4 +1,4 @@
-//! What takes readings and answers averages, with the same questions for each.
+//! The systems that are compared, with the same operations for each.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,8 +14,8 @@ use crate::peers::server::{Server, find};
 use crate::process::{self, Usage};
 use crate::run::{fresh_service, settle};
 
-/// Where both of the others take line protocol. VictoriaMetrics makes a label of the
-/// database.
+/// The path where both other systems take line protocol. VictoriaMetrics makes a label
+/// of the database.
 const WRITE_PATH: &str = "/write?db=bench&precision=ms";
 
 /// A running system, and the readings that are sent to it.
@@ -31,17 +31,17 @@ enum Kind {
     VictoriaMetrics(Server),
 }
 
-/// A system that others make.
+/// A system that Isotherm is compared with.
 pub(crate) struct Other {
     pub(crate) name: &'static str,
-    /// What runs it.
+    /// The program that runs it.
     pub(crate) program: &'static str,
-    /// Debian's package of it.
+    /// Its package in Debian.
     pub(crate) package: &'static str,
     start: fn(PathBuf) -> Result<Kind>,
 }
 
-/// All that Isotherm is compared with.
+/// All systems that Isotherm is compared with.
 pub(crate) const OTHERS: [Other; 2] = [
     Other { name: "InfluxDB", program: "influxd", package: "influxdb", start: influxdb },
     Other {
@@ -56,12 +56,12 @@ impl System {
     /// Starts Isotherm with empty stores, in the runtime that is measured.
     pub(crate) fn isotherm(fleet: Fleet) -> Result<Self> {
         let mut service = fresh_service()?;
-        // The first start may take memory to compile what the runtime keeps.
+        // The first start may take memory to compile what the runtime caches.
         service.run()?;
         Ok(Self { name: "Isotherm", kind: Kind::Isotherm(service), fleet })
     }
 
-    /// Starts another one with empty stores and its own default durability. Returns
+    /// Starts another system with empty stores and its default durability. Returns
     /// `None` if it is not installed.
     pub(crate) fn other(other: &Other, fleet: Fleet) -> Result<Option<Self>> {
         let Some(program) = find(other.program, other.package) else { return Ok(None) };
@@ -69,12 +69,12 @@ impl System {
         Ok(Some(Self { name: other.name, kind, fleet }))
     }
 
-    /// What it is called in the table.
+    /// Its name in the table.
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What it does before it answers that it took a reading.
+    /// What it does before it acknowledges a reading.
     pub(crate) fn promise(&self) -> &'static str {
         match self.kind {
             Kind::Isotherm(_) => "synced journal",
@@ -83,8 +83,8 @@ impl System {
         }
     }
 
-    /// For how long it may do nothing while it has something left to do: VictoriaMetrics
-    /// looks every five seconds for what it got more than five seconds before.
+    /// How long it may be idle while it has work left: VictoriaMetrics looks every five
+    /// seconds for data that came more than five seconds before.
     pub(crate) fn calm_for(&self) -> Duration {
         match self.kind {
             Kind::Isotherm(_) | Kind::InfluxDb(_) => Duration::from_secs(1),
@@ -92,7 +92,7 @@ impl System {
         }
     }
 
-    /// Where it serves.
+    /// Its URL.
     pub(crate) fn url(&self) -> &str {
         match &self.kind {
             Kind::Isotherm(service) => service.sender().url(),
@@ -108,7 +108,7 @@ impl System {
         })
     }
 
-    /// Sends this number of readings in one request, which were not sent to it before.
+    /// Sends the next `count` readings in one request.
     pub(crate) fn send(&self, client: &mut Client, count: u64, body: &mut Vec<u8>) -> Result<()> {
         if let Kind::Isotherm(_) = self.kind {
             self.fleet.write(count, body)?;
@@ -123,8 +123,7 @@ impl System {
         self.fleet.made()
     }
 
-    /// Waits until what it acknowledged is in its answers. InfluxDB's are out of what
-    /// it acknowledged, always.
+    /// Waits until its answers contain all that it acknowledged. InfluxDB's always do.
     pub(crate) fn make_countable(&self) -> Result<()> {
         match &self.kind {
             Kind::Isotherm(_) => settle(self.url()),
@@ -157,14 +156,14 @@ impl System {
         Ok(count)
     }
 
-    /// Where it answers the average of all readings of a region.
+    /// The path of the average of all readings of a region.
     pub(crate) fn average_path(&self) -> String {
         match self.kind {
             Kind::Isotherm(_) => "/v1/regions/region-00".to_owned(),
             Kind::InfluxDb(_) => self.query_path(
                 "SELECT mean(temperature_c) FROM readings WHERE region = 'region-00'",
             ),
-            // An average of the devices' averages would be another one.
+            // The average of the devices' averages would be another number.
             Kind::VictoriaMetrics(_) => self.query_path(
                 r#"sum(sum_over_time(readings_temperature_c{region="region-00"}[40d])) / sum(count_over_time(readings_temperature_c{region="region-00"}[40d]))"#,
             ),
@@ -176,7 +175,7 @@ impl System {
         self.number(&self.average_path())
     }
 
-    /// How many bytes of the disk its stores take, with their logs of writes.
+    /// The disk space of its stores with their write-ahead logs, in bytes.
     pub(crate) fn disk_bytes(&self) -> u64 {
         let stores = match &self.kind {
             Kind::Isotherm(service) => {
@@ -207,7 +206,7 @@ impl System {
         }
     }
 
-    /// The only number of an answer.
+    /// The only number in an answer.
     fn number(&self, path: &str) -> Result<f64> {
         let answer = self.client()?.get_json(path)?;
         let found = match self.kind {
@@ -223,7 +222,7 @@ impl System {
     }
 }
 
-/// A server with the defaults of its makers; Debian's file changes none that matters.
+/// A server with its defaults; Debian's file changes none that matters.
 fn influxdb(program: PathBuf) -> Result<Kind> {
     let server = Server::start("/query?q=SHOW%20DATABASES", |directory, address| {
         let mut command = Command::new(program);
@@ -233,7 +232,7 @@ fn influxdb(program: PathBuf) -> Result<Kind> {
         command.env("INFLUXDB_DATA_DIR", directory.join("data"));
         command.env("INFLUXDB_DATA_WAL_DIR", directory.join("wal"));
         command.env("INFLUXDB_HTTP_BIND_ADDRESS", address);
-        // For backups; nobody asks for its number.
+        // For backups; its number is not needed.
         command.env("INFLUXDB_BIND_ADDRESS", "127.0.0.1:0");
         command
     })?;
@@ -242,8 +241,8 @@ fn influxdb(program: PathBuf) -> Result<Kind> {
     Ok(Kind::InfluxDb(server))
 }
 
-/// A server with the defaults of its makers, but that it keeps everything, as the
-/// others do, and closes no connection that is in use.
+/// A server with its defaults, except that it keeps everything, as the others do, and
+/// closes no connection that is in use.
 fn victoria_metrics(program: PathBuf) -> Result<Kind> {
     let server = Server::start("/health", |directory, address| {
         let mut command = Command::new(program);
@@ -255,7 +254,7 @@ fn victoria_metrics(program: PathBuf) -> Result<Kind> {
     Ok(Kind::VictoriaMetrics(server))
 }
 
-/// A text as a value of a query (RFC 3986, 2.1).
+/// Percent-encodes a value of a query (RFC 3986, 2.1).
 fn encoded(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()
