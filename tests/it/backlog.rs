@@ -1,13 +1,11 @@
 //! A long backlog in little memory, over a real socket.
 
-use isotherm::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use isotherm::domain::rejection::Rejections;
 use isotherm::journal::Entry;
-use isotherm_host::stores::KeyValueFile;
-use isotherm_it::Service;
+use isotherm_it::{Service, now_ms};
 
-use crate::contract::now_ms;
-use crate::exactly_once::totals;
+use crate::support::readings::{DAY, reading};
+use crate::support::service::Expect as _;
 
 const ENTRIES: i64 = 100_000;
 
@@ -15,13 +13,7 @@ const ENTRIES: i64 = 100_000;
 fn entry(start_ms: i64, index: i64) -> (String, Vec<u8>) {
     let device = format!("sensor-{:04}", index % 1_000);
     let region = format!("region-{:02}", index % 20);
-    let one = Reading {
-        device_id: DeviceId::new(&device).unwrap(),
-        region: Region::new(&region).unwrap(),
-        temperature: MilliCelsius::new(index % 40_000).unwrap(),
-        timestamp: UnixMillis::new(start_ms + index).unwrap(),
-        is_late: false,
-    };
+    let one = reading(&device, &region, index % 40_000, start_ms + index);
     let entry = Entry::encode(&[one], &Rejections::default());
     let (key, value) = entry.as_pair();
     (key, value.to_vec())
@@ -32,21 +24,17 @@ fn a_hundred_thousand_entries_are_worked_off_in_64_mib() {
     let memory = (64 * 1024 * 1024).to_string();
     let mut service = Service::start_with(&[], &["--max-instance-memory", &memory]).unwrap();
     service.kill();
-    let start_ms = now_ms() - 86_400_000;
+    let start_ms = now_ms() - DAY;
     let pairs: Vec<_> = (0..ENTRIES).map(|index| entry(start_ms, index)).collect();
-    let journal = KeyValueFile::open(&service.journal_file(), "default").unwrap();
-    journal.set_many(&pairs).unwrap();
-    drop(journal);
+    service.journal().set_many(&pairs).unwrap();
 
     service.run().unwrap();
     let mut left = ENTRIES;
     while left > 0 {
-        let answer = service.get("/v1/regions").unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        let now_left = answer.json().unwrap()["unfolded_entries"].as_i64().unwrap();
+        let now_left = service.read("/v1/regions")["unfolded_entries"].as_i64().unwrap();
         assert!(now_left < left, "an answer folds one step at least: {now_left} of {left} left");
         left = now_left;
     }
     let sum: i64 = (0..ENTRIES).map(|index| index % 40_000).sum();
-    assert_eq!(totals(service.sender()), (ENTRIES, sum));
+    assert_eq!(service.totals(), (ENTRIES, sum));
 }

@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use isotherm_it::Service;
 use rusqlite::Connection;
+use serde_json::Value;
 
-use crate::exactly_once::{ten_thousand, totals, until};
+use crate::support::readings::{SUM_MILLICELSIUS, ten_thousand};
+use crate::support::service::{Expect as _, until};
+
+const BATCH: usize = 20;
 
 /// As `docs/operations.md` has it.
 fn copy(from: &Path, to: &Path) {
@@ -14,13 +18,10 @@ fn copy(from: &Path, to: &Path) {
     connection.execute("VACUUM INTO ?1", [to.display().to_string()]).unwrap();
 }
 
-#[test]
-fn a_backup_has_whatever_was_acknowledged_before_it_and_has_it_once() {
-    const BATCH: usize = 20;
-    let service = Service::start(&[]).unwrap();
-    let readings = ten_thousand();
+/// Copies the stores of `service` into those of `restored`, while readings are sent and
+/// folded. Returns how many were acknowledged before the copies and after them.
+fn back_up_under_load(service: &Service, restored: &Service, readings: &[Value]) -> (usize, usize) {
     let (acknowledged, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let mut restored = Service::prepare("spin.toml", &[], &[]).unwrap();
     let before = std::thread::scope(|scope| {
         scope.spawn(|| {
             for batch in readings.chunks(BATCH) {
@@ -50,16 +51,23 @@ fn a_backup_has_whatever_was_acknowledged_before_it_and_has_it_once() {
         is_over.store(true, Ordering::SeqCst);
         before
     });
+    (before, acknowledged.into_inner())
+}
+
+#[test]
+fn a_backup_has_whatever_was_acknowledged_before_it_and_has_it_once() {
+    let service = Service::start(&[]).unwrap();
+    let mut restored = Service::prepare("spin.toml", &[], &[]).unwrap();
+    let readings = ten_thousand();
+    let (before, after) = back_up_under_load(&service, &restored, &readings);
     restored.run().unwrap();
-    let (count, _) = totals(restored.sender());
-    let count = usize::try_from(count).unwrap();
+    let count = usize::try_from(restored.totals().0).unwrap();
     assert!(count >= before, "{count} of {before}");
-    assert!(count <= acknowledged.load(Ordering::SeqCst) + BATCH, "{count}");
+    assert!(count <= after + BATCH, "{count}");
 
     // What came after the backup is sent again; what it has is a duplicate.
-    let sender = restored.sender();
     for batch in readings.chunks(1_000) {
-        sender.deliver(batch).unwrap();
+        restored.sender().deliver(batch).unwrap();
     }
-    assert_eq!(totals(sender), (10_000, crate::exactly_once::SUM_MILLI));
+    assert_eq!(restored.totals(), (10_000, SUM_MILLICELSIUS));
 }

@@ -2,16 +2,15 @@
 //! was acknowledged is counted, a duplicate, a conflict, waiting, or in quarantine.
 
 use isotherm::api::readings;
-use isotherm::host::{Host, KeyValue};
 use isotherm::http::{Header, Request};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::faulty::Node;
-use crate::model::{
-    AHEAD_OF_CLOCK, Step, World, config, copy_of, fold_and_prune, host, millicelsius,
-    quarantined_entries, reading, step,
-};
+use crate::model::config;
+use crate::model::stores::{AHEAD_OF_CLOCK, quarantined_entries};
+use crate::model::story::{Step, millicelsius, reading, step};
+use crate::model::world::{World, fold_and_prune};
+use crate::support::assert::metric;
 
 /// A world without faults, and its books.
 struct Books {
@@ -45,13 +44,8 @@ impl Books {
     /// How many readings of the request are acknowledged and were not waiting already:
     /// the same request sent again is the same entry.
     fn post(&mut self, body: &Value, waits: bool) -> i64 {
-        let node = &mut self.world.node;
-        let store = node.host.inner.key_value().unwrap();
-        let entries = |prefix: &str| {
-            let keys = KeyValue::keys(&store).unwrap();
-            keys.iter().filter(|key| key.starts_with(prefix)).count()
-        };
-        let kept = || (entries("journal/"), entries(AHEAD_OF_CLOCK));
+        let node = &self.world.node;
+        let kept = || (node.keys("journal/"), node.keys(AHEAD_OF_CLOCK));
         let before = kept();
         let mut request = Request::post("/v1/readings");
         if waits {
@@ -78,10 +72,8 @@ impl Books {
     /// Counted, duplicates, conflicts, waiting and in quarantine, as an answer of a copy
     /// tells them.
     fn told(&self) -> [i64; 5] {
-        let copy = copy_of(self.world.directory.path());
-        let host = host(copy.path(), self.world.retention, 0);
-        let mut node = Node { host, now: self.world.node.now };
-        let list: Value = serde_json::from_slice(&node.get("/v1/regions").body).unwrap();
+        let copy = self.world.copy();
+        let list = self.world.node_over(&copy).read("/v1/regions");
         let sum = |field: &str| -> i64 {
             let regions = list["regions"].as_array().unwrap();
             regions.iter().map(|region| region[field].as_i64().unwrap()).sum()
@@ -116,26 +108,20 @@ impl Books {
         let may_be_told = self.acknowledged - repeated..=self.acknowledged;
         assert!(may_be_told.contains(&sum), "{may_be_told:?}: {told:?}");
         self.acknowledged = sum;
-        let copy = copy_of(self.world.directory.path());
-        let host = host(copy.path(), self.world.retention, 0);
-        let mut node = Node { host, now: self.world.node.now };
-        let text = String::from_utf8(node.get("/metrics").body).unwrap();
-        let metric = |name: &str| -> i64 {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            line.trim().parse().unwrap()
-        };
+        let copy = self.world.copy();
+        let mut node = self.world.node_over(&copy);
         let scraped = [
-            metric("isotherm_readings_folded_total{outcome=\"stored\"}"),
-            metric("isotherm_readings_folded_total{outcome=\"duplicate\"}"),
-            metric("isotherm_readings_folded_total{outcome=\"conflict\"}"),
-            metric("isotherm_journal_readings "),
-            metric("isotherm_quarantined_readings "),
+            "isotherm_readings_folded_total{outcome=\"stored\"}",
+            "isotherm_readings_folded_total{outcome=\"duplicate\"}",
+            "isotherm_readings_folded_total{outcome=\"conflict\"}",
+            "isotherm_journal_readings",
+            "isotherm_quarantined_readings",
         ];
-        assert_eq!(scraped, told);
-        let csv = node.get_as("/v1/regions", "text/csv");
-        let coverage = csv.headers.iter().find(|(name, _)| *name == "isotherm-coverage").unwrap();
+        let metrics = node.metrics();
+        assert_eq!(scraped.map(|name| metric(&metrics, name)), told);
+        let coverage = node.coverage_of_csv();
         let quarantined = format!("quarantined_readings={}", told[4]);
-        assert!(coverage.1.contains(&quarantined), "{coverage:?}");
+        assert!(coverage.contains(&quarantined), "{coverage}");
     }
 }
 

@@ -4,24 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use isotherm::api::routes;
-use isotherm::domain::reading::UnixMillis;
 use isotherm::fold;
-use isotherm::host::Host;
-use isotherm::http::{Request, Response};
-use isotherm::ledger::database::{Budget, Database};
+use isotherm::ledger::database::Database;
 use isotherm::limits;
 use isotherm::settings::Horizon;
-use isotherm_host::native::NativeHost;
 use isotherm_host::random::mix;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::faulty::{FaultyHost, Node, Plan};
+use crate::support::assert::check_fields;
+use crate::support::node::{Node, PATIENT};
+use crate::support::readings::{DAY, HOUR, MINUTE, at, celsius, json_reading};
 
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
 /// A midnight.
 const START: i64 = 1_699_920_000_000;
 
@@ -37,64 +30,51 @@ struct One {
 
 impl One {
     fn json(&self) -> Value {
-        json!({"device_id": format!("d{}", self.device), "region": self.region,
-               "temperature_c": self.millicelsius as f64 / 1_000.0, "timestamp": self.at})
+        let device = format!("d{}", self.device);
+        json_reading(&device, self.region, celsius(self.millicelsius), self.at)
     }
+}
+
+/// Three and a half days of two regions; device 0 sends ten times as often as the others.
+fn measured() -> Vec<One> {
+    let one = |n: i64| {
+        let random = i64::try_from(mix(n.unsigned_abs()) >> 2).unwrap();
+        One {
+            device: if n % 10 == 0 { random % 20 } else { 0 },
+            region: if random % 5 < 3 { "hall" } else { "yard" },
+            millicelsius: random % 40_000 - 9_000,
+            at: START + n * 150_000 + random % 100_000,
+            late: false,
+        }
+    };
+    (0..2_000).map(one).collect()
 }
 
 struct Site {
     node: Node,
-    native: NativeHost,
     readings: Vec<One>,
-    _directory: TempDir,
-}
-
-/// Three and a half days of two regions, sent in batches of which some come
-/// late; device 0 sends ten times as often as the others.
-fn site(retention: &str) -> Site {
-    let directory = TempDir::new().unwrap();
-    let native = NativeHost::new(directory.path(), &[("retention", retention)]).unwrap();
-    let host = FaultyHost { inner: native.clone(), plan: Plan::new(0, false, false) };
-    let mut node = Node { host, now: UnixMillis::new(START).unwrap() };
-    let mut readings = Vec::new();
-    for n in 0..2_000 {
-        let random = i64::try_from(mix(n) >> 2).unwrap();
-        let n = i64::try_from(n).unwrap();
-        let device = if n % 10 == 0 { random % 20 } else { 0 };
-        let region = if random % 5 < 3 { "hall" } else { "yard" };
-        let at = START + n * 150_000 + random % 100_000;
-        readings.push(One {
-            device,
-            region,
-            millicelsius: random % 40_000 - 9_000,
-            at,
-            late: false,
-        });
-    }
-    for (index, batch) in readings.chunks_mut(50).enumerate() {
-        let last = batch.iter().map(|one| one.at).max().unwrap();
-        let delay = if index % 4 == 1 { 2 * HOUR } else { 1_000 };
-        node.now = UnixMillis::new(last + delay).unwrap();
-        // The first tick of a node is a second.
-        let now = last + delay + 1_000;
-        batch.iter_mut().for_each(|one| one.late = one.at < now - 5 * MINUTE);
-        let body = Value::from(batch.iter().map(One::json).collect::<Vec<_>>());
-        assert_eq!(node.post(&body, None).status, 202);
-    }
-    node.now = UnixMillis::new(START + 4 * DAY).unwrap();
-    Site { node, native, readings, _directory: directory }
 }
 
 impl Site {
-    fn get(&self, target: &str) -> Value {
-        let answer = self.response(&Request::get(target));
-        let body = String::from_utf8(answer.body).unwrap();
-        assert_eq!(answer.status, 200, "{target}: {body}");
-        serde_json::from_str(&body).unwrap()
+    /// What was measured, sent in batches of which some come late.
+    fn new(retention: &str) -> Self {
+        let mut node = Node::new(&[("retention", retention)]);
+        let mut readings = measured();
+        for (index, batch) in readings.chunks_mut(50).enumerate() {
+            let last = batch.iter().map(|one| one.at).max().unwrap();
+            let delay = if index % 4 == 1 { 2 * HOUR } else { 1_000 };
+            node.now = at(last + delay);
+            // The first tick of a node is a second.
+            let now = last + delay + 1_000;
+            batch.iter_mut().for_each(|one| one.late = one.at < now - 5 * MINUTE);
+            node.accept(&batch.iter().map(One::json).collect());
+        }
+        node.now = at(START + 4 * DAY);
+        Self { node, readings }
     }
 
-    fn response(&self, request: &Request) -> Response {
-        routes::answer(&self.native, request, self.node.now).response
+    fn get(&self, target: &str) -> Value {
+        self.node.look_at(target)
     }
 
     fn inside(&self, region: &str, from: i64, to: i64) -> Vec<One> {
@@ -118,7 +98,7 @@ fn expected(readings: &[One]) -> Value {
     sorted.sort_unstable();
     let percentile = |percent: usize| {
         let exact = sorted[(sorted.len() * percent).div_ceil(100) - 1];
-        (exact.div_euclid(100) * 100).max(sorted[0]) as f64 / 1_000.0
+        celsius((exact.div_euclid(100) * 100).max(sorted[0]))
     };
     json!({
         "count": readings.len(), "devices": by_device.len(),
@@ -128,19 +108,12 @@ fn expected(readings: &[One]) -> Value {
     })
 }
 
-#[track_caller]
-fn check(answer: &Value, expected: &Value, what: &str) {
-    for (field, value) in expected.as_object().unwrap() {
-        assert_eq!(&answer[field], value, "{field} of {what}");
-    }
-}
-
 #[test]
 fn devices_and_percentiles_of_any_range_equal_what_is_computed_from_the_readings() {
-    let site = site("0");
+    let site = Site::new("0");
     for region in ["hall", "yard"] {
         let all = site.inside(region, 0, i64::MAX);
-        check(&site.get(&format!("/v1/regions/{region}")), &expected(&all), region);
+        check_fields(&site.get(&format!("/v1/regions/{region}")), &expected(&all));
     }
     let mut checked = 0;
     for n in 0..60 {
@@ -154,9 +127,9 @@ fn devices_and_percentiles_of_any_range_equal_what_is_computed_from_the_readings
             continue;
         }
         let one = site.get(&format!("/v1/regions/hall?{range}"));
-        check(&one, &expected(&inside), &range);
+        check_fields(&one, &expected(&inside));
         let list = site.get(&format!("/v1/regions?{range}"));
-        check(&list["regions"][0], &expected(&inside), &range);
+        check_fields(&list["regions"][0], &expected(&inside));
         checked += 1;
     }
     assert!(checked > 50, "{checked}");
@@ -164,7 +137,7 @@ fn devices_and_percentiles_of_any_range_equal_what_is_computed_from_the_readings
 
 #[test]
 fn each_step_of_a_series_has_its_own_devices_and_percentiles() {
-    let site = site("0");
+    let site = Site::new("0");
     for (step, ms) in
         [("1m", MINUTE), ("15m", 15 * MINUTE), ("1h", HOUR), ("5h", 5 * HOUR), ("1d", DAY)]
     {
@@ -181,7 +154,7 @@ fn each_step_of_a_series_has_its_own_devices_and_percentiles() {
                     [] => json!({"count": 0, "devices": 0, "p50_c": null, "average_c": null}),
                     some => expected(some),
                 };
-                check(window, &expected, &format!("{target}, step {n}"));
+                check_fields(window, &expected);
             }
             assert_eq!(counted, site.inside("yard", from, to).len(), "{target}");
         }
@@ -189,15 +162,16 @@ fn each_step_of_a_series_has_its_own_devices_and_percentiles() {
 }
 
 #[test]
-fn once_the_ledger_has_forgotten_parts_of_hours_are_not_told_and_whole_ones_are() {
-    let mut site = site("12h");
-    site.node.now = UnixMillis::new(START + 5 * DAY).unwrap();
+fn after_pruning_only_whole_hours_have_devices_and_percentiles() {
+    let mut site = Site::new("12h");
+    site.node.now = at(START + 5 * DAY);
     let fresh =
         One { device: 99, region: "attic", millicelsius: 1_000, at: START + 5 * DAY, late: false };
-    assert_eq!(site.node.post(&fresh.json(), Some("wait")).status, 200);
-    let horizon = Horizon::from_variables(&site.native).unwrap();
-    let regions = Database::open(&site.native, Budget::waiting(60_000)).unwrap();
-    let journal = site.native.key_value().unwrap();
+    site.node.accept_and_wait(&fresh.json());
+    let host = &site.node.host.inner;
+    let horizon = Horizon::from_variables(host).unwrap();
+    let regions = Database::open(host, PATIENT).unwrap();
+    let journal = site.node.key_value();
     for later in [0, limits::PRUNE_PUBLISHED_MS_MIN] {
         let now = site.node.now.saturating_add(later);
         fold::prune(&regions, &journal, horizon, now).unwrap();
@@ -207,39 +181,34 @@ fn once_the_ledger_has_forgotten_parts_of_hours_are_not_told_and_whole_ones_are(
     let part = site.get(&format!("/v1/regions/hall?from={from}&to={to}"));
     let inside = site.inside("hall", from, to);
     assert_eq!(part["count"], inside.len());
-    for field in ["devices", "device_average_c", "p50_c", "p99_c"] {
-        assert_eq!(part[field], Value::Null, "{field}");
-    }
+    let untold = json!({"devices": null, "device_average_c": null, "p50_c": null, "p99_c": null});
+    check_fields(&part, &untold);
     let (from, to) = (START + DAY + HOUR, START + 2 * DAY);
     let whole = site.get(&format!("/v1/regions/hall?from={from}&to={to}"));
-    check(&whole, &expected(&site.inside("hall", from, to)), "whole hours");
+    check_fields(&whole, &expected(&site.inside("hall", from, to)));
 }
 
 #[test]
 fn duplicates_and_conflicts_are_counted_where_the_reading_stands() {
-    let mut site = site("0");
+    let mut site = Site::new("0");
     let one = site.inside("hall", START + DAY, START + 2 * DAY)[3];
     let hotter = One { millicelsius: one.millicelsius + 1, ..one };
     let elsewhere = One { region: "yard", ..one };
     let batch = json!([one.json(), one.json(), hotter.json(), elsewhere.json()]);
     let before = site.get("/v1/regions/hall");
-    site.node.now = UnixMillis::new(START + 4 * DAY).unwrap();
-    assert_eq!(site.node.post(&batch, Some("wait")).status, 200);
+    site.node.now = at(START + 4 * DAY);
+    site.node.accept_and_wait(&batch);
     let hour = one.at / HOUR * HOUR;
     let minute = one.at / MINUTE * MINUTE;
     for (from, to) in [(0, START + 9 * DAY), (hour, hour + HOUR), (minute, minute + MINUTE)] {
         let body = site.get(&format!("/v1/regions/hall?from={from}&to={to}"));
-        assert_eq!(
-            (&body["duplicates"], &body["conflicts"]),
-            (&json!(2), &json!(2)),
-            "{from} {to}"
-        );
+        check_fields(&body, &json!({"duplicates": 2, "conflicts": 2}));
     }
     let after = site.get("/v1/regions/hall");
-    assert_eq!((&after["duplicates"], &after["conflicts"]), (&json!(2), &json!(2)));
+    check_fields(&after, &json!({"duplicates": 2, "conflicts": 2}));
     for field in ["count", "average_c", "devices", "p50_c", "late", "revision"] {
         assert_eq!(after[field], before[field], "{field} is not changed by what is no new reading");
     }
     let yard = site.get("/v1/regions/yard");
-    assert_eq!((&yard["duplicates"], &yard["conflicts"]), (&json!(0), &json!(0)));
+    check_fields(&yard, &json!({"duplicates": 0, "conflicts": 0}));
 }

@@ -6,10 +6,10 @@ use std::net::TcpListener;
 
 use isotherm_host::native::NativeHost;
 use isotherm_it::Service;
-use serde_json::Value;
 
-use crate::faulty::scratch;
-use crate::strict::StrictHost;
+use crate::support::node::scratch;
+use crate::support::service::Expect as _;
+use crate::support::strict::StrictHost;
 
 fn assert_conforms(outcomes: &[(&'static str, isotherm_conformance::Outcome)]) {
     assert!(outcomes.len() > 20, "{} checks", outcomes.len());
@@ -48,9 +48,7 @@ fn the_runtime_conforms() {
         _ => Service::prepare("hosts/conformance/spin.toml", &[], &[]).unwrap(),
     };
     service.run().unwrap();
-    let answer = service.get("/").unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    let found: Value = serde_json::from_str(&answer.body).unwrap();
+    let found = service.read("/");
     let found = found.as_object().unwrap();
     assert_eq!(found.len(), isotherm_conformance::checks::<NativeHost>().len());
     let wrong: Vec<_> = found.iter().filter(|(_, wrong)| !wrong.is_null()).collect();

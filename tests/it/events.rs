@@ -6,23 +6,21 @@ use std::time::Duration;
 
 use http::Method;
 use isotherm::api::events::{self, Step};
-use isotherm::domain::reading::UnixMillis;
 use isotherm::host::Host;
 use isotherm::http::{Header, Request};
 use isotherm::limits;
-use isotherm_host::native::NativeHost;
-use isotherm_it::Service;
-use serde_json::json;
+use isotherm_it::{Service, now_ms};
 
-use crate::contract::{check_problem, now_ms, reading};
-use crate::exactly_once::until;
-use crate::faulty::{FaultyHost, Plan, scratch};
+use crate::support::assert::{check_problem, check_retryable};
+use crate::support::node::Node;
+use crate::support::readings::{NOW, at, in_hall};
+use crate::support::service::{Expect as _, until};
 
 /// The lines of a stream of events. None may be longer in coming than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 fn listen(service: &Service) -> impl Iterator<Item = String> {
-    let address = service.sender().url().strip_prefix("http://").unwrap();
+    let address = service.address();
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LONGEST_WAIT)).unwrap();
     write!(stream, "GET /v1/events HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
@@ -35,7 +33,7 @@ fn count(lines: &mut impl Iterator<Item = String>) -> String {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
-fn who_listens_is_told_at_once_and_then_of_every_change() {
+fn a_listener_is_told_at_once_and_then_of_every_change() {
     let service = Service::start(&[]).unwrap();
     let mut lines = listen(&service);
     let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
@@ -50,18 +48,15 @@ fn who_listens_is_told_at_once_and_then_of_every_change() {
     }
     assert_eq!(count(&mut lines), "0");
     for expected in ["1", "2"] {
-        let at = now_ms();
-        let body = reading(&format!("d{expected}"), "hall", 20.0, at).to_string();
-        assert_eq!(service.post(&body).unwrap().status, 202);
+        service.accept(&in_hall(&format!("d{expected}"), now_ms()));
         assert_eq!(count(&mut lines), expected);
     }
-    // What was folded without waiting in the journal is told as soon.
-    let body = reading("d3", "hall", 20.0, now_ms()).to_string();
+    // What was folded without waiting in the journal is announced as soon.
     let asked = std::time::Instant::now();
-    assert_eq!(service.sender().post(body.as_bytes(), &[("prefer", "wait")]).unwrap().status, 200);
+    service.accept_and_wait(&in_hall("d3", now_ms()));
     assert_eq!(count(&mut lines), "3");
     assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
-    // Who goes away harms nobody.
+    // A listener that goes away harms no other.
     drop(lines);
     assert_eq!(count(&mut listen(&service)), "3");
 }
@@ -80,7 +75,7 @@ fn events_are_refused_like_any_other_answer() {
 }
 
 #[test]
-fn there_are_only_so_many_streams_and_the_next_is_told_to_ask_instead() {
+fn the_number_of_streams_is_limited_and_the_next_is_told_to_ask_instead() {
     let service = Service::start(&[]).unwrap();
     let open: Vec<_> = (0..limits::EVENT_STREAMS_MAX)
         .map(|_| {
@@ -89,9 +84,7 @@ fn there_are_only_so_many_streams_and_the_next_is_told_to_ask_instead() {
             lines
         })
         .collect();
-    let refused = service.get("/v1/events").unwrap();
-    check_problem(&refused, 429, "too-many-streams");
-    assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+    check_retryable(&service.get("/v1/events").unwrap(), 429, "too-many-streams");
     // Other answers go on.
     assert_eq!(service.get("/v1/regions").unwrap().status, 200);
     // A stream that its client ends gives its place back with the next word.
@@ -103,13 +96,11 @@ fn there_are_only_so_many_streams_and_the_next_is_told_to_ask_instead() {
 }
 
 #[test]
-fn streams_of_requests_that_overtake_each_other_are_no_more_than_there_may_be() {
-    let directory = scratch();
-    let host = NativeHost::new(directory.path(), &[]).unwrap();
+fn requests_that_overtake_each_other_open_no_more_streams_than_the_limit() {
+    let node = Node::new(&[]);
     let opened = |ms: i64| {
         let request = Request::get("/v1/events").with(Header::Accept, "text/event-stream");
-        let now = UnixMillis::new(1_900_000_000_000 + ms).unwrap();
-        events::open(&host, &request, now).stream.is_some()
+        events::open(&node.host.inner, &request, at(NOW + ms)).stream.is_some()
     };
     let open = (0..40).filter(|_| opened(0)).count();
     assert_eq!(open, limits::EVENT_STREAMS_MAX);
@@ -119,15 +110,12 @@ fn streams_of_requests_that_overtake_each_other_are_no_more_than_there_may_be() 
 
 #[test]
 fn a_stream_with_nothing_to_tell_opens_the_database_only_when_it_is_due() {
-    let directory = scratch();
-    let inner = NativeHost::new(directory.path(), &[]).unwrap().simulated(1, 3);
-    let host = FaultyHost { inner, plan: Plan::new(0, false, false) };
-    let now = UnixMillis::new(1_900_000_000_000).unwrap();
+    let Node { host, now, .. } = &Node::quiet(&[]);
     let request = Request::get("/v1/events");
-    let mut stream = events::open(&host, &request, now).stream.unwrap();
+    let mut stream = events::open(host, &request, *now).stream.unwrap();
     let mut told = 0;
     loop {
-        let Step { text, goes_on } = stream.step(now);
+        let Step { text, goes_on } = stream.step(*now);
         told += usize::from(text.contains("event:"));
         if !goes_on {
             break;
@@ -150,7 +138,7 @@ fn a_store_that_is_away_is_logged_once_by_a_stream_and_not_every_second() {
     let service = Service::start_faulty(&[]).unwrap();
     let mut lines = listen(&service);
     assert_eq!(count(&mut lines), "0");
-    service.set_faults(&json!([{"store": "sqlite", "effect": "fail"}])).unwrap();
+    service.fail("sqlite", "fail");
     assert_eq!(count(&mut lines), "null");
     // Another look or two.
     assert!(lines.any(|line| line == ":"));

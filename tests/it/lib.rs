@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use isotherm_load::sender::{Answer, Sender};
@@ -246,6 +246,13 @@ impl Drop for Service {
         }
         self.kill();
     }
+}
+
+/// The machine's clock, which the service goes by, in Unix milliseconds.
+#[expect(clippy::disallowed_methods, reason = "the tests share the service's clock")]
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The path of a page that `next` refers to from an answer to `path`: the same resource

@@ -1,11 +1,11 @@
 //! What an operator reads: JSON, a line for each request.
 
-use http::Method;
-use isotherm_it::Service;
+use isotherm_it::{Service, now_ms};
 use serde_json::{Value, json};
 
-use crate::contract::{now_ms, reading};
-use crate::exactly_once::until;
+use crate::support::assert::check_fields;
+use crate::support::readings::{in_hall, json_reading};
+use crate::support::service::{Expect as _, until};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -26,9 +26,10 @@ fn line(service: &Service, trace_id: &str, field: &str) -> Value {
 fn a_request_has_one_line_with_its_trace_and_no_names() {
     let service = Service::start(&[]).unwrap();
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
-    let batch = json!([reading("secret-device", "secret-region", 1.0, now_ms()), {"unit": "F"}]);
+    let batch =
+        json!([json_reading("secret-device", "secret-region", 1.0, now_ms()), {"unit": "F"}]);
     let headers = [("traceparent", parent.as_str()), ("authorization", "Bearer secret-token")];
-    let answer = service.sender().post(batch.to_string().as_bytes(), &headers).unwrap();
+    let answer = service.send(&batch, &headers);
     assert_eq!(answer.status, 202, "{}", answer.body);
     let mut found = line(&service, TRACE, "duration_ms");
     let object = found.as_object_mut().unwrap();
@@ -46,11 +47,10 @@ fn a_request_has_one_line_with_its_trace_and_no_names() {
     let parent = format!("00-{other}-00f067aa0ba902b7-00");
     let path = "/v1/regions/secret-region?unknown=secret-query";
     let headers = [("traceparent", parent.as_str())];
-    let answer = service.sender().send_with(&Method::GET, path, &headers).unwrap();
+    let answer = service.get_with(path, &headers);
     assert_eq!(answer.status, 400, "{}", answer.body);
     let found = line(&service, &other, "duration_ms");
-    assert_eq!(found["route"], "GET /v1/regions/{region}");
-    assert_eq!(found["outcome"], "refused");
+    check_fields(&found, &json!({"route": "GET /v1/regions/{region}", "outcome": "refused"}));
     assert_eq!(found.get("accepted"), None);
 
     let log = service.log();
@@ -59,11 +59,10 @@ fn a_request_has_one_line_with_its_trace_and_no_names() {
 }
 
 #[test]
-fn what_is_wrong_with_the_node_is_said_in_the_trace_of_who_found_it() {
+fn what_is_wrong_with_the_node_is_logged_in_the_trace_of_the_request_that_found_it() {
     let service = Service::start(&[("retention", "soon")]).unwrap();
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
-    let body = reading("d", "r", 1.0, now_ms()).to_string();
-    let answer = service.sender().post(body.as_bytes(), &[("traceparent", &parent)]).unwrap();
+    let answer = service.send(&in_hall("d", now_ms()), &[("traceparent", &parent)]);
     assert_eq!(answer.status, 503, "{}", answer.body);
     let found = line(&service, TRACE, "message");
     assert!(found["message"].as_str().unwrap().contains("retention"), "{found}");
@@ -71,14 +70,13 @@ fn what_is_wrong_with_the_node_is_said_in_the_trace_of_who_found_it() {
 }
 
 #[test]
-fn a_log_that_can_t_be_written_stops_nothing() {
+fn a_log_that_can_not_be_written_stops_nothing() {
     let service = Service::start_without_log().unwrap();
-    let body = reading("d", "hall", 1.0, now_ms()).to_string();
-    assert_eq!(service.post(&body).unwrap().status, 202);
+    service.accept(&in_hall("d", now_ms()));
     // What was rejected is noted after the answer, and after its line.
     assert_eq!(service.post("[{}]").unwrap().status, 422);
     until("what comes after the answer is done", || {
-        assert_eq!(service.get("/v1/regions/hall").unwrap().json().unwrap()["count"], 1);
+        assert_eq!(service.read("/v1/regions/hall")["count"], 1);
         let metrics = service.get("/metrics").unwrap().body;
         metrics.contains("{reason=\"missing_field\"} 1\n").then_some(())
     });

@@ -14,13 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use isotherm_it::{Service, root};
+use isotherm_it::{Service, now_ms, root};
 use isotherm_load::sender::Sender;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::contract::{now_ms, reading};
-use crate::exactly_once::{settled, until};
+use crate::support::readings::json_reading;
+use crate::support::service::{Expect as _, until};
 use crate::tools::{check, variable};
 
 /// What the collector makes of Spin's spans, which the embedded runtime does not send:
@@ -124,8 +124,8 @@ impl Drop for Collector {
     }
 }
 
-/// A Prometheus that scrapes `target` and the collector's place five times a second and evaluates the rules every
-/// second. It is killed when it is dropped.
+/// A Prometheus that scrapes `target` and the collector's place five times a second and
+/// evaluates the rules every second. It is killed when it is dropped.
 struct Prometheus {
     _directory: TempDir,
     process: Child,
@@ -137,24 +137,19 @@ impl Prometheus {
         let directory = TempDir::new().unwrap();
         let rules = file("rules.yml").replace("interval: 30s", "interval: 1s");
         std::fs::write(directory.path().join("rules.yml"), rules).unwrap();
+        let job = |name: &str, target: &str| json!({"job_name": name, "static_configs": [{"targets": [target]}]});
         let config = json!({
             "rule_files": ["rules.yml"],
             "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"},
             "scrape_configs": [
-                {
-                    "job_name": "isotherm",
-                    "static_configs": [{"targets": [target.trim_start_matches("http://")]}],
-                },
-                {
-                    "job_name": "otel-collector",
-                    "static_configs": [{"targets": [collector.address.to_string()]}],
-                },
+                job("isotherm", target.trim_start_matches("http://")),
+                job("otel-collector", &collector.address.to_string()),
             ],
         });
         // JSON is YAML.
         let config_file = directory.path().join("prometheus.yml");
         std::fs::write(&config_file, config.to_string()).unwrap();
-        // Whoever takes the port in between makes the test fail, and not pass.
+        // A program that takes the port in between makes the test fail, and not pass.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
@@ -217,6 +212,20 @@ fn the_rules_do_what_their_tests_say() {
     }
 }
 
+/// Readings that are stored, repeated, rejected and contradicting.
+fn send_some_of_everything(service: &Service) {
+    let now = now_ms();
+    let one =
+        |i: i64| json_reading(&format!("d{}", i % 10), &format!("r{}", i % 5), 20.0, now - i * 100);
+    let first: Value = (0..500).map(one).collect();
+    let wrong = json!([{"device_id": "d1"}, json_reading("d1", "r1", 999_999.0, now)]);
+    let contradiction = json_reading("d0", "r0", 21.0, now);
+    for body in [&first, &first, &wrong, &contradiction] {
+        service.send(body, &[]);
+    }
+    service.settled();
+}
+
 #[test]
 fn every_query_has_data_from_a_running_service() {
     let service = Service::start(&[]).unwrap();
@@ -227,17 +236,7 @@ fn every_query_has_data_from_a_running_service() {
     // A rate needs what was there before.
     until("the counters begin at nothing", || (prometheus.series(scraped) == 1).then_some(()));
 
-    let now = now_ms();
-    let first: Vec<Value> = (0..500)
-        .map(|i| reading(&format!("d{}", i % 10), &format!("r{}", i % 5), 20.0, now - i * 100))
-        .collect();
-    let wrong = json!([{"device_id": "d1"}, reading("d1", "r1", 999_999.0, now)]);
-    let contradiction = reading("d0", "r0", 21.0, now);
-    for body in [json!(first), json!(first), wrong, contradiction] {
-        service.post(&body.to_string()).unwrap();
-    }
-    settled(service.sender());
-
+    send_some_of_everything(&service);
     for (panel, query) in queries_of_the_dashboard() {
         let query = query.replace("$__rate_interval", "1m");
         until(&format!("{panel}: {query} has data"), || {

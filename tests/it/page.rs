@@ -1,11 +1,12 @@
-//! The page's files and the description of the interface, over HTTP. What a person sees of it is tested in a browser
-//! (tests/browser).
+//! The page's files and the description of the interface, over HTTP. What a person sees of
+//! the page is tested in a browser (tests/browser).
 
 use http::Method;
 use isotherm_it::{Service, root};
 use serde_json::json;
 
-use crate::contract::check_problem;
+use crate::support::assert::check_problem;
+use crate::support::service::Expect as _;
 
 #[test]
 fn the_page_and_all_its_files_are_served_and_load_nothing_from_elsewhere() {
@@ -31,13 +32,13 @@ fn the_page_and_all_its_files_are_served_and_load_nothing_from_elsewhere() {
         let on_disk = std::fs::read_to_string(root().join("query").join(&path[1..])).unwrap();
         assert_eq!(file.body, on_disk, "{path}");
         let tag = file.header("etag").unwrap();
-        let again = service.sender().send_with(&Method::GET, &path, &[("if-none-match", tag)]);
-        assert_eq!(again.unwrap().status, 304, "{path}");
+        let again = service.get_with(&path, &[("if-none-match", tag)]);
+        assert_eq!(again.status, 304, "{path}");
     }
 }
 
 #[test]
-fn nothing_but_the_pages_files_can_be_had() {
+fn only_files_of_the_page_are_served() {
     let service = Service::start(&[]).unwrap();
     for path in [
         "/assets/",

@@ -2,119 +2,79 @@
 
 use std::collections::BTreeSet;
 
-use isotherm::api::routes;
-use isotherm::domain::rejection::Rejections;
-use isotherm::host::{Host, KeyValue, Sql};
-use isotherm::http::Request;
-use isotherm::journal::{self, Entry};
-use isotherm_host::native::NativeHost;
+use isotherm::host::{Host, Sql};
+use isotherm::journal::keys;
 use serde_json::{Value, json};
 
-use crate::faulty::{FaultyHost, Node, Plan, scratch};
-use crate::folding::{self, at};
+use crate::support::assert::{check_fields, metric};
+use crate::support::faulty::Plan;
+use crate::support::node::Node;
+use crate::support::readings::{DAY, NOW, at, in_hall, reading};
 
-const NOW: i64 = 1_900_000_000_000;
-const DAY: i64 = 86_400_000;
-
-fn node(directory: &std::path::Path) -> Node {
-    let inner = NativeHost::new(directory, &[("retention", "0")]).unwrap().simulated(1, 3);
-    Node { host: FaultyHost { inner, plan: Plan::new(0, false, false) }, now: at(NOW) }
+fn node() -> Node {
+    Node::quiet(&[("retention", "0")])
 }
 
-fn reading(device: &str, ms: i64) -> Value {
-    json!({"device_id": device, "region": "hall", "temperature_c": 1, "timestamp": ms})
-}
-
-fn hall(node: &mut Node) -> Value {
-    serde_json::from_slice(&node.get("/v1/regions/hall").body).unwrap()
-}
-
-fn prune(host: &NativeHost, before: i64) {
-    let statement = format!(
-        "INSERT INTO tallies (name, value) VALUES ('pruned_before', {before}) \
-         ON CONFLICT DO UPDATE SET value = excluded.value"
-    );
-    Sql::execute(&host.sql().unwrap(), &statement, &[]).unwrap();
-}
-
-fn retry(host: &impl Host) -> Value {
-    let request = Request::post("/v1/quarantine/retry");
-    let answer = routes::answer(host, &request, at(NOW)).response;
-    serde_json::from_slice(&answer.body).unwrap()
-}
-
-fn keys(host: &NativeHost, prefix: &str) -> usize {
-    let keys = KeyValue::keys(&host.key_value().unwrap()).unwrap();
-    keys.iter().filter(|key| key.starts_with(prefix)).count()
+#[track_caller]
+fn check_hall(node: &mut Node, count: i64, quarantined: i64) {
+    let expected = json!({"count": count, "quarantined_readings": quarantined});
+    check_fields(&node.hall(), &expected);
 }
 
 /// Entries of one reading each that are too old by the time of their fold.
 fn forty_too_old(node: &mut Node) {
-    assert_eq!(node.post(&reading("first", NOW), Some("wait")).status, 200);
-    assert_eq!(hall(node)["count"], 1);
+    node.accept_and_wait(&in_hall("first", NOW));
+    assert_eq!(node.hall()["count"], 1);
     for i in 0..40 {
-        assert_eq!(node.post(&reading("old", NOW - 2 * DAY + i), None).status, 202);
+        node.accept(&in_hall("old", NOW - 2 * DAY + i));
     }
-    prune(&node.host.inner, NOW - DAY);
-    let body = hall(node);
-    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(1), &json!(40)));
+    node.set_pruned_before(NOW - DAY);
+    check_hall(node, 1, 40);
 }
 
 #[test]
 fn retries_at_once_and_folds_beside_them_lose_nothing() {
-    let directory = scratch();
-    let mut node = node(directory.path());
+    let mut node = node();
     forty_too_old(&mut node);
-    let host = NativeHost::new(directory.path(), &[("retention", "0")]).unwrap();
+    // In the machine's time, as threads wait for each other.
+    let other = Node::over(node.directory(), &[("retention", "0")]).with_clock_at(NOW);
+    let other = &other;
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| {
-                for _ in 0..30 {
-                    retry(&host);
-                }
-            });
+            scope.spawn(|| (0..30).for_each(|_| drop(other.retry_at("/v1/quarantine/retry"))));
         }
-        scope.spawn(|| {
-            for _ in 0..60 {
-                routes::answer(&host, &Request::get("/v1/regions/hall"), at(NOW));
-            }
-        });
+        scope.spawn(|| (0..60).for_each(|_| drop(other.ask("/v1/regions/hall"))));
     });
-    let body = hall(&mut node);
-    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(1), &json!(40)));
-    assert_eq!((keys(&host, "quarantine/"), keys(&host, "journal/")), (40, 0));
+    check_hall(&mut node, 1, 40);
+    assert_eq!((node.keys("quarantine/"), node.keys("journal/")), (40, 0));
 
-    // When they can be told again, each counts once, whoever tries.
-    prune(&host, 0);
+    // When duplicates of them are known again, each counts once, whichever retry it is.
+    node.set_pruned_before(0);
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| {
-                for _ in 0..10 {
-                    retry(&host);
-                }
-            });
+            scope.spawn(|| (0..10).for_each(|_| drop(other.retry_at("/v1/quarantine/retry"))));
         }
     });
-    let body = hall(&mut node);
-    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(41), &json!(0)));
+    check_hall(&mut node, 41, 0);
 }
 
 #[test]
 fn a_retry_that_fails_at_any_call_loses_nothing_and_counts_nothing_twice() {
-    for works in [false, true] {
+    let plans: [fn(usize) -> Plan; 2] =
+        [|n| Plan::fail(n).for_ever(), |n| Plan::fail(n).for_ever().after_its_work()];
+    for plan in plans {
         for first in 1..200 {
-            let directory = scratch();
-            let mut node = node(directory.path());
+            let mut node = node();
             forty_too_old(&mut node);
-            prune(&node.host.inner, 0);
-            node.host.plan = Plan::new(first, true, works);
-            retry(&node.host);
+            node.set_pruned_before(0);
+            node.set_plan(plan(first));
+            node.retry_at("/v1/quarantine/retry");
             let calls = node.host.plan.calls();
-            node.host.plan = Plan::new(0, false, false);
-            retry(&node.host);
-            let body = hall(&mut node);
-            let told = (&body["count"], &body["quarantined_readings"]);
-            assert_eq!(told, (&json!(41), &json!(0)), "call {first} of {calls}");
+            node.set_plan(Plan::none());
+            node.retry();
+            let body = node.hall();
+            let told = [&body["count"], &body["quarantined_readings"]];
+            assert_eq!(told, [&json!(41), &json!(0)], "call {first} of {calls}");
             if calls < first {
                 break;
             }
@@ -124,34 +84,28 @@ fn a_retry_that_fails_at_any_call_loses_nothing_and_counts_nothing_twice() {
 
 /// An entry of two readings, of which one is too old by the time of its fold.
 fn one_of_two_too_old(node: &mut Node) {
-    assert_eq!(node.post(&reading("first", NOW), Some("wait")).status, 200);
-    assert_eq!(hall(node)["count"], 1);
-    let old = json!([reading("a", NOW - 3 * DAY), reading("b", NOW - 3 * DAY / 2)]);
-    assert_eq!(node.post(&old, None).status, 202);
-    prune(&node.host.inner, NOW - 2 * DAY);
+    node.accept_and_wait(&in_hall("first", NOW));
+    assert_eq!(node.hall()["count"], 1);
+    node.accept(&json!([in_hall("a", NOW - 3 * DAY), in_hall("b", NOW - 3 * DAY / 2)]));
+    node.set_pruned_before(NOW - 2 * DAY);
 }
 
 #[test]
 fn a_fold_that_fails_leaves_nothing_in_quarantine() {
-    let directory = scratch();
-    let mut node = node(directory.path());
+    let mut node = node();
     one_of_two_too_old(&mut node);
-    // Every call of the fold fails, up to the commit; whatever is told adds up to two.
+    // Every call of the fold fails, up to the commit; the figures add up to two.
     let mut first = 1;
     loop {
         // After any cool-down.
         node.now = node.now.saturating_add(60_000);
-        node.host.plan = Plan::new(first, true, false);
+        node.set_plan(Plan::fail(first).for_ever());
         node.get("/v1/regions/hall");
         let calls = node.host.plan.calls();
-        node.host.plan = Plan::sqlite_away();
-        let text = String::from_utf8(node.get("/metrics").body).unwrap();
-        let metric = |name: &str| -> i64 {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            line.trim().parse().unwrap()
-        };
-        let waiting = metric("isotherm_journal_readings ");
-        let aside = metric("isotherm_quarantined_readings ");
+        node.set_plan(Plan::sqlite_away());
+        let text = node.metrics();
+        let waiting = metric(&text, "isotherm_journal_readings");
+        let aside = metric(&text, "isotherm_quarantined_readings");
         if waiting == 0 || calls < first {
             break;
         }
@@ -160,57 +114,49 @@ fn a_fold_that_fails_leaves_nothing_in_quarantine() {
         first += 1;
     }
     assert!(first > 10, "the fold took {first} calls");
-    node.host.plan = Plan::new(0, false, false);
-    let body = hall(&mut node);
-    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(2), &json!(1)));
+    node.set_plan(Plan::none());
+    check_hall(&mut node, 2, 1);
 }
 
 #[test]
-fn what_is_pruned_between_two_attempts_stands_there_once() {
-    let directory = scratch();
-    let mut node = node(directory.path());
+fn a_reading_pruned_between_two_attempts_is_in_quarantine_once() {
+    let mut node = node();
     one_of_two_too_old(&mut node);
     // The commit, the last call to the database, fails.
     let busy = node.host.inner.sql().unwrap();
     let trigger = "CREATE TRIGGER fails BEFORE INSERT ON windows \
                    BEGIN SELECT raise(ABORT, 'disk I/O error'); END";
     Sql::execute(&busy, trigger, &[]).unwrap();
-    assert_eq!(node.get("/v1/devices/a").status, 503);
-    assert_eq!(keys(&node.host.inner, "quarantine/"), 0);
+    assert_eq!(node.status_of("/v1/devices/a"), 503);
+    assert_eq!(node.keys("quarantine/"), 0);
     Sql::execute(&busy, "DROP TRIGGER fails", &[]).unwrap();
-    prune(&node.host.inner, NOW - DAY);
-    let body = hall(&mut node);
-    assert_eq!((&body["count"], &body["quarantined_readings"]), (&json!(1), &json!(2)));
+    node.set_pruned_before(NOW - DAY);
+    check_hall(&mut node, 1, 2);
 }
 
 /// Puts readings of these times into quarantine. Returns the entry's name.
-fn put(host: &NativeHost, reason: &str, times: &[i64]) -> String {
-    let readings: Vec<_> =
-        times.iter().map(|&ms| folding::reading("device", "hall", 1_000, ms)).collect();
-    let entry = Entry::encode(&readings, &Rejections::default());
-    let store = host.key_value().unwrap();
-    journal::append(host, &store, &entry).unwrap();
+fn put(node: &Node, reason: &str, times: &[i64]) -> String {
+    let readings: Vec<_> = times.iter().map(|&ms| reading("device", "hall", 1_000, ms)).collect();
+    let entry = node.journal(&readings);
+    let (key, value) = entry.as_pair();
     let name = entry.name().as_str().to_owned();
-    let key = format!("journal/2/{name}");
-    let value = KeyValue::get(&store, &key).unwrap().unwrap();
-    KeyValue::set(&store, &format!("quarantine/1/{reason}/{name}"), &value).unwrap();
-    KeyValue::delete_many(&store, &[key]).unwrap();
+    node.put(&format!("quarantine/1/{reason}/{name}"), value);
+    node.remove(&key);
     name
 }
 
 #[test]
-fn what_can_not_be_counted_hides_nothing_that_can_and_pages_name_all() {
-    let directory = scratch();
-    let mut node = node(directory.path());
+fn entries_that_can_not_be_counted_do_not_hide_one_that_can() {
+    let mut node = node();
     for i in 0..1_100 {
-        put(&node.host.inner, "ahead_of_clock", &[NOW + 300 * DAY + i]);
+        put(&node, "ahead_of_clock", &[NOW + 300 * DAY + i]);
     }
-    let countable = put(&node.host.inner, "damaged_row", &[NOW]);
+    let countable = put(&node, "damaged_row", &[NOW]);
 
     let mut names = BTreeSet::new();
     let mut path = "/v1/quarantine".to_owned();
     loop {
-        let page: Value = serde_json::from_slice(&node.get(&path).body).unwrap();
+        let page = node.read(&path);
         let entries = page["entries"].as_array().unwrap().iter();
         names.extend(entries.map(|entry| entry["name"].as_str().unwrap().to_owned()));
         let Some(next) = page["next"].as_str() else { break };
@@ -220,47 +166,88 @@ fn what_can_not_be_counted_hides_nothing_that_can_and_pages_name_all() {
     assert!(names.contains(&countable));
 
     // Each has its turn.
-    let is_counted = |node: &Node| retry(&node.host)["quarantined_readings"] == 1_100;
+    node.now = at(NOW);
+    let is_counted = |node: &Node| node.retry()["quarantined_readings"] == 1_100;
     assert!((0..40).any(|_| is_counted(&node)), "it is hidden");
-    assert_eq!(hall(&mut node)["count"], 1);
+    assert_eq!(node.hall()["count"], 1);
 }
 
 #[test]
-fn an_answer_that_counts_its_retries_counts_those_that_it_had_time_for() {
-    let directory = scratch();
-    let mut node = node(directory.path());
+fn a_retry_counts_the_entries_that_it_had_time_for() {
+    let mut node = node();
     for i in 0..20 {
         let times: Vec<i64> = (0..10_000).map(|j| NOW + i * 10_000 + j).collect();
-        put(&node.host.inner, "damaged_row", &times);
+        put(&node, "damaged_row", &times);
     }
     let mut retried = 0;
     while retried < 20 {
-        let before = keys(&node.host.inner, "quarantine/");
-        let told = retry(&node.host);
-        let counted = before - keys(&node.host.inner, "quarantine/");
+        let before = node.keys("quarantine/");
+        let told = node.retry();
+        let counted = before - node.keys("quarantine/");
         assert_eq!(told["retried"], counted, "{told}");
         assert!(counted > 0, "{told}");
         retried += counted;
     }
-    assert_eq!(hall(&mut node)["count"], 200_000);
+    assert_eq!(node.hall()["count"], 200_000);
 }
 
 #[test]
 fn retries_add_nothing_to_what_was_accepted() {
-    let directory = scratch();
-    let mut node = node(directory.path());
+    const ACCEPTED: &str = "isotherm_readings_accepted_total";
+    let mut node = node();
     forty_too_old(&mut node);
-    let accepted = |node: &mut Node| -> i64 {
-        let text = String::from_utf8(node.get("/metrics").body).unwrap();
-        let name = "isotherm_readings_accepted_total ";
-        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
-    };
-    let before = accepted(&mut node);
+    let before = node.metric(ACCEPTED);
     for _ in 0..3 {
-        retry(&node.host);
+        node.retry();
     }
-    assert_eq!(accepted(&mut node), before);
-    prune(&node.host.inner, 0);
-    retry(&node.host);
-    assert_eq!(accepted(&mut node), before + 40, "counted now");
+    assert_eq!(node.metric(ACCEPTED), before);
+    node.set_pruned_before(0);
+    node.retry();
+    assert_eq!(node.metric(ACCEPTED), before + 40, "counted now");
+}
+
+#[test]
+fn readings_come_back_from_quarantine_once_duplicates_are_known_again() {
+    let mut node = node();
+    node.accept_and_wait(&in_hall("a", NOW));
+    node.accept(&json!([in_hall("b", NOW - 2 * DAY), in_hall("c", NOW - 2 * DAY)]));
+    node.set_pruned_before(NOW - DAY);
+    check_hall(&mut node, 1, 2);
+
+    // Tried again, it is as old as before.
+    let names = node.read("/v1/quarantine");
+    let name = names["entries"][0]["name"].as_str().unwrap();
+    for path in ["/v1/quarantine/retry".to_owned(), format!("/v1/quarantine/{name}/retry")] {
+        let answer: Value = serde_json::from_slice(&node.retry_at(&path).body).unwrap();
+        check_fields(&answer, &json!({"retried": 1, "quarantined_readings": 2}));
+    }
+    assert_eq!(node.hall()["count"], 1);
+    assert_eq!(node.retry_at("/v1/quarantine/other/retry").status, 404);
+
+    // The database of before the pruning is put back.
+    node.set_pruned_before(0);
+    check_fields(&node.retry(), &json!({"retried": 1, "quarantined_readings": 0}));
+    assert_eq!(node.hall()["count"], 3);
+}
+
+#[test]
+fn readings_come_back_from_quarantine_without_a_request_for_it() {
+    let mut node = node();
+    node.accept_and_wait(&in_hall("a", NOW));
+    node.put(keys::DOOR, b"told=1");
+    node.accept(&in_hall("f", NOW - 2 * DAY));
+    node.set_pruned_before(NOW - DAY);
+    check_hall(&mut node, 1, 1);
+    node.set_pruned_before(0);
+    // What is done after an answer brings it back.
+    let batch: Value = (0..10_000).map(|i| in_hall("g", NOW - i)).collect();
+    for _ in 0..40 {
+        node.accept(&batch);
+        let body = node.hall();
+        if body["quarantined_readings"] == 0 && body["unfolded_entries"] == 0 {
+            assert_eq!(body["count"], 10_002);
+            return;
+        }
+    }
+    panic!("it never came back");
 }

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use isotherm_it::{Service, binary, root};
 use isotherm_load::sender::Sender;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::exactly_once::{settled, shuffled};
+use crate::support::readings::{celsius, json_reading, shuffled};
+use crate::support::service::Expect as _;
 
 /// What a file says of a region: thousandths of a degree in whole numbers.
 #[derive(Debug, Default, PartialEq)]
@@ -24,8 +25,8 @@ impl Expected {
         let sum: i64 = self.millicelsius.iter().sum();
         assert_eq!(region["count"], n);
         assert_eq!(region["sum_millicelsius"], sum);
-        assert_eq!(region["min_c"], *self.millicelsius.iter().min().unwrap() as f64 / 1_000.0);
-        assert_eq!(region["max_c"], *self.millicelsius.iter().max().unwrap() as f64 / 1_000.0);
+        assert_eq!(region["min_c"], celsius(*self.millicelsius.iter().min().unwrap()));
+        assert_eq!(region["max_c"], celsius(*self.millicelsius.iter().max().unwrap()));
 
         // The average must be the double that is nearest to the exact quotient:
         // neither neighbour may be nearer.
@@ -77,7 +78,7 @@ fn path(file: &str) -> PathBuf {
 
 fn reading(region: &str, device: &str, text: &str, timestamp: &str) -> Value {
     let temperature: Value = serde_json::from_str(text).unwrap();
-    json!({"device_id": device, "region": region, "temperature_c": temperature, "timestamp": timestamp})
+    json_reading(device, region, temperature, timestamp)
 }
 
 /// The hourly file: seven devices take turns, in three regions.
@@ -121,8 +122,8 @@ fn batches(readings: &[Value], size: usize) -> Vec<Vec<Value>> {
     shuffled(&[once.clone(), once].concat(), 43)
 }
 
-fn check(sender: &Sender, expected: &BTreeMap<String, Expected>) {
-    let body = settled(sender);
+fn check(service: &Service, expected: &BTreeMap<String, Expected>) {
+    let body = service.settled();
     let regions = body["regions"].as_array().unwrap();
     let names: Vec<&str> =
         regions.iter().map(|region| region["region"].as_str().unwrap()).collect();
@@ -130,10 +131,9 @@ fn check(sender: &Sender, expected: &BTreeMap<String, Expected>) {
     for region in regions {
         let name = region["region"].as_str().unwrap();
         expected[name].check(region);
-        let alone = sender.get(&format!("/v1/regions/{name}")).unwrap().json().unwrap();
-        expected[name].check(&alone);
+        expected[name].check(&service.read(&format!("/v1/regions/{name}")));
         let path = format!("/v1/regions/{name}?from=2009-01-01T00:00:00Z&to=2016-01-01T00:00:00Z");
-        expected[name].check(&sender.get(&path).unwrap().json().unwrap());
+        expected[name].check(&service.read(&path));
     }
 }
 
@@ -143,7 +143,7 @@ fn seattle_hour_by_hour_comes_back_exactly() {
     let (readings, expected) = seattle_hourly();
     let totals = service.sender().deliver_all(&batches(&readings, 250), 8).unwrap();
     assert_eq!(totals.accepted, 2 * readings.len());
-    check(service.sender(), &expected);
+    check(&service, &expected);
 
     // One month, by what its lines say.
     let (_, rows) = rows("seattle-hourly-2010.csv");
@@ -151,12 +151,12 @@ fn seattle_hour_by_hour_comes_back_exactly() {
         rows.iter().enumerate().filter(|(i, row)| i % 3 == 1 && row[0].starts_with("2010-07-"));
     let july = Expected { millicelsius: july.map(|(_, row)| millicelsius(&row[2])).collect() };
     let path = "/v1/regions/seattle-1?from=2010-07-01T00:00:00Z&to=2010-08-01T00:00:00Z";
-    july.check(&service.get(path).unwrap().json().unwrap());
+    july.check(&service.read(path));
 
     // Every day of the year, the same way.
     let path = "/v1/regions/seattle-1/windows?from=2010-01-01T00:00:00Z&to=2011-01-01T00:00:00Z\
                 &step=1d";
-    let body = service.get(path).unwrap().json().unwrap();
+    let body = service.read(path);
     let windows = body["windows"].as_array().unwrap();
     assert_eq!(windows.len(), 365);
     for window in windows {
@@ -174,7 +174,7 @@ fn two_cities_day_by_day_come_back_exactly() {
     let (readings, expected) = seattle_and_new_york_daily();
     let totals = service.sender().deliver_all(&batches(&readings, 77), 8).unwrap();
     assert_eq!(totals.accepted, 2 * readings.len());
-    check(service.sender(), &expected);
+    check(&service, &expected);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_kill_in_the_middle_of_the_replay_changes_no_figure() {
     });
     service.run().unwrap();
     service.sender().deliver_all(&batches, 8).unwrap();
-    check(service.sender(), &expected);
+    check(&service, &expected);
 }
 
 #[test]
@@ -226,5 +226,5 @@ fn the_replay_command_sends_a_file_as_it_is() {
     let (_, rows) = rows("seattle-hourly-2010.csv");
     let expected =
         Expected { millicelsius: rows.iter().map(|row| millicelsius(&row[2])).collect() };
-    check(service.sender(), &BTreeMap::from([("Seattle-WA".to_owned(), expected)]));
+    check(&service, &BTreeMap::from([("Seattle-WA".to_owned(), expected)]));
 }

@@ -10,12 +10,13 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use isotherm_it::Service;
-use serde_json::Value;
+use isotherm_it::{Service, now_ms};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::contract::{now_ms, reading};
-use crate::exactly_once::{SUM_MILLI, shuffled, ten_thousand, totals, until};
+use crate::support::assert::check_fields;
+use crate::support::readings::{SUM_MILLICELSIUS, in_hall, shuffled, ten_thousand};
+use crate::support::service::{Expect as _, until};
 use crate::tools::variable;
 
 /// A server of Redis that has on disk what it has acknowledged. It is killed when it is
@@ -28,7 +29,7 @@ struct Redis {
 
 impl Redis {
     fn start() -> Self {
-        // Whoever takes the port in between makes the test fail, and not pass.
+        // A program that takes the port in between makes the test fail, and not pass.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = free.local_addr().unwrap().port();
         let mut redis = Self { directory: TempDir::new().unwrap(), port, process: None };
@@ -114,8 +115,8 @@ fn two_servers_over_one_redis_and_one_database_count_every_reading_once() {
         scope.spawn(|| send(&one, &readings, 1));
         scope.spawn(|| send(&other, &readings, 2));
     });
-    assert_eq!(totals(one.sender()), (10_000, SUM_MILLI));
-    assert_eq!(totals(other.sender()), (10_000, SUM_MILLI));
+    assert_eq!(one.totals(), (10_000, SUM_MILLICELSIUS));
+    assert_eq!(other.totals(), (10_000, SUM_MILLICELSIUS));
     let metrics = one.get("/metrics").unwrap().body;
     assert!(metrics.contains("\nisotherm_readings_folded_total{outcome=\"conflict\"} 0\n"));
     assert!(metrics.contains("\nisotherm_quarantined_entries{reason=\"unreadable\"} 0\n"));
@@ -138,8 +139,8 @@ fn a_redis_that_is_killed_and_comes_back_loses_and_doubles_nothing() {
         redis.kill();
         redis.run();
     });
-    assert_eq!(totals(one.sender()), (10_000, SUM_MILLI));
-    assert_eq!(totals(other.sender()), (10_000, SUM_MILLI));
+    assert_eq!(one.totals(), (10_000, SUM_MILLICELSIUS));
+    assert_eq!(other.totals(), (10_000, SUM_MILLICELSIUS));
 }
 
 #[test]
@@ -151,13 +152,11 @@ fn without_redis_nothing_is_accepted_that_is_not_durable() {
     redis.kill();
 
     // The regions database is there: folded at once, and said so.
-    let body = reading("d1", "hall", 1.0, now_ms()).to_string();
-    let answer = service.post(&body).unwrap();
+    let answer = service.send(&in_hall("d1", now_ms()), &[]);
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.json().unwrap()["stored"], 1);
     service.wait_for_log("the journal failed, so the readings are folded at once").unwrap();
-    let ready = service.get("/readyz").unwrap();
-    assert_eq!((ready.status, &ready.json().unwrap()["journal"]), (200, &"failing".into()));
+    check_fields(&service.read("/readyz"), &json!({"journal": "failing"}));
 
     // Neither is there: nothing is accepted.
     std::fs::remove_file(&file).unwrap();
@@ -165,7 +164,7 @@ fn without_redis_nothing_is_accepted_that_is_not_durable() {
         drop(std::fs::remove_file(regions.path().join(format!("regions.db{suffix}"))));
     }
     std::fs::create_dir(&file).unwrap();
-    let answer = service.post(&reading("d1", "hall", 2.0, now_ms()).to_string()).unwrap();
+    let answer = service.send(&in_hall("d1", now_ms()), &[]);
     assert_eq!(answer.status, 503, "{}", answer.body);
     assert!(answer.body.contains("urn:isotherm:problem:"), "{}", answer.body);
     let ready = service.get("/readyz").unwrap();
@@ -179,6 +178,5 @@ fn without_redis_nothing_is_accepted_that_is_not_durable() {
         let ready = service.get("/readyz").unwrap().json().unwrap();
         (ready["status"] == "ready").then_some(())
     });
-    let answer = service.post(&reading("d1", "hall", 3.0, now_ms()).to_string()).unwrap();
-    assert_eq!(answer.status, 202, "{}", answer.body);
+    service.accept(&in_hall("d1", now_ms()));
 }

@@ -1,82 +1,58 @@
 //! A region's figures step by step: `GET /v1/regions/{region}/windows`.
 
-use isotherm::api::routes;
-use isotherm::domain::reading::UnixMillis;
-use isotherm::http::Request;
-use isotherm_host::native::NativeHost;
-use isotherm_it::{Service, next_page};
+use isotherm_it::{Service, next_page, now_ms};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::contract::{check_problem, now_ms, reading};
-use crate::exactly_once::settled;
-use crate::faulty::{FaultyHost, Node, Plan};
+use crate::support::assert::{check_fields, check_problem};
+use crate::support::node::Node;
+use crate::support::readings::{DAY, HOUR, MINUTE, celsius, in_hall, instant, json_reading};
+use crate::support::service::Expect as _;
 
-const MINUTE: i64 = 60_000;
 /// A whole hour.
 const START: i64 = 1_699_999_200_000;
 
-fn get(host: &NativeHost, query: &str) -> Value {
-    let request = Request::get(&format!("/v1/regions/hall/windows?{query}"));
-    let now = UnixMillis::new(START + 400 * 86_400_000).unwrap();
-    let answer = routes::answer(host, &request, now).response;
-    let body = String::from_utf8(answer.body).unwrap();
-    assert_eq!(answer.status, 200, "{query}: {body}");
-    serde_json::from_str(&body).unwrap()
+/// When it was measured, in Unix milliseconds, and millidegrees.
+type Measured = (i64, i64);
+
+/// Two days, a reading every seven minutes or so, none from 20:00 to 23:00.
+fn two_days() -> Vec<Measured> {
+    (0..410)
+        .map(|i| (START + i * 7 * MINUTE + i * 131 % MINUTE, i * 7_919 % 40_000 - 5_000))
+        .filter(|(at, _)| !(20..23).contains(&((at - START) / HOUR)))
+        .collect()
 }
 
-fn instant(ms: i64) -> Value {
-    json!(UnixMillis::new(ms).unwrap().to_string())
+/// What a step has to say of these readings, from its start to its end.
+fn expected(readings: &[Measured], from: i64, to: i64) -> Value {
+    let inside = readings.iter().filter(|(at, _)| (from..to).contains(at));
+    let millis: Vec<i64> = inside.map(|(_, millicelsius)| *millicelsius).collect();
+    let sum = (!millis.is_empty()).then(|| millis.iter().sum::<i64>());
+    json!({
+        "from": instant(from), "to": instant(to), "count": millis.len(), "sum_millicelsius": sum,
+        "min_c": millis.iter().min().map(|min| celsius(*min)),
+        "max_c": millis.iter().max().map(|max| celsius(*max)),
+    })
 }
 
 #[test]
 fn steps_of_any_length_at_any_minute_equal_what_is_computed_from_the_readings() {
-    let directory = TempDir::new().unwrap();
-    let host = NativeHost::new(directory.path(), &[("retention", "0")]).unwrap();
-    let node = FaultyHost { inner: host.clone(), plan: Plan::new(0, false, false) };
-    let mut node = Node { host: node, now: UnixMillis::new(START + 86_400_000).unwrap() };
-    // Two days, a reading every seven minutes or so, none from 20:00 to 23:00.
-    let readings: Vec<(i64, i64)> = (0..410)
-        .map(|i| (START + i * 7 * MINUTE + i * 131 % 60_000, i * 7_919 % 40_000 - 5_000))
-        .filter(|(at, _)| !(20..23).contains(&((at - START) / (60 * MINUTE))))
-        .collect();
-    let body: Value = readings
-        .iter()
-        .map(|(at, millicelsius)| {
-            json!({"device_id": "d", "region": "hall", "temperature_c": *millicelsius as f64 / 1_000.0,
-                   "timestamp": at})
-        })
-        .collect();
-    node.now = UnixMillis::new(START + 3 * 86_400_000).unwrap();
-    assert_eq!(node.post(&body, None).status, 202);
-
+    let mut node = Node::new(&[("retention", "0")]).with_clock_at(START + 3 * DAY);
+    let readings = two_days();
+    let json =
+        |(at, millicelsius): &Measured| json_reading("d", "hall", celsius(*millicelsius), *at);
+    node.accept(&readings.iter().map(json).collect());
+    node.set_clock(START + 400 * DAY);
     let mut checked = 0;
     for (from, to) in [(0, 2_880), (0, 60), (17, 1_000), (60, 2_820), (1_199, 1_381), (59, 61)] {
         for step in [1, 7, 30, 60, 61, 90, 120, 1_440, 5_000] {
             let query =
                 format!("from={}&to={}&step={step}m", START + from * MINUTE, START + to * MINUTE);
-            let body = get(&host, &query);
-            let windows = body["windows"].as_array().unwrap();
+            let body = node.look_at(&format!("/v1/regions/hall/windows?{query}"));
             let mut start = from;
-            for window in windows {
+            for window in body["windows"].as_array().unwrap() {
                 let end = (start + step).min(to);
                 let (first, after) = (START + start * MINUTE, START + end * MINUTE);
-                assert_eq!((&window["from"], &window["to"]), (&instant(first), &instant(after)));
-                let inside = readings.iter().filter(|(at, _)| (first..after).contains(at));
-                let millicelsius: Vec<i64> =
-                    inside.map(|(_, millicelsius)| *millicelsius).collect();
-                let expected = match millicelsius.len() {
-                    0 => (json!(0), Value::Null, Value::Null, Value::Null),
-                    n => {
-                        let celsius = |millicelsius: &i64| json!(*millicelsius as f64 / 1_000.0);
-                        let sum: i64 = millicelsius.iter().sum();
-                        let (min, max) = (millicelsius.iter().min(), millicelsius.iter().max());
-                        (json!(n), json!(sum), celsius(min.unwrap()), celsius(max.unwrap()))
-                    }
-                };
-                let actual = ["count", "sum_millicelsius", "min_c", "max_c"].map(|f| &window[f]);
-                let expected = [&expected.0, &expected.1, &expected.2, &expected.3];
-                assert_eq!(actual, expected, "{query} at {start}");
+                check_fields(window, &expected(&readings, first, after));
                 checked += 1;
                 start = end;
             }
@@ -87,24 +63,24 @@ fn steps_of_any_length_at_any_minute_equal_what_is_computed_from_the_readings() 
 }
 
 #[test]
-fn an_empty_step_is_empty_and_not_zero_and_the_defaults_are_told() {
+fn an_empty_step_is_empty_and_not_zero_and_the_answer_names_its_defaults() {
     let service = Service::start(&[]).unwrap();
     let now = now_ms();
-    assert_eq!(service.post(&reading("d", "hall", 21.5, now).to_string()).unwrap().status, 202);
-    let body = service.get("/v1/regions/hall/windows").unwrap().json().unwrap();
+    service.accept(&json_reading("d", "hall", 21.5, now));
+    let body = service.read("/v1/regions/hall/windows");
     let windows = body["windows"].as_array().unwrap();
-    assert_eq!((&body["region"], &body["step_ms"]), (&json!("hall"), &json!(3_600_000)));
+    let defaults =
+        json!({"region": "hall", "step_ms": HOUR, "stale": false, "unfolded_entries": 0});
+    check_fields(&body, &defaults);
     // 24 hours that end at the end of this minute.
     assert!((24..=25).contains(&windows.len()), "{}", windows.len());
     assert_eq!((&body["from"], &body["to"]), (&windows[0]["from"], &windows.last().unwrap()["to"]));
-    assert_eq!((&body["stale"], &body["unfolded_entries"]), (&json!(false), &json!(0)));
+    let empty = json!({
+        "count": 0, "average_c": null, "min_c": null, "max_c": null,
+        "standard_deviation_c": null, "sum_millicelsius": null, "revision": null,
+    });
     for window in &windows[..windows.len() - 2] {
-        assert_eq!(window["count"], 0);
-        for field in
-            ["average_c", "min_c", "max_c", "standard_deviation_c", "sum_millicelsius", "revision"]
-        {
-            assert_eq!(window[field], Value::Null, "{field}");
-        }
+        check_fields(window, &empty);
     }
     let counts: i64 = windows.iter().map(|window| window["count"].as_i64().unwrap()).sum();
     assert_eq!(counts, 1);
@@ -114,12 +90,9 @@ fn an_empty_step_is_empty_and_not_zero_and_the_defaults_are_told() {
 fn a_long_series_comes_in_pages() {
     let service = Service::start(&[("retention", "0")]).unwrap();
     let at = |minute: i64| START + minute * MINUTE;
-    let batch: Value = [0, 9_999, 10_000, 24_999]
-        .into_iter()
-        .map(|minute| reading("d", "hall", 1.0, at(minute)))
-        .collect();
-    assert_eq!(service.post(&batch.to_string()).unwrap().status, 202);
-    settled(service.sender());
+    let minutes = [0, 9_999, 10_000, 24_999];
+    service.accept(&minutes.iter().map(|minute| in_hall("d", at(*minute))).collect());
+    service.settled();
     let mut path = format!("/v1/regions/hall/windows?from={}&to={}&step=1m", at(0), at(25_000));
     let (mut sizes, mut found) = (Vec::new(), Vec::new());
     loop {
@@ -136,14 +109,13 @@ fn a_long_series_comes_in_pages() {
         path = next_page(&path, next);
     }
     assert_eq!(sizes, [10_000, 10_000, 5_000]);
-    assert_eq!(found, [0, 9_999, 10_000, 24_999].map(|minute| instant(at(minute))));
+    assert_eq!(found, minutes.map(|minute| instant(at(minute))));
 }
 
 #[test]
-fn what_makes_no_series_is_refused() {
+fn an_invalid_series_is_refused() {
     let service = Service::start(&[]).unwrap();
-    let hall = reading("d", "hall", 1.0, now_ms()).to_string();
-    assert_eq!(service.post(&hall).unwrap().status, 202);
+    service.accept(&in_hall("d", now_ms()));
     for bad in [
         "step=0",
         "step=30s",
@@ -163,8 +135,7 @@ fn what_makes_no_series_is_refused() {
         check_problem(&answer, 400, "bad-parameter");
     }
     // Centuries are many pages, and not an error.
-    let centuries = service.get("/v1/regions/hall/windows?from=0&to=9999-12-31T00:00:00Z&step=1m");
-    let body = centuries.unwrap().json().unwrap();
+    let body = service.read("/v1/regions/hall/windows?from=0&to=9999-12-31T00:00:00Z&step=1m");
     assert_eq!(body["windows"].as_array().unwrap().len(), 10_000);
     for path in ["/v1/regions/none/windows", "/v1/regions//windows", "/v1/regions/hall/windows/x"] {
         check_problem(&service.get(path).unwrap(), 404, "not-found");

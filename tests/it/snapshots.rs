@@ -1,26 +1,20 @@
 //! When the last good averages are kept.
 
-use isotherm::domain::reading::UnixMillis;
-use isotherm::host::Host;
 use isotherm::journal::inventory::Inventory;
-use isotherm_host::native::NativeHost;
-use serde_json::json;
-use tempfile::TempDir;
 
-use crate::faulty::{FaultyHost, Node, Plan};
-
-const START: i64 = 1_700_000_000_000;
+use crate::support::faulty::Plan;
+use crate::support::node::Node;
+use crate::support::readings::{HOUR, START, in_hall, json_reading};
 
 /// How many calls to a store an answer costs, and whether it left another
 /// snapshot.
 fn read(node: &mut Node) -> (usize, bool) {
-    let snapshots = |node: &Node| {
-        let store = node.host.inner.key_value().unwrap();
-        Inventory::list(&node.host.inner, &store).unwrap().snapshots
-    };
+    let snapshots =
+        |node: &Node| Inventory::list(&node.host.inner, &node.key_value()).unwrap().snapshots;
     let before = snapshots(node);
-    node.host.plan = Plan::new(0, false, false);
-    assert_eq!(node.get("/v1/regions").status, 200);
+    // Which counts from here.
+    node.set_plan(Plan::none());
+    node.read("/v1/regions");
     let after = snapshots(node);
     assert_eq!(after.len(), 1, "one, but for a moment");
     (node.host.plan.calls(), after != before)
@@ -28,13 +22,8 @@ fn read(node: &mut Node) -> (usize, bool) {
 
 #[test]
 fn a_snapshot_is_kept_every_ten_seconds_at_most_and_only_if_something_has_changed() {
-    let directory = TempDir::new().unwrap();
-    let native = NativeHost::new(directory.path(), &[]).unwrap().simulated(1, 1);
-    let host = FaultyHost { inner: native, plan: Plan::new(0, false, false) };
-    let mut node = Node { host, now: UnixMillis::new(START).unwrap() };
-    let reading =
-        json!({"device_id": "d", "region": "hall", "temperature_c": 1, "timestamp": START});
-    assert_eq!(node.post(&reading, None).status, 202);
+    let mut node = Node::new(&[]).simulated(1, 1);
+    node.accept(&in_hall("d", START));
     assert!(read(&mut node).1);
 
     // The node's clock goes on by a second with every request, and nothing new
@@ -47,17 +36,14 @@ fn a_snapshot_is_kept_every_ten_seconds_at_most_and_only_if_something_has_change
     // With every reading there is something new, and it is kept every ten seconds.
     let mut kept = 0;
     for second in 0..20 {
-        let reading = json!({"device_id": "d", "region": "hall", "temperature_c": 1,
-                             "timestamp": START + 1 + second});
-        assert_eq!(node.post(&reading, None).status, 202);
+        node.accept(&in_hall("d", START + 1 + second));
         kept += usize::from(read(&mut node).1);
     }
     // Twenty requests of each kind are forty seconds.
     assert!((3..=5).contains(&kept), "{kept} snapshots in forty seconds");
 
     // A clock that was set back does not keep the old one for ever.
-    node.now = node.now.saturating_sub(3_600_000);
-    let reading = json!({"device_id": "d", "region": "hall", "temperature_c": 2, "timestamp": START - 7_200_000});
-    assert_eq!(node.post(&reading, Some("wait")).status, 200);
+    node.now = node.now.saturating_sub(HOUR);
+    node.accept_and_wait(&json_reading("d", "hall", 2, START - 2 * HOUR));
     assert!(read(&mut node).1);
 }

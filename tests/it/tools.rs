@@ -7,12 +7,11 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use http::Method;
-use isotherm_it::{Service, binary, root};
+use isotherm_it::{Service, binary, now_ms, root};
 use serde_json::{Value, json};
 
-use crate::contract::{now_ms, reading};
-use crate::exactly_once::settled;
+use crate::support::readings::json_reading;
+use crate::support::service::Expect as _;
 
 /// What `cargo xtask test` says in a variable.
 pub(crate) fn variable(name: &str) -> String {
@@ -50,8 +49,7 @@ fn the_page_in_a_browser() {
 
 /// The metrics as the parser sees them.
 fn parsed(service: &Service, accept: &str, format: &str) -> Value {
-    let headers = [("accept", accept)];
-    let answer = service.sender().send_with(&Method::GET, "/metrics", &headers).unwrap();
+    let answer = service.get_with("/metrics", &[("accept", accept)]);
     assert_eq!(answer.status, 200, "{}", answer.body);
     let mut parser = Command::new(variable("ISOTHERM_PYTHON"))
         .arg(root().join("tests/python/parse_metrics.py"))
@@ -70,9 +68,8 @@ fn parsed(service: &Service, accept: &str, format: &str) -> Value {
 #[test]
 fn metrics_by_the_parsers_of_prometheus() {
     let service = Service::start(&[]).unwrap();
-    let batch = json!([reading("d1", "hall", 1.0, now_ms()), {"device_id": "d1"}]);
-    assert_eq!(service.post(&batch.to_string()).unwrap().status, 202);
-    settled(service.sender());
+    service.accept(&json!([json_reading("d1", "hall", 1.0, now_ms()), {"device_id": "d1"}]));
+    service.settled();
     for (accept, format) in
         [("application/openmetrics-text;version=1.0.0", "openmetrics"), ("text/plain", "text")]
     {
@@ -95,13 +92,12 @@ fn the_interface_is_as_described() {
     const CASES_MIN: u32 = 2_000;
     let service = Service::start(&[("retention", "0")]).unwrap();
     let now = now_ms();
-    let readings = json!([
-        reading("d1", "hall", 21.5, now),
-        reading("d2", "hall", 20.0, now),
-        reading("d1", "yard", 21.5, now)
-    ]);
-    assert_eq!(service.post(&readings.to_string()).unwrap().status, 202);
-    settled(service.sender());
+    service.accept(&json!([
+        json_reading("d1", "hall", 21.5, now),
+        json_reading("d2", "hall", 20.0, now),
+        json_reading("d1", "yard", 21.5, now)
+    ]));
+    service.settled();
     let scratch = tempfile::tempdir().unwrap();
     let url = service.sender().url();
     let output = Command::new(variable("ISOTHERM_PYTHON"))
@@ -120,7 +116,7 @@ fn the_interface_is_as_described() {
         .output()
         .unwrap();
     check(&output);
-    // So many, and of every operation.
+    // At least this many, and of every operation.
     let report = String::from_utf8(output.stdout).unwrap();
     let cases = report.lines().find_map(|line| line.trim().split_once(" generated"));
     let cases: u32 = cases.and_then(|(count, _)| count.parse().ok()).unwrap();

@@ -1,39 +1,26 @@
-//! A node whose host calls fail on demand: the seam's side of fault injection.
+//! A host whose calls fail by a plan: the seam's side of fault injection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use isotherm::api::{readings, routes};
-use isotherm::domain::reading::UnixMillis;
 use isotherm::host::{
     Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite,
 };
-use isotherm::http::{Header, Request, Response};
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
-use tempfile::TempDir;
-
-/// A directory for stores that nothing has to survive but the test's own faults:
-/// in memory, where the machine has such a place, as every call syncs.
-pub(crate) fn scratch() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_absent| TempDir::new()).unwrap()
-}
 
 /// Which calls fail, counted over all stores of a host.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
     calls: AtomicUsize,
     /// The first call that fails, from 1; 0 for none.
-    pub(crate) first: usize,
-    /// Whether all later ones fail, too.
-    pub(crate) for_ever: bool,
-    /// Whether a failing call does its work before it fails, as when only the
-    /// answer gets lost.
-    pub(crate) works: bool,
+    first: usize,
+    is_for_ever: bool,
+    works_before: bool,
     healed: AtomicBool,
     /// Whether the key-value store can't be opened.
     key_value_away: bool,
-    /// Whether all calls to SQLite fail, and how long that takes, in milliseconds.
+    /// Whether the database can't be opened, and how long that takes, in milliseconds.
     sqlite_away: Option<u64>,
     sqlite_calls: AtomicUsize,
     /// The bytes of text and blobs that SQLite has answered.
@@ -41,39 +28,39 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(first: usize, for_ever: bool, works: bool) -> Arc<Self> {
-        Arc::new(Self {
-            calls: AtomicUsize::new(0),
-            first,
-            for_ever,
-            works,
-            healed: AtomicBool::new(false),
-            key_value_away: false,
-            sqlite_away: None,
-            sqlite_calls: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-        })
+    /// Nothing fails.
+    pub(crate) fn none() -> Self {
+        Self::default()
+    }
+
+    /// The `n`-th call fails, from 1.
+    pub(crate) fn fail(n: usize) -> Self {
+        Self { first: n, ..Self::default() }
+    }
+
+    /// So do all later ones.
+    pub(crate) fn for_ever(self) -> Self {
+        Self { is_for_ever: true, ..self }
+    }
+
+    /// A failing call does its work first, as when only the answer gets lost.
+    pub(crate) fn after_its_work(self) -> Self {
+        Self { works_before: true, ..self }
     }
 
     /// The key-value store can't be opened.
-    pub(crate) fn key_value_away() -> Arc<Self> {
-        let plan = Self::new(0, false, false);
-        let mut plan = Arc::into_inner(plan).unwrap();
-        plan.key_value_away = true;
-        Arc::new(plan)
+    pub(crate) fn key_value_away() -> Self {
+        Self { key_value_away: true, ..Self::default() }
     }
 
     /// The database can't be opened.
-    pub(crate) fn sqlite_away() -> Arc<Self> {
-        Self::sqlite_away_slowly(0)
+    pub(crate) fn sqlite_away() -> Self {
+        Self { sqlite_away: Some(0), ..Self::default() }
     }
 
-    /// The same, and to find that out takes this long.
-    pub(crate) fn sqlite_away_slowly(ms: u64) -> Arc<Self> {
-        let plan = Self::new(0, false, false);
-        let mut plan = Arc::into_inner(plan).unwrap();
-        plan.sqlite_away = Some(ms);
-        Arc::new(plan)
+    /// To find out that the database can't be opened takes this long.
+    pub(crate) fn after_ms(self, ms: u64) -> Self {
+        Self { sqlite_away: Some(ms), ..self }
     }
 
     /// How often the database was opened, or was to be.
@@ -99,12 +86,12 @@ impl Plan {
     fn call<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let due = self.first > 0
-            && (number == self.first || (self.for_ever && number > self.first))
+            && (number == self.first || (self.is_for_ever && number > self.first))
             && !self.healed.load(Ordering::Relaxed);
         if !due {
             return work();
         }
-        if self.works {
+        if self.works_before {
             work()?;
         }
         Err(StoreError::from_message(format!("injected into call {number}")))
@@ -115,6 +102,13 @@ impl Plan {
 pub(crate) struct FaultyHost {
     pub(crate) inner: NativeHost,
     pub(crate) plan: Arc<Plan>,
+}
+
+impl FaultyHost {
+    /// One of which no call fails yet.
+    pub(crate) fn over(inner: NativeHost) -> Self {
+        Self { inner, plan: Arc::new(Plan::none()) }
+    }
 }
 
 pub(crate) struct Faulty<S> {
@@ -226,43 +220,5 @@ impl Sql for Faulty<DatabaseConnection> {
 
     fn set_schema_version(&self, version: i64) -> Result<(), StoreError> {
         sqlite::set_schema_version(self, version)
-    }
-}
-
-/// A node and its clock, which goes on by a second with every request.
-pub(crate) struct Node {
-    pub(crate) host: FaultyHost,
-    pub(crate) now: UnixMillis,
-}
-
-impl Node {
-    fn tick(&mut self) -> UnixMillis {
-        self.now = self.now.saturating_add(1_000);
-        self.now
-    }
-
-    /// One request to `ingest`, and what it does after its answer.
-    pub(crate) fn post(&mut self, body: &serde_json::Value, prefer: Option<&str>) -> Response {
-        let (now, mut head) = (self.tick(), Request::post("/v1/readings"));
-        if let Some(prefer) = prefer {
-            head.headers.set(Header::Prefer, prefer);
-        }
-        let handled = readings::post(&self.host, &head, body.to_string().as_bytes(), now);
-        // What fails here fails after the answer, and nobody hears of it.
-        drop(handled.after_answer.run(&self.host, now));
-        handled.response
-    }
-
-    /// One request to `query`, and what it does after its answer.
-    pub(crate) fn get(&mut self, path: &str) -> Response {
-        self.get_as(path, "*/*")
-    }
-
-    /// The same for this type of answer.
-    pub(crate) fn get_as(&mut self, path: &str, accept: &str) -> Response {
-        let (now, head) = (self.tick(), Request::get(path).with(Header::Accept, accept));
-        let answered = routes::answer(&self.host, &head, now);
-        drop(answered.after_answer.run(&self.host, now));
-        answered.response
     }
 }

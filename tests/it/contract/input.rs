@@ -1,0 +1,127 @@
+//! What a client may send: bad readings are named and the good beside them kept, and what
+//! can't be read at all is refused.
+
+use isotherm_it::{Service, now_ms};
+use serde_json::json;
+
+use crate::support::assert::{check_fields, check_problem};
+use crate::support::readings::{DAY, json_reading};
+use crate::support::service::Expect as _;
+
+/// What is wrong with a reading, each beside the reason that the answer gives.
+fn bad_readings(now: i64) -> Vec<(String, &'static str)> {
+    let long = "9".repeat(400);
+    vec![
+        (r#"{"device_id":"d","region":"r","temperature_c":1}"#.to_owned(), "missing_field"),
+        (json!({"device_id": "d", "region": "r", "temperature_c": 1, "timestamp": now, "unit": "F"}).to_string(), "unknown_field"),
+        (format!(r#"{{"device_id":"d","device_id":"d","region":"r","temperature_c":1,"timestamp":{now}}}"#), "duplicate_field"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":"NaN","timestamp":{now}}}"#), "wrong_type"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":"-Infinity","timestamp":{now}}}"#), "wrong_type"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":{long},"timestamp":{now}}}"#), "temperature_out_of_range"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":1,"timestamp":{long}}}"#), "invalid_timestamp"),
+        (json_reading("a/b", "r", 1.0, now).to_string(), "invalid_device_id"),
+        (json_reading("a\"b", "r", 1.0, now).to_string(), "invalid_device_id"),
+        (json_reading("a\u{1}b", "r", 1.0, now).to_string(), "invalid_device_id"),
+        (json_reading("d", "zürich", 1.0, now).to_string(), "invalid_region"),
+        (json_reading("d", "", 1.0, now).to_string(), "invalid_region"),
+        (json_reading("d", "r", -273.16, now).to_string(), "temperature_out_of_range"),
+        (json_reading("d", "r", 1.0, now / 1_000).to_string(), "timestamp_in_seconds"),
+        (json_reading(".", "r", 1.0, now).to_string(), "invalid_device_id"),
+        (json_reading("d", "..", 1.0, now).to_string(), "invalid_region"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":NaN,"timestamp":{now}}}"#), "malformed"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":unavailable,"timestamp":{now}}}"#), "malformed"),
+        (format!(r#"{{"device_id":"d","region":"r","temperature_c":1,"timestamp":"{now}"}}"#), "invalid_timestamp"),
+        (json_reading("d", "r", 1.0, 12_345).to_string(), "invalid_timestamp"),
+        (json_reading("d", "r", 1.0, now + DAY).to_string(), "in_future"),
+        (json_reading("d", "r", 1.0, now - 8 * DAY).to_string(), "too_old"),
+        ("1e999".to_owned(), "malformed"),
+        ("null".to_owned(), "malformed"),
+    ]
+}
+
+#[test]
+fn a_bad_reading_alone_is_refused_and_named() {
+    let service = Service::start(&[]).unwrap();
+    for (bad, reason) in bad_readings(now_ms()) {
+        let alone = service.post(&bad).unwrap();
+        if bad.starts_with('{') {
+            check_problem(&alone, 422, "nothing-valid");
+            let error = &alone.json().unwrap()["errors"][0];
+            check_fields(error, &json!({"index": 0, "reason": reason}));
+        } else {
+            check_problem(&alone, 400, "unreadable");
+        }
+    }
+    assert_eq!(service.get("/v1/regions/r").unwrap().status, 404);
+}
+
+#[test]
+fn a_bad_reading_is_named_and_the_good_beside_it_is_kept() {
+    let service = Service::start(&[]).unwrap();
+    let now = now_ms();
+    let good = json_reading("good", "mixed", 1.0, now);
+    let cases = bad_readings(now);
+    for (index, (bad, reason)) in cases.iter().enumerate() {
+        let neighbour = json_reading("good", "mixed", 1.0, now - i64::try_from(index).unwrap());
+        let beside = service.post(&format!("[{neighbour},{bad},{good}]")).unwrap();
+        assert_eq!(beside.status, 202, "{bad}: {}", beside.body);
+        let body = beside.json().unwrap();
+        assert_eq!(body["accepted"], 2);
+        let rejected = &body["rejected"][0];
+        check_fields(rejected, &json!({"index": 1, "reason": reason}));
+        assert!(rejected["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+    }
+    assert_eq!(service.read("/v1/regions/mixed")["count"], cases.len());
+    assert_eq!(service.get("/v1/regions/r").unwrap().status, 404);
+}
+
+#[test]
+fn what_can_not_be_read_at_all_is_refused_as_a_whole() {
+    let service = Service::start(&[]).unwrap();
+    let good = json_reading("d", "r", 1.0, now_ms()).to_string();
+    for bad in [
+        "",
+        "{",
+        "nope",
+        "7",
+        "\"text\"",
+        &format!("{good}{good}"),
+        &format!("[{good},"),
+        &format!("[{good}"),
+    ] {
+        check_problem(&service.post(bad).unwrap(), 400, "unreadable");
+    }
+    check_problem(&service.sender().post(b"[\"\xff\"]", &[]).unwrap(), 400, "unreadable");
+    check_problem(&service.post("[]").unwrap(), 422, "nothing-valid");
+    check_problem(&service.post("[NaN]").unwrap(), 422, "nothing-valid");
+    let marked = [b"\xef\xbb\xbf", good.as_bytes()].concat();
+    assert_eq!(service.sender().post(&marked, &[]).unwrap().status, 202, "a byte order mark");
+    let many = format!("[{}]", vec![good.as_str(); 10_001].join(","));
+    check_problem(&service.post(&many).unwrap(), 413, "too-large");
+    let all = format!("[{}]", vec![good.as_str(); 10_000].join(","));
+    assert_eq!(service.post(&all).unwrap().json().unwrap()["accepted"], 10_000);
+}
+
+#[test]
+fn only_uncompressed_json_is_accepted() {
+    let service = Service::start(&[]).unwrap();
+    let good = json_reading("d", "r", 1.0, now_ms());
+    for (headers, status) in [
+        ([("content-type", "text/plain")], 415),
+        ([("content-type", "application/x-www-form-urlencoded")], 415),
+        ([("content-type", "application/jsonx")], 415),
+        ([("content-encoding", "gzip")], 415),
+        ([("content-type", "Application/JSON; charset=utf-8")], 202),
+        ([("content-encoding", "identity")], 202),
+        ([("content-encoding", "")], 202),
+        ([("content-type", "")], 202),
+        ([("content-type", "application/json, application/json")], 202),
+        ([("content-type", "application/json, text/plain")], 415),
+    ] {
+        let answer = service.send(&good, &headers);
+        assert_eq!(answer.status, status, "{headers:?}: {}", answer.body);
+        if status == 415 {
+            check_problem(&answer, 415, "unsupported-media-type");
+        }
+    }
+}

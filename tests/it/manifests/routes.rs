@@ -1,0 +1,67 @@
+//! How requests and other objects find a SpinApp.
+
+use serde_json::Value;
+
+use super::objects::{Spin, list, name, text};
+
+/// What is wrong with the ways to the SpinApps and with what scales and keeps them.
+pub(super) fn inconsistencies(objects: &[Value], apps: &[&Value], spin: &Spin) -> Vec<String> {
+    let mut problems = routes(objects, apps, spin);
+    let of = |kind: &str| objects.iter().filter(move |o| o["kind"] == kind).collect::<Vec<_>>();
+    for scaler in of("HorizontalPodAutoscaler") {
+        let target = text(&scaler["spec"]["scaleTargetRef"]["name"]);
+        let app = apps.iter().find(|app| name(app) == target);
+        if !app.is_some_and(|app| app["spec"]["enableAutoscaling"] == true) {
+            problems.push(format!("HorizontalPodAutoscaler {target}: no SpinApp for it"));
+        }
+    }
+    for budget in of("PodDisruptionBudget") {
+        let labels = &budget["spec"]["selector"]["matchLabels"];
+        let selected = text(&labels["core.spinkube.dev/app-name"]);
+        if !apps.iter().any(|app| name(app) == selected) {
+            problems.push(format!("PodDisruptionBudget: no pods of {selected:?}"));
+        }
+    }
+    problems
+}
+
+/// The operator makes a Service of each SpinApp, under its name.
+fn routes(objects: &[Value], apps: &[&Value], spin: &Spin) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (path, service) in backends(objects) {
+        let Some(app) = apps.iter().find(|app| name(app) == service) else {
+            problems.push(format!("route {path}: no Service {service}"));
+            continue;
+        };
+        let component = spin.component_at(&path);
+        if !list(&app["spec"]["components"]).iter().any(|c| c == component) {
+            problems.push(format!("route {path}: {service} has no component {component}"));
+        }
+    }
+    problems
+}
+
+/// Paths and the Services that they lead to, through TraefikServices.
+pub(super) fn backends(objects: &[Value]) -> Vec<(String, String)> {
+    let mut backends = Vec::new();
+    for object in objects {
+        for path in list(&object["spec"]["rules"]).iter().flat_map(|r| list(&r["http"]["paths"])) {
+            let service = text(&path["backend"]["service"]["name"]);
+            backends.push((text(&path["path"]).to_owned(), service.to_owned()));
+        }
+        for route in list(&object["spec"]["routes"]) {
+            let path = text(&route["match"]).split('`').nth(1).unwrap_or_default();
+            for service in list(&route["services"]) {
+                let weighted = objects.iter().find(|o| {
+                    o["kind"] == "TraefikService" && o["metadata"]["name"] == service["name"]
+                });
+                let parts = weighted.map_or(&[][..], |o| list(&o["spec"]["weighted"]["services"]));
+                let none = parts.is_empty().then_some(service);
+                for part in parts.iter().chain(none) {
+                    backends.push((path.to_owned(), text(&part["name"]).to_owned()));
+                }
+            }
+        }
+    }
+    backends
+}

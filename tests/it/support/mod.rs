@@ -1,0 +1,17 @@
+//! What several test files share.
+//!
+//! - `service`: a service over a real socket (`isotherm_it::Service`), and what a test
+//!   expects of it;
+//! - `node`: the application in this process, over a real SQLite, with its clock;
+//! - `tables`: what the database has, by names;
+//! - `faulty`, `strict`: hosts whose calls fail, or that have less than SQLite;
+//! - `readings`: readings and times;
+//! - `assert`: what must be true of an answer.
+
+pub(crate) mod assert;
+pub(crate) mod faulty;
+pub(crate) mod node;
+pub(crate) mod readings;
+pub(crate) mod service;
+pub(crate) mod strict;
+pub(crate) mod tables;
