@@ -54,17 +54,44 @@
 
 pub mod api;
 mod base;
-pub mod domain;
+mod domain;
 pub mod error;
-pub mod fold;
+mod fold;
 pub mod host;
 pub mod http;
-pub mod journal;
-pub mod ledger;
+mod journal;
+mod ledger;
 pub mod limits;
 pub mod log;
-pub mod read;
-pub mod resilience;
-pub mod settings;
+mod read;
+mod resilience;
+mod settings;
 mod upkeep;
-pub mod wire;
+mod wire;
+
+pub use crate::domain::reading::UnixMillis;
+
+/// What lies behind the entry points, for tests that look at journal and ledger without
+/// HTTP. A component or a host needs nothing of it, and it changes with any release.
+pub mod internals {
+    /// Readings, and what is computed of many.
+    pub mod domain {
+        pub use crate::domain::*;
+    }
+    /// From the journal into the ledger.
+    pub mod fold {
+        pub use crate::fold::*;
+    }
+    /// What is in key-value.
+    pub mod journal {
+        pub use crate::journal::*;
+    }
+    /// What is in the database.
+    pub mod ledger {
+        pub use crate::ledger::*;
+    }
+    /// The variables.
+    pub mod settings {
+        pub use crate::settings::*;
+    }
+}

@@ -172,7 +172,6 @@ pub const REJECTED_NOTED_MS: i64 = 60_000;
 pub const REJECTED_PER_NOTE_MAX: i64 = 256;
 
 const _: () = assert!(JOURNAL_ENTRIES_DEFAULT <= JOURNAL_ENTRIES_MAX);
-const _: () = assert!(JOURNAL_BYTES_DEFAULT <= JOURNAL_BYTES_MAX);
 // The host can list the keys, though all of them are of the quarantine: at most 123 bytes
 // each, and 24 around them.
 const _: () = assert!(JOURNAL_ENTRIES_MAX * (123 + 24) <= 128 * 1024 * 1024);

@@ -44,7 +44,7 @@ impl Horizon {
     /// `pruned_before` is the door's.
     pub fn admit<'a>(
         &self,
-        mut reading: Reading<'a>,
+        reading: Reading<'a>,
         now: UnixMillis,
         pruned_before: UnixMillis,
     ) -> Result<Reading<'a>, Rejection> {
@@ -59,8 +59,8 @@ impl Horizon {
         if reading.timestamp < pruned_before {
             return Err(Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER));
         }
-        reading.is_late = reading.timestamp < now.saturating_sub(self.late_after_ms);
-        Ok(reading)
+        let is_late = reading.timestamp < now.saturating_sub(self.late_after_ms);
+        Ok(reading.arrived(is_late))
     }
 
     /// Ledger rows before this may be pruned: a little older than the readings that are
@@ -182,15 +182,14 @@ mod tests {
             late_after_ms: 2 * MINUTE_MS,
         };
         let verdict = |horizon: Horizon, offset: i64| {
-            let reading = Reading {
-                device_id: DeviceId::new("d").unwrap(),
-                region: Region::new("r").unwrap(),
-                temperature: MilliCelsius::new(0).unwrap(),
-                timestamp: UnixMillis::new(now.get() + offset).unwrap(),
-                is_late: false,
-            };
+            let reading = Reading::new(
+                DeviceId::new("d").unwrap(),
+                Region::new("r").unwrap(),
+                MilliCelsius::new(0).unwrap(),
+                UnixMillis::new(now.get() + offset).unwrap(),
+            );
             let admitted = horizon.admit(reading, now, UnixMillis::MIN);
-            admitted.map(|reading| reading.is_late).map_err(|rejection| rejection.reason)
+            admitted.map(|reading| reading.is_late()).map_err(|rejection| rejection.reason)
         };
         assert_eq!(verdict(horizon, MINUTE_MS), Ok(false));
         assert_eq!(verdict(horizon, -2 * MINUTE_MS), Ok(false));
@@ -201,13 +200,12 @@ mod tests {
         assert!(horizon.prune_before(now).unwrap() < now.saturating_sub(DAY_MS));
 
         let pruned = |ms| {
-            let reading = Reading {
-                device_id: DeviceId::new("d").unwrap(),
-                region: Region::new("r").unwrap(),
-                temperature: MilliCelsius::new(0).unwrap(),
-                timestamp: now.saturating_sub(10),
-                is_late: false,
-            };
+            let reading = Reading::new(
+                DeviceId::new("d").unwrap(),
+                Region::new("r").unwrap(),
+                MilliCelsius::new(0).unwrap(),
+                now.saturating_sub(10),
+            );
             horizon.admit(reading, now, now.saturating_sub(ms)).is_ok()
         };
         assert!(pruned(10) && pruned(11) && !pruned(9), "what was pruned is closed, too");

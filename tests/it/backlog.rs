@@ -1,7 +1,7 @@
 //! A long backlog in little memory, over a real socket.
 
-use isotherm::domain::rejection::Rejections;
-use isotherm::journal::Entry;
+use isotherm::internals::domain::rejection::Rejections;
+use isotherm::internals::journal::Entry;
 use isotherm_it::{Service, now_ms};
 
 use crate::support::readings::{DAY, reading};

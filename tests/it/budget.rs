@@ -1,11 +1,11 @@
 //! How long a fold works, and for whose lock it waits.
 
-use isotherm::domain::rejection::Rejections;
-use isotherm::fold;
 use isotherm::host::{Host, Sql};
-use isotherm::journal::Entry;
-use isotherm::journal::inventory::Inventory;
-use isotherm::ledger::database::{Budget, Database};
+use isotherm::internals::domain::rejection::Rejections;
+use isotherm::internals::fold;
+use isotherm::internals::journal::Entry;
+use isotherm::internals::journal::inventory::Inventory;
+use isotherm::internals::ledger::database::{Budget, Database};
 use isotherm::limits;
 
 use crate::support::node::Node;

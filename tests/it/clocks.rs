@@ -1,7 +1,7 @@
 //! A node whose clock is behind or ahead: what is ahead of it waits, and nothing that is
 //! right is rejected.
 
-use isotherm::journal::keys;
+use isotherm::internals::journal::keys;
 use serde_json::{Value, json};
 
 use crate::support::assert::{check_fields, check_lines, header};

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use isotherm::fold;
-use isotherm::ledger::database::Database;
+use isotherm::internals::fold;
+use isotherm::internals::ledger::database::Database;
+use isotherm::internals::settings::Horizon;
 use isotherm::limits;
-use isotherm::settings::Horizon;
 use isotherm_host::random::mix;
 use serde_json::{Value, json};
 

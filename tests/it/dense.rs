@@ -1,8 +1,8 @@
 //! Minutes with more readings than a run takes: what comes later finds its place among
 //! many runs, whether it is little or much.
 
-use isotherm::domain::reading::Reading;
-use isotherm::ledger::{Outcome, Row};
+use isotherm::internals::domain::reading::Reading;
+use isotherm::internals::ledger::{Outcome, Row};
 use isotherm::limits;
 
 use crate::support::node::Node;

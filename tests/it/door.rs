@@ -1,11 +1,11 @@
-//! What the door (`isotherm::journal::door`) knows, and answers without the database: how
+//! What the door (`isotherm::internals::journal::door`) knows, and answers without the database: how
 //! far was pruned, that the journal is full, how many readings were rejected.
 
 use isotherm::api::readings;
 use isotherm::host::KeyValue;
 use isotherm::http::Request;
-use isotherm::journal::door::Door;
-use isotherm::journal::keys;
+use isotherm::internals::journal::door::Door;
+use isotherm::internals::journal::keys;
 use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;

@@ -1,9 +1,9 @@
 //! What a fold makes of the journal: ledger and windows on a real SQLite, each reading
 //! once.
 
-use isotherm::domain::reading::Reading;
 use isotherm::host::KeyValue;
-use isotherm::ledger::Outcome;
+use isotherm::internals::domain::reading::Reading;
+use isotherm::internals::ledger::Outcome;
 
 use crate::support::node::Node;
 use crate::support::readings::{MINUTE, START, reading};

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use isotherm::api::routes::Route;
-use isotherm::domain::rejection::Reason;
 use isotherm::http::Kind;
-use isotherm::journal::QuarantineReason;
+use isotherm::internals::domain::rejection::Reason;
+use isotherm::internals::journal::QuarantineReason;
 use isotherm_host::native::NativeHost;
 use isotherm_it::{Service, root};
 use serde_json::Value;

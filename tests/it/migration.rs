@@ -5,8 +5,8 @@ use std::path::Path;
 
 use isotherm::error::Error;
 use isotherm::host::{Host, Sql, Value as SqlValue};
-use isotherm::ledger::database::{Budget, Database};
-use isotherm::ledger::schema;
+use isotherm::internals::ledger::database::{Budget, Database};
+use isotherm::internals::ledger::schema;
 use isotherm_it::root;
 use rusqlite::Connection;
 use serde_json::{Value, json};

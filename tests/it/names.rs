@@ -1,6 +1,6 @@
 //! Names of devices and regions: as many as may be, and those that an older release took.
 
-use isotherm::journal::{EntryName, keys};
+use isotherm::internals::journal::{EntryName, keys};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

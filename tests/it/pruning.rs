@@ -1,11 +1,11 @@
 //! What the ledger forgets, and what becomes of readings that are older.
 
-use isotherm::fold;
-use isotherm::journal::keys;
-use isotherm::ledger::Outcome;
-use isotherm::ledger::database::Database;
+use isotherm::internals::fold;
+use isotherm::internals::journal::keys;
+use isotherm::internals::ledger::Outcome;
+use isotherm::internals::ledger::database::Database;
+use isotherm::internals::settings::Horizon;
 use isotherm::limits;
-use isotherm::settings::Horizon;
 use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;

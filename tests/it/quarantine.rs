@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use isotherm::host::{Host, Sql};
-use isotherm::journal::keys;
+use isotherm::internals::journal::keys;
 use serde_json::{Value, json};
 
 use crate::support::assert::{check_fields, metric};

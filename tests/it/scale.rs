@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use isotherm::domain::reading::{MilliCelsius, Reading};
-use isotherm::domain::stats::Stats;
 use isotherm::host::{Host, Sql, Value};
-use isotherm::ledger::Outcome;
+use isotherm::internals::domain::reading::{MilliCelsius, Reading};
+use isotherm::internals::domain::stats::Stats;
+use isotherm::internals::ledger::Outcome;
 use isotherm::limits;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! When the last good averages are kept.
 
-use isotherm::journal::inventory::Inventory;
+use isotherm::internals::journal::inventory::Inventory;
 
 use crate::support::faulty::Plan;
 use crate::support::node::Node;
@@ -9,8 +9,9 @@ use crate::support::readings::{HOUR, START, in_hall, json_reading};
 /// How many calls to a store an answer costs, and whether it left another
 /// snapshot.
 fn read(node: &mut Node) -> (usize, bool) {
-    let snapshots =
-        |node: &Node| Inventory::list(&node.host.inner, &node.key_value()).unwrap().snapshots;
+    let snapshots = |node: &Node| {
+        Inventory::list(&node.host.inner, &node.key_value()).unwrap().snapshots().to_vec()
+    };
     let before = snapshots(node);
     // Which counts from here.
     node.set_plan(Plan::none());

@@ -1,8 +1,8 @@
 //! A check of the application itself, for what no single call shows: on a host that
 //! bound doubles, it answered 103 of 150 readings with status 200.
 
+use isotherm::UnixMillis;
 use isotherm::api::{readings, routes};
-use isotherm::domain::reading::UnixMillis;
 use isotherm::host::Host;
 use isotherm::http::{Header, Request};
 use serde_json::{Value, json};

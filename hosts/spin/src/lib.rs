@@ -16,7 +16,7 @@ mod stores;
 
 use std::io::Write;
 
-use isotherm::domain::reading::UnixMillis;
+use isotherm::UnixMillis;
 use isotherm::error::best_effort;
 use isotherm::host::{Host, HttpAnswer, HttpCall, SendError, StoreError};
 use isotherm::http::Request;

@@ -20,9 +20,31 @@ pub struct Reading<'a> {
     pub temperature: MilliCelsius,
     /// When it was measured, by the device's clock.
     pub timestamp: UnixMillis,
+    is_late: bool,
+}
+
+impl<'a> Reading<'a> {
+    /// A reading that is not late, as far as is known without a clock.
+    pub fn new(
+        device_id: DeviceId<'a>,
+        region: Region<'a>,
+        temperature: MilliCelsius,
+        timestamp: UnixMillis,
+    ) -> Self {
+        Self { device_id, region, temperature, timestamp, is_late: false }
+    }
+
     /// Whether it arrived later than the variable `late_after` allows. It counts all
     /// the same.
-    pub is_late: bool,
+    pub fn is_late(&self) -> bool {
+        self.is_late
+    }
+
+    /// The same, late or not.
+    #[must_use]
+    pub(crate) fn arrived(self, is_late: bool) -> Self {
+        Self { is_late, ..self }
+    }
 }
 
 /// A device's name: 1 to 64 of `A-Z a-z 0-9 . _ : -`, but not `.` or `..`.

@@ -88,7 +88,7 @@ impl Entry {
         }
         for (reading, place) in readings.iter().zip(places) {
             put_name(&mut value, reading.device_id.as_str());
-            put_length(&mut value, place * 2 + usize::from(reading.is_late));
+            put_length(&mut value, place * 2 + usize::from(reading.is_late()));
             varint::put(&mut value, zigzag(i64::from(reading.temperature.get())));
             varint::put(&mut value, reading.timestamp.get().cast_unsigned() - base);
         }
@@ -236,7 +236,7 @@ impl<'a> Input<'a> {
         let timestamp = base.checked_add(self.unsigned()?).and_then(|t| i64::try_from(t).ok());
         let timestamp =
             timestamp.and_then(UnixMillis::new).ok_or(DecodeError::Content("timestamp"))?;
-        Ok(Reading { device_id, region, temperature, timestamp, is_late })
+        Ok(Reading::new(device_id, region, temperature, timestamp).arrived(is_late))
     }
 }
 
@@ -247,13 +247,13 @@ mod tests {
     use super::*;
 
     fn reading<'a>(device: &'a str, region: &'a str, millicelsius: i64, at: i64) -> Reading<'a> {
-        Reading {
-            device_id: DeviceId::new(device).unwrap(),
-            region: Region::new(region).unwrap(),
-            temperature: MilliCelsius::new(millicelsius).unwrap(),
-            timestamp: UnixMillis::new(at).unwrap(),
-            is_late: at % 2 == 1,
-        }
+        Reading::new(
+            DeviceId::new(device).unwrap(),
+            Region::new(region).unwrap(),
+            MilliCelsius::new(millicelsius).unwrap(),
+            UnixMillis::new(at).unwrap(),
+        )
+        .arrived(at % 2 == 1)
     }
 
     fn assorted() -> Vec<Reading<'static>> {
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(EntryName::from_key(&entry.as_pair().0).as_ref(), Some(entry.name()));
         let content = entry.decode().unwrap();
         assert_eq!(content.readings[0].region.as_str(), "s");
-        assert!(!content.readings[0].is_late);
+        assert!(!content.readings[0].is_late());
     }
 
     #[test]

@@ -15,17 +15,17 @@ use crate::journal::{self, EntryName, Quarantined};
 pub struct Inventory {
     /// The journal's entries, in the order of the times of their readings, so a fold
     /// touches each part of the ledger once.
-    pub entries: Vec<EntryName>,
+    pub(crate) entries: Vec<EntryName>,
     /// Journal keys of a newer release, which this one can't read. They wait for it.
-    pub foreign_entries: usize,
+    pub(crate) foreign_entries: usize,
     /// What is in quarantine.
-    pub quarantined: Vec<Quarantined>,
+    pub(crate) quarantined: Vec<Quarantined>,
     /// Whether a state of the circuit breaker is stored.
-    pub has_breaker: bool,
+    pub(crate) has_breaker: bool,
     /// The names of the rows of the regions database that can't be read.
-    pub damaged_rows: Vec<String>,
+    pub(crate) damaged_rows: Vec<String>,
     /// The snapshots: one, except while it is replaced.
-    pub snapshots: Vec<SnapshotName>,
+    pub(crate) snapshots: Vec<SnapshotName>,
 }
 
 impl Inventory {
@@ -59,6 +59,11 @@ impl Inventory {
     /// The number of acknowledged entries that wait to be folded.
     pub fn unfolded(&self) -> usize {
         self.entries.len() + self.foreign_entries
+    }
+
+    /// The snapshots; one but for a moment.
+    pub fn snapshots(&self) -> &[SnapshotName] {
+        &self.snapshots
     }
 
     /// The newest snapshot.

@@ -59,7 +59,7 @@ impl Row {
             region: u32::try_from(region).ok()?,
             millicelsius: reading.temperature.get(),
             index: u32::try_from(index).ok()?,
-            is_late: reading.is_late,
+            is_late: reading.is_late(),
         })
     }
 

@@ -349,13 +349,12 @@ mod tests {
     use crate::ledger::row::DEVICE_BITS;
 
     fn row((region, minute, device, ms): (u32, i64, u64, i64)) -> Row {
-        let reading = Reading {
-            device_id: DeviceId::new("d").unwrap(),
-            region: Region::new("r").unwrap(),
-            temperature: MilliCelsius::MIN,
-            timestamp: UnixMillis::from_minute(minute, ms).unwrap(),
-            is_late: false,
-        };
+        let reading = Reading::new(
+            DeviceId::new("d").unwrap(),
+            Region::new("r").unwrap(),
+            MilliCelsius::MIN,
+            UnixMillis::from_minute(minute, ms).unwrap(),
+        );
         Row::of(0, &reading, device, u64::from(region)).unwrap()
     }
 

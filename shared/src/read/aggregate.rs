@@ -16,7 +16,7 @@ use crate::read::details;
 use crate::read::pieces::{Cell, Chosen, PIECES, cell};
 
 /// A region's name and its figures; `None` if the range has no reading.
-pub type RegionSummary = (String, Option<Summary>);
+pub(crate) type RegionSummary = (String, Option<Summary>);
 
 /// One region; `None` if no counted or contradicting reading ever named it.
 pub(crate) fn region(

@@ -23,7 +23,7 @@ use crate::read::aggregate::{self, RegionSummary};
 /// The averages over all time of up to `limits::ITEMS_PER_PAGE_MAX` regions,
 /// in the order of their names.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The time of the averages.
     pub as_of: UnixMillis,
     /// Whether it has all regions that there were.

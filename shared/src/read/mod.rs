@@ -2,10 +2,10 @@
 //!
 //! Imports `upkeep`, `fold` and the places below them, except `wire`.
 
-pub mod aggregate;
+pub(crate) mod aggregate;
 pub(crate) mod conflicts;
 pub(crate) mod details;
 pub(crate) mod devices;
-pub mod fresh;
-pub mod last_good;
+pub(crate) mod fresh;
+pub(crate) mod last_good;
 pub(crate) mod pieces;

@@ -11,7 +11,7 @@ use crate::limits;
 
 /// The state between two calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// Calls are made. This many have failed in a row.
     Closed {
         /// Below `limits::BREAKER_FAILURES_TO_OPEN`.
@@ -35,7 +35,7 @@ pub enum State {
 
 /// What to do with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Make it.
     Go,
     /// Make it as the probe, once this state is stored.
@@ -49,10 +49,10 @@ pub enum Verdict {
 
 impl State {
     /// The state before anything happened.
-    pub const NEW: Self = Self::Closed { failures: 0 };
+    pub(crate) const NEW: Self = Self::Closed { failures: 0 };
 
     /// Whether a call may be made now.
-    pub fn ask(self, now: UnixMillis) -> Verdict {
+    pub(crate) fn ask(self, now: UnixMillis) -> Verdict {
         let (until, cooldown_ms) = match self {
             Self::Closed { .. } => return Verdict::Go,
             Self::Open { until, cooldown_ms } | Self::HalfOpen { until, cooldown_ms } => {
@@ -72,13 +72,13 @@ impl State {
 
     /// The state after a call that succeeded.
     #[must_use]
-    pub fn succeeded(self) -> Self {
+    pub(crate) fn succeeded(self) -> Self {
         Self::NEW
     }
 
     /// The state after a call that failed.
     #[must_use]
-    pub fn failed(self, now: UnixMillis) -> Self {
+    pub(crate) fn failed(self, now: UnixMillis) -> Self {
         let cooldown_ms = match self {
             // A stored number may be any.
             Self::Closed { failures }
@@ -97,7 +97,7 @@ impl State {
     }
 
     /// The state's name, as in metrics and log lines.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Closed { .. } => "closed",
             Self::Open { .. } => "open",

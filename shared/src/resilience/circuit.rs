@@ -9,10 +9,10 @@ use crate::host::{Host, KeyValue};
 use crate::resilience::breaker::{State, Verdict};
 
 /// The key of the breaker's state.
-pub const BREAKER_KEY: &str = "breaker/1/regions";
+pub(crate) const BREAKER_KEY: &str = "breaker/1/regions";
 
 /// Makes calls to the regions database, unless the breaker is open.
-pub struct CircuitBreaker<'a, H: Host> {
+pub(crate) struct CircuitBreaker<'a, H: Host> {
     host: &'a H,
     store: &'a H::KeyValue,
     /// The stored bytes, and the state they mean.
@@ -22,7 +22,7 @@ pub struct CircuitBreaker<'a, H: Host> {
 
 impl<'a, H: Host> CircuitBreaker<'a, H> {
     /// The breaker in its stored state, which is read only if `has_state`.
-    pub fn new(host: &'a H, store: &'a H::KeyValue, has_state: bool) -> Self {
+    pub(crate) fn new(host: &'a H, store: &'a H::KeyValue, has_state: bool) -> Self {
         let stored = if has_state { store.get(BREAKER_KEY).unwrap_or(None) } else { None };
         let text = stored.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
         let state = text.and_then(|text| text.parse().ok()).unwrap_or(State::NEW);
@@ -30,12 +30,12 @@ impl<'a, H: Host> CircuitBreaker<'a, H> {
     }
 
     /// The breaker's state.
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.state
     }
 
     /// Makes the call unless the breaker is open, and learns from how it ends.
-    pub fn call<T>(
+    pub(crate) fn call<T>(
         mut self,
         now: UnixMillis,
         work: impl FnOnce() -> Result<T, Error>,

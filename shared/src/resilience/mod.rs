@@ -2,6 +2,6 @@
 //!
 //! Imports `domain`, `error`, `host` and `limits`.
 
-pub mod breaker;
-pub mod circuit;
-pub mod retry;
+pub(crate) mod breaker;
+pub(crate) mod circuit;
+pub(crate) mod retry;

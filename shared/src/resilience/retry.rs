@@ -9,7 +9,7 @@ use crate::host::Host;
 
 /// How often and how long to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// The longest pause before the second attempt, in milliseconds.
     pub base_ms: u64,
     /// The longest pause before any attempt, in milliseconds.
@@ -28,7 +28,7 @@ pub struct Policy {
 impl Policy {
     /// The pause after the `failed`th attempt (from 1), in milliseconds; `None` to give
     /// up. `random` is uniform over its type.
-    pub fn pause_ms(&self, failed: u32, elapsed_ms: u64, random: u64) -> Option<u64> {
+    pub(crate) fn pause_ms(&self, failed: u32, elapsed_ms: u64, random: u64) -> Option<u64> {
         if failed >= self.attempts {
             return None;
         }
@@ -42,7 +42,7 @@ impl Policy {
 
 /// Runs `work`, which must be safe to repeat, until it succeeds, fails with an error
 /// that is not transient, or the policy gives up.
-pub fn run<T, E>(
+pub(crate) fn run<T, E>(
     host: &impl Host,
     policy: Policy,
     is_transient: impl Fn(&E) -> bool,

@@ -17,11 +17,11 @@ use crate::limits;
 use crate::wire::json_items;
 
 /// One item of a request: a reading, or why it was rejected.
-pub type Item<'a> = Result<Reading<'a>, Rejection>;
+pub(crate) type Item<'a> = Result<Reading<'a>, Rejection>;
 
 /// Why a body could not be split into items. None of it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// Not UTF-8, or not JSON; says where.
     Syntax(String),
     /// JSON, but neither an object nor an array.
@@ -32,7 +32,7 @@ pub enum Unreadable {
 
 /// Splits a body into its items, in order. A leading byte order mark is skipped (RFC
 /// 8259, 8.1).
-pub fn parse(body: &[u8]) -> Result<Vec<Item<'_>>, Unreadable> {
+pub(crate) fn parse(body: &[u8]) -> Result<Vec<Item<'_>>, Unreadable> {
     let body = std::str::from_utf8(body)
         .map_err(|e| Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())))?;
     let body = body.strip_prefix('\u{feff}').unwrap_or(body);
@@ -246,16 +246,13 @@ impl<'a> Fields<'a> {
         }
         let device_id = string("device_id", self.device_id)?;
         let region = string("region", self.region)?;
-        Ok(Reading {
-            device_id: DeviceId::new(device_id)
-                .ok_or_else(|| Rejection::new(Reason::InvalidDeviceId, NAME_RULE))?,
-            region: Region::new(region)
-                .ok_or_else(|| Rejection::new(Reason::InvalidRegion, NAME_RULE))?,
-            temperature: temperature(present("temperature_c", self.temperature_c)?)?,
-            timestamp: timestamp(present("timestamp", self.timestamp)?)?,
-            // There is no clock here; `Horizon::admit` sets it.
-            is_late: false,
-        })
+        let no_name = |reason| move || Rejection::new(reason, NAME_RULE);
+        Ok(Reading::new(
+            DeviceId::new(device_id).ok_or_else(no_name(Reason::InvalidDeviceId))?,
+            Region::new(region).ok_or_else(no_name(Reason::InvalidRegion))?,
+            temperature(present("temperature_c", self.temperature_c)?)?,
+            timestamp(present("timestamp", self.timestamp)?)?,
+        ))
     }
 }
 

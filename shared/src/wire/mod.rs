@@ -2,5 +2,5 @@
 //!
 //! Imports `domain` and `limits`.
 
-pub mod json;
+pub(crate) mod json;
 pub(crate) mod json_items;

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use isotherm::UnixMillis;
 use isotherm::api::{readings, routes};
-use isotherm::domain::reading::UnixMillis;
 use isotherm::http::{Header, Request};
 use isotherm_host::native::NativeHost;
 use tempfile::TempDir;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use isotherm::host::{Host, KeyValue};
-use isotherm::journal::{self, EntryName};
+use isotherm::internals::journal::{self, EntryName};
 use isotherm_host::native::NativeHost;
 
 use super::story::millicelsius;

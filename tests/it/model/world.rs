@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use isotherm::error::Error;
-use isotherm::fold;
 use isotherm::host::Host;
-use isotherm::journal::inventory::Inventory;
-use isotherm::ledger::database::{Budget, Database};
-use isotherm::settings::Horizon;
+use isotherm::internals::fold;
+use isotherm::internals::journal::inventory::Inventory;
+use isotherm::internals::ledger::database::{Budget, Database};
+use isotherm::internals::settings::Horizon;
 use isotherm_host::native::NativeHost;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use isotherm::domain::rejection::Rejections;
-use isotherm::journal::Entry;
+use isotherm::internals::domain::rejection::Rejections;
+use isotherm::internals::journal::Entry;
 use isotherm_it::{Service, now_ms};
 use serde_json::json;
 use sha2::{Digest, Sha256};

@@ -4,18 +4,18 @@
 use std::path::{Path, PathBuf};
 
 use isotherm::api::{readings, routes};
-use isotherm::domain::reading::{Reading, UnixMillis};
-use isotherm::domain::rejection::Rejections;
 use isotherm::error::Error;
-use isotherm::fold;
 use isotherm::host::{Host, KeyValue};
 use isotherm::http::{Header, Request, Response};
-use isotherm::journal::inventory::Inventory;
-use isotherm::journal::{self, Entry};
-use isotherm::ledger::Outcome;
-use isotherm::ledger::database::{Budget, Database};
+use isotherm::internals::domain::reading::{Reading, UnixMillis};
+use isotherm::internals::domain::rejection::Rejections;
+use isotherm::internals::fold;
+use isotherm::internals::journal::inventory::Inventory;
+use isotherm::internals::journal::{self, Entry};
+use isotherm::internals::ledger::Outcome;
+use isotherm::internals::ledger::database::{Budget, Database};
+use isotherm::internals::settings::Horizon;
 use isotherm::limits;
-use isotherm::settings::Horizon;
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::KeyValueFile;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use isotherm::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use isotherm::internals::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
 use isotherm_it::now_ms;
 use serde_json::{Value, json};
 
@@ -31,13 +31,12 @@ pub(crate) fn reading<'a>(
     millicelsius: i64,
     ms: i64,
 ) -> Reading<'a> {
-    Reading {
-        device_id: DeviceId::new(device).unwrap(),
-        region: Region::new(region).unwrap(),
-        temperature: MilliCelsius::new(millicelsius).unwrap(),
-        timestamp: at(ms),
-        is_late: false,
-    }
+    Reading::new(
+        DeviceId::new(device).unwrap(),
+        Region::new(region).unwrap(),
+        MilliCelsius::new(millicelsius).unwrap(),
+        at(ms),
+    )
 }
 
 /// A reading as a client sends it.

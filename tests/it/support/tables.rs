@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use isotherm::host::{Host, Sql, Value};
-use isotherm::ledger::{self, Row};
+use isotherm::internals::ledger::{self, Row};
 use isotherm_host::native::NativeHost;
 
 use crate::support::node::Node;

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::fleet::Fleet;
 use crate::measure::{now, repeat};
+use crate::options::Options;
 use crate::process;
-use crate::run::{Options, fresh_service, settle, thirty_days_ago_ms};
+use crate::run::{fresh_service, settle, thirty_days_ago_ms};
 
 /// Readings in a batch, and connections that send them.
 const BATCH: u64 = 10_000;

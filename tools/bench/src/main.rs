@@ -10,6 +10,7 @@ mod client;
 mod fleet;
 mod growth;
 mod measure;
+mod options;
 mod peers;
 mod process;
 mod report;
@@ -19,7 +20,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::run::{Bench, Options};
+use crate::options::Options;
+use crate::run::Bench;
 
 const USAGE: &str = "\
 cargo xtask bench [--runtime embedded|spin] [--seconds 10] [--batch-seconds 30]

@@ -16,10 +16,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::fleet::Fleet;
 use crate::measure::{Measured, now, repeat};
+use crate::options::Options;
 use crate::peers::report::{Report, Unit};
 use crate::peers::system::{OTHERS, System};
 use crate::process::Usage;
-use crate::run::{MIB, Options, syncs_per_s, thirty_days_ago_ms};
+use crate::run::{MIB, syncs_per_s, thirty_days_ago_ms};
 
 /// Work that is measured in each round.
 struct Work {

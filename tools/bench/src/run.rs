@@ -12,36 +12,9 @@ use rusqlite::Connection;
 use crate::client::Client;
 use crate::fleet::{Fleet, INTERVAL_MS};
 use crate::measure::{Measured, now, repeat};
+use crate::options::Options;
 use crate::process::{self, Usage};
 use crate::report::{Report, Row};
-
-/// The options of a run.
-pub(crate) struct Options {
-    pub(crate) seconds: u64,
-    pub(crate) batch_seconds: u64,
-    pub(crate) devices: u64,
-    pub(crate) regions: u64,
-    /// Part of the names of the rows to measure.
-    pub(crate) only: String,
-    /// In a comparison: readings in each round of a row of batches.
-    pub(crate) readings: u64,
-    /// In a comparison: how often each row is measured.
-    pub(crate) rounds: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            seconds: 10,
-            batch_seconds: 30,
-            devices: 10_000,
-            regions: 50,
-            only: String::new(),
-            readings: 2_000_000,
-            rounds: 3,
-        }
-    }
-}
 
 /// Connections that send single readings, or request the hello.
 const CONNECTIONS: [usize; 3] = [1, 16, 64];

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::{Error, Result, bail};
-use isotherm::domain::reading::UnixMillis;
+use isotherm::UnixMillis;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 

@@ -11,7 +11,7 @@ use isotherm::host::{
 use isotherm::http::{Headers, Request, Response};
 use isotherm::api::readings::{self, Handled};
 use isotherm::api::readiness;
-use isotherm::domain::reading::UnixMillis;
+use isotherm::UnixMillis;
 use spin_sdk::key_value::{Error as KeyValueError, Store};
 use spin_sdk::sqlite::{self, Connection};
 use spin_sdk::{http_component, variables};

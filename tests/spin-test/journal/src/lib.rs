@@ -1,7 +1,7 @@
 //! `ingest` with both stores: what it answers, and what it writes to key-value.
 
 use client::{get, now_ms, post, reading, send};
-use isotherm::journal::{EntryName, keys};
+use isotherm::internals::journal::{EntryName, keys};
 use spin_test_sdk::bindings::fermyon::spin_test_virt::key_value::{Call, Store};
 use spin_test_sdk::bindings::fermyon::spin_test_virt::variables;
 use spin_test_sdk::bindings::wasi::http::types::Method;
