@@ -1,6 +1,6 @@
 //! The house rules, checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use isotherm_it::root;
@@ -233,6 +233,41 @@ fn imports_go_from_the_top_to_the_ground() {
             assert!(found.contains(&(*place, *name)), "{place} does not import {name}");
         }
     }
+}
+
+/// The files of a place that a file of it names: `crate::journal::keys` in `journal`.
+fn siblings(place: &str, source: &str) -> BTreeSet<String> {
+    let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let prefix = format!("crate::{place}::");
+    let paths = code.flat_map(|line| line.split(&prefix).skip(1).map(ToOwned::to_owned));
+    let is_part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
+    paths.map(|path| path.split(|c| !is_part_of_a_name(c)).next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn no_two_files_of_a_place_need_each_other() {
+    let shared = root().join("shared/src");
+    let mut imports = BTreeMap::new();
+    for (path, source) in sources("rs") {
+        let Ok(below) = path.strip_prefix(&shared) else { continue };
+        let parts: Vec<&str> = below.iter().map(|part| part.to_str().unwrap()).collect();
+        if let [place, file] = parts[..] {
+            let name = file.trim_end_matches(".rs");
+            let mut found = siblings(place, without_tests(&source));
+            found.remove(name);
+            imports.insert((place.to_owned(), name.to_owned()), found);
+        }
+    }
+    // A file that needs no other one of those that are left can go; a circle can't.
+    let mut left: BTreeSet<_> = imports.keys().filter(|(_, name)| name != "mod").cloned().collect();
+    while let Some(free) = left.iter().find(|(place, name)| {
+        let needed = &imports[&(place.clone(), name.clone())];
+        needed.iter().all(|other| !left.contains(&(place.clone(), other.clone())))
+    }) {
+        let free = free.clone();
+        left.remove(&free);
+    }
+    assert!(left.is_empty(), "these are, or need, a circle: {left:?}");
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub struct Answered {
     pub route: &'static str,
 }
 
+/// What a handler returns.
+pub(crate) type Outcome = Result<Answered, Refusal>;
+
 impl From<Response> for Answered {
     fn from(response: Response) -> Self {
         Self { response, after_answer: AfterAnswer::default(), route: "(none)" }

@@ -3,7 +3,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::api::call::{Call, Outcome};
+use crate::api::answer::Outcome;
+use crate::api::call::Call;
 use crate::error::Error;
 use crate::host::Host;
 use crate::http::document::is_among;

@@ -1,10 +1,9 @@
 //! A request that has a route: what its handler gets and returns.
 
-use crate::api::answer::Answered;
 use crate::domain::reading::UnixMillis;
+use crate::http::Request;
 use crate::http::accept::Format;
 use crate::http::params::QueryParams;
-use crate::http::{Refusal, Request};
 
 /// A request that has a route (`routes`), with its parameters parsed.
 pub(crate) struct Call<'a, H> {
@@ -16,6 +15,3 @@ pub(crate) struct Call<'a, H> {
     /// The format that the request accepts, if the answer is a document.
     pub(crate) format: Format,
 }
-
-/// What a handler returns.
-pub(crate) type Outcome = Result<Answered, Refusal>;

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use crate::api::answer::Listing;
-use crate::api::call::{Call, Outcome};
+use crate::api::answer::{Listing, Outcome};
+use crate::api::call::Call;
 use crate::api::page::Page;
 use crate::domain::range::Span;
 use crate::domain::reading::{MilliCelsius, UnixMillis};

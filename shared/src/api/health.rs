@@ -3,7 +3,8 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::api::call::{Call, Outcome};
+use crate::api::answer::Outcome;
+use crate::api::call::Call;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Host, KeyValue};

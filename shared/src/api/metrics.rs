@@ -3,8 +3,8 @@
 
 use http::StatusCode;
 
-use crate::api::answer::Answered;
-use crate::api::call::{Call, Outcome};
+use crate::api::answer::{Answered, Outcome};
+use crate::api::call::Call;
 use crate::api::exposition::{self, Counted, Exposition, Known};
 use crate::api::health::listed;
 use crate::domain::range::Span;

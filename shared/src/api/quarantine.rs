@@ -3,7 +3,8 @@
 
 use http::StatusCode;
 
-use crate::api::call::{Call, Outcome};
+use crate::api::answer::Outcome;
+use crate::api::call::Call;
 use crate::api::page::Page;
 use crate::base::sort;
 use crate::domain::range::Span;

@@ -6,9 +6,9 @@
 
 use http::Method;
 
-use crate::api::answer::Answered;
+use crate::api::answer::{Answered, Outcome};
 use crate::api::assets;
-use crate::api::call::{Call, Outcome};
+use crate::api::call::Call;
 use crate::api::conflicts;
 use crate::api::devices;
 use crate::api::health;

@@ -1,7 +1,7 @@
 //! `GET /v1/regions/{region}/windows`: a region's figures for each step of a range.
 
-use crate::api::answer::Listing;
-use crate::api::call::{Call, Outcome};
+use crate::api::answer::{Listing, Outcome};
+use crate::api::call::Call;
 use crate::api::cells;
 use crate::domain::range::{Range, Span};
 use crate::domain::reading::{Region, UnixMillis};

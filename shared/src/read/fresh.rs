@@ -161,7 +161,7 @@ fn fold_then<H: Host>(
     let done = CircuitBreaker::new(host, &store, inventory.has_breaker)
         .call(now, || look(host, &store, &inventory, settings, now, read));
     match done {
-        Ok(Seen { folded, quarantined, keeps_snapshot }) => {
+        Ok(Found { folded, quarantined, keeps_snapshot }) => {
             let coverage = Coverage::of(span, now, Some(folded), quarantined);
             let after_answer = AfterAnswer { keeps_snapshot, should_fold: folded.left_entries > 0 };
             Ok(Looked::of(coverage, after_answer, None))
@@ -171,7 +171,7 @@ fn fold_then<H: Host>(
 }
 
 /// What `look` found beside what was read.
-struct Seen {
+struct Found {
     folded: Folded,
     quarantined: Option<usize>,
     keeps_snapshot: bool,
@@ -185,7 +185,7 @@ fn look<H: Host>(
     (horizon, names): (Horizon, NamesBound),
     now: UnixMillis,
     read: &mut dyn FnMut(&Database<'_, H>) -> Result<(), Error>,
-) -> Result<Seen, Error> {
+) -> Result<Found, Error> {
     let database = Database::open(host, BEFORE_READING)?;
     let folded = fold::run(&database, store, inventory)?;
     if folded.left_entries < inventory.unfolded() {
@@ -198,7 +198,7 @@ fn look<H: Host>(
     read(&database)?;
     let keeps_snapshot = last_good::is_old(inventory, now)
         && !last_good::is_of(inventory, database.read(|sql| ledger::tally(sql, ledger::FOLDS))?);
-    Ok(Seen { folded, quarantined, keeps_snapshot })
+    Ok(Found { folded, quarantined, keeps_snapshot })
 }
 
 /// Answers from the last good averages, if all time was asked for and the database is
