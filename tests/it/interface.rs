@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use isotherm::api::readings::MEDIA_TYPES;
 use isotherm::api::routes::Route;
 use isotherm::http::Kind;
 use isotherm::internals::domain::rejection::Reason;
 use isotherm::internals::journal::QuarantineReason;
+use isotherm::internals::ledger::schema;
 use isotherm_host::native::NativeHost;
 use isotherm_it::{Service, root};
 use serde_json::Value;
@@ -36,6 +38,14 @@ fn first_cells(section: &str) -> Names {
     names.collect()
 }
 
+/// Fails with the names that only one of the two has.
+fn assert_same(place: &str, told: &Names, known: &Names) {
+    let missing: Vec<_> = known.difference(told).collect();
+    let unknown: Vec<_> = told.difference(known).collect();
+    assert!(missing.is_empty(), "missing from {place}: {missing:?}");
+    assert!(unknown.is_empty(), "only in {place}: {unknown:?}");
+}
+
 /// `GET /v1/regions`, of every route: its first method and its pattern.
 fn routes() -> Names {
     let all = Route::<NativeHost>::INGEST.into_iter().chain(Route::QUERY);
@@ -52,7 +62,7 @@ fn every_route_is_documented_and_every_documented_route_exists() {
     let api = text("docs/api.md");
     let headings = api.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`'));
     let documented: Names = headings.map(ToOwned::to_owned).collect();
-    assert_eq!(documented, without_files(&routes()));
+    assert_same("the headings of docs/api.md", &documented, &without_files(&routes()));
 }
 
 #[test]
@@ -66,7 +76,7 @@ fn every_route_is_described_and_every_described_route_exists() {
     let mut expected = without_files(&routes());
     // The page is for people.
     expected.remove("GET /");
-    assert_eq!(operations.collect::<Names>(), expected);
+    assert_same("the paths of query/assets/openapi.json", &operations.collect(), &expected);
 }
 
 #[test]
@@ -102,7 +112,7 @@ fn every_kind_of_problem_is_documented_with_its_status() {
     };
     let documented: Names = rows.map(pair).collect();
     let kinds = Kind::ALL.map(|kind| format!("{} {}", kind.code(), kind.status()));
-    assert_eq!(documented, kinds.into());
+    assert_same("\"Problems\" of docs/api.md", &documented, &kinds.into());
 }
 
 #[test]
@@ -110,7 +120,8 @@ fn every_reason_for_a_rejection_is_documented() {
     let api = text("docs/api.md");
     let below = section(&api, "`POST /v1/readings`");
     let table = below.split("| `reason` |").nth(1).unwrap();
-    assert_eq!(first_cells(table), Reason::ALL.map(|reason| reason.code().to_owned()).into());
+    let reasons = Reason::ALL.map(|reason| reason.code().to_owned()).into();
+    assert_same("the reasons of docs/api.md", &first_cells(table), &reasons);
 }
 
 #[test]
@@ -136,7 +147,46 @@ fn every_variable_is_documented_with_its_default() {
         let pairs = quoted(names).zip(quoted(defaults));
         pairs.map(|(name, default)| format!("{name} {default}")).collect::<Vec<_>>()
     });
-    assert_eq!(pairs.collect::<Names>(), variables);
+    assert_same("\"Variables\" of docs/api.md", &pairs.collect(), &variables);
+}
+
+#[test]
+fn every_variable_reaches_both_components_wherever_they_are_deployed() {
+    let manifest: toml::Table = text("spin.toml").parse().unwrap();
+    let names =
+        |table: &toml::Value| -> Names { table.as_table().unwrap().keys().cloned().collect() };
+    let variables = names(&manifest["variables"]);
+    for component in ["ingest", "query"] {
+        let place = format!("component.{component}.variables of spin.toml");
+        assert_same(&place, &names(&manifest["component"][component]["variables"]), &variables);
+        let file = format!("deploy/spinkube/base/apps/{component}.yaml");
+        let app = text(&file);
+        let keys = app.lines().filter_map(|line| line.trim().strip_prefix("key: "));
+        assert_same(&file, &keys.map(ToOwned::to_owned).collect(), &variables);
+    }
+}
+
+#[test]
+fn every_type_of_a_body_is_described_and_documented() {
+    let types: Names = MEDIA_TYPES.map(ToOwned::to_owned).into();
+    let description: Value = serde_json::from_str(&text("query/assets/openapi.json")).unwrap();
+    let post = &description["paths"]["/v1/readings"]["post"];
+    let described = post["requestBody"]["content"].as_object().unwrap().keys().cloned();
+    assert_same("the body of POST in query/assets/openapi.json", &described.collect(), &types);
+    let api = text("docs/api.md");
+    let below = section(&api, "`POST /v1/readings`");
+    for media_type in types {
+        assert!(below.contains(&format!("`{media_type}`")), "docs/api.md lacks {media_type}");
+    }
+}
+
+#[test]
+fn the_schema_version_is_in_the_documents_and_the_one_before_is_a_fixture() {
+    let version = schema::VERSION;
+    let formats = text("docs/formats.md");
+    assert!(formats.contains(&format!("{version} today")), "docs/formats.md: not {version} today");
+    let before = root().join(format!("tests/data/regions-schema-{}.db", version - 1));
+    assert!(before.exists(), "no {}", before.display());
 }
 
 #[test]
@@ -147,5 +197,6 @@ fn every_metric_is_documented() {
     let types = metrics.body.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let families: Names = types.map(|rest| rest.split(' ').next().unwrap().to_owned()).collect();
     let api = text("docs/api.md");
-    assert_eq!(first_cells(section(&api, "`GET /metrics`")), families);
+    let documented = first_cells(section(&api, "`GET /metrics`"));
+    assert_same("the metrics of docs/api.md", &documented, &families);
 }

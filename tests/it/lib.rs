@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+mod fresh;
+
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
@@ -52,8 +54,10 @@ impl Service {
         Ok(service)
     }
 
-    /// The same for the manifest at this path in the project, and not started yet.
+    /// The same for the manifest at this path in the project, and not started yet. Fails
+    /// where its components are older than their source: `cargo test` does not build them.
     pub fn prepare(manifest: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Result<Self> {
+        fresh::check(manifest)?;
         let arguments = arguments.iter().map(|&argument| argument.to_owned());
         let variables = variables
             .iter()

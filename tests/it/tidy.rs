@@ -83,6 +83,23 @@ fn functions_are_short() {
     assert!(median < 15 && ninth < 40, "the median has {median} lines, nine in ten {ninth}");
 }
 
+/// Files that are the roots of programs and libraries.
+const ROOTS: [&str; 5] = ["main.rs", "lib.rs", "mod.rs", "database.rs", "fold.rs"];
+
+#[test]
+fn every_file_of_the_tests_is_a_module() {
+    let tests = root().join("tests/it");
+    let all = sources("rs");
+    for (path, _) in all.iter().filter(|(path, _)| path.starts_with(&tests)) {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let declared = format!("mod {name};");
+        let siblings = all.iter().filter(|(other, _)| other.parent() == path.parent());
+        let is_declared = siblings.into_iter().any(|(_, source)| source.contains(&declared));
+        let is_root = ROOTS.iter().any(|root| path.ends_with(root));
+        assert!(is_declared || is_root, "{} is in no `mod`, and never run", path.display());
+    }
+}
+
 #[test]
 fn nothing_is_left_for_later_and_no_error_is_swallowed() {
     let marks = ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "let _ =", "#[ignore"];

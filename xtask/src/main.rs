@@ -59,8 +59,9 @@ cargo xtask reproducible
 cargo xtask replay FILE [--url http://127.0.0.1:3000] [...]
     Sends the readings of a CSV file; `--help` lists how columns are named.
 
-cargo xtask build
-    Builds the components into target/wasm32-wasip2/release.
+cargo xtask build [--conformance]
+    Builds the components into target/wasm32-wasip2/release, or the one that checks a
+    runtime.
 
 cargo xtask target
     Makes sure that the target wasm32-wasip2 is there.";
@@ -80,6 +81,7 @@ fn main() -> Result<()> {
         "size" => build(&shell).and_then(|()| size::check()),
         "reproducible" => reproducible::check(&shell),
         "replay" => replay(&shell, &rest),
+        "build" if rest == ["--conformance"] => build_conformance(&shell),
         "build" => build(&shell),
         "target" => target::ensure(&shell),
         "" | "help" | "--help" | "-h" => {
@@ -125,6 +127,17 @@ fn build(shell: &Shell) -> Result<()> {
     step("Building the components for wasm32-wasip2");
     // Into the directory that spin.toml names, whatever the environment says.
     reproducible::build(shell, &root(), Path::new("target"), &reproducible::cargo_home()?)
+}
+
+/// Builds the component that checks a runtime (`hosts/conformance`).
+fn build_conformance(shell: &Shell) -> Result<()> {
+    target::ensure(shell)?;
+    step("Building the component that checks a runtime");
+    cmd!(shell, "cargo build --release --locked --target wasm32-wasip2 --target-dir target")
+        .args(["--package", "isotherm-conformance"])
+        .quiet()
+        .run()?;
+    Ok(())
 }
 
 /// The path of a program of the workspace: cargo puts all of them beside this one.

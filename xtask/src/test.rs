@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
-use crate::{Runtime, build, size, spin_test, step, target};
+use crate::{Runtime, build, build_conformance, size, spin_test, step, target};
 
 /// Stops at the first step that fails.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
@@ -27,11 +27,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     build(shell)?;
     size::check()?;
 
-    step("The component that checks a runtime");
-    cmd!(shell, "cargo build --release --locked --target wasm32-wasip2 --target-dir target")
-        .args(["--package", "isotherm-conformance"])
-        .quiet()
-        .run()?;
+    build_conformance(shell)?;
 
     step("Documentation");
     cmd!(shell, "cargo doc --locked --workspace --no-deps --document-private-items")

@@ -4,28 +4,28 @@
 //! Imports `base`, `domain`, `resilience`, `host`, `limits` and `error`. Knows nothing
 //! of the journal.
 
+mod count;
 pub mod database;
 pub(crate) mod device_window;
 pub(crate) mod dictionary;
-mod post;
 mod prune;
 mod read;
 mod row;
 pub mod schema;
 pub(crate) mod sorted_run;
 mod sql;
-mod tallies;
+mod totals;
 pub(crate) mod windows;
 
-pub use post::Outcome;
-pub(crate) use post::post;
+pub use count::Outcome;
+pub(crate) use count::post;
 pub(crate) use prune::prune;
 pub use read::rows_between;
 pub(crate) use read::{find, has_rows_before, hours, load, rows_of_device};
 pub use row::Row;
 pub(crate) use row::{LEDGER, key_at};
 pub(crate) use sql::{integers, placeholders, rows_per_statement};
-pub(crate) use tallies::{
+pub(crate) use totals::{
     FOLDS, Facts, PRUNED_BEFORE, REJECTED_PREFIX, Totals, count_rejections, facts,
     newest_by_region, tallies, tally, totals,
 };

@@ -10,25 +10,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::domain::decimal::{Decimal, Rounding};
-use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, Seems, UnixMillis};
+use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::limits;
+use crate::wire::item::{self, Item, Unreadable};
 use crate::wire::json_items;
-
-/// One item of a request: a reading, or why it was rejected.
-pub(crate) type Item<'a> = Result<Reading<'a>, Rejection>;
-
-/// Why a body could not be split into items. None of it was kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    /// Not UTF-8, or not JSON; says where.
-    Syntax(String),
-    /// JSON, but neither an object nor an array.
-    Shape,
-    /// More items than `limits::READINGS_PER_REQUEST_MAX`.
-    TooMany,
-}
 
 /// Splits a body into its items, in order. A leading byte order mark is skipped (RFC
 /// 8259, 8.1).
@@ -244,19 +230,14 @@ impl<'a> Fields<'a> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let device_id = string("device_id", self.device_id)?;
-        let region = string("region", self.region)?;
-        let no_name = |reason| move || Rejection::new(reason, NAME_RULE);
         Ok(Reading::new(
-            DeviceId::new(device_id).ok_or_else(no_name(Reason::InvalidDeviceId))?,
-            Region::new(region).ok_or_else(no_name(Reason::InvalidRegion))?,
-            temperature(present("temperature_c", self.temperature_c)?)?,
+            item::device_id(string("device_id", self.device_id)?)?,
+            item::region(string("region", self.region)?)?,
+            item::temperature(present("temperature_c", self.temperature_c)?)?,
             timestamp(present("timestamp", self.timestamp)?)?,
         ))
     }
 }
-
-const NAME_RULE: &str = "names are 1 to 64 of A-Z a-z 0-9 . _ : -, and not . or .. alone";
 
 fn present<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<&'a str, Rejection> {
     raw.map(RawValue::get)
@@ -280,48 +261,11 @@ fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-fn temperature(raw: &str) -> Result<MilliCelsius, Rejection> {
-    let Some(number) = Decimal::parse(raw) else {
-        let detail = "temperature_c must be a number, in degrees Celsius";
-        return Err(Rejection::new(Reason::WrongType, detail));
-    };
-    number.scaled(3, Rounding::HalfAwayFromZero).and_then(MilliCelsius::new).ok_or_else(|| {
-        let detail = "temperature_c must be from -273.15 to 1000 degrees Celsius";
-        Rejection::new(Reason::TemperatureOutOfRange, detail)
-    })
-}
-
+/// A time: a number, or a string.
 fn timestamp(raw: &str) -> Result<UnixMillis, Rejection> {
-    if let Some(text) = unquoted(raw) {
-        return UnixMillis::parse_rfc3339(&text).ok_or_else(|| {
-            let detail = match Decimal::parse(&text) {
-                Some(_) => "timestamp is a number in quotes; send Unix milliseconds without them",
-                None => "timestamp must be like 2026-11-22T10:00:00Z, from 1970 to 9999",
-            };
-            Rejection::new(Reason::InvalidTimestamp, detail)
-        });
-    }
-    let Some(number) = Decimal::parse(raw) else {
-        let detail = "timestamp must be Unix milliseconds or an RFC 3339 string";
-        return Err(Rejection::new(Reason::WrongType, detail));
-    };
-    let number = number.scaled(0, Rounding::TowardZero);
-    match number.and_then(UnixMillis::new) {
-        Some(instant) => match instant.seems() {
-            Seems::Milliseconds => Ok(instant),
-            Seems::Seconds => Err(Rejection::new(
-                Reason::TimestampInSeconds,
-                "timestamp looks like seconds; send Unix milliseconds",
-            )),
-            Seems::Uptime => Err(Rejection::new(
-                Reason::InvalidTimestamp,
-                "timestamp looks like a time since the device's start; send Unix milliseconds",
-            )),
-        },
-        None => {
-            let detail = "timestamp must be Unix milliseconds from 1970 to 9999";
-            Err(Rejection::new(Reason::InvalidTimestamp, detail))
-        }
+    match unquoted(raw) {
+        Some(text) => item::timestamp_of_text(&text),
+        None => item::timestamp_of_number(raw),
     }
 }
 

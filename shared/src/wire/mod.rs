@@ -2,5 +2,6 @@
 //!
 //! Imports `domain` and `limits`.
 
+pub(crate) mod item;
 pub(crate) mod json;
 pub(crate) mod json_items;

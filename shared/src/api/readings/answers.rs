@@ -11,7 +11,7 @@ use crate::http::{ItemError, Kind, Problem, Response, is_zero};
 use crate::ledger::Outcome;
 use crate::limits;
 use crate::settings::OLDER_THAN_LEDGER;
-use crate::wire::json::Unreadable;
+use crate::wire::item::Unreadable;
 
 pub(super) fn unreadable(unreadable: Unreadable) -> Problem {
     match unreadable {

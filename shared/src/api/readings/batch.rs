@@ -8,7 +8,7 @@ use crate::journal::door::Door;
 use crate::limits;
 use crate::log::Counts;
 use crate::settings::Horizon;
-use crate::wire::json::Item;
+use crate::wire::item::Item;
 
 /// The readings of a request that may be counted, with their positions, and the
 /// rejections of the others.

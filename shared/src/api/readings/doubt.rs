@@ -12,7 +12,7 @@ use crate::limits;
 use crate::resilience::circuit::CircuitBreaker;
 use crate::settings::{Horizon, NamesBound};
 use crate::upkeep::{self, AFTER_ANSWER};
-use crate::wire::json::Item;
+use crate::wire::item::Item;
 
 /// The journal, and what the door knows. If the door was never told of the database,
 /// and one of the items needs that, the database is asked first.

@@ -6,6 +6,9 @@ use crate::limits;
 
 const JSON: &str = "application/json";
 
+/// The types that a body may have.
+pub const MEDIA_TYPES: [&str; 1] = [JSON];
+
 /// Checks the length of the body. A body that is too large is neither read nor asked
 /// for by 100 (Continue).
 pub(super) fn check_length(request: &Request, limit_bytes: usize) -> Result<(), Problem> {

@@ -12,6 +12,8 @@ mod doubt;
 mod head;
 mod keep;
 
+pub use self::head::MEDIA_TYPES;
+
 use self::batch::Batch;
 use self::keep::Journaled;
 use crate::api::answer::Answered;
@@ -30,6 +32,7 @@ use crate::limits;
 use crate::log::Counts;
 use crate::settings::{self, Horizon};
 use crate::upkeep;
+use crate::wire::item::Item;
 use crate::wire::json;
 
 /// A response, and the work to do after it is sent.
@@ -184,7 +187,7 @@ fn accept<H: Host>(
 /// Sorts the items into readings that may be counted and rejections.
 fn judge<'a, H: Host>(
     host: &H,
-    items: Vec<json::Item<'a>>,
+    items: Vec<Item<'a>>,
     journal: &Result<(H::KeyValue, Door), Error>,
     horizon: Horizon,
     now: UnixMillis,

@@ -16,7 +16,7 @@ use crate::host::{Sql, Value};
 use crate::ledger::dictionary;
 use crate::ledger::row::{LEDGER, Row};
 use crate::ledger::sql::{placeholders, rows_per_statement};
-use crate::ledger::tallies::{FOLDS, PRUNED_BEFORE, add_to_tallies, tally};
+use crate::ledger::totals::{FOLDS, PRUNED_BEFORE, add_to_tallies, tally};
 use crate::ledger::windows::{self, Repeats};
 use crate::limits;
 

@@ -1,0 +1,82 @@
+//! An item of a body, and the checks of its fields, whatever format it came in.
+
+use std::borrow::Cow;
+
+use crate::domain::decimal::{Decimal, Rounding};
+use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, Seems, UnixMillis};
+use crate::domain::rejection::{Reason, Rejection};
+
+/// One item of a request: a reading, or why it was rejected.
+pub(crate) type Item<'a> = Result<Reading<'a>, Rejection>;
+
+/// Why a body could not be split into items. None of it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// Not UTF-8, or not JSON; says where.
+    Syntax(String),
+    /// JSON, but neither an object nor an array.
+    Shape,
+    /// More items than `limits::READINGS_PER_REQUEST_MAX`.
+    TooMany,
+}
+
+const NAME_RULE: &str = "names are 1 to 64 of A-Z a-z 0-9 . _ : -, and not . or .. alone";
+
+/// A device's name.
+pub(crate) fn device_id(name: Cow<'_, str>) -> Result<DeviceId<'_>, Rejection> {
+    DeviceId::new(name).ok_or_else(|| Rejection::new(Reason::InvalidDeviceId, NAME_RULE))
+}
+
+/// A region's name.
+pub(crate) fn region(name: Cow<'_, str>) -> Result<Region<'_>, Rejection> {
+    Region::new(name).ok_or_else(|| Rejection::new(Reason::InvalidRegion, NAME_RULE))
+}
+
+/// A temperature in degrees Celsius, written as a number.
+pub(crate) fn temperature(raw: &str) -> Result<MilliCelsius, Rejection> {
+    let Some(number) = Decimal::parse(raw) else {
+        let detail = "temperature_c must be a number, in degrees Celsius";
+        return Err(Rejection::new(Reason::WrongType, detail));
+    };
+    number.scaled(3, Rounding::HalfAwayFromZero).and_then(MilliCelsius::new).ok_or_else(|| {
+        let detail = "temperature_c must be from -273.15 to 1000 degrees Celsius";
+        Rejection::new(Reason::TemperatureOutOfRange, detail)
+    })
+}
+
+/// A time in RFC 3339.
+pub(crate) fn timestamp_of_text(text: &str) -> Result<UnixMillis, Rejection> {
+    UnixMillis::parse_rfc3339(text).ok_or_else(|| {
+        let detail = match Decimal::parse(text) {
+            Some(_) => "timestamp is a number in quotes; send Unix milliseconds without them",
+            None => "timestamp must be like 2026-11-22T10:00:00Z, from 1970 to 9999",
+        };
+        Rejection::new(Reason::InvalidTimestamp, detail)
+    })
+}
+
+/// A time in Unix milliseconds, written as a number.
+pub(crate) fn timestamp_of_number(raw: &str) -> Result<UnixMillis, Rejection> {
+    let Some(number) = Decimal::parse(raw) else {
+        let detail = "timestamp must be Unix milliseconds or an RFC 3339 string";
+        return Err(Rejection::new(Reason::WrongType, detail));
+    };
+    let number = number.scaled(0, Rounding::TowardZero);
+    match number.and_then(UnixMillis::new) {
+        Some(instant) => match instant.seems() {
+            Seems::Milliseconds => Ok(instant),
+            Seems::Seconds => Err(Rejection::new(
+                Reason::TimestampInSeconds,
+                "timestamp looks like seconds; send Unix milliseconds",
+            )),
+            Seems::Uptime => Err(Rejection::new(
+                Reason::InvalidTimestamp,
+                "timestamp looks like a time since the device's start; send Unix milliseconds",
+            )),
+        },
+        None => {
+            let detail = "timestamp must be Unix milliseconds from 1970 to 9999";
+            Err(Rejection::new(Reason::InvalidTimestamp, detail))
+        }
+    }
+}
