@@ -18,7 +18,7 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let begun = readings::begin(&host, &head, spin::now());
     let (read, unread) = match begun {
         Begun::WantsBody(limit_bytes) => (Ok(spin::read_body(request, limit_bytes)), None),
-        Begun::Answered(handled) => (Err(handled), Some(request)),
+        Begun::Done(handled) => (Err(handled), Some(request)),
     };
     // Read after the body, which may have taken long to arrive.
     let now = spin::now();

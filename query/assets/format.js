@@ -26,7 +26,7 @@ export function instant(ms) {
   return new Date(ms).toISOString().replace("T", " ").replace(/\.\d+Z$/, "Z");
 }
 
-/** Clocks may differ by so much, and readings take some time. */
+/** How far clocks may differ, with the time that a reading takes. */
 const FRESH = 5 * MINUTE;
 
 /** How long ago, or how far ahead of the node's clock, in the largest unit. */

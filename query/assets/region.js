@@ -17,7 +17,7 @@ const STEPS = {
  * with at most 10,000 at once. */
 const WINDOWS_WANTED = 400;
 const WINDOWS_MAX = 3_000;
-/** Where so many of a device's readings arrive, those that are lost do not make the
+/** While at least this part of a device's readings arrives, lost ones do not make the
  * automatic step longer. */
 const ARRIVING = 0.9;
 const DEVICES_A_PAGE = 100;

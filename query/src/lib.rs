@@ -4,7 +4,7 @@
 #![cfg(target_family = "wasm")]
 
 use isotherm::api::answer::Answered;
-use isotherm::api::events::{self, Opened};
+use isotherm::api::events::Opened;
 use isotherm::api::routes;
 use isotherm::host::Host;
 use isotherm::log::AccessLine;
@@ -24,14 +24,13 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
             AccessLine { at: now, route, status, counts: None, duration_ms },
         );
     };
-    if routes::is_for_events(&host, &request) {
-        let Opened { response, stream } = events::open(&host, &request, now);
+    if let Some((Opened { response, stream }, route)) = routes::events(&host, &request, now) {
         let status = response.status;
         match stream {
             Some(events) => spin::stream(&host, response, out, events),
             None => spin::send(&host, response, out),
         }
-        return log(events::ROUTE, status);
+        return log(route, status);
     }
     let Answered { response, after_answer, route } = routes::answer(&host, &request, now);
     let status = response.status;

@@ -169,7 +169,7 @@ impl fmt::Display for Error {
                  set it",
             ),
             Self::CircuitOpen { retry_after_ms } => {
-                write!(f, "regions database: spared for another {retry_after_ms} ms")
+                write!(f, "regions database: circuit open for another {retry_after_ms} ms")
             }
             Self::TooSlow => f.write_str("not done in the time given"),
             Self::JournalFull => f.write_str("the journal has reached its bound"),

@@ -27,15 +27,15 @@ pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     let names = NamesBound::from_variables(host)?;
     let inventory = Inventory::list(host, &journal)?;
     let mut left = inventory.unfolded();
-    let done = CircuitBreaker::new(host, &journal, inventory.has_breaker).call(now, || {
-        let regions = Database::open(host, AFTER_ANSWER)?;
-        left = fold::run(&regions, &journal, &inventory)?.left_entries;
+    let done = CircuitBreaker::new(host, &journal, inventory.has_breaker()).call(now, || {
+        let database = Database::open(host, AFTER_ANSWER)?;
+        left = fold::run(&database, &journal, &inventory)?.left_entries;
         if left == 0 {
-            fold::prune(&regions, &journal, horizon, now)?;
-            take_back_published(&regions, &journal, now)?;
+            fold::prune(&database, &journal, horizon, now)?;
+            take_back_published(&database, &journal, now)?;
         }
-        let facts = tell_door(&regions, &journal, horizon, names, now)?;
-        bring_back(&regions, &journal, &inventory, facts.pruned_before, horizon.latest(now))
+        let facts = tell_door(&database, &journal, horizon, names, now)?;
+        bring_back(&database, &journal, &inventory, facts.pruned_before, horizon.latest(now))
     });
     backpressure::update(host, &journal, &inventory, left, now)?;
     match done {
@@ -46,15 +46,15 @@ pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
 
 /// Updates what the door knows of the database.
 pub(crate) fn tell_door<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     journal: &H::KeyValue,
     horizon: Horizon,
     names: NamesBound,
     now: UnixMillis,
 ) -> Result<Facts, Error> {
-    let facts = regions.read(ledger::facts)?;
-    let newest = newest_that_counts(regions, &facts, horizon, now)?;
-    let told = door::update(regions.host(), journal, &|door| {
+    let facts = database.read(ledger::facts)?;
+    let newest = newest_that_counts(database, &facts, horizon, now)?;
+    let told = door::update(database.host(), journal, &|door| {
         // Another request pruned, or the door's key was lost.
         if door.pruned_before < facts.pruned_before {
             (door.pruned_before, door.published) = (facts.pruned_before, now);
@@ -75,23 +75,23 @@ pub(crate) fn tell_door<H: Host>(
 /// When the newest counted reading was measured, of those that say something about the
 /// node's clock.
 pub(crate) fn newest_counted<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     horizon: Horizon,
     now: UnixMillis,
 ) -> Result<Option<UnixMillis>, Error> {
-    let facts = regions.read(ledger::facts)?;
-    newest_that_counts(regions, &facts, horizon, now)
+    let facts = database.read(ledger::facts)?;
+    newest_that_counts(database, &facts, horizon, now)
 }
 
 fn newest_that_counts<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     facts: &Facts,
     horizon: Horizon,
     now: UnixMillis,
 ) -> Result<Option<UnixMillis>, Error> {
     match facts.newest {
         Some(newest) if newest > horizon.latest(now) => {
-            let hours = regions.read(|sql| ledger::hours(sql, limits::HOURS_LOOKED_AT_MAX))?;
+            let hours = database.read(|sql| ledger::hours(sql, limits::HOURS_LOOKED_AT_MAX))?;
             Ok(newest_of_one_run(&hours))
         }
         newest => Ok(newest),
@@ -103,7 +103,7 @@ fn newest_that_counts<H: Host>(
 /// of a clock that was far ahead come after such a gap; readings from before a clock
 /// was set back don't.
 fn newest_of_one_run(hours: &[UnixMillis]) -> Option<UnixMillis> {
-    let begin = fold::witnessed(hours).or(hours.last().copied())?;
+    let begin = fold::watermark(hours).or(hours.last().copied())?;
     let later = hours.iter().rev().skip_while(|hour| **hour < begin);
     let mut newest = begin;
     for hour in later {
@@ -118,17 +118,17 @@ fn newest_of_one_run(hours: &[UnixMillis]) -> Option<UnixMillis> {
 /// Takes back the time that was published to the door, if the database has no row from
 /// before it and was not pruned that far: the database is another one, or was restored.
 fn take_back_published<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     journal: &H::KeyValue,
     now: UnixMillis,
 ) -> Result<(), Error> {
-    let host = regions.host();
+    let host = database.host();
     let published = door::load(host, journal).map_err(Error::Journal)?;
     let known_ms = now.get().saturating_sub(published.published.get());
-    let pruned_before = regions.read(ledger::facts)?.pruned_before;
+    let pruned_before = database.read(ledger::facts)?.pruned_before;
     if known_ms < limits::PRUNE_PUBLISHED_MS_MIN
         || published.pruned_before <= pruned_before
-        || regions.read(|sql| ledger::has_rows_before(sql, published.pruned_before))?
+        || database.read(|sql| ledger::has_rows_before(sql, published.pruned_before))?
     {
         return Ok(());
     }
@@ -144,7 +144,7 @@ fn take_back_published<H: Host>(
 /// old, if the database was restored or is another one, so that duplicates of them are
 /// recognised; and readings that were ahead, if the clock was set.
 fn bring_back<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     pruned_before: UnixMillis,
@@ -156,13 +156,13 @@ fn bring_back<H: Host>(
         QuarantineReason::AheadOfClock => quarantined.name.base_ms() <= at(latest),
         QuarantineReason::Unreadable | QuarantineReason::DamagedRow => false,
     };
-    let all = inventory.quarantined.iter().filter(can_be_counted);
+    let all = inventory.quarantined().iter().filter(can_be_counted);
     let some: Vec<Quarantined> = all.take(limits::RETRIED_AT_ONCE_MAX).cloned().collect();
     if some.is_empty() {
         return Ok(());
     }
-    regions.host().log(&format!("{} entries in quarantine can be counted again", some.len()));
-    fold::retry(regions, journal, inventory, &some, latest).map(|_tried| ())
+    database.host().log(&format!("{} entries in quarantine can be counted again", some.len()));
+    fold::retry(database, journal, inventory, &some, latest).map(|_tried| ())
 }
 
 #[cfg(test)]

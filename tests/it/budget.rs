@@ -10,7 +10,7 @@ use isotherm::limits;
 
 use crate::support::node::Node;
 use crate::support::readings::{START, in_hall, reading};
-use crate::support::tables::Span;
+use crate::support::tables::Tier;
 
 /// A node without any limit of age.
 fn node() -> Node {
@@ -115,5 +115,5 @@ fn a_fold_that_does_not_wait_for_the_lock_leaves_the_entries_to_its_holder() {
     assert!(refused.unwrap_err().is_busy());
     Sql::execute(&busy, "COMMIT", &[]).unwrap();
     assert_eq!(node.fold(), 0);
-    assert_eq!(node.counted(Span::AllTime), 1);
+    assert_eq!(node.counted(Tier::AllTime), 1);
 }

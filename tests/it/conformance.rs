@@ -4,10 +4,16 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use isotherm::api::readings;
+use isotherm::api::routes::{self, Route};
+use isotherm::host::Host;
+use isotherm::http::{Header, Request, Response};
 use isotherm_host::native::NativeHost;
 use isotherm_it::Service;
+use serde_json::Value;
 
 use crate::support::node::scratch;
+use crate::support::readings::{DAY, NOW, at, json_reading};
 use crate::support::service::Expect as _;
 use crate::support::strict::StrictHost;
 
@@ -30,7 +36,49 @@ fn a_host_that_has_less_than_sqlite_conforms() {
     let host = NativeHost::new(directory.path(), &[("defined", "a value")]).unwrap();
     let host = StrictHost::over(host);
     assert_conforms(&isotherm_conformance::run(&host));
-    // But for what makes a file of SQLite quick, no statement was of no use.
+    assert_useful(&host);
+}
+
+/// What a host answers to every route, before and after pruning and a retry.
+fn answers<H: Host>(host: &H) -> Vec<(String, u16, String)> {
+    let mut answers = Vec::new();
+    for day in [0, 1, 30, 31] {
+        let now = at(NOW + day * DAY);
+        let one = |n: i64| json_reading(&format!("d{}", n % 7), "hall", n as f64, now.get() - n);
+        let body = Value::Array((0..300).chain(0..3).map(one).collect()).to_string();
+        for prefer in ["", "wait"] {
+            let request = Request::post("/v1/readings").with(Header::Prefer, prefer);
+            let handled = readings::post(host, &request, body.as_bytes(), now);
+            handled.after_answer.run(host, now).unwrap();
+        }
+        for route in Route::<H>::QUERY {
+            let path = route.pattern.replace("{region}", "hall").replace("{device_id}", "d1");
+            let path = path.replace("{name}", "none");
+            let request = Request { method: route.methods[0].clone(), ..Request::get(&path) };
+            let answered = routes::answer(host, &request, now);
+            answered.after_answer.run(host, now).unwrap();
+            let Response { status, body, .. } = answered.response;
+            answers.push((path, status.as_u16(), String::from_utf8(body).unwrap()));
+        }
+    }
+    answers
+}
+
+#[test]
+fn the_application_answers_the_same_over_a_host_that_has_less_than_sqlite() {
+    let (one, other) = (scratch(), scratch());
+    let native = NativeHost::new(one.path(), &[]).unwrap().simulated(0, 1);
+    let strict = StrictHost::over(NativeHost::new(other.path(), &[]).unwrap().simulated(0, 1));
+    let (expected, found) = (answers(&native), answers(&strict));
+    assert!(expected.iter().filter(|(_, status, _)| *status == 200).count() > 40);
+    for (expected, found) in expected.iter().zip(&found) {
+        assert_eq!(found, expected);
+    }
+    assert_useful(&strict);
+}
+
+/// But for what makes a file of SQLite quick, no statement was of no use.
+fn assert_useful(host: &StrictHost) {
     let mut refused = host.refused();
     refused.sort();
     refused.dedup();

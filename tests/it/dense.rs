@@ -7,7 +7,7 @@ use isotherm::limits;
 
 use crate::support::node::Node;
 use crate::support::readings::{MINUTE, reading as reading_of};
-use crate::support::tables::Span;
+use crate::support::tables::Tier;
 
 /// A whole minute.
 const START: i64 = 1_700_000_040_000;
@@ -39,10 +39,10 @@ fn check(node: &Node, readings: i64) {
     let place = |row: &Row| (row.device(), row.timestamp());
     assert!(rows.is_sorted_by(|a, b| place(a) < place(b)), "no reading stands twice");
     assert_eq!(node.stored(), readings);
-    for span in Span::ALL {
+    for span in Tier::ALL {
         assert_eq!(node.counted(span), readings, "{span:?}");
     }
-    for span in Span::WITH_DEVICES {
+    for span in Tier::WITH_DEVICES {
         let told = node.windows_of(span).iter().map(|window| window.devices.unwrap()).sum::<i64>();
         assert_eq!(told, DEVICES, "{span:?}");
         assert_eq!(node.devices_kept(span), DEVICES, "{span:?}");
@@ -75,7 +75,7 @@ fn few_late_readings_find_their_runs_among_many() {
         assert_eq!(three, [Outcome::Duplicate, Outcome::Conflict, Outcome::Stored], "{i}");
     }
     check(&node, 10_012);
-    let minutes = node.windows_of(Span::Minute);
+    let minutes = node.windows_of(Tier::Minute);
     let repeats: Vec<_> = minutes.iter().map(|w| (w.duplicates, w.conflicts)).collect();
     assert_eq!(repeats, [(3, 3), (3, 3), (3, 3), (3, 3)]);
     let one = [reading(9_999, 5, 9_999), reading(9_999, 59_999, 1)];
@@ -114,6 +114,6 @@ fn a_second_reading_of_every_device_is_merged_run_by_run() {
     let is_new = |outcome: &&Outcome| **outcome == Outcome::Stored;
     assert_eq!(outcomes.iter().filter(is_new).count(), 10_000);
     check(&node, 20_000);
-    let sum: i64 = node.windows_of(Span::AllTime).iter().map(|window| window.sum).sum();
+    let sum: i64 = node.windows_of(Tier::AllTime).iter().map(|window| window.sum).sum();
     assert_eq!(sum, 99_990_000);
 }

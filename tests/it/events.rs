@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use http::Method;
-use isotherm::api::events::{self, Step};
+use isotherm::api::events::Step;
+use isotherm::api::routes;
 use isotherm::host::Host;
 use isotherm::http::{Header, Request};
 use isotherm::limits;
@@ -100,7 +101,7 @@ fn requests_that_overtake_each_other_open_no_more_streams_than_the_limit() {
     let node = Node::new(&[]);
     let opened = |ms: i64| {
         let request = Request::get("/v1/events").with(Header::Accept, "text/event-stream");
-        events::open(&node.host.inner, &request, at(NOW + ms)).stream.is_some()
+        routes::events(&node.host.inner, &request, at(NOW + ms)).unwrap().0.stream.is_some()
     };
     let open = (0..40).filter(|_| opened(0)).count();
     assert_eq!(open, limits::EVENT_STREAMS_MAX);
@@ -112,7 +113,7 @@ fn requests_that_overtake_each_other_open_no_more_streams_than_the_limit() {
 fn a_stream_with_nothing_to_tell_opens_the_database_only_when_it_is_due() {
     let Node { host, now, .. } = &Node::quiet(&[]);
     let request = Request::get("/v1/events");
-    let mut stream = events::open(host, &request, *now).stream.unwrap();
+    let mut stream = routes::events(host, &request, *now).unwrap().0.stream.unwrap();
     let mut told = 0;
     loop {
         let Step { text, goes_on } = stream.step(*now);

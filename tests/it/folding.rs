@@ -7,7 +7,7 @@ use isotherm::internals::ledger::Outcome;
 
 use crate::support::node::Node;
 use crate::support::readings::{MINUTE, START, reading};
-use crate::support::tables::{Span, Window};
+use crate::support::tables::{Tier, Window};
 
 fn node() -> Node {
     Node::new(&[("retention", "0")])
@@ -29,7 +29,7 @@ fn a_fold_empties_the_journal_into_ledger_and_windows() {
     assert_eq!((attic.readings, attic.sum), (1, -5_000));
     assert_eq!((attic.min, attic.max), (-5_000, -5_000));
     assert_eq!((attic.oldest, attic.newest), (START + 2, START + 2));
-    assert_eq!(node.windows_of(Span::AllTime).len(), 2);
+    assert_eq!(node.windows_of(Tier::AllTime).len(), 2);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn the_first_of_one_identity_is_stored_and_the_others_are_named() {
     let batch = [same.clone(), same.clone(), hotter.clone(), elsewhere.clone()];
     assert_eq!(node.post_now(&batch), [Stored, Duplicate, Conflict, Conflict]);
     assert_eq!(node.post_now(&[hotter, elsewhere, same]), [Conflict, Conflict, Duplicate]);
-    assert_eq!(node.counted(Span::AllTime), 1);
+    assert_eq!(node.counted(Tier::AllTime), 1);
     assert_eq!(node.conflicts_kept(), 2);
     let tallies = [("conflicts", 4), ("duplicates", 2), ("folds", 2)];
     assert_eq!(node.tallies(), tallies.map(|(name, count)| (name.to_owned(), count)).into());
@@ -89,7 +89,7 @@ fn windows_of_every_span_equal_what_is_computed_at_once() {
     for window in node.windows() {
         check_window(&window, &readings);
     }
-    for span in Span::ALL {
+    for span in Tier::ALL {
         assert_eq!(node.counted(span), 3_000, "every reading is in a window of {span:?}");
     }
 }
@@ -126,7 +126,7 @@ fn folds_at_once_over_the_same_journal_count_every_reading_once() {
     node.fold();
     assert_eq!(node.keys("journal/"), 0);
     assert_eq!(node.stored(), 5_000);
-    for span in Span::ALL {
+    for span in Tier::ALL {
         assert_eq!(node.counted(span), 5_000, "{span:?}");
     }
 }

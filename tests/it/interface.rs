@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use isotherm::api::readings::MEDIA_TYPES;
-use isotherm::api::routes::Route;
+use isotherm::api::routes::{Route, Scope};
 use isotherm::http::Kind;
 use isotherm::internals::domain::rejection::Reason;
 use isotherm::internals::journal::QuarantineReason;
@@ -77,6 +77,51 @@ fn every_route_is_described_and_every_described_route_exists() {
     // The page is for people.
     expected.remove("GET /");
     assert_same("the paths of query/assets/openapi.json", &operations.collect(), &expected);
+}
+
+#[test]
+fn every_parameter_of_a_route_is_described_and_the_other_way_round() {
+    let description: Value = serde_json::from_str(&text("query/assets/openapi.json")).unwrap();
+    let shared = &description["components"]["parameters"];
+    let resolved = |parameter: &Value| match parameter["$ref"].as_str() {
+        Some(reference) => shared[reference.rsplit('/').next().unwrap()].clone(),
+        None => parameter.clone(),
+    };
+    for route in Route::<NativeHost>::INGEST.into_iter().chain(Route::QUERY) {
+        let path = &description["paths"][route.pattern];
+        let method = route.methods[0].as_str().to_lowercase();
+        let of = |value: &Value| value["parameters"].as_array().cloned().unwrap_or_default();
+        let all = [of(path), of(&path[&method])].concat();
+        let all = all.iter().map(resolved).filter(|parameter| parameter["in"] == "query");
+        let described = all.map(|parameter| parameter["name"].as_str().unwrap().to_owned());
+        let known = route.params().unwrap_or_default().into_iter().map(ToOwned::to_owned);
+        assert_same(route.pattern, &described.collect(), &known.collect());
+    }
+}
+
+#[test]
+fn each_component_is_triggered_by_its_routes() {
+    let manifest: toml::Table = text("spin.toml").parse().unwrap();
+    let triggers = manifest["trigger"]["http"].as_array().unwrap();
+    let of = |component: &str| -> Names {
+        let own = triggers.iter().filter(|t| t["component"].as_str() == Some(component));
+        own.map(|trigger| trigger["route"].as_str().unwrap().to_owned()).collect()
+    };
+    let patterns = Route::<NativeHost>::INGEST.map(|route| route.pattern.to_owned());
+    assert_same("the triggers of ingest in spin.toml", &of("ingest"), &patterns.into());
+    assert_eq!(of("query"), Names::from(["/...".to_owned()]));
+}
+
+#[test]
+fn no_route_that_changes_or_tells_anything_is_open() {
+    for route in Route::<NativeHost>::INGEST.into_iter().chain(Route::QUERY) {
+        let (pattern, is_post) = (route.pattern, route.methods[0] == http::Method::POST);
+        let is_writing = matches!(route.scope, Scope::Write | Scope::Admin);
+        assert_eq!(is_post, is_writing, "{pattern}");
+        let is_file = matches!(pattern, "/" | "/openapi.json" | "/assets/{name}");
+        let is_probe = pattern.starts_with("/readyz") || pattern == "/healthz";
+        assert_eq!(route.scope == Scope::Open, is_file || is_probe, "{pattern}");
+    }
 }
 
 #[test]

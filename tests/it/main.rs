@@ -37,6 +37,7 @@ mod model;
 mod names;
 mod observability;
 mod page;
+mod prose;
 mod pruning;
 mod quarantine;
 mod readme;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::assert::check_fields;
 use crate::support::node::{Node, PATIENT};
 use crate::support::readings::{DAY, HOUR, MINUTE, NOW, START, at, in_hall, reading};
-use crate::support::tables::Span;
+use crate::support::tables::Tier;
 
 /// Readings are kept for this long, and none is late or ahead.
 fn keeping(ms: i64) -> Horizon {
@@ -45,14 +45,14 @@ fn expired_rows_are_pruned_windows_stay_and_older_readings_are_set_aside() {
     assert_eq!(node.stored(), 3, "the old row is gone");
     assert_eq!(node.conflicts_kept(), 0);
     let windows = node.windows();
-    assert_eq!(node.counted(Span::AllTime), 4);
+    assert_eq!(node.counted(Tier::AllTime), 4);
 
     assert_eq!(node.post_now(std::slice::from_ref(&old)), [Outcome::TooOld]);
     let entry = node.journal(&[old, reading("d", "hall", 3_000, START + 30 * HOUR)]);
     node.fold_at(keeping(DAY), START + 30 * HOUR);
     assert_eq!((node.keys("journal/"), node.keys("quarantine/1/")), (0, 1));
     assert_ne!(node.windows(), windows, "the good reading beside it is counted");
-    assert_eq!(node.counted(Span::AllTime), 5);
+    assert_eq!(node.counted(Tier::AllTime), 5);
     assert_eq!(entry.name().readings(), 2);
 }
 

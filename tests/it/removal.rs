@@ -7,7 +7,7 @@ use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 
 use crate::support::node::{FOR_EVER, Node, fold_and_prune};
 use crate::support::readings::{START, reading};
-use crate::support::tables::Span;
+use crate::support::tables::Tier;
 
 /// A key-value store whose removals fail.
 struct DiesBeforeRemoval(KeyValueFile);
@@ -86,7 +86,7 @@ fn a_crash_between_commit_and_removal_counts_nothing_twice() {
         let died = fold_and_prune(&dying, FOR_EVER, START);
         assert!(matches!(died, Err(Error::Journal(_))), "{died:?}");
         assert_eq!(node.keys("journal/"), 1);
-        assert_eq!(node.counted(Span::AllTime), 2);
+        assert_eq!(node.counted(Tier::AllTime), 2);
     }
     assert_eq!(node.fold(), 0);
     assert_eq!(node.keys("journal/"), 0);

@@ -1,36 +1,11 @@
 //! The house rules, checked.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use isotherm_it::root;
 
-fn files(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.starts_with('.') || name == "target" || name == "node_modules" {
-            continue;
-        }
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            found.push(path);
-        }
-    }
-}
-
-fn sources(extension: &str) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    files(&root(), &mut found);
-    let of_kind = found.into_iter().filter(|path| path.extension().is_some_and(|e| e == extension));
-    of_kind.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
-}
-
-/// The lines before a file's unit tests.
-fn without_tests(source: &str) -> &str {
-    source.split("#[cfg(test)]").next().unwrap_or(source)
-}
+use crate::support::sources::{sources, without_tests};
 
 #[test]
 fn every_file_opens_with_what_it_is() {
@@ -84,7 +59,8 @@ fn functions_are_short() {
 }
 
 /// Files that are the roots of programs and libraries.
-const ROOTS: [&str; 5] = ["main.rs", "lib.rs", "mod.rs", "database.rs", "fold.rs"];
+const ROOTS: [&str; 5] =
+    ["main.rs", "lib.rs", "mod.rs", "examples/database.rs", "examples/fold.rs"];
 
 #[test]
 fn every_file_of_the_tests_is_a_module() {
@@ -139,7 +115,9 @@ fn the_application_knows_no_sdk_and_no_target() {
         if in_shared {
             assert!(!source.contains("spin_sdk"), "{} knows the SDK", path.display());
             assert!(!source.contains("wasi::"), "{} knows WASI", path.display());
-            assert!(!source.contains("target_family"), "{} knows a target", path.display());
+            for word in ["target_family", "target_arch", "target_os", "cfg(feature"] {
+                assert!(!source.contains(word), "{} knows {word}", path.display());
+            }
         }
     }
 }
@@ -211,6 +189,36 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
         ],
     ),
 ];
+
+/// Where JSON is written or read beside `wire` and `api`: problems and documents; the last
+/// good averages, which are stored as JSON; the log's lines.
+const JSON: [&str; 4] = ["wire/", "http/", "read/last_good.rs", "log.rs"];
+
+#[test]
+fn below_api_few_places_know_json_and_http() {
+    let shared = root().join("shared/src");
+    for (path, source) in sources("rs") {
+        let Ok(below) = path.strip_prefix(&shared) else { continue };
+        let (below, code) = (below.to_str().unwrap(), without_tests(&source));
+        if below.starts_with("api/") {
+            continue;
+        }
+        let knows_json = code.contains("serde_json::");
+        let may_json = JSON.iter().any(|place| below.starts_with(place));
+        assert!(!knows_json || may_json, "{below} knows serde_json");
+        let knows_http = code.contains("\nuse http::");
+        let may_http = below.starts_with("http/") || below == "log.rs";
+        assert!(!knows_http || may_http, "{below} knows HTTP");
+    }
+}
+
+#[test]
+fn paths_begin_at_the_crate() {
+    let shared = root().join("shared/src");
+    for (path, source) in sources("rs").iter().filter(|(path, _)| path.starts_with(&shared)) {
+        assert!(!source.contains("super::super"), "{} hides an import", path.display());
+    }
+}
 
 /// What a file of this crate names of it: the first parts of its `crate::` paths.
 fn imports(source: &str) -> BTreeSet<&str> {
@@ -285,54 +293,4 @@ fn no_two_files_of_a_place_need_each_other() {
         left.remove(&free);
     }
     assert!(left.is_empty(), "these are, or need, a circle: {left:?}");
-}
-
-#[test]
-fn text_ends_in_one_newline_and_no_line_in_a_space() {
-    for extension in ["rs", "toml", "md", "sql", "wit", "yml"] {
-        for (path, text) in sources(extension) {
-            let end = text.ends_with('\n') && !text.ends_with("\n\n");
-            assert!(end, "{} does not end in one newline", path.display());
-            let trailing = text.lines().position(|line| line.ends_with([' ', '\t']));
-            assert_eq!(trailing, None, "{} has a space at a line's end", path.display());
-        }
-    }
-}
-
-#[test]
-fn the_log_says_what_the_operations_manual_names() {
-    let manual = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
-    let table = manual.split("## What the log says of the node").nth(1).unwrap();
-    let table = table.split("\n## ").next().unwrap();
-    let code: String = sources("rs")
-        .into_iter()
-        .filter(|(path, _)| !path.starts_with(root().join("tests")))
-        .map(|(_, source)| source)
-        .collect();
-    let mut count = 0;
-    for row in table.lines().filter(|line| line.starts_with("| `")) {
-        let messages = row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2);
-        for message in messages {
-            // What is in a message by its occasion comes after its first words.
-            let words = message.split('…').max_by_key(|words| words.len()).unwrap();
-            let words: String = words.chars().take(24).collect();
-            assert!(code.contains(words.trim()), "nobody logs {message:?}");
-            count += 1;
-        }
-    }
-    assert!(count > 15, "{count} messages");
-}
-
-#[test]
-fn links_between_documents_lead_somewhere() {
-    for (path, text) in sources("md") {
-        let directory = path.parent().unwrap();
-        for link in text.split("](").skip(1) {
-            let target = link.split([')', '#', ' ']).next().unwrap_or_default();
-            if target.is_empty() || target.contains("://") {
-                continue;
-            }
-            assert!(directory.join(target).exists(), "{}: {target}", path.display());
-        }
-    }
 }

@@ -5,15 +5,19 @@ use isotherm::UnixMillis;
 use isotherm::api::{readings, routes};
 use isotherm::host::Host;
 use isotherm::http::{Header, Request};
+use isotherm::limits;
 use serde_json::{Value, json};
 
-use crate::check::{Check, Outcome, equal};
+use crate::check::{Check, Outcome, equal, holds};
 
 /// A time after the release, in Unix milliseconds: the middle of a minute.
 const NOW: i64 = 1_900_000_000_000;
 
 pub(crate) fn checks<H: Host>() -> Vec<Check<H>> {
-    vec![Check { name: "every_reading_is_counted_once_in_every_answer", run: counts }]
+    vec![
+        Check { name: "every_reading_is_counted_once_in_every_answer", run: counts },
+        Check { name: "events_come_step_by_step_until_they_end", run: streams },
+    ]
 }
 
 /// 150 readings over three hours, in two regions.
@@ -55,6 +59,24 @@ fn counts<H: Host>(host: &H) -> Outcome {
         let rows = answer[list].as_array().ok_or("no list")?;
         let counted = rows.iter().filter_map(|row| row["count"].as_i64()).sum::<i64>();
         equal(path, counted, expected)?;
+    }
+    Ok(())
+}
+
+fn streams<H: Host>(host: &H) -> Outcome {
+    let now = UnixMillis::new(NOW).ok_or("a time")?;
+    let request = Request::get("/v1/events");
+    let (opened, _) = routes::events(host, &request, now).ok_or("no route")?;
+    equal("status", opened.response.status.as_u16(), 200)?;
+    let mut stream = opened.stream.ok_or("no stream")?;
+    let first = stream.step(now);
+    holds("the first step has no event", first.text.starts_with("event: readings\ndata: "))?;
+    holds("it ends at once", first.goes_on)?;
+    stream.leave();
+    // A place is free again.
+    for _ in 0..=limits::EVENT_STREAMS_MAX {
+        let (opened, _) = routes::events(host, &request, now).ok_or("no route")?;
+        opened.stream.ok_or("a place was not given back")?.leave();
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Checks of the database.
 
-use isotherm::host::{Ending, Host, Sql, TransactionKind, Value};
+use isotherm::host::{Ending, Host, Sql, StoreErrorKind, TransactionKind, Value};
 
 use crate::check::{Check, Outcome, done, equal, holds, row, rows};
 
@@ -15,6 +15,8 @@ pub(crate) fn checks<H: Host>() -> Vec<Check<H>> {
         Check { name: "what_is_committed_is_kept", run: commits },
         Check { name: "what_is_rolled_back_leaves_nothing", run: rolls_back },
         Check { name: "a_transaction_calls_its_work_once", run: calls_once },
+        Check { name: "one_transaction_writes_and_another_is_busy", run: one_writes },
+        Check { name: "a_reading_transaction_sees_one_state", run: one_state },
         Check { name: "a_statement_takes_as_many_bindings_as_it_says", run: bindings },
         Check { name: "a_wrong_statement_is_an_error", run: wrong },
         Check { name: "a_megabyte_in_a_row_comes_back", run: large },
@@ -130,6 +132,46 @@ fn calls_once<H: Host>(host: &H) -> Outcome {
         equal("calls", calls, 1)?;
     }
     Ok(())
+}
+
+/// A connection that does not wait for a lock itself, as the application's.
+fn impatient<H: Host>(host: &H) -> Result<H::Sql, String> {
+    let sql = done("open", host.sql())?;
+    // A host that does not take the pragma has no file to wait for.
+    match sql.execute("PRAGMA busy_timeout = 0", &[]) {
+        Ok(_) | Err(_) => Ok(sql),
+    }
+}
+
+fn one_writes<H: Host>(host: &H) -> Outcome {
+    let (sql, other) = (table(host)?, impatient(host)?);
+    let mut second = Ok(());
+    let first = sql.transaction(TransactionKind::Write, &mut || {
+        second = other.transaction(TransactionKind::Write, &mut || Ending::Commit);
+        Ending::Commit
+    });
+    done("the first", first)?;
+    let kind = second.err().map(|error| error.kind);
+    equal("while another writes", kind, Some(StoreErrorKind::Busy))?;
+    done("afterwards", other.transaction(TransactionKind::Write, &mut || Ending::Commit))
+}
+
+fn one_state<H: Host>(host: &H) -> Outcome {
+    let (sql, other) = (table(host)?, impatient(host)?);
+    // Where readers and writers exclude each other, the writer is refused instead.
+    let mut counts = Vec::new();
+    let mut inserted = Ok(());
+    let read = sql.transaction(TransactionKind::Read, &mut || {
+        counts.push(count(&sql));
+        inserted = insert(&other, 1);
+        counts.push(count(&sql));
+        Ending::RollBack
+    });
+    done("read", read)?;
+    let zero = Ok(vec![Value::Integer(0)]);
+    equal("counts", counts, vec![zero.clone(), zero])?;
+    let rows = if inserted.is_ok() { 1 } else { 0 };
+    equal("rows afterwards", count(&sql)?, vec![Value::Integer(rows)])
 }
 
 fn bindings<H: Host>(host: &H) -> Outcome {

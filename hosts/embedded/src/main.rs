@@ -21,7 +21,7 @@ isotherm-host [--from spin.toml] [--listen 127.0.0.1:3000]
 
 Variables are also taken from the environment, as SPIN_VARIABLE_NAME.
 
---faults lets whoever reaches the address make the stores fail, by a PUT to
+--faults lets every client make the stores fail, by a PUT to
 /.well-known/isotherm-host/faults: {\"rules\": [{\"store\": \"sqlite\", \"effect\":
 \"full\", \"probability\": 0.5}], \"seed\": 7}. Stores are key_value and sqlite,
 effects fail, lost, full, locked, damaged, and, with \"ms\", stall and slow_sync (writes

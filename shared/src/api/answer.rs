@@ -18,7 +18,7 @@ pub struct Answered {
 }
 
 /// What a handler returns.
-pub(crate) type Outcome = Result<Answered, Refusal>;
+pub(crate) type HandlerResult = Result<Answered, Refusal>;
 
 impl From<Response> for Answered {
     fn from(response: Response) -> Self {

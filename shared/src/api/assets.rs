@@ -3,7 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::api::answer::Outcome;
+use crate::api::answer::HandlerResult;
 use crate::api::call::Call;
 use crate::error::Error;
 use crate::host::Host;
@@ -23,17 +23,17 @@ const HEADERS: [(&str, &str); 3] = [
 ];
 
 /// `GET /`: the page.
-pub(crate) fn page<H: Host>(call: &Call<'_, H>) -> Outcome {
+pub(crate) fn page<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     file(call, "index.html")
 }
 
 /// `GET /openapi.json`: the description of the interface.
-pub(crate) fn description<H: Host>(call: &Call<'_, H>) -> Outcome {
+pub(crate) fn description<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     file(call, "openapi.json")
 }
 
 /// `GET /assets/{name}`: the file, or 304 if the client has it.
-pub(crate) fn file<H: Host>(call: &Call<'_, H>, name: &str) -> Outcome {
+pub(crate) fn file<H: Host>(call: &Call<'_, H>, name: &str) -> HandlerResult {
     let missing = || Problem::new(Kind::NotFound, "no such file");
     let media_type = media_type(name).ok_or_else(missing)?;
     let content = call.host.asset(name).map_err(Error::Assets)?.ok_or_else(missing)?;

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use crate::api::answer::{Listing, Outcome};
+use crate::api::answer::{HandlerResult, Listing};
 use crate::api::call::Call;
-use crate::api::page::Page;
+use crate::base::page::Page;
 use crate::domain::range::Span;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::error::Error;
@@ -18,7 +18,7 @@ use crate::read::conflicts::{BEGINNING, Conflict, ConflictKey, select};
 use crate::read::fresh::fold_and_read;
 
 /// Answers with a page of conflicts, sorted by minute, then device.
-pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
+pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let (from, to, limit) = (call.params.from, call.params.to, call.params.limit);
     let range = call.params.range(UnixMillis::MIN, UnixMillis::MAX)?;
     let span = Span { range: Some(range), from, to };

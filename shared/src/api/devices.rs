@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use crate::api::answer::{Listing, Outcome};
+use crate::api::answer::{HandlerResult, Listing};
 use crate::api::call::Call;
-use crate::api::page::Page;
+use crate::base::page::Page;
 use crate::domain::range::{Range, Span};
 use crate::domain::reading::{DeviceId, Region, UnixMillis};
 use crate::host::Host;
@@ -44,7 +44,7 @@ fn table(name: &'static str, summaries: &[DeviceSummary], now: UnixMillis) -> Ta
 }
 
 /// `GET /v1/regions/{region}/devices`: a page, sorted by name.
-pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Outcome {
+pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerResult {
     let limit = call.params.limit;
     let (after, most) = (call.params.after().unwrap_or_default(), Page::<()>::to_read(limit));
     let read = fold_and_read(
@@ -69,7 +69,7 @@ pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Out
 
 /// `GET /v1/devices/{device_id}`: its totals, its latest reading, and its regions, the
 /// region of the latest reading first.
-pub(crate) fn one<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Outcome {
+pub(crate) fn one<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
     let read = fold_and_read(
         call.host,
         Span::ALL_TIME,
@@ -95,7 +95,7 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Outcome
 
 /// `GET /v1/devices/{device_id}/readings`: those that the ledger still has, sorted by
 /// time.
-pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Outcome {
+pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
     let (from, to) = bounds(&call.params, call.now)?;
     let limit = call.params.limit;
     let span = Span { range: Range::covering(from, to), from: Some(from), to: Some(to) };

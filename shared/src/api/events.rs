@@ -14,7 +14,6 @@ use crate::domain::reading::UnixMillis;
 use crate::error::{Error, best_effort};
 use crate::host::{Host, KeyValue};
 use crate::http::accept::negotiated;
-use crate::http::params::QueryParams;
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::journal::inventory::Inventory;
 use crate::journal::keys;
@@ -22,9 +21,6 @@ use crate::ledger;
 use crate::ledger::database::Database;
 use crate::limits;
 use crate::read::fresh::{BEFORE_READING, fold_and_read_quietly};
-
-/// The route, for the log.
-pub const ROUTE: &str = "/v1/events";
 
 const MEDIA_TYPE: &str = "text/event-stream";
 
@@ -40,8 +36,9 @@ pub struct Opened<'a, H: Host> {
     pub stream: Option<Stream<'a, H>>,
 }
 
-/// Answers `request`, and takes a place among the streams if one is free.
-pub fn open<'a, H: Host>(host: &'a H, request: &Request, now: UnixMillis) -> Opened<'a, H> {
+/// Answers a request whose method and query are those of the route, and takes a place among
+/// the streams if one is free.
+pub(crate) fn open<'a, H: Host>(host: &'a H, request: &Request, now: UnixMillis) -> Opened<'a, H> {
     match accepted(host, request, now) {
         Ok(is_stream) => {
             let response = Response::bytes(MEDIA_TYPE, StatusCode::OK, Vec::new())
@@ -49,16 +46,18 @@ pub fn open<'a, H: Host>(host: &'a H, request: &Request, now: UnixMillis) -> Ope
                 .with_header("x-accel-buffering", "no");
             Opened { response, stream: is_stream.then(|| Stream::begin(host, now)) }
         }
-        Err(refusal) => {
-            Opened { response: refusal.into_response(host, request.purpose()), stream: None }
-        }
+        Err(refusal) => Opened::refused(refusal.into_response(host, request.purpose())),
+    }
+}
+
+impl<H: Host> Opened<'_, H> {
+    pub(crate) fn refused(response: Response) -> Self {
+        Self { response, stream: None }
     }
 }
 
 fn accepted(host: &impl Host, request: &Request, now: UnixMillis) -> Result<bool, Refusal> {
-    request.allow(&[Method::GET, Method::HEAD])?;
     negotiated(request, &[(MEDIA_TYPE, ())])?;
-    QueryParams::parse(request, &[])?;
     let stream = request.method == Method::GET;
     if stream && !enters(host, now)? {
         let detail = format!(

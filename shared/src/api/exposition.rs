@@ -224,7 +224,7 @@ impl Text {
         let name = "isotherm_quarantined_entries";
         self.family(name, "gauge", "Entries in quarantine, by reason.");
         for reason in QuarantineReason::ALL {
-            let entries = inventory.quarantined.iter().filter(|q| q.reason == reason).count();
+            let entries = inventory.quarantined().iter().filter(|q| q.reason == reason).count();
             self.sample(name, &[("reason", reason.code())], number(entries));
         }
         let name = "isotherm_quarantined_readings";
@@ -233,10 +233,10 @@ impl Text {
         self.sample(name, &[], number(left(told, inventory.quarantined_readings())));
         let name = "isotherm_damaged_rows";
         self.family(name, "gauge", "Rows of the regions database that can't be read.");
-        self.sample(name, &[], number(inventory.damaged_rows.len()));
+        self.sample(name, &[], number(inventory.damaged_rows().len()));
         let name = "isotherm_damaged_row_info";
         self.family(name, "gauge", "1 for a row of the regions database that can't be read.");
-        for row in &inventory.damaged_rows {
+        for row in inventory.damaged_rows() {
             // It has no character that has to be escaped in a label.
             self.sample(name, &[("row", row)], 1);
         }
@@ -264,10 +264,7 @@ mod tests {
             coverage: None,
             counted: Some(counted),
             rejected: Some(rejected),
-            inventory: Some(Inventory {
-                damaged_rows: vec!["ledger minute=7 first=0".to_owned()],
-                ..Inventory::default()
-            }),
+            inventory: Some(Inventory::default().with_damaged_row("ledger minute=7 first=0")),
             door: Some(Door { devices: 9, ..Door::default() }),
             names: Some(NamesBound { regions: 5, devices: 9 }),
             bound: Some(JournalBound { entries: 900, bytes: 1_000 }),

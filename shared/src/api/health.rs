@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::api::answer::Outcome;
+use crate::api::answer::HandlerResult;
 use crate::api::call::Call;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -21,13 +21,13 @@ use crate::settings;
 use crate::upkeep::AFTER_ANSWER;
 
 /// `GET /healthz`: the node answers.
-pub(crate) fn alive<H: Host>(_call: &Call<'_, H>) -> Outcome {
+pub(crate) fn alive<H: Host>(_call: &Call<'_, H>) -> HandlerResult {
     Ok(Response::json(StatusCode::OK, &Fields::of([("status", "ok".into())])).into())
 }
 
 /// `GET /readyz`: the node is ready if it can make a reading durable. The body names
 /// what else is wrong. Nothing is folded.
-pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> Outcome {
+pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let host = call.host;
     settings::check(host)?;
     let Parts { journal, regions, breaker } = parts(host, call.now);
@@ -58,10 +58,10 @@ fn parts(host: &impl Host, now: UnixMillis) -> Parts {
     let noted = |error: Error| host.log(&error.to_string());
     match listed(host) {
         Ok((inventory, store)) => {
-            let circuit = CircuitBreaker::new(host, &store, inventory.has_breaker);
+            let circuit = CircuitBreaker::new(host, &store, inventory.has_breaker());
             let regions = circuit.call(now, count).map_err(noted).is_ok();
             // The state after the call.
-            let has_breaker = inventory.has_breaker || !regions;
+            let has_breaker = inventory.has_breaker() || !regions;
             let breaker = CircuitBreaker::new(host, &store, has_breaker).state();
             Parts { journal: true, regions, breaker }
         }
@@ -82,7 +82,7 @@ pub(crate) fn listed<H: Host>(host: &H) -> Result<(Inventory, H::KeyValue), Erro
 /// ready if it can read its variables and make a reading durable: in the journal or, if
 /// that fails, in the regions database. With a full journal it is ready: a refusal says
 /// when to try again.
-pub(crate) fn of_ingest<H: Host>(call: &Call<'_, H>) -> Outcome {
+pub(crate) fn of_ingest<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let host = call.host;
     settings::check(host)?;
     let journal = host.key_value().and_then(|journal| journal.get(keys::DOOR));

@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 
-use crate::api::answer::{Answered, Outcome};
+use crate::api::answer::{Answered, HandlerResult};
 use crate::api::call::Call;
 use crate::api::exposition::{self, Counted, Exposition, Known};
 use crate::api::health::listed;
@@ -23,7 +23,7 @@ use crate::resilience::circuit::CircuitBreaker;
 use crate::settings::{Horizon, JournalBound, NamesBound};
 
 /// If a store fails, answers with what is known.
-pub(crate) fn all<H: Host>(call: &Call<'_, H>) -> Outcome {
+pub(crate) fn all<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let exposition = negotiated(call.request, Exposition::OFFERS)?;
     let (counted, covered) = match counted(call)? {
         Some(Fresh { value, covered }) => (Some(value), Some(covered)),
@@ -71,7 +71,7 @@ fn known<H: Host>(host: &H, counted: Option<Counted>, covered: Option<&Covered>)
     let rejected = |store| rejected::counts(store).map_err(Error::Journal);
     let door = |store| door::load(host, store).map_err(Error::Journal);
     let breaker = |(inventory, store): &(Inventory, H::KeyValue)| {
-        CircuitBreaker::new(host, store, inventory.has_breaker).state()
+        CircuitBreaker::new(host, store, inventory.has_breaker()).state()
     };
     Known {
         coverage: covered.map(|covered| covered.coverage.clone()),

@@ -12,7 +12,6 @@ pub mod events;
 pub(crate) mod exposition;
 pub(crate) mod health;
 pub(crate) mod metrics;
-mod page;
 pub(crate) mod quarantine;
 pub mod readings;
 pub(crate) mod regions;

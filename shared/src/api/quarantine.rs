@@ -3,9 +3,9 @@
 
 use http::StatusCode;
 
-use crate::api::answer::Outcome;
+use crate::api::answer::HandlerResult;
 use crate::api::call::Call;
-use crate::api::page::Page;
+use crate::base::page::Page;
 use crate::base::sort;
 use crate::domain::range::Span;
 use crate::error::Error;
@@ -22,9 +22,9 @@ use crate::read::fresh::{Coverage, fold_and_read};
 use crate::settings::Horizon;
 
 /// Answers with a page of the entries, sorted by `place`.
-pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
+pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let store = call.host.key_value().map_err(Error::Journal)?;
-    let mut quarantined = Inventory::list(call.host, &store)?.quarantined;
+    let mut quarantined = Inventory::list(call.host, &store)?.quarantined().to_vec();
     if let Some(after) = call.params.after() {
         let after = Quarantined::from_key(&format!("{}{after}", keys::QUARANTINE));
         let after = place(&after.ok_or_else(no_such_page)?);
@@ -67,26 +67,26 @@ fn place(quarantined: &Quarantined) -> u128 {
 }
 
 /// `POST /v1/quarantine/retry`: folds entries again. What still can't be counted stays.
-pub(crate) fn retry<H: Host>(call: &Call<'_, H>) -> Outcome {
+pub(crate) fn retry<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     retry_those(call, None)
 }
 
 /// `POST /v1/quarantine/{name}/retry`: the same for one entry.
-pub(crate) fn retry_one<H: Host>(call: &Call<'_, H>, name: &str) -> Outcome {
+pub(crate) fn retry_one<H: Host>(call: &Call<'_, H>, name: &str) -> HandlerResult {
     retry_those(call, Some(name))
 }
 
 /// Folds the entry with this name again, or all.
-fn retry_those<H: Host>(call: &Call<'_, H>, name: Option<&str>) -> Outcome {
+fn retry_those<H: Host>(call: &Call<'_, H>, name: Option<&str>) -> HandlerResult {
     let (host, now) = (call.host, call.now);
     let store = host.key_value().map_err(Error::Journal)?;
     let inventory = Inventory::list(host, &store)?;
     let meant = meant(host, &inventory, name)?;
     // The marks of damaged rows go first: a row that is still damaged is found again.
     let rows: Vec<String> =
-        inventory.damaged_rows.iter().map(|row| format!("{}{row}", keys::DAMAGED_ROW)).collect();
+        inventory.damaged_rows().iter().map(|row| format!("{}{row}", keys::DAMAGED_ROW)).collect();
     journal::delete(host, &store, &rows).map_err(Error::Journal)?;
-    let unmarked = Inventory { damaged_rows: Vec::new(), ..inventory };
+    let unmarked = inventory.without_damaged_rows();
     let latest = Horizon::from_variables(host)?.latest(now);
     let read = fold_and_read(
         host,
@@ -110,7 +110,7 @@ fn meant(
     name: Option<&str>,
 ) -> Result<Vec<Quarantined>, Problem> {
     let is_meant = |q: &&Quarantined| name.is_none_or(|name| q.name.as_str() == name);
-    let meant: Vec<&Quarantined> = inventory.quarantined.iter().filter(is_meant).collect();
+    let meant: Vec<&Quarantined> = inventory.quarantined().iter().filter(is_meant).collect();
     if meant.is_empty() && name.is_some() {
         return Err(Problem::new(Kind::NotFound, "no entry of this name is in quarantine"));
     }

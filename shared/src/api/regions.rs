@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::api::answer::{Listing, Outcome};
+use crate::api::answer::{HandlerResult, Listing};
 use crate::api::call::Call;
 use crate::api::cells;
-use crate::api::page::Page;
+use crate::base::page::Page;
 use crate::domain::range::Span;
 use crate::domain::reading::{Region, UnixMillis};
 use crate::error::Error;
@@ -19,7 +19,7 @@ use crate::read::last_good::Snapshot;
 use crate::settings::Horizon;
 
 /// `GET /v1/regions/{region}`.
-pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Outcome {
+pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerResult {
     let span = call.params.span()?;
     let latest = Horizon::from_variables(call.host)?.latest(call.now);
     let read = fold_and_read(
@@ -45,7 +45,7 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Outcome {
 }
 
 /// `GET /v1/regions`: a page, sorted by name.
-pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> Outcome {
+pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let (span, limit) = (call.params.span()?, call.params.limit);
     let (after, most) = (call.params.after().unwrap_or_default(), Page::<()>::to_read(limit));
     let latest = Horizon::from_variables(call.host)?.latest(call.now);

@@ -6,11 +6,12 @@
 
 use http::Method;
 
-use crate::api::answer::{Answered, Outcome};
+use crate::api::answer::{Answered, HandlerResult};
 use crate::api::assets;
 use crate::api::call::Call;
 use crate::api::conflicts;
 use crate::api::devices;
+use crate::api::events::{self, Opened};
 use crate::api::health;
 use crate::api::metrics;
 use crate::api::quarantine;
@@ -73,10 +74,10 @@ enum Answers {
 /// What answers, and the argument that it takes from the path.
 pub(crate) enum Handler<H: Host> {
     /// No argument.
-    Plain(fn(&Call<'_, H>) -> Outcome),
-    InRegion(fn(&Call<'_, H>, &Region<'_>) -> Outcome),
-    OfDevice(fn(&Call<'_, H>, &DeviceId<'_>) -> Outcome),
-    Named(fn(&Call<'_, H>, &str) -> Outcome),
+    Plain(fn(&Call<'_, H>) -> HandlerResult),
+    InRegion(fn(&Call<'_, H>, &Region<'_>) -> HandlerResult),
+    OfDevice(fn(&Call<'_, H>, &DeviceId<'_>) -> HandlerResult),
+    Named(fn(&Call<'_, H>, &str) -> HandlerResult),
     /// A stream, which the component's entry point writes (`events::open`).
     Events,
     /// Readings in a body, which the component's entry point reads (`readings::post`).
@@ -92,7 +93,7 @@ const POSTING: &[Method] = &[Method::POST];
 impl<H: Host> Route<H> {
     /// What `ingest` serves.
     pub const INGEST: [Self; 2] = [
-        Self::post("/v1/readings", Scope::Write, Readings),
+        Self::body("/v1/readings", Scope::Write, Readings),
         Self::probe("/readyz/ingest", Plain(health::of_ingest)),
     ];
 
@@ -137,6 +138,12 @@ impl<H: Host> Route<H> {
         Self { pattern, methods: POSTING, scope, query, answers, handler }
     }
 
+    /// Whose answer depends on the body alone.
+    const fn body(pattern: &'static str, scope: Scope, handler: Handler<H>) -> Self {
+        let (query, answers) = (Query::Ignored, Answers::Other);
+        Self { pattern, methods: POSTING, scope, query, answers, handler }
+    }
+
     const fn probe(pattern: &'static str, handler: Handler<H>) -> Self {
         let (query, answers) = (Query::Ignored, Answers::Other);
         Self { pattern, methods: READING, scope: Scope::Open, query, answers, handler }
@@ -152,10 +159,22 @@ pub fn answer<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Answered
     }
 }
 
-/// Whether `request` asks for events (`events::open`), and not for an answer.
-pub fn is_for_events<H: Host>(_host: &H, request: &Request) -> bool {
+/// Answers a request for events; `None` if `request` is for something else (`answer`).
+pub fn events<'a, H: Host>(
+    host: &'a H,
+    request: &Request,
+    now: UnixMillis,
+) -> Option<(Opened<'a, H>, &'static str)> {
     let routes = Route::<H>::QUERY;
-    find(&routes, &request.path).is_some_and(|(route, _)| matches!(route.handler, Events))
+    let (route, _) = find(&routes, &request.path)?;
+    if !matches!(route.handler, Events) {
+        return None;
+    }
+    let opened = match route.check(request) {
+        Ok(_params) => events::open(host, request, now),
+        Err(problem) => Opened::refused(Response::from(problem)),
+    };
+    Some((opened, route.pattern))
 }
 
 /// The route of a path, and the path's argument in the place of the braces.
@@ -184,7 +203,12 @@ fn no_such_resource() -> Problem {
 impl<H: Host> Route<H> {
     /// Answers a request for this route, if its handler takes no argument. (Apart from
     /// `answer`, so that `ingest` does not contain what parses arguments.)
-    pub(crate) fn answer_plainly(&self, host: &H, request: &Request, now: UnixMillis) -> Outcome {
+    pub(crate) fn answer_plainly(
+        &self,
+        host: &H,
+        request: &Request,
+        now: UnixMillis,
+    ) -> HandlerResult {
         request.allow(self.methods)?;
         let Plain(handle) = self.handler else { return Err(no_such_resource().into()) };
         handle(&Call { host, request, now, params: QueryParams::none(), format: Format::Json })
@@ -199,16 +223,36 @@ impl<H: Host> Route<H> {
         Answered { route: self.pattern, ..answered }
     }
 
-    fn try_answer(&self, host: &H, request: &Request, argument: &str, now: UnixMillis) -> Outcome {
+    /// The parameters of a request with a method of this route.
+    fn check<'a>(&self, request: &'a Request) -> Result<QueryParams<'a>, Problem> {
+        request.allow(self.methods)?;
+        match self.query {
+            Query::Of(known) => QueryParams::parse(request, known),
+            Query::Ignored => Ok(QueryParams::none()),
+        }
+    }
+
+    /// The parameters that its query may have, by name; `None` if it is not looked at.
+    pub fn params(&self) -> Option<Vec<&'static str>> {
+        match self.query {
+            Query::Of(known) => Some(known.iter().map(|param| param.name()).collect()),
+            Query::Ignored => None,
+        }
+    }
+
+    fn try_answer(
+        &self,
+        host: &H,
+        request: &Request,
+        argument: &str,
+        now: UnixMillis,
+    ) -> HandlerResult {
         request.allow(self.methods)?;
         let format = match self.answers {
             Answers::Documents => Format::of(request)?,
             Answers::Other => Format::Json,
         };
-        let params = match self.query {
-            Query::Of(known) => QueryParams::parse(request, known)?,
-            Query::Ignored => QueryParams::none(),
-        };
+        let params = self.check(request)?;
         let call = Call { host, request, now, params, format };
         match self.handler {
             Plain(handle) => handle(&call),

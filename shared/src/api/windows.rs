@@ -1,6 +1,6 @@
 //! `GET /v1/regions/{region}/windows`: a region's figures for each step of a range.
 
-use crate::api::answer::{Listing, Outcome};
+use crate::api::answer::{HandlerResult, Listing};
 use crate::api::call::Call;
 use crate::api::cells;
 use crate::domain::range::{Range, Span};
@@ -19,7 +19,7 @@ const HOUR_MINUTES: i64 = 60;
 const DAY_MINUTES: i64 = 24 * HOUR_MINUTES;
 
 /// Answers with a window for each step, also where there is no reading.
-pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Outcome {
+pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerResult {
     let minutes = call.params.step_minutes.unwrap_or(HOUR_MINUTES);
     let range = range(&call.params, minutes, call.now)?;
     let page: Vec<Range> = range.steps(minutes).take(limits::WINDOWS_PER_PAGE_MAX).collect();

@@ -4,5 +4,6 @@
 
 pub(crate) mod checksum;
 pub(crate) mod distinct;
+pub(crate) mod page;
 pub(crate) mod sort;
 pub(crate) mod varint;

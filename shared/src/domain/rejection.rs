@@ -49,6 +49,8 @@ pub enum Reason {
     TooManyNames,
 }
 
+const _: () = assert!(Reason::ALL.len() == Reason::TooManyNames as usize + 1);
+
 impl Reason {
     /// All reasons. Journal entries store the position here, so append new ones.
     pub const ALL: [Self; 13] = [

@@ -59,7 +59,7 @@ pub(crate) fn note_damage<H: Host>(
     row: &DamagedRow,
 ) {
     let name = row.to_string();
-    let known = &inventory.damaged_rows;
+    let known = inventory.damaged_rows();
     if known.contains(&name) || known.len() >= limits::DAMAGED_ROWS_NAMED_MAX {
         return;
     }

@@ -19,22 +19,22 @@ use crate::settings::Horizon;
 /// has been published for `limits::PRUNE_PUBLISHED_MS_MIN`: by then every request that
 /// did not know it has left its entry.
 pub fn prune<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     journal: &H::KeyValue,
     horizon: Horizon,
     now: UnixMillis,
 ) -> Result<(), Error> {
-    let Some(target) = expired_before(regions, horizon, now)? else { return Ok(()) };
-    let door = door::load(regions.host(), journal).map_err(Error::Journal)?;
+    let Some(target) = expired_before(database, horizon, now)? else { return Ok(()) };
+    let door = door::load(database.host(), journal).map_err(Error::Journal)?;
     let known_ms = now.get().saturating_sub(door.published.get());
     if known_ms >= limits::PRUNE_PUBLISHED_MS_MIN {
-        prune_before(regions, door.pruned_before.min(target))?;
+        prune_before(database, door.pruned_before.min(target))?;
     }
     // Publishing is a write, so several minutes are published together.
     let is_due = target >= door.pruned_before.saturating_add(limits::PRUNE_SLACK_MS);
     // If the clock was set back, it is unknown how long the time has been published.
     if is_due || known_ms < 0 {
-        let published = door::update(regions.host(), journal, &|door| {
+        let published = door::update(database.host(), journal, &|door| {
             door.pruned_before = door.pruned_before.max(target);
             door.published = now;
         });
@@ -49,32 +49,32 @@ pub fn prune<H: Host>(
 /// reading from the future, must not delete recent rows. An hour counts as past when a
 /// tenth of the hours with readings came after it (decision 8).
 fn expired_before<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     horizon: Horizon,
     now: UnixMillis,
 ) -> Result<Option<UnixMillis>, Error> {
     let Some(by_clock) = horizon.prune_before(now) else { return Ok(None) };
-    if !regions.read(|sql| ledger::has_rows_before(sql, by_clock))? {
+    if !database.read(|sql| ledger::has_rows_before(sql, by_clock))? {
         return Ok(None);
     }
-    let hours = regions.read(|sql| ledger::hours(sql, i64::MAX))?;
-    let by_readings = witnessed(&hours).and_then(|hour| horizon.prune_before(hour));
+    let hours = database.read(|sql| ledger::hours(sql, i64::MAX))?;
+    let by_readings = watermark(&hours).and_then(|hour| horizon.prune_before(hour));
     Ok(by_readings.map(|before| before.min(by_clock)))
 }
 
 /// The watermark: the newest hour that a tenth of `hours` came after (decision 8).
 /// `hours` are in the order of `ledger::hours`.
-pub(crate) fn witnessed(hours: &[UnixMillis]) -> Option<UnixMillis> {
+pub(crate) fn watermark(hours: &[UnixMillis]) -> Option<UnixMillis> {
     hours.get(hours.len().div_ceil(limits::HOURS_PER_WITNESS)).copied()
 }
 
-fn prune_before<H: Host>(regions: &Database<'_, H>, before: UnixMillis) -> Result<(), Error> {
-    for _ in 0..regions.budget().steps_max() {
-        if regions.left_ms() == 0 || !regions.read(|sql| ledger::has_rows_before(sql, before))? {
+fn prune_before<H: Host>(database: &Database<'_, H>, before: UnixMillis) -> Result<(), Error> {
+    for _ in 0..database.budget().steps_max() {
+        if database.left_ms() == 0 || !database.read(|sql| ledger::has_rows_before(sql, before))? {
             break;
         }
         let pruned =
-            regions.transaction(|sql| ledger::prune(sql, before, limits::RUNS_PRUNED_PER_STEP));
+            database.transaction(|sql| ledger::prune(sql, before, limits::RUNS_PRUNED_PER_STEP));
         match pruned {
             Err(error) if error.is_busy() => return Ok(()),
             other => other?,

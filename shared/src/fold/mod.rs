@@ -27,7 +27,7 @@ use crate::limits;
 
 pub(crate) use self::damage::note_damage;
 pub use self::expiry::prune;
-pub(crate) use self::expiry::witnessed;
+pub(crate) use self::expiry::watermark;
 
 /// What a fold left in the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Folded {
 
 /// Folds the journal entries in `inventory`, as far as the budget allows.
 pub fn run<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
 ) -> Result<Folded, Error> {
@@ -53,14 +53,14 @@ pub fn run<H: Host>(
         quarantine_changed: false,
     };
     let mut longest_ms = 0;
-    let steps = steps(&inventory.entries);
-    for (number, names) in steps.into_iter().take(regions.budget().steps_max()).enumerate() {
+    let steps = steps(inventory.entries());
+    for (number, names) in steps.into_iter().take(database.budget().steps_max()).enumerate() {
         // The next step may take as long as the longest so far.
-        let left_ms = regions.left_ms();
+        let left_ms = database.left_ms();
         if number > 0 && left_ms <= longest_ms {
             break;
         }
-        match step(regions, journal, inventory, names) {
+        match step(database, journal, inventory, names) {
             Ok(changed) => {
                 folded.left_entries -= names.len();
                 let readings = names.iter().map(EntryName::readings);
@@ -71,7 +71,7 @@ pub fn run<H: Host>(
             Err(error) if error.is_busy() => break,
             Err(error) => return Err(error),
         }
-        longest_ms = longest_ms.max(left_ms.saturating_sub(regions.left_ms()));
+        longest_ms = longest_ms.max(left_ms.saturating_sub(database.left_ms()));
     }
     Ok(folded)
 }
@@ -80,11 +80,11 @@ pub fn run<H: Host>(
 /// returns the outcome of each reading, in order. A reading that is too old counts as
 /// rejected, too.
 pub fn post_now<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     readings: &[Reading<'_>],
     rejections: &Rejections,
 ) -> Result<Vec<Outcome>, Error> {
-    regions.transaction(|sql| {
+    database.transaction(|sql| {
         let outcomes = ledger::post(sql, readings)?;
         let mut rejections = rejections.clone();
         let too_old = outcomes.iter().filter(|outcome| **outcome == Outcome::TooOld).count();
@@ -116,14 +116,14 @@ fn steps(names: &[EntryName]) -> Vec<&[EntryName]> {
 
 /// Returns whether the quarantine may have changed.
 fn step<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     names: &[EntryName],
 ) -> Result<bool, Error> {
-    let host = regions.host();
+    let host = database.host();
     let load = || journal::load(host, journal, names);
-    let Posted { names: done, aside } = post_entries(regions, journal, inventory, &load, None)?;
+    let Posted { names: done, aside } = post_entries(database, journal, inventory, &load, None)?;
     // After the commit, and before the entries are removed: a crash in between repeats
     // this, and a failure before the commit leaves nothing behind.
     set_aside(host, journal, &aside)?;
@@ -136,23 +136,23 @@ fn step<H: Host>(
 /// quarantine. Entries are not moved in between, so none can be lost. Returns how many
 /// entries were tried.
 pub(crate) fn retry<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     quarantined: &[Quarantined],
     latest: UnixMillis,
 ) -> Result<usize, Error> {
-    let host = regions.host();
+    let host = database.host();
     let names: Vec<EntryName> = quarantined.iter().map(|q| q.name.clone()).collect();
     let mut rest = quarantined;
-    for names in steps(&names).into_iter().take(regions.budget().steps_max()) {
+    for names in steps(&names).into_iter().take(database.budget().steps_max()) {
         let (now, later) = rest.split_at(names.len().min(rest.len()));
         rest = later;
         let load = || journal::load_quarantined(host, journal, now);
-        let Posted { aside, .. } = post_entries(regions, journal, inventory, &load, Some(latest))?;
+        let Posted { aside, .. } = post_entries(database, journal, inventory, &load, Some(latest))?;
         set_aside(host, journal, &aside)?;
         journal::remove_quarantined(host, journal, now, &aside).map_err(Error::Journal)?;
-        if regions.left_ms() == 0 {
+        if database.left_ms() == 0 {
             break;
         }
     }
@@ -176,7 +176,7 @@ struct Posted {
 /// Posts the entries that `load` returns, in one transaction. If it finds rows that
 /// can't be read, it starts again without the readings that belong to them.
 fn post_entries<H: Host>(
-    regions: &Database<'_, H>,
+    database: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
     load: &dyn Fn() -> Result<Vec<Entry>, StoreError>,
@@ -184,7 +184,7 @@ fn post_entries<H: Host>(
 ) -> Result<Posted, Error> {
     let mut damage: Vec<Damage> = Vec::new();
     for _ in 0..limits::DAMAGE_ATTEMPTS_MAX {
-        let posted = regions.transaction(|sql| {
+        let posted = database.transaction(|sql| {
             let entries = load().map_err(Error::Journal)?;
             let names = entries.iter().map(|entry| entry.name().clone()).collect();
             let aside = post(sql, &entries, &damage, latest)?;
@@ -193,8 +193,8 @@ fn post_entries<H: Host>(
         match posted {
             Err(Error::DamagedRows(rows)) => {
                 for row in rows {
-                    note_damage(regions.host(), journal, inventory, &row);
-                    damage.push(regions.read(|sql| Damage::of(sql, &row))?);
+                    note_damage(database.host(), journal, inventory, &row);
+                    damage.push(database.read(|sql| Damage::of(sql, &row))?);
                 }
             }
             other => return other,

@@ -51,6 +51,8 @@ impl Header {
     }
 }
 
+const _: () = assert!(Header::ALL.len() == Header::Traceparent as usize + 1);
+
 /// The headers of a request, as far as they are read.
 #[derive(Clone, Debug, Default)]
 pub struct Headers([Option<String>; Header::ALL.len()]);

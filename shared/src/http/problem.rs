@@ -80,6 +80,8 @@ pub enum Kind {
     Misconfigured,
 }
 
+const _: () = assert!(Kind::ALL.len() == Kind::Misconfigured as usize + 1);
+
 impl Kind {
     /// All of them.
     pub const ALL: [Self; 14] = [

@@ -89,7 +89,7 @@ fn is_reached(host: &impl Host, inventory: &Inventory, left: usize) -> Result<bo
     // What is left is assumed to have its share of the listed bytes.
     let share = inventory.journal_bytes() / inventory.unfolded().max(1);
     let bytes = share.saturating_mul(left).saturating_add(inventory.quarantined_bytes());
-    let entries = left.saturating_add(inventory.quarantined.len());
+    let entries = left.saturating_add(inventory.quarantined().len());
     Ok(entries >= bound.entries || bytes >= bound.bytes)
 }
 

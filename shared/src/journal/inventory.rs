@@ -15,17 +15,17 @@ use crate::journal::{self, EntryName, Quarantined};
 pub struct Inventory {
     /// The journal's entries, in the order of the times of their readings, so a fold
     /// touches each part of the ledger once.
-    pub(crate) entries: Vec<EntryName>,
+    entries: Vec<EntryName>,
     /// Journal keys of a newer release, which this one can't read. They wait for it.
-    pub(crate) foreign_entries: usize,
+    foreign_entries: usize,
     /// What is in quarantine.
-    pub(crate) quarantined: Vec<Quarantined>,
+    quarantined: Vec<Quarantined>,
     /// Whether a state of the circuit breaker is stored.
-    pub(crate) has_breaker: bool,
+    has_breaker: bool,
     /// The names of the rows of the regions database that can't be read.
-    pub(crate) damaged_rows: Vec<String>,
+    damaged_rows: Vec<String>,
     /// The snapshots: one, except while it is replaced.
-    pub(crate) snapshots: Vec<SnapshotName>,
+    snapshots: Vec<SnapshotName>,
 }
 
 impl Inventory {
@@ -54,6 +54,37 @@ impl Inventory {
         } else if let Some(row) = key.strip_prefix(keys::DAMAGED_ROW) {
             self.damaged_rows.push(row.to_owned());
         }
+    }
+
+    /// The journal's entries, in the order of the times of their readings.
+    pub(crate) fn entries(&self) -> &[EntryName] {
+        &self.entries
+    }
+
+    /// What is in quarantine.
+    pub(crate) fn quarantined(&self) -> &[Quarantined] {
+        &self.quarantined
+    }
+
+    /// Whether the breaker has a state worth reading.
+    pub(crate) fn has_breaker(&self) -> bool {
+        self.has_breaker
+    }
+
+    /// The rows of the regions database that can't be read, by their names.
+    pub(crate) fn damaged_rows(&self) -> &[String] {
+        &self.damaged_rows
+    }
+
+    /// The same as if no row were known to be damaged.
+    pub(crate) fn without_damaged_rows(self) -> Self {
+        Self { damaged_rows: Vec::new(), ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_damaged_row(mut self, row: &str) -> Self {
+        self.damaged_rows.push(row.to_owned());
+        self
     }
 
     /// The number of acknowledged entries that wait to be folded.

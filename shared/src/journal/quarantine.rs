@@ -22,6 +22,8 @@ pub enum QuarantineReason {
     AheadOfClock,
 }
 
+const _: () = assert!(QuarantineReason::ALL.len() == QuarantineReason::AheadOfClock as usize + 1);
+
 impl QuarantineReason {
     /// All reasons.
     pub const ALL: [Self; 4] =

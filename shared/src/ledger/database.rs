@@ -55,13 +55,13 @@ impl<'a, H: Host> Database<'a, H> {
     pub fn open(host: &'a H, budget: Budget) -> Result<Self, Error> {
         let started_ms = host.monotonic_ms();
         let sql = host.sql().map_err(Error::Regions)?;
-        let regions = Self { host, sql, budget, started_ms };
-        regions.check_that_it_responds()?;
+        let database = Self { host, sql, budget, started_ms };
+        database.check_that_it_responds()?;
         // A database server may refuse the pragma: it has no file to wait for.
-        best_effort(regions.sql.execute("PRAGMA busy_timeout = 0", &[]));
-        regions.check_that_it_responds()?;
-        regions.retry_while_busy(budget.total_ms, || schema::ensure(&regions.sql))?;
-        Ok(regions)
+        best_effort(database.sql.execute("PRAGMA busy_timeout = 0", &[]));
+        database.check_that_it_responds()?;
+        database.retry_while_busy(budget.total_ms, || schema::ensure(&database.sql))?;
+        Ok(database)
     }
 
     /// Runs `work` in one transaction that holds the write lock from its first

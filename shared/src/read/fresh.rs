@@ -158,7 +158,7 @@ fn fold_then<H: Host>(
             return Ok(Looked::of(coverage, AfterAnswer::default(), Some(error)));
         }
     };
-    let done = CircuitBreaker::new(host, &store, inventory.has_breaker)
+    let done = CircuitBreaker::new(host, &store, inventory.has_breaker())
         .call(now, || look(host, &store, &inventory, settings, now, read));
     match done {
         Ok(Found { folded, quarantined, keeps_snapshot }) => {

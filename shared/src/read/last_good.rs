@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::page::Page;
 use crate::domain::reading::UnixMillis;
 use crate::domain::summary::{PERCENTS, SUMMARY_COLUMNS, Summary};
 use crate::error::Error;
@@ -96,26 +97,25 @@ pub(crate) fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     if !is_old(&inventory, now) {
         return Ok(());
     }
-    let regions = Database::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
-    let (folds, mut all) = regions.read_at_once(|sql| {
-        let most = limits::ITEMS_PER_PAGE_MAX + 1;
+    let database = Database::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
+    let (folds, all) = database.read_at_once(|sql| {
+        let most = Page::<()>::to_read(limits::ITEMS_PER_PAGE_MAX);
         Ok((ledger::tally(sql, ledger::FOLDS)?, aggregate::regions(sql, "", most, None)?))
     })?;
     if is_of(&inventory, folds) {
         return Ok(());
     }
-    let is_whole = all.len() <= limits::ITEMS_PER_PAGE_MAX;
-    all.truncate(limits::ITEMS_PER_PAGE_MAX);
+    let page = Page::of(all, limits::ITEMS_PER_PAGE_MAX);
     let row = |(name, figures): RegionSummary| {
         let figures = figures?;
         Some(SnapshotRow(name, figures.to_columns()?, figures.percentiles))
     };
-    let rows: Vec<SnapshotRow> = all.into_iter().filter_map(row).collect();
+    let rows: Vec<SnapshotRow> = page.items.into_iter().filter_map(row).collect();
     let name = SnapshotName { as_of: now, folds: Some(folds) };
-    let value =
-        serde_json::to_vec(&(is_whole, rows)).map_err(|_no_map| Error::Corrupt("snapshot"))?;
+    let value = serde_json::to_vec(&(!page.has_more, rows))
+        .map_err(|_no_map| Error::Corrupt("snapshot"))?;
     journal::retried(host, || store.set(&name.key(), &value)).map_err(Error::Journal)?;
-    let older: Vec<String> = inventory.snapshots.iter().map(SnapshotName::key).collect();
+    let older: Vec<String> = inventory.snapshots().iter().map(SnapshotName::key).collect();
     journal::delete(host, &store, &older).map_err(Error::Journal)
 }
 

@@ -41,7 +41,7 @@ pub(crate) enum Verdict {
     /// Make it as the probe, once this state is stored.
     Probe(State),
     /// Don't make it; ask again after this many milliseconds.
-    Spare {
+    Refuse {
         /// At least 1.
         retry_after_ms: i64,
     },
@@ -67,7 +67,7 @@ impl State {
             let until = now.saturating_add(cooldown_ms);
             return Verdict::Probe(Self::HalfOpen { until, cooldown_ms });
         }
-        Verdict::Spare { retry_after_ms: left_ms }
+        Verdict::Refuse { retry_after_ms: left_ms }
     }
 
     /// The state after a call that succeeded.
@@ -170,15 +170,15 @@ mod tests {
         let almost = State::NEW.failed(at(0)).failed(at(0));
         assert_eq!(almost.ask(at(0)), Verdict::Go);
         assert_eq!(almost.succeeded(), State::NEW);
-        assert_eq!(opened(0).ask(at(0)), Verdict::Spare { retry_after_ms: 1_000 });
-        assert_eq!(opened(0).ask(at(999)), Verdict::Spare { retry_after_ms: 1 });
+        assert_eq!(opened(0).ask(at(0)), Verdict::Refuse { retry_after_ms: 1_000 });
+        assert_eq!(opened(0).ask(at(999)), Verdict::Refuse { retry_after_ms: 1 });
     }
 
     #[test]
     fn after_the_cool_down_one_call_probes_and_the_others_are_spared() {
         let half_open = probing(opened(0), 1_000);
         assert_eq!(half_open.name(), "half-open");
-        assert!(matches!(half_open.ask(at(1_001)), Verdict::Spare { .. }));
+        assert!(matches!(half_open.ask(at(1_001)), Verdict::Refuse { .. }));
         assert_eq!(half_open.succeeded(), State::NEW);
         // The probe died with its process.
         assert!(matches!(half_open.ask(at(2_000)), Verdict::Probe(_)));
@@ -219,7 +219,7 @@ mod tests {
         let half_open = probing(state, now + 15_000);
         for earlier in [0, 3, 2_000] {
             let asked = half_open.ask(at(now + 15_000 - earlier));
-            assert_eq!(asked, Verdict::Spare { retry_after_ms: 15_000 + earlier });
+            assert_eq!(asked, Verdict::Refuse { retry_after_ms: 15_000 + earlier });
         }
     }
 

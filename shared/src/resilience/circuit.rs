@@ -56,7 +56,7 @@ impl<'a, H: Host> CircuitBreaker<'a, H> {
                 true => Ok(()),
                 false => Err(Error::CircuitOpen { retry_after_ms: 1_000 }),
             },
-            Verdict::Spare { retry_after_ms } => Err(Error::CircuitOpen { retry_after_ms }),
+            Verdict::Refuse { retry_after_ms } => Err(Error::CircuitOpen { retry_after_ms }),
         }
     }
 

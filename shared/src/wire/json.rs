@@ -41,7 +41,7 @@ fn syntax(body: &str, error: &serde_json::Error) -> Unreadable {
 }
 
 fn single(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
-    match serde_json::from_str::<Fields<'_>>(body) {
+    match serde_json::from_str::<RawFields<'_>>(body) {
         Ok(fields) => Ok(vec![fields.into_reading()]),
         Err(error) => one_by_one(body, &error),
     }
@@ -51,7 +51,7 @@ fn single(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
 fn array(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
     match serde_json::from_str::<Items<'_>>(body) {
         Ok(items) if items.overflow => Err(Unreadable::TooMany),
-        Ok(items) => Ok(items.list.into_iter().map(Fields::into_reading).collect()),
+        Ok(items) => Ok(items.list.into_iter().map(RawFields::into_reading).collect()),
         Err(error) => one_by_one(body, &error),
     }
 }
@@ -68,7 +68,7 @@ fn one_by_one<'a>(body: &'a str, error: &serde_json::Error) -> Result<Vec<Item<'
 }
 
 fn alone(item: &str) -> Item<'_> {
-    let error = match serde_json::from_str::<Fields<'_>>(item) {
+    let error = match serde_json::from_str::<RawFields<'_>>(item) {
         Ok(fields) => return fields.into_reading(),
         Err(error) => error,
     };
@@ -111,7 +111,7 @@ fn place(text: &str, error: &serde_json::Error) -> (usize, String) {
 
 /// An array of at most the permitted number of items.
 struct Items<'a> {
-    list: Vec<Fields<'a>>,
+    list: Vec<RawFields<'a>>,
     overflow: bool,
 }
 
@@ -146,7 +146,7 @@ impl<'a> Deserialize<'a> for Items<'a> {
 
 /// The fields of one item, as written in the body.
 #[derive(Default)]
-struct Fields<'a> {
+struct RawFields<'a> {
     device_id: Option<&'a RawValue>,
     region: Option<&'a RawValue>,
     temperature_c: Option<&'a RawValue>,
@@ -154,18 +154,18 @@ struct Fields<'a> {
     fault: Option<Rejection>,
 }
 
-impl<'a> Deserialize<'a> for Fields<'a> {
+impl<'a> Deserialize<'a> for RawFields<'a> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         struct V;
         impl<'a> Visitor<'a> for V {
-            type Value = Fields<'a>;
+            type Value = RawFields<'a>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a reading")
             }
 
             fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Fields::default();
+                let mut fields = RawFields::default();
                 while let Some(key) = map.next_key()? {
                     let (name, place) = match key {
                         Key::DeviceId => ("device_id", &mut fields.device_id),
@@ -225,7 +225,7 @@ impl<'a> Deserialize<'a> for Key {
     }
 }
 
-impl<'a> Fields<'a> {
+impl<'a> RawFields<'a> {
     fn into_reading(self) -> Item<'a> {
         if let Some(fault) = self.fault {
             return Err(fault);

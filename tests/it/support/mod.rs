@@ -13,5 +13,6 @@ pub(crate) mod faulty;
 pub(crate) mod node;
 pub(crate) mod readings;
 pub(crate) mod service;
+pub(crate) mod sources;
 pub(crate) mod strict;
 pub(crate) mod tables;

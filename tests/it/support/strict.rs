@@ -76,7 +76,7 @@ impl Strict {
     fn is_refused(statement: &str, bindings: &[Value]) -> bool {
         let first = statement.trim_start().split([' ', ';']).next().unwrap().to_uppercase();
         let words = ["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA"];
-        let behind = statement.rsplit_once(';').map_or("", |(_, behind)| behind);
+        let behind = statement.rsplit_once(';').map_or(statement, |(_, behind)| behind);
         words.contains(&first.as_str())
             || bindings.len() > PARAMETERS_MAX
             || behind.contains("--")

@@ -12,14 +12,14 @@ use crate::support::readings::MINUTE;
 
 /// How long a window is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Span {
+pub(crate) enum Tier {
     AllTime,
     Minute,
     Hour,
     Day,
 }
 
-impl Span {
+impl Tier {
     pub(crate) const ALL: [Self; 4] = [Self::AllTime, Self::Minute, Self::Hour, Self::Day];
     /// Those of which devices and a histogram are kept.
     pub(crate) const WITH_DEVICES: [Self; 3] = [Self::AllTime, Self::Hour, Self::Day];
@@ -39,7 +39,7 @@ impl Span {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Window {
     pub(crate) region: String,
-    pub(crate) span: Span,
+    pub(crate) span: Tier,
     /// In Unix milliseconds; 0 for all time.
     pub(crate) start: i64,
     pub(crate) readings: i64,
@@ -65,7 +65,7 @@ impl Window {
     /// From its first millisecond to that after its last.
     pub(crate) fn range(&self) -> Range<i64> {
         match self.span {
-            Span::AllTime => 0..i64::MAX,
+            Tier::AllTime => 0..i64::MAX,
             span => self.start..self.start + span.minutes() * MINUTE,
         }
     }
@@ -109,13 +109,13 @@ impl Node {
         windows
     }
 
-    pub(crate) fn windows_of(&self, span: Span) -> Vec<Window> {
+    pub(crate) fn windows_of(&self, span: Tier) -> Vec<Window> {
         self.windows().into_iter().filter(|window| window.span == span).collect()
     }
 
     /// The window of this span and region that this time is in.
     #[track_caller]
-    pub(crate) fn window(&self, region: &str, span: Span, ms: i64) -> Window {
+    pub(crate) fn window(&self, region: &str, span: Tier, ms: i64) -> Window {
         let mut windows = self.windows_of(span).into_iter();
         let found = windows.find(|w| w.region == region && w.range().contains(&ms));
         found.unwrap_or_else(|| panic!("{region} has no window of {span:?} at {ms}"))
@@ -123,16 +123,16 @@ impl Node {
 
     #[track_caller]
     pub(crate) fn all_time(&self, region: &str) -> Window {
-        self.window(region, Span::AllTime, 0)
+        self.window(region, Tier::AllTime, 0)
     }
 
     /// How many readings the windows of this span count together.
-    pub(crate) fn counted(&self, span: Span) -> i64 {
+    pub(crate) fn counted(&self, span: Tier) -> i64 {
         self.windows_of(span).iter().map(|window| window.readings).sum()
     }
 
     /// How many devices the runs of all windows of this span have.
-    pub(crate) fn devices_kept(&self, span: Span) -> i64 {
+    pub(crate) fn devices_kept(&self, span: Tier) -> i64 {
         let span = span.minutes();
         let kept = format!("SELECT sum(records) FROM device_windows WHERE span = {span}");
         integer(&self.execute(&kept)[0][0])
@@ -216,7 +216,7 @@ fn execute(host: &NativeHost, statement: &str) -> Vec<Vec<Value>> {
 fn window(row: Vec<Value>) -> Window {
     let number = |column: usize| integer(&row[column]);
     let may_be = |column: usize| (row[column] != Value::Null).then(|| number(column));
-    let span = Span::ALL.into_iter().find(|span| span.minutes() == number(1));
+    let span = Tier::ALL.into_iter().find(|span| span.minutes() == number(1));
     Window {
         region: text(&row[0]),
         span: span.unwrap(),

@@ -67,8 +67,8 @@ fn ask_the_database<H: Host>(
 ) -> Result<(), Error> {
     let names = NamesBound::from_variables(host)?;
     let told = CircuitBreaker::new(host, journal, true).call(now, || {
-        let regions = Database::open(host, AFTER_ANSWER)?;
-        upkeep::tell_door(&regions, journal, horizon, names, now)
+        let database = Database::open(host, AFTER_ANSWER)?;
+        upkeep::tell_door(&database, journal, horizon, names, now)
     });
     match told {
         Ok(_facts) => *door = door::load(host, journal).map_err(Error::Journal)?,
@@ -97,8 +97,8 @@ pub(super) fn reject_new_names<H: Host>(
             _ => reading.device_id.as_str(),
         });
         let asked = CircuitBreaker::new(host, journal, true).call(now, || {
-            let regions = Database::open(host, AFTER_ANSWER)?;
-            regions.read(|sql| dictionary::are_known(sql, table, names.clone()))
+            let database = Database::open(host, AFTER_ANSWER)?;
+            database.read(|sql| dictionary::are_known(sql, table, names.clone()))
         });
         match asked {
             Ok(known) => batch.keep(&known, table),

@@ -60,11 +60,11 @@ pub(super) fn fold_now<H: Host>(
 ) -> Result<Vec<Outcome>, Error> {
     let journal = host.key_value().map_err(Error::Journal)?;
     let inventory = Inventory::list(host, &journal)?;
-    CircuitBreaker::new(host, &journal, inventory.has_breaker).call(now, || {
-        let regions = Database::open(host, Budget::waiting(wait_ms))?;
-        match fold::run(&regions, &journal, &inventory)? {
+    CircuitBreaker::new(host, &journal, inventory.has_breaker()).call(now, || {
+        let database = Database::open(host, Budget::waiting(wait_ms))?;
+        match fold::run(&database, &journal, &inventory)? {
             Folded { left_entries: 0, .. } => {
-                fold::post_now(&regions, &batch.readings, &batch.rejections())
+                fold::post_now(&database, &batch.readings, &batch.rejections())
             }
             _ => Err(Error::TooSlow),
         }

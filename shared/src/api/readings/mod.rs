@@ -41,7 +41,7 @@ pub struct Handled {
     /// The response.
     pub response: Response,
     /// The work to do after it.
-    pub after_answer: AfterAnswer,
+    pub after_answer: AfterPost,
     /// For the log: how many readings; `None` for a route that takes none.
     pub counts: Option<Counts>,
     /// For the log: the route.
@@ -50,7 +50,7 @@ pub struct Handled {
 
 /// Work that no sender waits for.
 #[derive(Debug, Default)]
-pub struct AfterAnswer {
+pub struct AfterPost {
     /// Rejections to count, if the request left no entry.
     rejections: Rejections,
     /// Whether to fold the journal.
@@ -60,7 +60,7 @@ pub struct AfterAnswer {
 /// What follows the head of a request to `ingest`.
 pub enum Begun {
     /// No body is read: this is the whole answer.
-    Answered(Handled),
+    Done(Handled),
     /// The body is read, at most this many bytes.
     WantsBody(usize),
 }
@@ -74,7 +74,7 @@ pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
     let Some((route, _)) = routes::find(&routes, &request.path) else {
         let problem =
             Problem::new(Kind::NotFound, "no such resource; POST readings to /v1/readings");
-        return Begun::Answered(Handled::of(Response::from(problem)));
+        return Begun::Done(Handled::of(Response::from(problem)));
     };
     if !matches!(route.handler, Handler::Readings) {
         let response = match route.answer_plainly(host, request, now) {
@@ -82,11 +82,11 @@ pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
             Err(refusal) => refusal.into_response(host, request.purpose()),
         };
         let route = route.pattern;
-        return Begun::Answered(Handled { route, counts: None, ..Handled::of(response) });
+        return Begun::Done(Handled { route, counts: None, ..Handled::of(response) });
     }
     match body_limit(host, request, route) {
         Ok(limit_bytes) => Begun::WantsBody(limit_bytes),
-        Err(refusal) => Begun::Answered(Handled::of(refusal.into_response(host, Purpose::Writing))),
+        Err(refusal) => Begun::Done(Handled::of(refusal.into_response(host, Purpose::Writing))),
     }
 }
 
@@ -116,17 +116,17 @@ pub fn post(host: &impl Host, request: &Request, body: &[u8], now: UnixMillis) -
 impl Handled {
     /// A response if nothing was kept and nothing is left to do.
     fn of(response: Response) -> Self {
-        let (after_answer, counts) = (AfterAnswer::default(), Some(Counts::default()));
+        let (after_answer, counts) = (AfterPost::default(), Some(Counts::default()));
         Self { response, after_answer, counts, route: ROUTE }
     }
 
     /// A response about a batch.
-    fn kept(response: Response, batch: &Batch<'_>, after_answer: AfterAnswer) -> Self {
+    fn kept(response: Response, batch: &Batch<'_>, after_answer: AfterPost) -> Self {
         Self { response, after_answer, counts: Some(batch.counts()), route: ROUTE }
     }
 }
 
-impl AfterAnswer {
+impl AfterPost {
     fn folding(should_fold: bool) -> Self {
         Self { should_fold, ..Self::default() }
     }
@@ -159,7 +159,7 @@ fn accept<H: Host>(
     let mut batch = judge(host, items, &journal, horizon, now)?;
     if batch.readings.is_empty() {
         // There is no reading to fold.
-        let after_answer = AfterAnswer { rejections: batch.rejections(), should_fold: false };
+        let after_answer = AfterPost { rejections: batch.rejections(), should_fold: false };
         let response = Response::from(answers::nothing_valid(&batch));
         return Ok(Handled::kept(response, &batch, after_answer));
     }
@@ -169,7 +169,7 @@ fn accept<H: Host>(
                 let should_fold = should_fold(host, batch.readings.len(), RegionCount(1));
                 let response = answers::folded(&mut batch, &outcomes);
                 let response = response.with_header("preference-applied", "wait");
-                return Ok(Handled::kept(response, &batch, AfterAnswer::folding(should_fold)));
+                return Ok(Handled::kept(response, &batch, AfterPost::folding(should_fold)));
             }
             // The journal takes the readings instead: durable now, counted later.
             Err(error) => host.log(&format!("Prefer: wait was not met: {error}")),
@@ -218,12 +218,12 @@ fn journaled_handled(host: &impl Host, batch: &Batch<'_>, journaled: Journaled) 
     match journaled {
         Journaled::Kept { regions, is_told } => {
             let folds = !is_told || should_fold(host, batch.readings.len(), regions);
-            Handled::kept(answers::journaled(batch), batch, AfterAnswer::folding(folds))
+            Handled::kept(answers::journaled(batch), batch, AfterPost::folding(folds))
         }
         Journaled::Refused { should_fold } => {
             // Logged once, when the journal was marked as full.
             let problem = Problem::of(&Error::JournalFull, Purpose::Writing);
-            let after_answer = AfterAnswer::folding(should_fold);
+            let after_answer = AfterPost::folding(should_fold);
             Handled { after_answer, ..Handled::of(Response::from(problem)) }
         }
     }
@@ -233,7 +233,7 @@ fn fold_without_journal(host: &impl Host, batch: &mut Batch<'_>) -> Result<Handl
     let database = Database::open(host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
     let outcomes = fold::post_now(&database, &batch.readings, &batch.rejections())?;
     let response = answers::folded(batch, &outcomes);
-    Ok(Handled::kept(response, batch, AfterAnswer::default()))
+    Ok(Handled::kept(response, batch, AfterPost::default()))
 }
 
 /// Whether a request with this many readings, of this many regions, folds the journal.
