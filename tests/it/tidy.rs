@@ -166,6 +166,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
             "upkeep",
         ],
     ),
+    // A refusal logs what is wrong with the node before it becomes an answer.
     ("http", &["domain", "error", "host", "limits"]),
     ("log", &["domain", "http"]),
     (

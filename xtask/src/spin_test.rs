@@ -7,39 +7,36 @@ use crate::{root, step};
 
 const MANIFESTS: [&str; 3] = ["journal.toml", "denied.toml", "nothing.toml"];
 
-/// Runs the suite. Returns why it was skipped, if it was.
+/// Builds the component, so that it is known to compile, and runs the suite. Returns why a
+/// part was skipped, if it was.
 pub(crate) fn run(shell: &Shell) -> Result<Option<&'static str>> {
     step("The application core under spin-test");
-    let skipped = missing(shell);
-    if let Some(what) = skipped {
-        println!("skipped: {what}");
-        return Ok(skipped);
-    }
     let _directory = shell.push_dir(root().join("tests/spin-test"));
+    if !runs(shell, "rustup", &["target", "add", "wasm32-wasip1"]) {
+        return Ok(skipped("tests/spin-test (add the target wasm32-wasip1)"));
+    }
     cmd!(shell, "cargo build --release --locked --target wasm32-wasip1 --target-dir target")
-        .args(["--package", "door"])
+        .args(["--manifest-path", "door/Cargo.toml"])
         .quiet()
         .run()?;
+    if !runs(shell, "spin-test", &["--help"]) {
+        return Ok(skipped("the suite of tests/spin-test (put the program spin-test on the PATH)"));
+    }
+    if !runs(shell, "cargo", &["fetch", "--locked"]) {
+        return Ok(skipped("the suite of tests/spin-test (its crate's repository is away)"));
+    }
     for manifest in MANIFESTS {
         cmd!(shell, "spin-test run --from {manifest}").quiet().run()?;
     }
     Ok(None)
 }
 
-fn missing(shell: &Shell) -> Option<&'static str> {
-    let runs = |program: &str, arguments: &[&str]| {
-        let asked = cmd!(shell, "{program} {arguments...}").quiet().ignore_stdout();
-        asked.ignore_stderr().run().is_ok()
-    };
-    if !runs("spin-test", &["--help"]) {
-        return Some("tests/spin-test (put the program spin-test on the PATH)");
-    }
-    if !runs("rustup", &["target", "add", "wasm32-wasip1"]) {
-        return Some("tests/spin-test (add the target wasm32-wasip1)");
-    }
-    let manifest = root().join("tests/spin-test/Cargo.toml").display().to_string();
-    if !runs("cargo", &["fetch", "--locked", "--manifest-path", &manifest]) {
-        return Some("tests/spin-test (its crate's repository can't be reached)");
-    }
-    None
+fn skipped(what: &'static str) -> Option<&'static str> {
+    println!("skipped: {what}");
+    Some(what)
+}
+
+fn runs(shell: &Shell, program: &str, arguments: &[&str]) -> bool {
+    let asked = cmd!(shell, "{program} {arguments...}").quiet().ignore_stdout();
+    asked.ignore_stderr().run().is_ok()
 }

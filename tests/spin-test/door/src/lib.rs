@@ -5,13 +5,12 @@
 use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use isotherm::UnixMillis;
+use isotherm::api::readings::{self, Begun, Handled};
 use isotherm::host::{
     Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite as seam,
 };
-use isotherm::http::{Headers, Request, Response};
-use isotherm::api::readings::{self, Handled};
-use isotherm::api::readiness;
-use isotherm::UnixMillis;
+use isotherm::http::{Headers, Problem, Request, Response};
 use spin_sdk::key_value::{Error as KeyValueError, Store};
 use spin_sdk::sqlite::{self, Connection};
 use spin_sdk::{http_component, variables};
@@ -181,15 +180,15 @@ fn handle(request: spin_sdk::http::Request) -> anyhow::Result<spin_sdk::http::Re
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let now = UnixMillis::new(i64::try_from(now)?).unwrap_or(UnixMillis::MAX);
     let host = SpinTest { now_ms: Cell::new(0) };
-    if head.path == readiness::PATH {
-        return Ok(answer(readiness::answer(&host, &head)));
-    }
-    let handled = match ingest::check_head(&head) {
-        Ok(()) => readings::post(&host, &head, request.body(), now),
-        Err(problem) => Response::from(problem).into(),
+    let handled = match readings::begin(&host, &head, now) {
+        Begun::WantsBody(limit_bytes) if request.body().len() > limit_bytes => {
+            readings::refuse(Problem::body_too_large(limit_bytes))
+        }
+        Begun::WantsBody(_) => readings::post(&host, &head, request.body(), now),
+        Begun::Done(handled) => handled,
     };
-    let Handled { response, follow_up, .. } = handled;
-    if let Err(error) = ingest::after_answer(&host, follow_up, now) {
+    let Handled { response, after_answer, .. } = handled;
+    if let Err(error) = after_answer.run(&host, now) {
         host.log(&format!("after the answer: {error}"));
     }
     Ok(answer(response))
