@@ -12,6 +12,8 @@
 mod answers;
 mod backlog;
 mod backup;
+mod backup_script;
+mod backup_stores;
 mod books;
 mod budget;
 mod clocks;
@@ -44,6 +46,7 @@ mod readme;
 mod real_data;
 mod redis;
 mod removal;
+mod restore_script;
 mod scale;
 mod seam_faults;
 mod series;

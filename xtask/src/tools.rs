@@ -23,12 +23,14 @@ pub(crate) struct Tools {
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
 /// Programs that a machine may lack, and the Debian packages that have them.
-const PACKAGES: [(&[&str], &str); 6] = [
+const PACKAGES: [(&[&str], &str); 8] = [
     (&BROWSERS, "chromium"),
     (&["node"], "nodejs"),
     (&["npm"], "npm"),
     (&["curl"], "curl"),
     (&["prlimit"], "util-linux"),
+    (&["sqlite3"], "sqlite3"),
+    (&["shellcheck"], "shellcheck"),
     // Not redis-server, which would start a service. The program is the same.
     (&REDIS, "redis-tools"),
 ];
@@ -128,7 +130,9 @@ impl Tools {
         if !is_there(shell, "prlimit") {
             let what = "the full disk (install util-linux's prlimit)";
             tools.skip("store_faults::a_disk_without_space", what);
+            tools.filter.extend(["--skip", "backup_script::a_full_disk"]);
         }
+        tools.find_for_backup(shell);
         if runtime == Runtime::Spin {
             let what = "store_faults::, the page in a browser and a_minute_without_the_database \
                         (stores fail on demand in the embedded runtime only)";
@@ -168,6 +172,24 @@ impl Tools {
             tools.filter.extend(["--skip", "tools::the_interface"]);
         }
         Ok(tools)
+    }
+
+    /// What `deploy/backup/isotherm-backup` needs.
+    fn find_for_backup(&mut self, shell: &Shell) {
+        if !is_there(shell, "sqlite3") {
+            let what = "the script for backups (install sqlite3)";
+            self.skip("backup_script::", what);
+            self.filter.extend(["--skip", "restore_script::"]);
+        }
+        let python = cmd!(shell, "python3 -c").args(["import sqlite3"]).quiet().ignore_stderr();
+        if python.run().is_err() {
+            let what = "the script for backups without sqlite3 (install Python 3)";
+            self.skip("backup_script::python_does", what);
+        }
+        if !is_there(shell, "shellcheck") {
+            let what = "the check of the script for backups (install shellcheck)";
+            self.skip("backup_script::shellcheck", what);
+        }
     }
 
     fn skip(&mut self, tests: &'static str, what: &'static str) {

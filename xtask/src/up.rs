@@ -11,6 +11,8 @@ use crate::{Runtime, build, program, step};
 /// The stores' files, as `runtime-config.toml` names them.
 const JOURNAL: &str = ".spin/journal.db";
 const REGIONS: &str = ".spin/regions.db";
+/// The configuration that the runtime gets.
+const CONFIG: &str = ".spin/runtime-config.toml";
 
 struct Options {
     runtime: Option<Runtime>,
@@ -34,12 +36,14 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         // compile the same dependencies again with other features.
         cmd!(shell, "cargo build --locked --workspace --bin isotherm-host").quiet().run()?;
     }
-    create_journal(&crate::root().join(JOURNAL))?;
+    prepare_journal(&crate::root().join(JOURNAL))?;
     put_aside_if_damaged(&crate::root().join(REGIONS))?;
     greet(runtime, &options.listen);
 
     let mut flags = vec!["--listen".to_owned(), options.listen];
-    flags.extend(["--runtime-config-file".to_owned(), "runtime-config.toml".to_owned()]);
+    let config = std::fs::read_to_string(crate::root().join("runtime-config.toml"))?;
+    std::fs::write(crate::root().join(CONFIG), with_absolute_paths(&config, &crate::root()))?;
+    flags.extend(["--runtime-config-file".to_owned(), CONFIG.to_owned()]);
     for variable in options.variables {
         flags.extend(["--variable".to_owned(), variable]);
     }
@@ -69,20 +73,35 @@ fn parse(arguments: Vec<String>) -> Result<Options> {
     Ok(options)
 }
 
-/// Creates the journal's file in WAL mode and with small pages, unless it is there.
-/// Spin creates it without WAL, which costs more than half of the rate. An entry of one
-/// reading writes two or three pages, for which 1 KiB each is enough (12 KB written to
-/// disk for a reading instead of 17, measured).
-fn create_journal(path: &Path) -> Result<()> {
-    if path.exists() {
-        return Ok(());
+/// The configuration with each relative path taken from the project's root. Spin takes that
+/// of a key-value store from the configuration's directory, and that of a database from its
+/// own working directory.
+fn with_absolute_paths(config: &str, root: &Path) -> String {
+    let absolute = |line: &str| {
+        let path = line.strip_prefix("path = \"").and_then(|rest| rest.strip_suffix('"'));
+        path.map_or(line.to_owned(), |path| format!("path = {:?}", root.join(path)))
+    };
+    config.lines().map(|line| absolute(line) + "\n").collect()
+}
+
+/// Puts the journal's file into WAL mode: Spin creates it without, which costs more than
+/// half of the rate, and a copy may have lost it. A new file gets small pages. An entry of
+/// one reading writes two or three of them, for which 1 KiB each is enough (12 KB written
+/// to disk for a reading instead of 17, measured).
+fn prepare_journal(path: &Path) -> Result<()> {
+    if !path.exists() {
+        step(&format!("Creating {JOURNAL} in WAL mode"));
     }
-    step(&format!("Creating {JOURNAL} in WAL mode"));
     let parent = path.parent().context("the journal's path has no directory")?;
     std::fs::create_dir_all(parent)?;
     let connection = Connection::open(path)?;
-    connection.pragma_update(None, "page_size", 1024)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // The first does nothing to a file that has pages.
+    let set = connection
+        .pragma_update(None, "page_size", 1024)
+        .and_then(|()| connection.pragma_update(None, "journal_mode", "WAL"));
+    if let Err(error) = set {
+        println!("{JOURNAL} can't be put into WAL mode, so it may be slow: {error}");
+    }
     Ok(())
 }
 
@@ -162,6 +181,32 @@ Try, in another terminal:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_stores_of_the_configuration_are_below_the_projects_root() {
+        let config = std::fs::read_to_string(crate::root().join("runtime-config.toml")).unwrap();
+        let absolute = with_absolute_paths(&config, Path::new("/a \"b\"/c"));
+        let paths: Vec<&str> = absolute.lines().filter(|line| line.starts_with("path")).collect();
+        let below = |path| format!(r#"path = "/a \"b\"/c/{path}""#);
+        assert_eq!(paths, [below(JOURNAL), below(REGIONS)]);
+        assert_eq!(
+            with_absolute_paths("path = \"/x.db\"\n", Path::new("/a")),
+            "path = \"/x.db\"\n"
+        );
+    }
+
+    #[test]
+    fn a_journal_is_put_into_wal_mode_whether_it_is_new_or_a_copy() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("journal.db");
+        for _new_or_old in 0..2 {
+            prepare_journal(&path).unwrap();
+            let connection = Connection::open(&path).unwrap();
+            let mode = |sql| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+            assert_eq!(mode("PRAGMA journal_mode"), "wal");
+            assert_eq!(mode("PRAGMA journal_mode = DELETE"), "delete");
+        }
+    }
 
     #[test]
     fn a_damaged_database_is_put_aside_and_a_sound_one_is_left_alone() {

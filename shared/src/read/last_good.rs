@@ -105,6 +105,15 @@ pub(crate) fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     if is_of(&inventory, folds) {
         return Ok(());
     }
+    // The listing is older than what was read, so the number can only have grown.
+    if let Some(seen) = inventory.newest_snapshot().and_then(|name| name.folds)
+        && seen > folds
+    {
+        host.log(&format!(
+            "the regions database has {folds} folds, and had {seen}: it was replaced, restored, \
+             or copied without its -wal"
+        ));
+    }
     let page = Page::of(all, limits::ITEMS_PER_PAGE_MAX);
     let row = |(name, figures): RegionSummary| {
         let figures = figures?;

@@ -1,0 +1,327 @@
+//! `deploy/backup/isotherm-backup`: what it restores, what it verifies, and what a copy
+//! without its `-wal` shows of itself.
+//!
+//! Skipped by name where `sqlite3` is missing.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use isotherm_it::{Service, now_ms};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::backup_stores::{Stores, check_failure, hold, printed, script};
+use crate::support::node::Node;
+use crate::support::readings::json_reading;
+use crate::support::service::{Expect as _, until};
+
+const SENDERS: usize = 4;
+const BATCH: usize = 10;
+
+/// The temperature of a sender's i-th reading, in eighths of a degree.
+fn eighths(i: usize) -> u32 {
+    u32::try_from(i % 400).unwrap()
+}
+
+/// The n-th batch of a sender.
+fn batch(start: i64, sender: usize, n: usize) -> Vec<Value> {
+    let one = |i: usize| {
+        let at = start + i64::try_from(i).unwrap() * 20;
+        let temperature = f64::from(eighths(i)) / 8.0;
+        json_reading(&format!("d{sender}"), &format!("r{}", i % 3), temperature, at)
+    };
+    (n * BATCH..(n + 1) * BATCH).map(one).collect()
+}
+
+/// A service that is not started yet, with its journal in WAL mode, as on a gateway.
+fn prepare() -> Service {
+    let service = Service::prepare("spin.toml", &[], &[]).unwrap();
+    let journal = Connection::open(service.journal_file()).unwrap();
+    journal.pragma_update(None, "page_size", 1024).unwrap();
+    journal.pragma_update(None, "journal_mode", "WAL").unwrap();
+    service
+}
+
+/// The script for the stores of this service.
+fn for_stores_of(service: &Service) -> Command {
+    let mut command = script();
+    command.arg("--journal").arg(service.journal_file());
+    command.arg("--regions").arg(service.regions_file());
+    command
+}
+
+fn restore(service: &Service, backup: &Path) -> Output {
+    for_stores_of(service).arg("--restore").arg(backup).output().unwrap()
+}
+
+fn verify(backup: &Path) -> Output {
+    script().arg("--verify").arg(backup).output().unwrap()
+}
+
+fn only_entry(directory: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut backups = entries.filter(|path| path.is_dir());
+    let only = backups.next().unwrap();
+    assert_eq!(backups.next(), None);
+    only
+}
+
+fn mode(file: &Path) -> String {
+    let asked = Connection::open(file).unwrap();
+    asked.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn under_load_a_copy_and_what_came_after_it_are_what_was_acknowledged() {
+    let mut service = prepare();
+    service.run().unwrap();
+    let (to, held) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let start = now_ms() - 6 * 3_600_000;
+    let sent: [AtomicUsize; SENDERS] = std::array::from_fn(|_| AtomicUsize::new(0));
+    let count = || sent.each_ref().map(|batches| batches.load(Ordering::SeqCst));
+    let is_over = AtomicBool::new(false);
+    let (before, after) = std::thread::scope(|scope| {
+        for (sender, batches) in sent.iter().enumerate() {
+            let (service, is_over) = (&service, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::SeqCst) {
+                    let n = batches.load(Ordering::SeqCst);
+                    service.sender().deliver(&batch(start, sender, n)).unwrap();
+                    batches.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        until("each has sent something", || count().iter().all(|n| *n > 20).then_some(()));
+        let before = count();
+        let mut command = for_stores_of(&service);
+        command.arg("--to").arg(to.path());
+        let run = hold(command, "", held.path());
+        // What was in the journal is counted before the second copy is made.
+        for _ in 0..20 {
+            service.get("/v1/regions").unwrap();
+        }
+        std::fs::write(held.path().join("go"), "").unwrap();
+        let output = run.wait_with_output().unwrap();
+        let after = count();
+        until("all go on", || count().iter().zip(after).all(|(n, m)| *n > m).then_some(()));
+        is_over.store(true, Ordering::SeqCst);
+        printed(&output);
+        (before, after)
+    });
+    assert!(before.iter().zip(after).all(|(n, m)| *n < m), "no load: {before:?}, {after:?}");
+    let acknowledged = count();
+
+    let mut restored = Service::prepare("spin.toml", &[], &[]).unwrap();
+    printed(&restore(&restored, &only_entry(to.path())));
+    restored.run().unwrap();
+    let (counted, _) = restored.totals();
+    let at_least: usize = before.iter().sum::<usize>() * BATCH;
+    assert!(usize::try_from(counted).unwrap() >= at_least, "{counted} of {at_least}");
+    let mut expected = (0, 0);
+    for (sender, batches) in acknowledged.into_iter().enumerate() {
+        for n in 0..batches {
+            let readings = batch(start, sender, n);
+            expected.0 += i64::try_from(readings.len()).unwrap();
+            // Eighths of a degree, so each is 125 thousandths.
+            expected.1 +=
+                (n * BATCH..(n + 1) * BATCH).map(eighths).map(i64::from).sum::<i64>() * 125;
+            if n >= before[sender] {
+                restored.sender().deliver(&readings).unwrap();
+            }
+        }
+    }
+    assert_eq!(restored.totals(), expected);
+    assert_eq!(service.totals(), expected);
+}
+
+#[test]
+fn a_restore_waits_for_no_service_that_has_the_stores_open_and_loses_nothing_of_them() {
+    let stores = Stores::new();
+    printed(&stores.command().output().unwrap());
+    let mut service = prepare();
+    service.run().unwrap();
+    service.post(&json_reading("other", "yard", 1.0, now_ms()).to_string()).unwrap();
+    assert_eq!(service.totals(), (1, 1_000));
+    check_failure(&restore(&service, &stores.backup()), 8, "is open");
+    assert_eq!(service.totals(), (1, 1_000));
+    let not_in_wal_mode = Service::start(&[]).unwrap();
+    not_in_wal_mode.get("/v1/regions").unwrap();
+    check_failure(&restore(&not_in_wal_mode, &stores.backup()), 8, "is open");
+
+    // What is in a killed service's -wal alone goes aside with it.
+    service.post(&json_reading("other", "yard", 2.0, now_ms() - 1_000).to_string()).unwrap();
+    assert_eq!(service.totals(), (2, 3_000));
+    service.kill();
+    let said = printed(&restore(&service, &stores.backup()));
+    assert_eq!(said.matches("what was there is ").count(), 2, "{said}");
+    let aside: Vec<&str> =
+        said.lines().filter_map(|l| l.strip_prefix("what was there is ")).collect();
+    assert_eq!(mode(&service.journal_file()), "wal");
+    assert_eq!(mode(&service.regions_file()), "wal");
+    service.run().unwrap();
+    assert_eq!(service.totals(), (50, 50 * 20_500));
+
+    let mut other = Service::prepare("spin.toml", &[], &[]).unwrap();
+    std::fs::copy(aside[0], other.journal_file()).unwrap();
+    std::fs::copy(aside[1], other.regions_file()).unwrap();
+    other.run().unwrap();
+    assert_eq!(other.totals(), (2, 3_000));
+}
+
+/// Of what was counted since the backup, the senders have it. What waits in the journal
+/// because the database is damaged, nobody may have any more.
+#[test]
+fn what_waits_in_the_journal_is_taken_along() {
+    let mut service = prepare();
+    service.run().unwrap();
+    let [first, second, third] =
+        [1.0, 2.0, 4.0].map(|t| json_reading(&format!("d{t}"), "hall", t, now_ms()).to_string());
+    service.post(&first).unwrap();
+    assert_eq!(service.totals(), (1, 1_000));
+    let to = TempDir::new().unwrap();
+    printed(&for_stores_of(&service).arg("--to").arg(to.path()).output().unwrap());
+    service.post(&second).unwrap();
+    assert_eq!(service.totals(), (2, 3_000));
+    service.kill();
+    for suffix in ["-wal", "-shm"] {
+        let beside = format!("{}{suffix}", service.regions_file().display());
+        if Path::new(&beside).exists() {
+            std::fs::remove_file(beside).unwrap();
+        }
+    }
+    std::fs::write(service.regions_file(), vec![b'?'; 65_536]).unwrap();
+    service.run().unwrap();
+    assert_eq!(service.post(&third).unwrap().status, 202);
+    service.kill();
+
+    let said = printed(&restore(&service, &only_entry(to.path())));
+    assert!(said.contains("\n1 entries that waited are taken along\n"), "{said}");
+    service.run().unwrap();
+    assert_eq!(service.totals(), (2, 5_000));
+    service.post(&second).unwrap();
+    assert_eq!(service.totals(), (3, 7_000));
+}
+
+#[test]
+fn a_backup_that_was_changed_is_not_restored() {
+    let stores = Stores::new();
+    printed(&stores.command().output().unwrap());
+    let backup = stores.backup();
+    let regions = backup.join("regions.db");
+    let whole = std::fs::read(&regions).unwrap();
+    let files = || [&stores.journal, &stores.regions].map(|file| std::fs::read(file).unwrap());
+    let before = files();
+    let refuse = |words: &str| {
+        for output in
+            [verify(&backup), stores.command().arg("--restore").arg(&backup).output().unwrap()]
+        {
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(7), "{said}");
+            assert!(said.contains(words), "{said}");
+            assert_eq!(files(), before);
+        }
+    };
+    // A row that nothing but the sum of the file knows of.
+    let change = "UPDATE windows SET late = late + 1";
+    Connection::open(&regions).unwrap().execute_batch(change).unwrap();
+    refuse("regions.db: sha256 is ");
+    std::fs::write(&regions, whole.get(..whole.len() / 2).unwrap()).unwrap();
+    refuse("regions.db is damaged");
+    std::fs::remove_file(&regions).unwrap();
+    refuse("regions.db is missing");
+    std::fs::write(&regions, whole).unwrap();
+    printed(&verify(&backup));
+    std::fs::remove_file(backup.join("manifest.txt")).unwrap();
+    refuse("manifest.txt is missing");
+}
+
+#[test]
+fn a_plain_copy_without_its_wal_is_told_from_a_backup() {
+    let mut service = prepare();
+    service.run().unwrap();
+    let to = TempDir::new().unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                service.sender().deliver(&batch(now_ms() - 3_600_000, 0, n)).unwrap();
+                n += 1;
+            }
+        });
+        until("the journal has a -wal and a table in the file", || {
+            let size = std::fs::metadata(service.journal_file()).unwrap().len();
+            service.get("/v1/regions").unwrap();
+            (size > 8_000).then_some(())
+        });
+        printed(&for_stores_of(&service).arg("--to").arg(to.path()).output().unwrap());
+        let plain = to.path().join("plain");
+        std::fs::create_dir(&plain).unwrap();
+        std::fs::copy(service.journal_file(), plain.join("journal.db")).unwrap();
+        std::fs::copy(service.regions_file(), plain.join("regions.db")).unwrap();
+        is_over.store(true, Ordering::SeqCst);
+    });
+    let plain = to.path().join("plain");
+    let said = String::from_utf8(verify(&plain).stderr).unwrap();
+    assert!(said.contains("manifest.txt is missing"), "{said}");
+    assert!(said.contains("journal.db is in WAL mode: a plain copy"), "{said}");
+    assert!(said.contains("regions.db is in WAL mode: a plain copy"), "{said}");
+
+    // In a backup's place, it is none either.
+    let journal = plain.join("journal.db");
+    let bytes = std::fs::read(journal).unwrap();
+    std::fs::remove_dir_all(plain).unwrap();
+    let backup = only_entry(to.path());
+    std::fs::write(backup.join("journal.db"), bytes).unwrap();
+    let output = verify(&backup);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(7), "{said}");
+    assert!(said.contains("journal.db is in WAL mode: a plain copy"), "{said}");
+    assert!(said.contains("journal.db: sha256 is "), "{said}");
+}
+
+/// The database's own commits are counted in the journal, by the name of the snapshot.
+#[test]
+fn regions_without_their_wal_are_older_than_the_journal_and_the_log_says_so() {
+    let directory = TempDir::new().unwrap();
+    let [journal, regions, plain] =
+        ["journal.db", "regions.db", "plain.db"].map(|name| directory.path().join(name));
+    let start = now_ms();
+    let node_at = |ms: i64| Node::over(directory.path(), &[]).simulated(1, 1).with_clock_at(ms);
+    let mut node = node_at(start);
+    let post = |node: &mut Node, seconds: i64| {
+        node.accept_and_wait(&json_reading("d", "hall", 1.0, start - seconds * 1_000));
+    };
+    post(&mut node, 1);
+    // Somebody has the database open, so what follows stays in the -wal.
+    let open = Connection::open(&regions).unwrap();
+    assert_eq!(open.query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)), Ok(1));
+    post(&mut node, 2);
+    post(&mut node, 3);
+    assert_eq!(node.get("/v1/regions").status, 200);
+    std::fs::copy(&regions, &plain).unwrap();
+    drop(open);
+
+    // As a person would put it back, with the journal as it is.
+    drop(node);
+    std::fs::rename(&plain, &regions).unwrap();
+    let to = directory.path().join("to");
+    std::fs::create_dir(&to).unwrap();
+    let mut command = script();
+    command.arg("--journal").arg(&journal).arg("--regions").arg(&regions);
+    let output = command.arg("--to").arg(&to).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = "regions.db is older than the journal: it has 1 folds, the journal saw 3";
+    assert!(output.status.success() && said.contains(expected), "{said}");
+
+    let mut node = node_at(start + 60_000);
+    assert_eq!(node.get("/v1/regions").status, 200);
+    let logged = node.host.inner.logged();
+    let is_about_it = |line: &&String| line.contains("has 1 folds, and had 3");
+    assert_eq!(logged.iter().filter(is_about_it).count(), 1, "{logged:?}");
+    let body: Value =
+        serde_json::from_slice(&node.get("/v1/regions/hall").body).unwrap_or(json!(0));
+    assert_eq!(body["count"], 1);
+}
