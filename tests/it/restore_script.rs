@@ -295,7 +295,7 @@ fn regions_without_their_wal_are_older_than_the_journal_and_the_log_says_so() {
         node.accept_and_wait(&json_reading("d", "hall", 1.0, start - seconds * 1_000));
     };
     post(&mut node, 1);
-    // Somebody has the database open, so what follows stays in the -wal.
+    // Another connection has the database open, so what follows stays in the -wal.
     let open = Connection::open(&regions).unwrap();
     assert_eq!(open.query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)), Ok(1));
     post(&mut node, 2);
