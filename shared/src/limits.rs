@@ -47,6 +47,10 @@ pub const ANSWER_MS_MAX: u64 = 120_000;
 /// The most rejected readings that one answer names; the others are counted.
 pub const REJECTIONS_NAMED_MAX: usize = 1_000;
 
+/// The most ignored fields that an answer names, and the most unknown ones that a rejection
+/// does.
+pub const FIELDS_NAMED_MAX: usize = 20;
+
 /// The longest piece of a request that an answer repeats, in characters.
 pub const ECHO_CHARS_MAX: usize = 40;
 

@@ -5,9 +5,82 @@ use std::borrow::Cow;
 use crate::domain::decimal::{Decimal, Rounding};
 use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, Seems, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
+use crate::limits;
 
 /// One item of a request: a reading, or why it was rejected.
 pub(crate) type Item<'a> = Result<Reading<'a>, Rejection>;
+
+/// What a body holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parsed<'a> {
+    pub(crate) items: Vec<Item<'a>>,
+    /// Fields that were ignored, each once, in the order of their names; at most
+    /// `limits::FIELDS_NAMED_MAX`.
+    pub(crate) ignored: Vec<&'a str>,
+}
+
+impl<'a> Parsed<'a> {
+    /// Notes an ignored field.
+    pub(crate) fn ignore(&mut self, name: &'a str) {
+        if let Err(place) = self.ignored.binary_search(&name)
+            && self.ignored.len() < limits::FIELDS_NAMED_MAX
+        {
+            self.ignored.insert(place, name);
+        }
+    }
+}
+
+/// First words of fields that can't change what a temperature means: other quantities of
+/// the same device, its radio, and what it is. A field with one of them, alone or before a
+/// `_`, is ignored. Others are refused: `unit` or `offset` would change the number, `channel`
+/// or `probe` what was measured, and a field that is not known may.
+const HARMLESS: [&str; 28] = [
+    "altitude",
+    "battery",
+    "co2",
+    "comment",
+    "firmware",
+    "fw",
+    "gateway",
+    "heap",
+    "humidity",
+    "illuminance",
+    "ip",
+    "lat",
+    "latitude",
+    "lon",
+    "longitude",
+    "linkquality",
+    "lqi",
+    "lux",
+    "mac",
+    "model",
+    "pressure",
+    "rssi",
+    "snr",
+    "uptime",
+    "version",
+    "voc",
+    "voltage",
+    "wifi",
+];
+
+/// Whether a field can't change what the reading means.
+pub(crate) fn is_harmless(name: &str) -> bool {
+    let first = name.split('_').next().unwrap_or_default();
+    HARMLESS.iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
+/// The rejection of an item with these fields, at least one.
+pub(crate) fn unknown_fields(names: &[String]) -> Rejection {
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    let detail = format!(
+        "unknown fields: {}. A reading has device_id, region, temperature_c and timestamp; other \
+         quantities such as humidity, battery or rssi are ignored",
+        names.join(", ")
+    );
+    Rejection::new(Reason::UnknownField, detail)
+}
 
 /// Why a body could not be split into items. None of it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +150,39 @@ pub(crate) fn timestamp_of_number(raw: &str) -> Result<UnixMillis, Rejection> {
         None => {
             let detail = "timestamp must be Unix milliseconds from 1970 to 9999";
             Err(Rejection::new(Reason::InvalidTimestamp, detail))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_change_a_temperature_is_harmless_and_nothing_else_is() {
+        for name in ["humidity", "battery", "Battery_level", "rssi", "RSSI_dBm", "co2_ppm", "lat"] {
+            assert!(is_harmless(name), "{name}");
+        }
+        for name in [
+            "",
+            "unit",
+            "units",
+            "scale",
+            "offset",
+            "temperature",
+            "temperature_f",
+            "temp",
+            "probe",
+            "channel",
+            "sensor",
+            "humidityoffset",
+            "latency",
+            "quality",
+            "calibrated",
+            "time",
+            "_",
+        ] {
+            assert!(!is_harmless(name), "{name}");
         }
     }
 }

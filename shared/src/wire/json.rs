@@ -1,8 +1,8 @@
 //! Readings in JSON: one object, or an array of them.
 //!
 //! Each item is judged on its own, so one bad reading does not reject the good ones
-//! beside it. Unknown fields are rejected, not skipped: one (`"unit": "F"`, say) may
-//! change what the number means.
+//! beside it. Fields that can't change what the number means are ignored, and named in the
+//! answer; others (`"unit": "F"`, say) reject the item.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,12 +13,12 @@ use serde_json::value::RawValue;
 use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::limits;
-use crate::wire::item::{self, Item, Unreadable};
+use crate::wire::item::{self, Item, Parsed, Unreadable};
 use crate::wire::json_items;
 
 /// Splits a body into its items, in order. A leading byte order mark is skipped (RFC
 /// 8259, 8.1).
-pub(crate) fn parse(body: &[u8]) -> Result<Vec<Item<'_>>, Unreadable> {
+pub(crate) fn parse(body: &[u8]) -> Result<Parsed<'_>, Unreadable> {
     let body = std::str::from_utf8(body)
         .map_err(|e| Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())))?;
     let body = body.strip_prefix('\u{feff}').unwrap_or(body);
@@ -40,18 +40,18 @@ fn syntax(body: &str, error: &serde_json::Error) -> Unreadable {
     })
 }
 
-fn single(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
+fn single(body: &str) -> Result<Parsed<'_>, Unreadable> {
     match serde_json::from_str::<RawFields<'_>>(body) {
-        Ok(fields) => Ok(vec![fields.into_reading()]),
+        Ok(fields) => Ok(parsed([Ok(fields)])),
         Err(error) => one_by_one(body, &error),
     }
 }
 
 /// In one pass if every item is an object of readable fields; otherwise one by one.
-fn array(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
+fn array(body: &str) -> Result<Parsed<'_>, Unreadable> {
     match serde_json::from_str::<Items<'_>>(body) {
         Ok(items) if items.overflow => Err(Unreadable::TooMany),
-        Ok(items) => Ok(items.list.into_iter().map(RawFields::into_reading).collect()),
+        Ok(items) => Ok(parsed(items.list.into_iter().map(Ok))),
         Err(error) => one_by_one(body, &error),
     }
 }
@@ -59,17 +59,30 @@ fn array(body: &str) -> Result<Vec<Item<'_>>, Unreadable> {
 /// Parses each item on its own: `1e999`, a lone surrogate or a bare `NaN` stops the
 /// parser, but rejects only its own item. `error` is the parser's error for the whole
 /// body.
-fn one_by_one<'a>(body: &'a str, error: &serde_json::Error) -> Result<Vec<Item<'a>>, Unreadable> {
+fn one_by_one<'a>(body: &'a str, error: &serde_json::Error) -> Result<Parsed<'a>, Unreadable> {
     let items = json_items::cut(body).ok_or_else(|| syntax(body, error))?;
     if items.len() > limits::READINGS_PER_REQUEST_MAX {
         return Err(Unreadable::TooMany);
     }
-    Ok(items.into_iter().map(alone).collect())
+    Ok(parsed(items.into_iter().map(alone)))
 }
 
-fn alone(item: &str) -> Item<'_> {
+/// The items as readings, and the fields that were ignored in them.
+fn parsed<'a>(items: impl IntoIterator<Item = Result<RawFields<'a>, Rejection>>) -> Parsed<'a> {
+    let items = items.into_iter();
+    let mut parsed = Parsed { items: Vec::with_capacity(items.size_hint().0), ignored: Vec::new() };
+    for item in items {
+        if let Ok(RawFields { extras: Some(extras), .. }) = &item {
+            extras.ignored.iter().for_each(|name| parsed.ignore(name));
+        }
+        parsed.items.push(item.and_then(RawFields::into_reading));
+    }
+    parsed
+}
+
+fn alone(item: &str) -> Result<RawFields<'_>, Rejection> {
     let error = match serde_json::from_str::<RawFields<'_>>(item) {
-        Ok(fields) => return fields.into_reading(),
+        Ok(fields) => return Ok(fields),
         Err(error) => error,
     };
     let detail = match serde_json::from_str::<&RawValue>(item) {
@@ -151,7 +164,17 @@ struct RawFields<'a> {
     region: Option<&'a RawValue>,
     temperature_c: Option<&'a RawValue>,
     timestamp: Option<&'a RawValue>,
+    /// What else there was. Nearly always nothing, so it takes no room in ten thousand items.
+    extras: Option<Box<Extras<'a>>>,
+}
+
+#[derive(Default)]
+struct Extras<'a> {
     fault: Option<Rejection>,
+    /// Fields that can't change what the reading means.
+    ignored: Vec<&'a str>,
+    /// Fields that may, cut to `limits::ECHO_CHARS_MAX`.
+    unknown: Vec<String>,
 }
 
 impl<'a> Deserialize<'a> for RawFields<'a> {
@@ -166,24 +189,30 @@ impl<'a> Deserialize<'a> for RawFields<'a> {
 
             fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = RawFields::default();
-                while let Some(key) = map.next_key()? {
+                while let Some(key) = map.next_key::<Key<'a>>()? {
                     let (name, place) = match key {
                         Key::DeviceId => ("device_id", &mut fields.device_id),
                         Key::Region => ("region", &mut fields.region),
                         Key::TemperatureC => ("temperature_c", &mut fields.temperature_c),
                         Key::Timestamp => ("timestamp", &mut fields.timestamp),
+                        Key::Harmless(name) => {
+                            map.next_value::<IgnoredAny>()?;
+                            fields.extras.get_or_insert_default().ignored.push(name);
+                            continue;
+                        }
                         Key::Unknown(name) => {
                             map.next_value::<IgnoredAny>()?;
-                            let detail = format!(
-                                "unknown field {name:?}; a reading has device_id, region, temperature_c, timestamp"
-                            );
-                            fields.fault = Some(Rejection::new(Reason::UnknownField, detail));
+                            let unknown = &mut fields.extras.get_or_insert_default().unknown;
+                            if unknown.len() < limits::FIELDS_NAMED_MAX {
+                                unknown.push(name);
+                            }
                             continue;
                         }
                     };
                     if place.replace(map.next_value()?).is_some() {
                         let detail = format!("{name} is given twice");
-                        fields.fault = Some(Rejection::new(Reason::DuplicateField, detail));
+                        let fault = Rejection::new(Reason::DuplicateField, detail);
+                        fields.extras.get_or_insert_default().fault = Some(fault);
                     }
                 }
                 Ok(fields)
@@ -193,42 +222,60 @@ impl<'a> Deserialize<'a> for RawFields<'a> {
     }
 }
 
-enum Key {
+enum Key<'a> {
     DeviceId,
     Region,
     TemperatureC,
     Timestamp,
+    Harmless(&'a str),
     Unknown(String),
 }
 
-impl<'a> Deserialize<'a> for Key {
+impl<'a> Deserialize<'a> for Key<'a> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         struct V;
-        impl Visitor<'_> for V {
-            type Value = Key;
+        impl<'a> Visitor<'a> for V {
+            type Value = Key<'a>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("the name of a field")
             }
 
-            fn visit_str<E>(self, name: &str) -> Result<Key, E> {
-                Ok(match name {
-                    "device_id" => Key::DeviceId,
-                    "region" => Key::Region,
-                    "temperature_c" => Key::TemperatureC,
-                    "timestamp" => Key::Timestamp,
-                    other => Key::Unknown(other.chars().take(limits::ECHO_CHARS_MAX).collect()),
+            fn visit_borrowed_str<E>(self, name: &'a str) -> Result<Key<'a>, E> {
+                Ok(match Key::named(name) {
+                    Key::Unknown(_) if item::is_harmless(name) => Key::Harmless(name),
+                    key => key,
                 })
+            }
+
+            // A name with escapes in it.
+            fn visit_str<E>(self, name: &str) -> Result<Key<'a>, E> {
+                Ok(Key::named(name))
             }
         }
         deserializer.deserialize_identifier(V)
     }
 }
 
+impl Key<'_> {
+    fn named(name: &str) -> Self {
+        match name {
+            "device_id" => Self::DeviceId,
+            "region" => Self::Region,
+            "temperature_c" => Self::TemperatureC,
+            "timestamp" => Self::Timestamp,
+            other => Self::Unknown(other.chars().take(limits::ECHO_CHARS_MAX).collect()),
+        }
+    }
+}
+
 impl<'a> RawFields<'a> {
     fn into_reading(self) -> Item<'a> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
+        match self.extras {
+            Some(extras) if extras.fault.is_some() || !extras.unknown.is_empty() => {
+                return Err(extras.fault.unwrap_or_else(|| item::unknown_fields(&extras.unknown)));
+            }
+            _ => {}
         }
         Ok(Reading::new(
             item::device_id(string("device_id", self.device_id)?)?,
@@ -276,7 +323,7 @@ mod tests {
     /// Compares what becomes of each item of a body, one line per item.
     fn check(body: &str, expected: &str) {
         let actual = match parse(body.as_bytes()) {
-            Ok(items) => items.iter().map(line).collect::<Vec<_>>().join("\n"),
+            Ok(parsed) => parsed.items.iter().map(line).collect::<Vec<_>>().join("\n"),
             Err(unreadable) => format!("{unreadable:?}"),
         };
         let expected: Vec<&str> = expected.lines().map(str::trim).collect();
@@ -387,6 +434,29 @@ mod tests {
     }
 
     #[test]
+    fn what_can_not_change_the_number_is_ignored_and_named_once() {
+        let with_extras = with("region", "\"hall\",\"rssi\":-60,\"battery_v\":{\"a\":[1]}");
+        for body in [with_extras.clone(), format!("[{with_extras},{with_extras},{{\"x\":nan}}]")] {
+            let parsed = parse(body.as_bytes()).unwrap();
+            assert!(parsed.items[0].is_ok(), "{:?}", parsed.items);
+            assert_eq!(parsed.ignored, ["battery_v", "rssi"]);
+        }
+        let many: String = (0..30).map(|n| format!("\"voltage_{n:02}\":1,")).collect();
+        let body = with("region", &format!("\"hall\",{many}\"lux\":2"));
+        let parsed = parse(body.as_bytes()).unwrap();
+        assert!(parsed.items[0].is_ok());
+        assert_eq!(parsed.ignored.len(), limits::FIELDS_NAMED_MAX);
+    }
+
+    #[test]
+    fn every_unknown_field_is_named() {
+        let body = with("region", "\"hall\",\"unit\":\"F\",\"rssi\":1,\"offset\":2");
+        let rejection = parse(body.as_bytes()).unwrap().items.pop().unwrap().unwrap_err();
+        let said = "unknown fields: \"unit\", \"offset\". A reading has ";
+        assert!(rejection.detail.starts_with(said), "{}", rejection.detail);
+    }
+
+    #[test]
     fn a_bad_item_does_not_hurt_its_neighbours() {
         let good = with("", "");
         let line = "d1 hall 21500 2023-11-14T22:13:20.000Z";
@@ -418,7 +488,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_where_it_is() {
-        let detail = |body: &str| match parse(body.as_bytes()).unwrap().pop().unwrap() {
+        let detail = |body: &str| match parse(body.as_bytes()).unwrap().items.pop().unwrap() {
             Err(rejection) => rejection.detail.into_owned(),
             Ok(reading) => panic!("{reading:?}"),
         };
@@ -466,7 +536,7 @@ mod tests {
     #[test]
     fn ten_thousand_items_are_taken_and_one_more_is_too_many() {
         let body = |n: usize| format!("[{}]", vec!["{}"; n].join(","));
-        assert_eq!(parse(body(10_000).as_bytes()).unwrap().len(), 10_000);
+        assert_eq!(parse(body(10_000).as_bytes()).unwrap().items.len(), 10_000);
         assert_eq!(parse(body(10_001).as_bytes()), Err(Unreadable::TooMany));
         let careful = format!("[1,{}", &body(10_000)[1..]);
         assert_eq!(parse(careful.as_bytes()), Err(Unreadable::TooMany));

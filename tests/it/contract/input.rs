@@ -125,3 +125,25 @@ fn only_uncompressed_json_is_accepted() {
         }
     }
 }
+
+#[test]
+fn other_quantities_of_a_device_are_ignored_and_named_and_what_may_change_it_is_refused() {
+    let service = Service::start(&[]).unwrap();
+    let mut item = json_reading("d1", "hall", 21.5, now_ms());
+    item["humidity"] = json!(40);
+    item["Battery_mV"] = json!({"now": [2900]});
+    for (prefer, status) in [("wait", 200), ("", 202)] {
+        let answer = service.sender().post(item.to_string().as_bytes(), &[("prefer", prefer)]);
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, status, "{}", answer.body);
+        let body = answer.json().unwrap();
+        assert_eq!(body["ignored_fields"], json!(["Battery_mV", "humidity"]));
+    }
+    item["temperature_f"] = json!(70.7);
+    item["unit"] = json!("F");
+    let answer = service.post(&item.to_string()).unwrap();
+    check_problem(&answer, 422, "nothing-valid");
+    let detail = answer.json().unwrap()["errors"][0]["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("\"temperature_f\"") && detail.contains("\"unit\""), "{detail}");
+    assert!(!detail.contains("Battery"), "{detail}");
+}

@@ -46,7 +46,7 @@ pub(super) fn nothing_valid(batch: &Batch<'_>) -> Problem {
 }
 
 #[derive(Serialize)]
-struct JournaledBody {
+struct JournaledBody<'a> {
     ack: &'static str,
     accepted: usize,
     /// The accepted readings that are ahead of the node's clock, and wait for it to be
@@ -56,6 +56,9 @@ struct JournaledBody {
     rejected: Vec<ItemError>,
     #[serde(skip_serializing_if = "is_zero")]
     rejected_omitted: usize,
+    /// Fields that were not looked at.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    ignored_fields: &'a [&'a str],
 }
 
 pub(super) fn journaled(batch: &Batch<'_>) -> Response {
@@ -63,13 +66,19 @@ pub(super) fn journaled(batch: &Batch<'_>) -> Response {
     // Readings that are ahead are rejected, or accepted without being in `readings`.
     let accepted = batch.counts().accepted;
     let waiting_for_clock = accepted - batch.readings.len();
-    let body =
-        JournaledBody { ack: "journaled", accepted, waiting_for_clock, rejected, rejected_omitted };
+    let body = JournaledBody {
+        ack: "journaled",
+        accepted,
+        waiting_for_clock,
+        rejected,
+        rejected_omitted,
+        ignored_fields: &batch.ignored,
+    };
     Response::json(StatusCode::ACCEPTED, &body)
 }
 
 #[derive(Serialize)]
-struct FoldedBody {
+struct FoldedBody<'a> {
     ack: &'static str,
     stored: usize,
     duplicates: usize,
@@ -79,6 +88,9 @@ struct FoldedBody {
     rejected: Vec<ItemError>,
     #[serde(skip_serializing_if = "is_zero")]
     rejected_omitted: usize,
+    /// Fields that were not looked at.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    ignored_fields: &'a [&'a str],
 }
 
 pub(super) fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
@@ -107,6 +119,7 @@ pub(super) fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
         outcomes: named,
         rejected,
         rejected_omitted,
+        ignored_fields: &batch.ignored,
     };
     Response::json(StatusCode::OK, &body)
 }

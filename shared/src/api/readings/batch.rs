@@ -20,6 +20,8 @@ pub(super) struct Batch<'a> {
     /// is known to be behind.
     pub(super) ahead: Vec<(usize, Reading<'a>)>,
     rejected: Vec<(Reason, ItemError)>,
+    /// Fields that were ignored, each once.
+    pub(super) ignored: Vec<&'a str>,
 }
 
 impl<'a> Batch<'a> {
@@ -36,6 +38,7 @@ impl<'a> Batch<'a> {
             positions: Vec::with_capacity(count),
             ahead: Vec::new(),
             rejected: Vec::new(),
+            ignored: Vec::new(),
         };
         let latest = horizon.latest(now);
         for (index, item) in items.into_iter().enumerate() {

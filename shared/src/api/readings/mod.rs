@@ -32,7 +32,7 @@ use crate::limits;
 use crate::log::Counts;
 use crate::settings::{self, Horizon};
 use crate::upkeep;
-use crate::wire::item::Item;
+use crate::wire::item::{Item, Parsed};
 use crate::wire::json;
 
 /// A response, and the work to do after it is sent.
@@ -154,9 +154,10 @@ fn accept<H: Host>(
     now: UnixMillis,
 ) -> Result<Handled, Refusal> {
     let horizon = Horizon::from_variables(host)?;
-    let items = json::parse(body).map_err(answers::unreadable)?;
+    let Parsed { items, ignored } = json::parse(body).map_err(answers::unreadable)?;
     let journal = doubt::open(host, &items, horizon, now);
     let mut batch = judge(host, items, &journal, horizon, now)?;
+    batch.ignored = ignored;
     if batch.readings.is_empty() {
         // There is no reading to fold.
         let after_answer = AfterPost { rejections: batch.rejections(), should_fold: false };
