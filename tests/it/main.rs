@@ -51,6 +51,7 @@ mod scale;
 mod seam_faults;
 mod series;
 mod snapshots;
+mod startup;
 mod store_faults;
 mod support;
 mod tidy;

@@ -13,6 +13,7 @@
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
@@ -66,7 +67,18 @@ cargo xtask build [--conformance]
 cargo xtask target
     Makes sure that the target wasm32-wasip2 is there.";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // One line, with its causes: it is for the person that gave the command.
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let shell = Shell::new()?;
     shell.change_dir(root());
     let mut arguments = std::env::args().skip(1);

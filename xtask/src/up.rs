@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::{Connection, ErrorCode};
 use xshell::{Shell, cmd};
 
@@ -54,7 +54,8 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
             cmd!(shell, "{host} {flags...}").quiet().run()
         }
     };
-    served.with_context(|| format!("the {} runtime ended", runtime.name()))
+    // The runtime has said why.
+    served.map_err(|_exit| anyhow!("the {} runtime ended; see the line above", runtime.name()))
 }
 
 fn parse(arguments: Vec<String>) -> Result<Options> {

@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use isotherm_host::faults::FAULTS_PATH;
@@ -79,7 +80,18 @@ fn environment() -> Vec<(String, String)> {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        // One line, with its causes: it is for the person that started it.
+        Err(error) => {
+            eprintln!("isotherm-host: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
     let Some(arguments) = arguments()? else {
         println!("{USAGE}");
         return Ok(());

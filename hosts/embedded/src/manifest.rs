@@ -175,7 +175,8 @@ fn application_variables(
     let mut values: BTreeMap<String, String> = defaults.collect();
     for (name, value) in overrides {
         if !tables.contains_key(name) {
-            bail!("the manifest has no variable {name}");
+            let known = tables.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            bail!("unknown variable {name}; supported: {known}");
         }
         values.insert(name.clone(), value.clone());
     }
