@@ -16,6 +16,7 @@ mod backup_script;
 mod backup_stores;
 mod books;
 mod budget;
+mod client;
 mod clocks;
 mod completeness;
 mod conflicts;

@@ -134,10 +134,12 @@ impl Tools {
         }
         tools.find_for_backup(shell);
         if runtime == Runtime::Spin {
-            let what = "store_faults::, the page in a browser and a_minute_without_the_database \
-                        (stores fail on demand in the embedded runtime only)";
+            let what = "store_faults::, the page in a browser, the client in Python and \
+                        a_minute_without_the_database (stores fail on demand in the embedded \
+                        runtime only)";
             tools.skip("store_faults::", what);
             tools.filter.extend(["--skip", "a_minute_without_the_database"]);
+            tools.filter.extend(["--skip", "client::the_python_client_against"]);
             let what = "a node without its Redis (Spin holds requests until Redis is back)";
             tools.skip("redis::without_redis", what);
             tools.filter.extend(["--skip", "tools::the_page"]);
@@ -146,6 +148,10 @@ impl Tools {
         } else {
             let what = "the page in a browser (install Node.js 20 or newer with npm, and Chromium)";
             tools.skip("tools::the_page", what);
+        }
+        if !has_python(shell) {
+            let what = "the client in Python (install Python 3.9 or newer)";
+            tools.skip("client::the_python_client_against", what);
         }
         if let Some(redis) = REDIS.into_iter().find_map(|name| path_of(shell, name)) {
             tools.variables.push(("ISOTHERM_REDIS", redis));
@@ -170,6 +176,8 @@ impl Tools {
                         pip)";
             tools.skip("tools::metrics", what);
             tools.filter.extend(["--skip", "tools::the_interface"]);
+            let what = "the types of the client in Python (install Python 3 with venv and pip)";
+            tools.skip("client::the_python_client_is_typed", what);
         }
         Ok(tools)
     }
@@ -206,6 +214,12 @@ fn path_of(shell: &Shell, program: &str) -> Option<String> {
 fn is_there(shell: &Shell, program: &str) -> bool {
     let asked = cmd!(shell, "{program} --version").quiet().ignore_stdout().ignore_stderr();
     asked.run().is_ok()
+}
+
+/// Whether there is a Python that the client in Python supports.
+fn has_python(shell: &Shell) -> bool {
+    let question = "import sqlite3, sys; sys.exit(sys.version_info < (3, 9))";
+    cmd!(shell, "python3 -c {question}").quiet().ignore_stderr().run().is_ok()
 }
 
 /// A browser, if there is one; installs the packages that drive it.
