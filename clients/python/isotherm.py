@@ -170,7 +170,8 @@ def _parsed(value: Any) -> Optional[datetime]:
         return None  # Beyond what a datetime can hold, like the year 10000.
 
 
-_INSTANTS = frozenset({"as_of", "first_seen", "from_", "newest", "oldest", "timestamp", "to"})
+_INSTANTS = frozenset({"as_of", "coldest_at", "first_seen", "from_", "newest", "oldest",
+                       "timestamp", "to", "warmest_at"})
 
 
 @dataclass
@@ -265,6 +266,21 @@ class Region(Figures):
 
     region: str = ""
     newest_age_ms: Optional[int] = None
+    #: Of the newest readings of the devices that are not silent; None for a range.
+    latest_average_c: Optional[float] = None
+    latest_devices: Optional[int] = None
+    warmest_device: Optional[str] = None
+    warmest_c: Optional[float] = None
+    warmest_at: Optional[datetime] = None
+    coldest_device: Optional[str] = None
+    coldest_c: Optional[float] = None
+    coldest_at: Optional[datetime] = None
+    silent_devices: Optional[int] = None
+    #: Those that have been silent longest, at most 20.
+    silent: Optional[List[str]] = None
+    low_c: Optional[float] = None
+    high_c: Optional[float] = None
+    within_limits: Optional[bool] = None
     coverage: Coverage = field(default_factory=Coverage)
 
 
@@ -276,6 +292,8 @@ class DeviceFigures(_Record):
     region: str = ""
     count: Optional[int] = None
     average_c: Optional[float] = None
+    min_c: Optional[float] = None
+    max_c: Optional[float] = None
     first_seen: Optional[datetime] = None
     newest: Optional[datetime] = None
     newest_age_ms: Optional[int] = None
@@ -289,10 +307,19 @@ class Device(_Record):
 
     device_id: str = ""
     count: Optional[int] = None
+    average_c: Optional[float] = None
+    min_c: Optional[float] = None
+    max_c: Optional[float] = None
     first_seen: Optional[datetime] = None
     newest: Optional[datetime] = None
+    newest_age_ms: Optional[int] = None
     region: Optional[str] = None
     temperature_c: Optional[float] = None
+    #: How often it is expected to send; None if that is unknown.
+    expected_interval_ms: Optional[int] = None
+    #: How old its newest reading may be; None if it may be silent.
+    silent_after_ms: Optional[int] = None
+    silent: Optional[bool] = None
     from_: Optional[datetime] = None
     to: Optional[datetime] = None
     regions: List[DeviceFigures] = field(default_factory=list)

@@ -91,6 +91,23 @@ pub const READINGS_RANGE_DAYS_MAX: i64 = 31;
 /// whatever scrapes it.
 pub const REGIONS_IN_METRICS_MAX: i64 = 1_000;
 
+/// The most devices whose temperature is in `/metrics`, likewise.
+pub const DEVICES_IN_METRICS_MAX: usize = 5_000;
+
+/// The most runs of devices' windows read to say what is measured now: eight megabytes,
+/// some 150,000 devices.
+pub const LATEST_RUNS_MAX: i64 = 4_096;
+
+/// The most devices of which it is looked up in which other regions they are.
+pub const DEVICES_LOOKED_UP_MAX: usize = 2_000;
+
+/// The most silent devices that a region names; the others are counted.
+pub const SILENT_NAMED_MAX: usize = 20;
+
+/// The most devices looked at to find a page of those that are wanted. A page that reaches
+/// it may have fewer, or none, and has a next one.
+pub const DEVICES_SCANNED_MAX: usize = 20_000;
+
 /// The age at which the last good snapshot is replaced, in milliseconds.
 pub const SNAPSHOT_AGE_MS_MAX: u64 = 10_000;
 
@@ -287,6 +304,25 @@ pub const EVENTS_MS_MAX: u64 = 25_000;
 const _: () = assert!(EVENTS_EVERY_MS <= EVENTS_LOOK_MS && EVENTS_LOOK_MS <= EVENTS_MS_MAX);
 const _: () =
     assert!(EVENTS_EVERY_MS <= EVENTS_KEEPALIVE_MS && EVENTS_KEEPALIVE_MS <= EVENTS_MS_MAX);
+
+// Silent devices
+
+/// How many times the usual gap between its readings may pass before a device is silent.
+pub const GAPS_TO_SILENCE: i64 = 3;
+
+/// A device is not silent before its newest reading is this old, in milliseconds: a
+/// gateway may send for its devices once a minute.
+pub const SILENT_AFTER_MS_MIN: i64 = 2 * 60 * 1_000;
+
+/// When a device is silent of which it is not known how often it sends, in milliseconds.
+pub const SILENT_AFTER_MS_UNLEARNED: i64 = 60 * 60 * 1_000;
+
+/// The longest interval that a device is expected to send at, in milliseconds.
+pub const EXPECTED_INTERVAL_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// The most devices of which an interval can be set: all are read for every answer about
+/// devices.
+pub const DEVICE_SETTINGS_MAX: i64 = 10_000;
 
 // Retries and times
 

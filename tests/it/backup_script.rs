@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use isotherm::internals::ledger::schema;
 use isotherm_it::root;
 use rusqlite::Connection;
 
@@ -29,7 +30,7 @@ fn a_backup_is_two_checked_files_and_what_there_is_to_know_of_them() {
     assert!(manifest.starts_with(&head), "{manifest}");
     for line in [
         &format!("regions.db bytes {bytes}"),
-        "regions.db schema 5",
+        &format!("regions.db schema {}", schema::VERSION),
         "regions.db regions 1",
         "regions.db devices 50",
         "regions.db readings 50",

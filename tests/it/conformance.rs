@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use isotherm::api::readings;
-use isotherm::api::routes::{self, Route};
+use isotherm::api::router;
+use isotherm::api::routes::Route;
 use isotherm::host::Host;
 use isotherm::http::{Header, Request, Response};
 use isotherm_host::native::NativeHost;
@@ -51,11 +52,11 @@ fn answers<H: Host>(host: &H) -> Vec<(String, u16, String)> {
             let handled = readings::post(host, &request, body.as_bytes(), now);
             handled.after_answer.run(host, now).unwrap();
         }
-        for route in Route::<H>::QUERY {
+        for route in Route::<H>::QUERY.into_iter().chain(Route::INSPECT) {
             let path = route.pattern.replace("{region}", "hall").replace("{device_id}", "d1");
             let path = path.replace("{name}", "none");
             let request = Request { method: route.methods[0].clone(), ..Request::get(&path) };
-            let answered = routes::answer(host, &request, now);
+            let answered = router::answer(host, &request, now);
             answered.after_answer.run(host, now).unwrap();
             let Response { status, body, .. } = answered.response;
             answers.push((path, status.as_u16(), String::from_utf8(body).unwrap()));

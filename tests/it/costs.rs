@@ -92,7 +92,7 @@ fn a_backlog_is_folded_within_the_time_and_the_rest_after_the_answer() {
     }
     let before = node.keys("journal/");
     let request = isotherm::http::Request::get("/v1/regions/hall");
-    let answered = isotherm::api::routes::answer(&node.host, &request, node.now);
+    let answered = isotherm::api::router::answer(&node.host, &request, node.now);
     let waiting = node.keys("journal/");
     assert!(waiting > 0 && waiting < before, "one step is all there was time for");
     answered.after_answer.run(&node.host, node.now).unwrap();

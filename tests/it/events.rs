@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use isotherm::api::events::Step;
-use isotherm::api::routes;
+use isotherm::api::router;
 use isotherm::host::Host;
 use isotherm::http::{Header, Request};
 use isotherm::limits;
@@ -29,6 +29,7 @@ fn listen(service: &Service) -> impl Iterator<Item = String> {
 }
 
 fn count(lines: &mut impl Iterator<Item = String>) -> String {
+    lines.find(|line| line == "event: readings").unwrap();
     lines.find_map(|line| line.strip_prefix("data: ").map(ToOwned::to_owned)).unwrap()
 }
 
@@ -101,7 +102,7 @@ fn requests_that_overtake_each_other_open_no_more_streams_than_the_limit() {
     let node = Node::new(&[]);
     let opened = |ms: i64| {
         let request = Request::get("/v1/events").with(Header::Accept, "text/event-stream");
-        routes::events(&node.host.inner, &request, at(NOW + ms)).unwrap().0.stream.is_some()
+        router::events(&node.host.inner, &request, at(NOW + ms)).unwrap().0.stream.is_some()
     };
     let open = (0..40).filter(|_| opened(0)).count();
     assert_eq!(open, limits::EVENT_STREAMS_MAX);
@@ -113,11 +114,11 @@ fn requests_that_overtake_each_other_open_no_more_streams_than_the_limit() {
 fn a_stream_with_nothing_to_tell_opens_the_database_only_when_it_is_due() {
     let Node { host, now, .. } = &Node::quiet(&[]);
     let request = Request::get("/v1/events");
-    let mut stream = routes::events(host, &request, *now).unwrap().0.stream.unwrap();
+    let mut stream = router::events(host, &request, *now).unwrap().0.stream.unwrap();
     let mut told = 0;
     loop {
         let Step { text, goes_on } = stream.step(*now);
-        told += usize::from(text.contains("event:"));
+        told += usize::from(text.contains("event: readings"));
         if !goes_on {
             break;
         }

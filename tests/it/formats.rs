@@ -51,6 +51,11 @@ fn check_table(answer: &Answer, records: &[Value], path: &str) {
                 _ if column == "newest_age_ms" => continue,
                 Value::Null => String::new(),
                 Value::String(text) => text.clone(),
+                Value::Array(names) => {
+                    let names: Vec<&str> =
+                        names.iter().map(|name| name.as_str().unwrap()).collect();
+                    names.join(" ")
+                }
                 other => other.to_string(),
             };
             assert_eq!(cell, text, "{path}: {column}");

@@ -9,15 +9,25 @@ use anyhow::{Context, Result, bail};
 use crate::root;
 
 /// What the components are made of.
-const SOURCES: [&str; 6] =
-    ["shared", "ingest/src", "query/src", "hosts/spin", "hosts/conformance/src", "Cargo.lock"];
+const SOURCES: [&str; 7] = [
+    "shared",
+    "ingest/src",
+    "query/src",
+    "inspect/src",
+    "hosts/spin",
+    "hosts/conformance/src",
+    "Cargo.lock",
+];
 
 /// Fails where a component that `manifest` names is missing, or older than a source.
 pub(crate) fn check(manifest: &str) -> Result<()> {
     let directory = root().join("target/wasm32-wasip2/release");
     let (names, build): (&[&str], _) = match manifest.contains("conformance") {
         true => (&["isotherm_conformance.wasm"], "cargo xtask build --conformance"),
-        false => (&["isotherm_ingest.wasm", "isotherm_query.wasm"], "cargo xtask build"),
+        false => (
+            &["isotherm_ingest.wasm", "isotherm_query.wasm", "isotherm_inspect.wasm"],
+            "cargo xtask build",
+        ),
     };
     let mut newest = SystemTime::UNIX_EPOCH;
     for source in SOURCES {

@@ -46,10 +46,14 @@ fn assert_same(place: &str, told: &Names, known: &Names) {
     assert!(unknown.is_empty(), "only in {place}: {unknown:?}");
 }
 
+/// The routes of all components.
+fn all_routes() -> impl Iterator<Item = Route<NativeHost>> {
+    Route::INGEST.into_iter().chain(Route::QUERY).chain(Route::INSPECT)
+}
+
 /// `GET /v1/regions`, of every route: its first method and its pattern.
 fn routes() -> Names {
-    let all = Route::<NativeHost>::INGEST.into_iter().chain(Route::QUERY);
-    all.map(|route| format!("{} {}", route.methods[0], route.pattern)).collect()
+    all_routes().map(|route| format!("{} {}", route.methods[0], route.pattern)).collect()
 }
 
 /// Files of the page, which are no part of the interface.
@@ -87,7 +91,7 @@ fn every_parameter_of_a_route_is_described_and_the_other_way_round() {
         Some(reference) => shared[reference.rsplit('/').next().unwrap()].clone(),
         None => parameter.clone(),
     };
-    for route in Route::<NativeHost>::INGEST.into_iter().chain(Route::QUERY) {
+    for route in all_routes() {
         let path = &description["paths"][route.pattern];
         let method = route.methods[0].as_str().to_lowercase();
         let of = |value: &Value| value["parameters"].as_array().cloned().unwrap_or_default();
@@ -110,11 +114,24 @@ fn each_component_is_triggered_by_its_routes() {
     let patterns = Route::<NativeHost>::INGEST.map(|route| route.pattern.to_owned());
     assert_same("the triggers of ingest in spin.toml", &of("ingest"), &patterns.into());
     assert_eq!(of("query"), Names::from(["/...".to_owned()]));
+    // Each route of inspect is one of its triggers, or below one; and none is in vain.
+    let triggers = of("inspect");
+    let mut used = Names::new();
+    for route in Route::<NativeHost>::INSPECT {
+        let path = route.pattern.replace("{region}", ":region");
+        let fits = |trigger: &&String| match trigger.strip_suffix("/...") {
+            Some(prefix) => path == prefix || path.starts_with(&format!("{prefix}/")),
+            None => **trigger == path,
+        };
+        let trigger = triggers.iter().find(fits);
+        used.insert(trigger.unwrap_or_else(|| panic!("{path} has no trigger")).clone());
+    }
+    assert_same("the triggers of inspect in spin.toml", &triggers, &used);
 }
 
 #[test]
 fn no_route_that_changes_or_tells_anything_is_open() {
-    for route in Route::<NativeHost>::INGEST.into_iter().chain(Route::QUERY) {
+    for route in all_routes() {
         let (pattern, is_get) = (route.pattern, route.methods[0] == http::Method::GET);
         let is_writing = matches!(route.scope, Scope::Write | Scope::Admin);
         assert_eq!(!is_get, is_writing, "{pattern}");
@@ -196,14 +213,17 @@ fn every_variable_is_documented_with_its_default() {
 }
 
 #[test]
-fn every_variable_reaches_both_components_wherever_they_are_deployed() {
+fn every_variable_reaches_all_components_wherever_they_are_deployed() {
     let manifest: toml::Table = text("spin.toml").parse().unwrap();
     let names =
         |table: &toml::Value| -> Names { table.as_table().unwrap().keys().cloned().collect() };
     let variables = names(&manifest["variables"]);
-    for component in ["ingest", "query"] {
+    for component in ["ingest", "query", "inspect"] {
         let place = format!("component.{component}.variables of spin.toml");
         assert_same(&place, &names(&manifest["component"][component]["variables"]), &variables);
+    }
+    // The app of `query` runs `inspect`, too.
+    for component in ["ingest", "query"] {
         let file = format!("deploy/spinkube/base/apps/{component}.yaml");
         let app = text(&file);
         let keys = app.lines().filter_map(|line| line.trim().strip_prefix("key: "));

@@ -91,7 +91,7 @@ impl Service {
         // standard error.
         let logs = service.directory.path().join("logs");
         std::fs::create_dir(&logs)?;
-        for component in ["ingest", "query"] {
+        for component in ["ingest", "query", "inspect"] {
             std::os::unix::fs::symlink("/dev/full", logs.join(format!("{component}_stderr.txt")))?;
         }
         service.run()?;

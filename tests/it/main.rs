@@ -51,6 +51,7 @@ mod restore_script;
 mod scale;
 mod seam_faults;
 mod series;
+mod silence;
 mod snapshots;
 mod startup;
 mod store_faults;

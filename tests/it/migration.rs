@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::assert::{check_fields, header};
 use crate::support::faulty::Plan;
 use crate::support::node::{FOR_EVER, Node, fold_and_prune};
-use crate::support::readings::{DAY, START as ANY_TIME, json_reading, reading};
+use crate::support::readings::{DAY, HOUR, START as ANY_TIME, json_reading, reading};
 
 const START: i64 = 1_700_000_040_000;
 const NOW: i64 = START + DAY;
@@ -131,7 +131,25 @@ fn a_database_of_version_4_lists_its_devices_and_its_runs_are_read_and_rewritten
     check_outcomes_of_old_and_new(&mut node);
     // Those that were touched have one now, which tells them from damaged ones.
     let has_version = |version: &str| node.runs().iter().any(|run| run.version == version);
-    assert!(has_version("01") && has_version("03"));
+    assert!(has_version("01") && has_version("04"));
+}
+
+#[test]
+fn a_database_of_version_5_knows_no_extremes_of_what_it_had_and_those_of_what_comes() {
+    let mut node = migrated(5);
+    let unknown = json!({"min_c": null, "max_c": null, "expected_interval_ms": null});
+    check_fields(&node.look_at("/v1/devices/d1"), &unknown);
+    check_outcomes_of_old_and_new(&mut node);
+    check_fields(&node.look_at("/v1/devices/d1"), &unknown);
+    let hour = START / HOUR * HOUR + 5 * HOUR;
+    let batch = [(0, 3.0), (1, -4.0)];
+    let one = |(n, celsius): (i64, f64)| json_reading("d1", "hall", celsius, hour + n);
+    node.accept_and_wait(&batch.map(one).into_iter().collect());
+    let windows = format!("/v1/devices/d1/windows?from={hour}&to={}", hour + HOUR);
+    let known = json!({"count": 2, "min_c": -4.0, "max_c": 3.0});
+    check_fields(&node.look_at(&windows)["windows"][0], &known);
+    let has_version = |version: &str| node.runs().iter().any(|run| run.version == version);
+    assert!(has_version("03") && has_version("04"));
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub(crate) fn build(shell: &Shell, source: &Path, target: &Path, home: &Path) ->
     let _directory = shell.push_dir(source);
     cmd!(shell, "cargo build --release --locked --target wasm32-wasip2 --target-dir {target}")
         .args(["--package", "isotherm-ingest", "--package", "isotherm-query"])
+        .args(["--package", "isotherm-inspect"])
         .env("CARGO_HOME", home)
         .env("CARGO_ENCODED_RUSTFLAGS", flags)
         .env("CARGO_INCREMENTAL", "0")
@@ -71,7 +72,7 @@ pub(crate) fn check(shell: &Shell) -> Result<()> {
     build(shell, &source, &there, &other_home)?;
 
     step("Comparing them");
-    for component in ["isotherm_ingest", "isotherm_query"] {
+    for component in ["isotherm_ingest", "isotherm_query", "isotherm_inspect"] {
         let file = format!("wasm32-wasip2/release/{component}.wasm");
         let (one, other) = (here.join(&file), there.join(&file));
         let same = shell.read_binary_file(&one)? == shell.read_binary_file(other)?;

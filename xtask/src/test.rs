@@ -18,7 +18,8 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     cmd!(shell, "cargo clippy --locked --workspace --all-targets -- -D warnings").quiet().run()?;
     cmd!(shell, "cargo clippy --locked --release --target wasm32-wasip2 --target-dir target")
         .args(["--package", "isotherm", "--package", "isotherm-ingest"])
-        .args(["--package", "isotherm-query", "--package", "isotherm-spin"])
+        .args(["--package", "isotherm-query", "--package", "isotherm-inspect"])
+        .args(["--package", "isotherm-spin"])
         .args(["--package", "isotherm-conformance"])
         .args(["--", "-D", "warnings"])
         .quiet()

@@ -2,7 +2,7 @@
 //! bound doubles, it answered 103 of 150 readings with status 200.
 
 use isotherm::UnixMillis;
-use isotherm::api::{readings, routes};
+use isotherm::api::{readings, router};
 use isotherm::host::Host;
 use isotherm::http::{Header, Request};
 use isotherm::limits;
@@ -53,7 +53,7 @@ fn counts<H: Host>(host: &H) -> Outcome {
         (&*format!("/v1/regions/yard/windows{range}&step=7m"), "windows", 100),
         ("/v1/regions/yard/devices", "devices", 100),
     ] {
-        let answer = routes::answer(host, &Request::get(path), now).response;
+        let answer = router::answer(host, &Request::get(path), now).response;
         equal(path, answer.status.as_u16(), 200)?;
         let answer: Value = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
         let rows = answer[list].as_array().ok_or("no list")?;
@@ -66,7 +66,7 @@ fn counts<H: Host>(host: &H) -> Outcome {
 fn streams<H: Host>(host: &H) -> Outcome {
     let now = UnixMillis::new(NOW).ok_or("a time")?;
     let request = Request::get("/v1/events");
-    let (opened, _) = routes::events(host, &request, now).ok_or("no route")?;
+    let (opened, _) = router::events(host, &request, now).ok_or("no route")?;
     equal("status", opened.response.status.as_u16(), 200)?;
     let mut stream = opened.stream.ok_or("no stream")?;
     let first = stream.step(now);
@@ -75,7 +75,7 @@ fn streams<H: Host>(host: &H) -> Outcome {
     stream.leave();
     // A place is free again.
     for _ in 0..=limits::EVENT_STREAMS_MAX {
-        let (opened, _) = routes::events(host, &request, now).ok_or("no route")?;
+        let (opened, _) = router::events(host, &request, now).ok_or("no route")?;
         opened.stream.ok_or("a place was not given back")?.leave();
     }
     Ok(())

@@ -20,7 +20,7 @@ pub struct Application {
 pub struct Component {
     /// Its id in the manifest.
     pub id: String,
-    /// Its route: exact, or with `/...` at its end.
+    /// Its route: exact, with `:name` for a segment, or with `/...` at its end.
     pub route: String,
     /// The `.wasm` file.
     pub source: PathBuf,
@@ -149,10 +149,11 @@ impl Application {
         Ok(Self { components })
     }
 
-    /// The component for `path`: an exact route before a wildcard, a longer wildcard
-    /// before a shorter one.
+    /// The component for `path`: an exact route before one with `:name`, that before a
+    /// wildcard, a longer wildcard before a shorter one.
     pub fn route(&self, path: &str) -> Option<&Component> {
         let exact = self.components.iter().find(|component| component.route == path);
+        let named = || self.components.iter().find(|component| fits(&component.route, path));
         let wildcard = || {
             let matching = self.components.iter().filter_map(|component| {
                 let prefix = component.route.strip_suffix("/...")?;
@@ -161,7 +162,20 @@ impl Application {
             });
             matching.max_by_key(|(length, _)| *length).map(|(_, component)| component)
         };
-        exact.or_else(wildcard)
+        exact.or_else(named).or_else(wildcard)
+    }
+}
+
+/// Whether the segments of a route without a wildcard are those of the path; `:name` is any.
+fn fits(route: &str, path: &str) -> bool {
+    let (mut route, mut path) = (route.split('/'), path.split('/'));
+    loop {
+        match (route.next(), path.next()) {
+            (None, None) => return true,
+            (Some(name), Some(segment)) if name.starts_with(':') && !segment.is_empty() => {}
+            (Some(name), Some(segment)) if name == segment => {}
+            _ => return false,
+        }
     }
 }
 
@@ -299,15 +313,24 @@ mod tests {
 
     #[test]
     fn an_exact_route_goes_before_a_wildcard() {
-        let app =
-            application(&[("query", "/..."), ("deep", "/v1/x/..."), ("ingest", "/v1/readings")]);
+        let app = application(&[
+            ("query", "/..."),
+            ("deep", "/v1/x/..."),
+            ("ingest", "/v1/readings"),
+            ("named", "/v1/:x/y"),
+        ]);
         for (path, id) in [
             ("/v1/readings", "ingest"),
             ("/v1/readings/", "query"),
             ("/v1/readingsx", "query"),
             ("/v1/x", "deep"),
-            ("/v1/x/y", "deep"),
+            ("/v1/x/z", "deep"),
             ("/v1/xy", "query"),
+            ("/v1/a/y", "named"),
+            ("/v1/x/y", "named"),
+            ("/v1/a/y/", "query"),
+            ("/v1//y", "query"),
+            ("/v1/a/z", "query"),
             ("/", "query"),
         ] {
             assert_eq!(app.route(path).unwrap().id, id, "{path}");
@@ -337,8 +360,13 @@ mod tests {
         let application = Application::read(&root.join("spin.toml"), &[], &[]).unwrap();
         let routes: Vec<(&str, &str)> =
             application.components.iter().map(|c| (c.route.as_str(), c.id.as_str())).collect();
-        let expected =
-            [("/v1/readings", "ingest"), ("/readyz/ingest", "ingest"), ("/...", "query")];
-        assert_eq!(routes, expected);
+        for expected in [
+            ("/v1/readings", "ingest"),
+            ("/readyz/ingest", "ingest"),
+            ("/...", "query"),
+            ("/v1/devices/...", "inspect"),
+        ] {
+            assert!(routes.contains(&expected), "{expected:?} in {routes:?}");
+        }
     }
 }

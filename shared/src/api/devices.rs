@@ -1,46 +1,79 @@
-//! Devices: `GET /v1/regions/{region}/devices`, `/v1/devices/{device_id}` and
-//! `/v1/devices/{device_id}/readings`.
+//! Devices: `GET /v1/devices`, `/v1/devices/{device_id}` and
+//! `/v1/regions/{region}/devices`.
 
 use serde_json::Value;
 
 use crate::api::answer::{HandlerResult, Listing};
 use crate::api::call::Call;
 use crate::base::page::Page;
-use crate::domain::range::{Range, Span};
-use crate::domain::reading::{DeviceId, Region, UnixMillis};
+use crate::domain::duration::parse_duration_ms;
+use crate::domain::range::Span;
+use crate::domain::reading::{DeviceId, Region};
+use crate::error::Error;
 use crate::host::Host;
 use crate::http::document::{Fields, Table};
-use crate::http::params::{QueryParams, next_page};
+use crate::http::params::Param;
 use crate::http::path::{unknown_device, unknown_region};
 use crate::http::{Kind, Problem};
-use crate::ledger;
+use crate::ledger::database::{Budget, Database};
+use crate::ledger::device_window::DeviceWindow;
+use crate::ledger::{device_settings, dictionary};
 use crate::limits;
-use crate::read::devices::{self, DeviceSummary, KeptReading};
+use crate::read::devices::{self, Device, DeviceSummary};
 use crate::read::fresh::fold_and_read;
+use crate::read::silence::Expectations;
 
-/// The columns of `cells` after the name.
-const COLUMNS: [&str; 6] =
-    ["count", "average_c", "first_seen", "newest", "newest_age_ms", "temperature_c"];
+/// The columns of `figures`.
+const FIGURES: [&str; 8] = [
+    "count",
+    "average_c",
+    "min_c",
+    "max_c",
+    "first_seen",
+    "newest",
+    "newest_age_ms",
+    "temperature_c",
+];
 
-/// The name, then the `COLUMNS`.
-fn cells(summary: &DeviceSummary, now: UnixMillis) -> Vec<Value> {
-    let readings = summary.window.readings();
-    let average = summary.window.sum_millicelsius() as f64 / (readings as f64 * 1_000.0);
-    let (oldest, newest, latest) = summary.window.seen();
-    vec![
-        summary.name.as_str().into(),
-        readings.into(),
-        average.into(),
+/// The columns of `figures` and `expectations`.
+const COLUMNS: [&str; 11] = [
+    "count",
+    "average_c",
+    "min_c",
+    "max_c",
+    "first_seen",
+    "newest",
+    "newest_age_ms",
+    "temperature_c",
+    "expected_interval_ms",
+    "silent_after_ms",
+    "silent",
+];
+
+/// What was measured by a device, in a region or in all of them.
+fn figures(window: &DeviceWindow, expected: &Expectations) -> [Value; FIGURES.len()] {
+    let (oldest, newest, latest) = window.seen();
+    let extremes = window.extremes();
+    [
+        window.readings().into(),
+        window.average_celsius().into(),
+        extremes.map(|extremes| extremes.min.to_celsius()).into(),
+        extremes.map(|extremes| extremes.max.to_celsius()).into(),
         oldest.into(),
         newest.into(),
-        (now.get() - newest.get()).into(),
+        expected.age_ms(window).into(),
         latest.to_celsius().into(),
     ]
 }
 
-fn table(name: &'static str, summaries: &[DeviceSummary], now: UnixMillis) -> Table {
-    let columns = [&[name], &COLUMNS[..]].concat();
-    Table { columns, rows: summaries.iter().map(|summary| cells(summary, now)).collect() }
+/// When the device is expected to send, and whether it does: of all its regions together,
+/// as it may have been moved.
+fn expectations(window: &DeviceWindow, expected: &Expectations) -> [Value; 3] {
+    [
+        expected.interval_ms(window).into(),
+        expected.silent_after_ms(window).into(),
+        expected.is_silent(window).into(),
+    ]
 }
 
 /// `GET /v1/regions/{region}/devices`: a page, sorted by name.
@@ -52,11 +85,15 @@ pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Han
         Span::ALL_TIME,
         call.now,
         |database| {
-            database.read_at_once(|sql| devices::in_region(sql, region.as_str(), after, most))
+            database.read_at_once(|sql| {
+                let expected = Expectations::load(sql, call.now)?;
+                Ok((devices::in_region(sql, region.as_str(), after, most)?, expected))
+            })
         },
         |_snapshot| None,
     )?;
-    let found = read.value.ok_or_else(|| read.covered.missing(unknown_region()))?;
+    let (found, expected) = read.value;
+    let found = found.ok_or_else(|| read.covered.missing(unknown_region()))?;
     let page = Page::of(found, limit);
     let listing = Listing {
         list: Some("devices"),
@@ -64,7 +101,111 @@ pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Han
         complete: None,
         next: page.last().map(|last| call.params.next_page(&last.name)),
     };
-    Ok(read.covered.answer(call, table("device_id", &page.items, call.now), listing))
+    let table = table("device_id", &page.items, &expected);
+    Ok(read.covered.answer(call, table, listing))
+}
+
+/// The figures of a device in a region; `name` is that of the one that was not asked for.
+fn table(name: &'static str, summaries: &[DeviceSummary], expected: &Expectations) -> Table {
+    let row = |summary: &DeviceSummary| {
+        let mut row = vec![summary.name.as_str().into()];
+        row.extend(figures(&summary.window, expected));
+        row
+    };
+    let columns = [&[name], &FIGURES[..]].concat();
+    Table { columns, rows: summaries.iter().map(row).collect() }
+}
+
+/// Which devices are wanted.
+struct Wanted<'a> {
+    region: Option<&'a str>,
+    /// Those that are silent, or those that are not.
+    silent: Option<bool>,
+    /// Those whose newest reading is older than this, in milliseconds.
+    silent_for_ms: Option<i64>,
+}
+
+impl Wanted<'_> {
+    fn has(&self, device: &Device, expected: &Expectations) -> bool {
+        let window = &device.window;
+        self.region.is_none_or(|region| region == device.region)
+            && self.silent.is_none_or(|silent| silent == expected.is_silent(window))
+            && self.silent_for_ms.is_none_or(|ms| expected.age_ms(window) > ms)
+    }
+}
+
+/// A page of devices, and the name after which the next one begins.
+struct Found {
+    devices: Vec<Device>,
+    expected: Expectations,
+    next: Option<String>,
+}
+
+/// `GET /v1/devices`: a page of all devices, sorted by name.
+pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
+    let params = &call.params;
+    let region = params.region()?;
+    let wanted = Wanted {
+        region: region.as_ref().map(Region::as_str),
+        silent: params.silent()?,
+        silent_for_ms: params.duration_ms(Param::SilentFor)?,
+    };
+    let after = params.after().unwrap_or_default();
+    let read = fold_and_read(
+        call.host,
+        Span::ALL_TIME,
+        call.now,
+        |database| search(database, call, &wanted, after),
+        |_snapshot| None,
+    )?;
+    let Found { devices, expected, next } = read.value;
+    let row = |device: &Device| {
+        let mut row = vec![device.name.as_str().into(), device.region.as_str().into()];
+        row.extend(figures(&device.window, &expected));
+        row.extend(expectations(&device.window, &expected));
+        row
+    };
+    let listing = Listing {
+        list: Some("devices"),
+        about: Fields::default(),
+        complete: None,
+        next: next.map(|name| params.next_page(&name)),
+    };
+    let columns = [&["device_id", "region"], &COLUMNS[..]].concat();
+    let table = Table { columns, rows: devices.iter().map(row).collect() };
+    Ok(read.covered.answer(call, table, listing))
+}
+
+/// Goes through the devices until a page is full, or `limits::DEVICES_SCANNED_MAX` were
+/// looked at.
+fn search<H: Host>(
+    database: &Database<'_, H>,
+    call: &Call<'_, H>,
+    wanted: &Wanted<'_>,
+    after: &str,
+) -> Result<Found, Error> {
+    let limit = call.params.limit;
+    database.read_at_once(|sql| {
+        let expected = Expectations::load(sql, call.now)?;
+        let (mut found, mut after) = (Vec::new(), after.to_owned());
+        for _ in 0..limits::DEVICES_SCANNED_MAX / limits::ITEMS_PER_PAGE_MAX {
+            let devices = devices::all(sql, wanted.region, &after, limits::ITEMS_PER_PAGE_MAX)?;
+            let is_last = devices.len() < limits::ITEMS_PER_PAGE_MAX;
+            for device in devices {
+                if found.len() == limit {
+                    return Ok(Found { devices: found, expected, next: Some(after) });
+                }
+                after.clone_from(&device.name);
+                if wanted.has(&device, &expected) {
+                    found.push(device);
+                }
+            }
+            if is_last {
+                return Ok(Found { devices: found, expected, next: None });
+            }
+        }
+        Ok(Found { devices: found, expected, next: Some(after) })
+    })
 }
 
 /// `GET /v1/devices/{device_id}`: its totals, its latest reading, and its regions, the
@@ -74,80 +215,66 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Handler
         call.host,
         Span::ALL_TIME,
         call.now,
-        |database| database.read(|sql| devices::of_device(sql, device.as_str())),
-        |_snapshot| None,
-    )?;
-    let regions = read.value;
-    let latest = regions.first().ok_or_else(|| read.covered.missing(unknown_device()))?;
-    let count: i64 = regions.iter().map(|summary| summary.window.readings()).sum();
-    let (_, newest, temperature) = latest.window.seen();
-    let about = Fields::of([
-        ("device_id", device.as_str().into()),
-        ("count", count.into()),
-        ("first_seen", regions.iter().map(|summary| summary.window.seen().0).min().into()),
-        ("newest", newest.into()),
-        ("region", latest.name.as_str().into()),
-        ("temperature_c", temperature.to_celsius().into()),
-    ]);
-    let listing = Listing { list: Some("regions"), about, complete: None, next: None };
-    Ok(read.covered.answer(call, table("region", &regions, call.now), listing))
-}
-
-/// `GET /v1/devices/{device_id}/readings`: those that the ledger still has, sorted by
-/// time.
-pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
-    let (from, to) = bounds(&call.params, call.now)?;
-    let limit = call.params.limit;
-    let span = Span { range: Range::covering(from, to), from: Some(from), to: Some(to) };
-    let read = fold_and_read(
-        call.host,
-        span,
-        call.now,
         |database| {
             database.read_at_once(|sql| {
-                let most = Page::<()>::to_read(limit);
-                let readings = devices::readings(sql, device.as_str(), from, to, most)?;
-                Ok((readings, ledger::tally(sql, ledger::PRUNED_BEFORE)?))
+                let expected = Expectations::load(sql, call.now)?;
+                Ok((devices::of_device(sql, device.as_str())?, expected))
             })
         },
         |_snapshot| None,
     )?;
-    let (readings, pruned_before) = read.value;
-    let readings = readings.ok_or_else(|| read.covered.missing(unknown_device()))?;
-    let page = Page::of(readings, limit);
-    let next = page.last().map(|last| {
-        // A device has at most one reading in a millisecond, so the next page begins
-        // one later. Written as text, as a small number looks like seconds.
-        next_page(&format!("from={}&to={to}&limit={limit}", last.at.saturating_add(1)))
-    });
-    let listing = Listing {
-        list: Some("readings"),
-        // Readings from before then were deleted; their windows remain.
-        about: Fields::of([
-            ("device_id", device.as_str().into()),
-            ("kept_from", UnixMillis::new(pruned_before).filter(|_| pruned_before > 0).into()),
-        ]),
-        complete: None,
-        next,
-    };
-    let columns = vec!["timestamp", "region", "temperature_c"];
-    let row = |KeptReading { at, region, temperature }| {
-        vec![at.into(), Value::from(region), temperature.to_celsius().into()]
-    };
-    let rows = page.items.into_iter().map(row).collect();
-    Ok(read.covered.answer(call, Table { columns, rows }, listing))
+    let (regions, expected) = read.value;
+    let whole = devices::whole(&regions).ok_or_else(|| read.covered.missing(unknown_device()))?;
+    let latest = regions.first().map(|summary| summary.name.as_str());
+    let mut about = Fields::of([("device_id", device.as_str().into()), ("region", latest.into())]);
+    let values = figures(&whole, &expected).into_iter().chain(expectations(&whole, &expected));
+    for (name, value) in COLUMNS.into_iter().zip(values) {
+        about = about.with(name, value);
+    }
+    let listing = Listing { list: Some("regions"), about, complete: None, next: None };
+    let table = table("region", &regions, &expected);
+    Ok(read.covered.answer(call, table, listing))
 }
 
-/// `from` and `to`. By default `to` is a minute after now, and `from` 24 hours before
-/// `to`.
-fn bounds(params: &QueryParams<'_>, now: UnixMillis) -> Result<(UnixMillis, UnixMillis), Problem> {
-    const DAY_MS: i64 = 24 * 60 * UnixMillis::PER_MINUTE;
-    let to = params.to.unwrap_or_else(|| now.saturating_add(UnixMillis::PER_MINUTE));
-    let from = params.from.unwrap_or_else(|| to.saturating_sub(DAY_MS));
-    let days = limits::READINGS_RANGE_DAYS_MAX;
-    if from >= to || to.get() - from.get() > days * DAY_MS {
-        let detail = format!("from must be before to, by at most {days} days");
-        return Err(Problem::new(Kind::BadParameter, detail));
+/// The fields of a body of `PUT /v1/devices/{device_id}`.
+const SETTINGS: &[&str] = &["expected_interval"];
+
+/// `PUT /v1/devices/{device_id}`: sets how often it is expected to send, and answers as
+/// `one`.
+pub(crate) fn put<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
+    let body = call.object(SETTINGS)?;
+    let invalid = |detail: String| Problem::new(Kind::InvalidBody, detail);
+    let text = body.text("expected_interval").map_err(invalid)?;
+    if body.raw("expected_interval").is_none() {
+        return Err(invalid("expected_interval is missing".to_owned()).into());
     }
-    Ok((from, to))
+    let seconds = text.map(|text| interval_s(&text)).transpose()?;
+    // Folds, so that a device of which readings wait is known.
+    one(call, device)?;
+    let database = Database::open(call.host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
+    let is_set = database.transaction(|sql| {
+        let id = dictionary::id_of(sql, "devices", device.as_str())?;
+        let id = id.ok_or(Error::NotCountedYet)?;
+        device_settings::set_interval(sql, id, seconds)
+    })?;
+    if !is_set {
+        let most = limits::DEVICE_SETTINGS_MAX;
+        let detail = format!(
+            "{most} devices have an expected interval of their own, the most there may be; set \
+             one of them to null first"
+        );
+        return Err(Problem::new(Kind::InvalidBody, detail).into());
+    }
+    one(call, device)
+}
+
+/// Seconds, from a duration of whole seconds; 0 is never.
+fn interval_s(text: &str) -> Result<i64, Problem> {
+    let ms = parse_duration_ms(text).filter(|ms| ms % 1_000 == 0);
+    ms.filter(|ms| *ms <= limits::EXPECTED_INTERVAL_MS_MAX).map(|ms| ms / 1_000).ok_or_else(|| {
+        let rule = "expected_interval must be a duration of whole seconds like \"15m\", at most \
+                    \"7d\"; \"0\" if the device may be silent; or null to learn it from its \
+                    readings";
+        Problem::new(Kind::InvalidBody, rule)
+    })
 }

@@ -5,7 +5,8 @@
 //! key (`events/1`) has the time at which each one ends. Every second, a stream lists
 //! the journal and reads one number from the database, on one connection. If there is
 //! something to fold, or something was folded, it opens another connection, folds and
-//! counts. It also does so every `limits::EVENTS_LOOK_MS`.
+//! counts. It also does so every `limits::EVENTS_LOOK_MS`, as a device falls silent
+//! without a reading.
 
 use http::{Method, StatusCode};
 
@@ -21,12 +22,22 @@ use crate::ledger;
 use crate::ledger::database::Database;
 use crate::limits;
 use crate::read::fresh::{BEFORE_READING, fold_and_read_quietly};
+use crate::read::latest;
+use crate::read::silence::Expectations;
 
 const MEDIA_TYPE: &str = "text/event-stream";
 
-/// What `data` says: how many readings and conflicts are counted; `None` if that is
-/// unknown at the moment.
-type Told = Option<i64>;
+/// What the events say; `None` if it is unknown at the moment.
+type Told = Option<Counts>;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    /// Readings and conflicts: the data of `readings`.
+    readings: i64,
+    /// Silent devices: the data of `silent`.
+    silent: i64,
+}
 
 /// The answer to a request for events.
 pub struct Opened<'a, H: Host> {
@@ -172,7 +183,7 @@ impl<'a, H: Host> Stream<'a, H> {
 
     /// What to send at `now`, the node's clock.
     pub fn step(&mut self, now: UnixMillis) -> Step {
-        let mut text = self.news(now).map(event).unwrap_or_default();
+        let mut text = self.news(now).unwrap_or_default();
         let at_ms = self.watch.host.monotonic_ms();
         if text.is_empty() && at_ms.saturating_sub(self.sent_ms) >= limits::EVENTS_KEEPALIVE_MS {
             text.push_str(":\n\n");
@@ -190,8 +201,8 @@ impl<'a, H: Host> Stream<'a, H> {
         best_effort(leaves(self.watch.host, self.begun));
     }
 
-    /// What to tell, if it differs from what was told before.
-    fn news(&mut self, now: UnixMillis) -> Option<Told> {
+    /// The events that differ from what was told before.
+    fn news(&mut self, now: UnixMillis) -> Option<String> {
         let host = self.watch.host;
         let is_due = self.looked_ms.is_none_or(|looked_ms| {
             host.monotonic_ms().saturating_sub(looked_ms) >= limits::EVENTS_LOOK_MS
@@ -202,13 +213,20 @@ impl<'a, H: Host> Stream<'a, H> {
         }
         self.looked_ms = Some(host.monotonic_ms());
         let state = state(host, now, &mut self.trouble);
-        (self.told.replace(state) != Some(state)).then_some(state)
+        let before = self.told.replace(state);
+        let mut text = String::new();
+        for (name, count) in [
+            ("readings", (|counts| counts.readings) as fn(Counts) -> i64),
+            ("silent", |counts| counts.silent),
+        ] {
+            let data = state.map(count);
+            if before.map(|told| told.map(count)) != Some(data) {
+                let data = data.map_or("null".to_owned(), |count| count.to_string());
+                text.push_str(&format!("event: {name}\ndata: {data}\n\n"));
+            }
+        }
+        Some(text)
     }
-}
-
-fn event(state: Told) -> String {
-    let data = state.map_or("null".to_owned(), |count| count.to_string());
-    format!("event: readings\ndata: {data}\n\n")
 }
 
 /// What a stream looks at every second.
@@ -256,7 +274,11 @@ fn state(host: &impl Host, now: UnixMillis, trouble: &mut Option<String>) -> Tol
         Span::ALL_TIME,
         now,
         |regions| {
-            regions.read(|sql| Ok(ledger::totals(sql)?.readings + ledger::tally(sql, "conflicts")?))
+            regions.read(|sql| {
+                let readings = ledger::totals(sql)?.readings + ledger::tally(sql, "conflicts")?;
+                let expected = Expectations::load(sql, now)?;
+                Ok(Counts { readings, silent: latest::silent_devices(sql, &expected)? })
+            })
         },
         |_snapshot| None,
     );

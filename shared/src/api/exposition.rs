@@ -3,11 +3,13 @@
 //! 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 
 use crate::domain::rejection::{Reason, Rejections};
+use crate::domain::summary::device_average;
 use crate::journal::QuarantineReason;
 use crate::journal::door::Door;
 use crate::journal::inventory::Inventory;
 use crate::ledger::{REJECTED_PREFIX, Totals};
 use crate::read::fresh::Coverage;
+use crate::read::latest::{DeviceNow, Latest, Measured};
 use crate::resilience::breaker::State;
 use crate::settings::{JournalBound, NamesBound};
 
@@ -41,6 +43,9 @@ pub(crate) struct Counted {
     pub(crate) tallies: Vec<(String, i64)>,
     /// Regions with the time of their newest reading, in Unix milliseconds.
     pub(crate) newest: Vec<(String, i64)>,
+    /// The same regions with what is measured there now.
+    pub(crate) latest: Vec<(String, Latest)>,
+    pub(crate) devices: Vec<DeviceNow>,
 }
 
 impl Counted {
@@ -77,6 +82,7 @@ pub(crate) fn render(exposition: Exposition, known: &Known) -> String {
     let mut text = Text { exposition, text: String::new() };
     if let Some(counted) = &known.counted {
         text.counted(counted);
+        text.latest(counted);
         if let Some(rejected) = &known.rejected {
             text.rejected(counted, rejected);
         }
@@ -125,6 +131,18 @@ impl Text {
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
+        self.line(name, labels, &value.to_string());
+    }
+
+    /// A value in millionths.
+    fn decimal(&mut self, name: &str, labels: &[(&str, &str)], millionths: i64) {
+        let sign = if millionths < 0 { "-" } else { "" };
+        let size = millionths.unsigned_abs();
+        let value = format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000);
+        self.line(name, labels, value.trim_end_matches('0').trim_end_matches('.'));
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
         let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
         let labels =
             if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
@@ -154,6 +172,50 @@ impl Text {
         for (region, newest) in &counted.newest {
             // A region's name has no character that has to be escaped in a label.
             self.sample(name, &[("region", region)], newest.div_euclid(1_000));
+        }
+    }
+
+    /// What is measured now. No name has a character that has to be escaped in a label.
+    fn latest(&mut self, counted: &Counted) {
+        let regions = &counted.latest;
+        let name = "isotherm_region_temperature_celsius";
+        self.family(name, "gauge", "The newest readings of the devices that are not silent.");
+        for (region, latest) in regions.iter().filter(|(_, latest)| latest.devices > 0) {
+            let mean = device_average(latest.devices, latest.sum_millicelsius);
+            let extreme = |found: &Option<Measured>| {
+                found.as_ref().map_or(0, |found| i64::from(found.temperature.get()) * 1_000)
+            };
+            let [min, max] = [extreme(&latest.coldest), extreme(&latest.warmest)];
+            for (stat, millionths) in [("average", mean), ("min", min), ("max", max)] {
+                self.decimal(name, &[("region", region), ("stat", stat)], millionths);
+            }
+        }
+        for (name, help, value) in [
+            (
+                "isotherm_region_devices",
+                "Devices that are not silent.",
+                (|latest| latest.devices) as fn(&Latest) -> i64,
+            ),
+            ("isotherm_region_silent_devices", "Devices that are silent.", |latest| {
+                latest.silent_devices
+            }),
+        ] {
+            self.family(name, "gauge", help);
+            for (region, latest) in regions {
+                self.sample(name, &[("region", region)], value(latest));
+            }
+        }
+        let name = "isotherm_device_temperature_celsius";
+        self.family(name, "gauge", "The newest reading of a device.");
+        for DeviceNow { region, device, temperature, .. } in &counted.devices {
+            let labels = [("region", region.as_str()), ("device_id", device)];
+            self.decimal(name, &labels, i64::from(temperature.get()) * 1_000);
+        }
+        let name = "isotherm_device_silent";
+        self.family(name, "gauge", "Whether a device has not sent for longer than is expected.");
+        for DeviceNow { region, device, is_silent, .. } in &counted.devices {
+            let labels = [("region", region.as_str()), ("device_id", device)];
+            self.sample(name, &labels, i64::from(*is_silent));
         }
     }
 
@@ -252,11 +314,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn millionths_are_written_without_binary_fractions() {
+        for (millionths, expected) in [
+            (0, "0"),
+            (-18_375_000, "-18.375"),
+            (20_000_000, "20"),
+            (-1, "-0.000001"),
+            (100, "0.0001"),
+        ] {
+            let mut text = Text { exposition: Exposition::Prometheus, text: String::new() };
+            text.decimal("x", &[], millionths);
+            assert_eq!(text.text, format!("x {expected}\n"));
+        }
+    }
+
+    #[test]
     fn every_sample_belongs_to_a_family_that_was_announced_once() {
         let counted = Counted {
             totals: Totals { readings: 5, regions: 1 },
             tallies: Vec::from([("duplicates".to_owned(), 2), ("rejected.too_old".to_owned(), 7)]),
             newest: Vec::from([("hall".to_owned(), 1_700_000_000_999)]),
+            latest: Vec::from([("hall".to_owned(), Latest::default())]),
+            devices: Vec::new(),
         };
         let mut rejected = Rejections::default();
         rejected.add(Reason::TooOld, 3);
@@ -292,6 +371,7 @@ mod tests {
             "isotherm_journal_full 0",
             "isotherm_names_full{kind=\"devices\"} 1",
             "isotherm_region_newest_reading_timestamp_seconds{region=\"hall\"} 1700000000",
+            "isotherm_region_devices{region=\"hall\"} 0",
             "isotherm_breaker_state{state=\"closed\"} 1",
             "isotherm_breaker_state{state=\"open\"} 0",
             "isotherm_journal_entries 0",

@@ -18,6 +18,8 @@ use crate::journal::rejected;
 use crate::ledger;
 use crate::limits;
 use crate::read::fresh::{Covered, Fresh, fold_and_read};
+use crate::read::latest;
+use crate::read::silence::Expectations;
 use crate::resilience::breaker::State;
 use crate::resilience::circuit::CircuitBreaker;
 use crate::settings::{Horizon, JournalBound, NamesBound};
@@ -50,7 +52,11 @@ fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error>
                 let tallies = ledger::tallies(sql)?;
                 let most = limits::REGIONS_IN_METRICS_MAX;
                 let newest = ledger::newest_by_region(sql, latest, most)?;
-                Ok(Counted { totals, tallies, newest })
+                let expected = Expectations::load(sql, call.now)?;
+                let regions = newest.iter().map(|(region, _)| region.as_str());
+                let latest = latest::of_regions(sql, regions, &expected)?;
+                let devices = latest::of_devices(sql, limits::DEVICES_IN_METRICS_MAX, &expected)?;
+                Ok(Counted { totals, tallies, newest, latest, devices })
             })
         },
         |_snapshot| None,

@@ -9,13 +9,14 @@ use crate::base::page::Page;
 use crate::domain::range::Span;
 use crate::domain::reading::{Region, UnixMillis};
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{Host, Sql};
 use crate::http::document::{Fields, Table};
 use crate::http::path::unknown_region;
-use crate::ledger::database::Database;
 use crate::read::aggregate::{self, RegionSummary};
 use crate::read::fresh::fold_and_read;
 use crate::read::last_good::Snapshot;
+use crate::read::latest::{self, Latest};
+use crate::read::silence::Expectations;
 use crate::settings::Horizon;
 
 /// `GET /v1/regions/{region}`.
@@ -27,21 +28,23 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerRe
         span,
         call.now,
         |database| {
-            read(database, span, |sql| {
+            database.read_at_once(|sql| {
                 let mut found = aggregate::region(sql, region.as_str(), span.range)?;
                 aggregate::settle_newest(sql, found.as_mut_slice(), span.range, latest)?;
-                Ok(found)
+                let now = latest_of(sql, found.as_slice(), span, call.now)?;
+                Ok((found, now))
             })
         },
         |snapshot| {
             let mut all = snapshot.regions.into_iter();
             let found = all.find(|(known, _)| known == region.as_str());
             // A region that it lacks may be newer than the snapshot.
-            found.map(|(name, summary)| Some((name, Some(summary.as_of(latest)))))
+            found.map(|(name, summary)| (Some((name, Some(summary.as_of(latest)))), Now::new()))
         },
     )?;
-    let found = read.value.ok_or_else(|| read.covered.missing(unknown_region()))?;
-    Ok(read.covered.answer(call, table(vec![found], call.now), Listing::default()))
+    let (found, now) = read.value;
+    let found = found.ok_or_else(|| read.covered.missing(unknown_region()))?;
+    Ok(read.covered.answer(call, table(vec![found], &now, call.now), Listing::default()))
 }
 
 /// `GET /v1/regions`: a page, sorted by name.
@@ -54,15 +57,19 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
         span,
         call.now,
         |database| {
-            read(database, span, |sql| {
+            database.read_at_once(|sql| {
                 let mut regions = aggregate::regions(sql, after, most, span.range)?;
                 aggregate::settle_newest(sql, &mut regions, span.range, latest)?;
-                Ok((regions, false))
+                let now = latest_of(sql, &regions, span, call.now)?;
+                Ok((regions, false, now))
             })
         },
-        |snapshot| recalled(snapshot, after, most, latest),
+        |snapshot| {
+            let (regions, is_cut) = recalled(snapshot, after, most, latest)?;
+            Some((regions, is_cut, Now::new()))
+        },
     )?;
-    let (regions, is_cut) = read.value;
+    let (regions, is_cut, now) = read.value;
     let page = Page::of(regions, limit);
     let page = Page { has_more: page.has_more || is_cut, ..page };
     let listing = Listing {
@@ -72,20 +79,24 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
         complete: Some(read.covered.coverage.is_complete()),
         next: page.last().map(|(name, _)| call.params.next_page(name)),
     };
-    Ok(read.covered.answer(call, table(page.items, call.now), listing))
+    Ok(read.covered.answer(call, table(page.items, &now, call.now), listing))
 }
 
-/// The figures over all time are one statement; those of a range are several, which
-/// must see the same state.
-fn read<H: Host, T>(
-    database: &Database<'_, H>,
+/// What is measured now, sorted by region.
+type Now = Vec<(String, Latest)>;
+
+/// What is measured now in these regions, if all time was asked for.
+fn latest_of(
+    sql: &impl Sql,
+    regions: &[RegionSummary],
     span: Span,
-    work: impl Fn(&H::Sql) -> Result<T, Error>,
-) -> Result<T, Error> {
-    match span.range {
-        None => database.read(work),
-        Some(_) => database.read_at_once(work),
+    now: UnixMillis,
+) -> Result<Now, Error> {
+    if span.range.is_some() || regions.is_empty() {
+        return Ok(Now::new());
     }
+    let expected = Expectations::load(sql, now)?;
+    latest::of_regions(sql, regions.iter().map(|(name, _)| name.as_str()), &expected)
 }
 
 /// The regions after a name in the last good snapshot, and whether more may follow that
@@ -103,16 +114,50 @@ fn recalled(
     (!is_cut || !regions.is_empty()).then_some((regions, is_cut))
 }
 
+/// The columns of `latest_cells`.
+const LATEST: [&str; 10] = [
+    "latest_average_c",
+    "latest_devices",
+    "warmest_device",
+    "warmest_c",
+    "warmest_at",
+    "coldest_device",
+    "coldest_c",
+    "coldest_at",
+    "silent_devices",
+    "silent",
+];
+
+/// What is measured now; null if that is unknown, or if a range was asked for.
+fn latest_cells(latest: Option<&Latest>) -> Vec<Value> {
+    let Some(latest) = latest else { return vec![Value::Null; LATEST.len()] };
+    let average = |n: i64| latest.sum_millicelsius as f64 / (n as f64 * 1_000.0);
+    let mut cells =
+        vec![Some(latest.devices).filter(|n| *n > 0).map(average).into(), latest.devices.into()];
+    for extreme in [&latest.warmest, &latest.coldest] {
+        let extreme = extreme.as_ref();
+        cells.push(extreme.map(|extreme| extreme.device.as_str()).into());
+        cells.push(extreme.map(|extreme| extreme.temperature.to_celsius()).into());
+        cells.push(extreme.map(|extreme| extreme.at).into());
+    }
+    cells.push(latest.silent_devices.into());
+    cells.push(latest.silent.as_slice().into());
+    cells
+}
+
 /// The regions as records.
-fn table(regions: Vec<RegionSummary>, now: UnixMillis) -> Table {
+fn table(regions: Vec<RegionSummary>, latest: &Now, now: UnixMillis) -> Table {
     let row = |(region, summary): RegionSummary| {
         let newest = summary.as_ref().and_then(|summary| summary.newest);
         let age_ms = newest.map(|newest| now.get() - newest.get());
+        let own = latest.binary_search_by(|(name, _)| name.as_str().cmp(&region)).ok();
+        let latest = latest_cells(own.and_then(|own| latest.get(own)).map(|(_, latest)| latest));
         let mut row = vec![Value::from(region)];
         row.extend(cells::cells(summary.as_ref()));
         row.push(age_ms.into());
+        row.extend(latest);
         row
     };
-    let columns = [&["region"], cells::COLUMNS, &["newest_age_ms"]].concat();
+    let columns = [&["region"], cells::COLUMNS, &["newest_age_ms"], &LATEST].concat();
     Table { columns, rows: regions.into_iter().map(row).collect() }
 }

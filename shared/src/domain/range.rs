@@ -47,6 +47,17 @@ impl Range {
         })
     }
 
+    /// The smallest range of whole steps of the clock that covers it, each of this many
+    /// minutes, at least 1.
+    pub(crate) fn widened(&self, minutes: i64) -> Self {
+        let (from, to) = (self.from_minute, self.to_minute);
+        let last = UnixMillis::MAX.minute() + 1;
+        Self {
+            from_minute: from - from % minutes,
+            to_minute: ((to + minutes - 1) / minutes * minutes).min(last),
+        }
+    }
+
     /// The number of minutes.
     pub(crate) fn minutes(&self) -> i64 {
         self.to_minute - self.from_minute

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::domain::duration::parse_duration_ms;
 use crate::domain::range::{Range, Span};
-use crate::domain::reading::{Seems, UnixMillis};
+use crate::domain::reading::{Region, Seems, UnixMillis};
 use crate::http::{Kind, Problem, Request};
 use crate::limits;
 
@@ -22,6 +22,14 @@ pub enum Param {
     After,
     /// The most items on a page.
     Limit,
+    /// The region of the devices.
+    Region,
+    /// Whether the devices are silent.
+    Silent,
+    /// How old the newest readings of the devices are at least.
+    SilentFor,
+    /// How long a gap is at least.
+    Longer,
 }
 
 impl Param {
@@ -33,6 +41,10 @@ impl Param {
             Self::Step => "step",
             Self::After => "after",
             Self::Limit => "limit",
+            Self::Region => "region",
+            Self::Silent => "silent",
+            Self::SilentFor => "silent_for",
+            Self::Longer => "longer",
         }
     }
 }
@@ -76,6 +88,34 @@ impl<'a> QueryParams<'a> {
     /// The parameter `after`, unparsed.
     pub(crate) fn after(&self) -> Option<&str> {
         value_of(&self.given, Param::After)
+    }
+
+    /// The parameter `region`.
+    pub(crate) fn region(&self) -> Result<Option<Region<'_>>, Problem> {
+        let Some(name) = value_of(&self.given, Param::Region) else { return Ok(None) };
+        let no_name = || Problem::new(Kind::BadParameter, "region is not the name of a region");
+        Region::new(name).map(Some).ok_or_else(no_name)
+    }
+
+    /// The parameter `silent`.
+    pub(crate) fn silent(&self) -> Result<Option<bool>, Problem> {
+        match value_of(&self.given, Param::Silent) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(Problem::new(Kind::BadParameter, "silent must be true or false")),
+        }
+    }
+
+    /// The parameter `param`, a duration, in milliseconds.
+    pub(crate) fn duration_ms(&self, param: Param) -> Result<Option<i64>, Problem> {
+        let Some(text) = value_of(&self.given, param) else { return Ok(None) };
+        let ms = parse_duration_ms(text).ok_or_else(|| {
+            let name = param.name();
+            let rule = format!("{name} must be a number with ms, s, m, h or d behind it, like 15m");
+            Problem::new(Kind::BadParameter, rule)
+        })?;
+        Ok(Some(ms))
     }
 
     /// From `from` (included) to `to` (excluded), widened to whole minutes.

@@ -6,7 +6,8 @@ use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::domain::summary::device_average;
 use crate::error::Error;
 use crate::host::{Sql, Value};
-use crate::ledger::sorted_run::{Run, RunRecord, RunTable};
+use crate::ledger::gaps::Gaps;
+use crate::ledger::sorted_run::{Layout, Run, RunRecord, RunTable};
 use crate::ledger::{Row, integers};
 use crate::limits;
 
@@ -14,7 +15,8 @@ use crate::limits;
 pub(crate) const DEVICE_WINDOWS: RunTable<3> =
     RunTable { name: "device_windows", group: ["region", "span", "start"] };
 
-/// A device's window. `oldest`, `newest` and `latest` are stored for all time only.
+/// A device's window. `oldest`, `newest`, `latest` and `gaps` are stored for all time
+/// only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeviceWindow {
     region: u32,
@@ -29,6 +31,17 @@ pub(crate) struct DeviceWindow {
     newest: UnixMillis,
     /// The temperature of the newest reading.
     latest: MilliCelsius,
+    /// The lowest and the highest temperature; `None` if readings of a release are in it
+    /// that did not keep them.
+    extremes: Option<Extremes>,
+    gaps: Gaps,
+}
+
+/// The lowest and the highest temperature of a device's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extremes {
+    pub(crate) min: MilliCelsius,
+    pub(crate) max: MilliCelsius,
 }
 
 /// The span of all time.
@@ -94,6 +107,8 @@ impl DeviceWindow {
             oldest: at,
             newest: at,
             latest: temperature,
+            extremes: Some(Extremes { min: temperature, max: temperature }),
+            gaps: Gaps::default(),
         };
         Some(hour.widened(span))
     }
@@ -111,14 +126,54 @@ impl DeviceWindow {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.readings += other.readings;
         self.sum_millicelsius += other.sum_millicelsius;
+        self.extremes = match (self.extremes, other.extremes) {
+            (Some(a), Some(b)) => Some(Extremes { min: a.min.min(b.min), max: a.max.max(b.max) }),
+            _ => None,
+        };
+        self.gaps = self.merged_gaps(other);
         if other.newest > self.newest {
             (self.newest, self.latest) = (other.newest, other.latest);
         }
         self.oldest = self.oldest.min(other.oldest);
     }
 
+    /// The gaps of both windows and between them. Where their times overlap, those of the
+    /// one with the newest reading: what came late is not put in between.
+    fn merged_gaps(&self, other: &Self) -> Gaps {
+        if other.oldest > self.newest {
+            self.gaps.followed_by(other.oldest.get() - self.newest.get(), &other.gaps)
+        } else if self.oldest > other.newest {
+            other.gaps.followed_by(self.oldest.get() - other.newest.get(), &self.gaps)
+        } else if other.newest > self.newest {
+            other.gaps
+        } else {
+            self.gaps
+        }
+    }
+
     pub(crate) fn device(&self) -> u64 {
         self.device
+    }
+
+    /// This window with what `whole`, of the same device in all its regions, knows of its
+    /// gaps.
+    pub(crate) fn learned(self, whole: &Self) -> Self {
+        Self { gaps: whole.gaps, ..self }
+    }
+
+    pub(crate) fn region(&self) -> u32 {
+        self.region
+    }
+
+    /// The lowest and the highest temperature, if known.
+    pub(crate) fn extremes(&self) -> Option<Extremes> {
+        self.extremes
+    }
+
+    /// The time that usually passes between its readings, in milliseconds, if it is known
+    /// (`Gaps::median_s`). Valid for all time only.
+    pub(crate) fn usual_gap_ms(&self) -> Option<i64> {
+        self.gaps.median_s().map(|seconds| i64::from(seconds) * 1_000)
     }
 
     /// Its region and device, if its span is all time.
@@ -140,6 +195,17 @@ impl DeviceWindow {
         (self.oldest, self.newest, self.latest)
     }
 
+    /// The mean of its readings in thousandths of a degree, without its fraction: it is
+    /// between the lowest and the highest.
+    fn mean(&self) -> i64 {
+        self.sum_millicelsius.checked_div(self.readings).unwrap_or(0)
+    }
+
+    /// The mean of its readings, in degrees Celsius.
+    pub(crate) fn average_celsius(&self) -> f64 {
+        self.sum_millicelsius as f64 / (self.readings as f64 * 1_000.0)
+    }
+
     /// The mean of its readings, in millionths of a degree.
     pub(crate) fn average(&self) -> i64 {
         device_average(self.readings, self.sum_millicelsius)
@@ -155,8 +221,10 @@ impl DeviceWindow {
     }
 }
 
-/// Encoded after the key: count and sum; for all time also the oldest time, the newest
-/// time less the oldest, and the latest temperature.
+/// Encoded after the key: count and sum; then, if there are several readings, how far
+/// the lowest is below their average and the highest above it, the first plus 1, or 0 if
+/// they are unknown; for all time also the oldest time, the newest time less the oldest,
+/// the latest temperature, and the gaps. Older releases wrote neither extremes nor gaps.
 impl RunRecord<3> for DeviceWindow {
     const NUMBERS: usize = 5;
 
@@ -171,28 +239,51 @@ impl RunRecord<3> for DeviceWindow {
     fn put(&self, _before: Option<&Self>, out: &mut Vec<u8>) {
         varint::put(out, self.readings.cast_unsigned());
         varint::put(out, zigzag(self.sum_millicelsius));
+        if self.readings > 1 {
+            put_extremes(self.extremes, self.mean(), out);
+        }
         if self.span == ALL {
             varint::put(out, self.oldest.get().cast_unsigned());
             varint::put(out, self.newest.get().abs_diff(self.oldest.get()));
             varint::put(out, zigzag(i64::from(self.latest.get())));
+            self.gaps.put(out);
         }
     }
 
-    fn take(group: [i64; 3], key: u64, _before: Option<&Self>, input: &mut &[u8]) -> Option<Self> {
+    fn take(
+        layout: Layout,
+        group: [i64; 3],
+        key: u64,
+        _before: Option<&Self>,
+        input: &mut &[u8],
+    ) -> Option<Self> {
         let readings = varint::take(input).ok()?.cast_signed();
         let sum_millicelsius = unzigzag(varint::take(input).ok()?);
         let [_, span, _] = group;
-        if span != i64::from(ALL) {
-            return Self::from_row(group, key, &[readings, sum_millicelsius, 0, 0, 0]);
+        let mut window = Self::from_row(group, key, &[readings, sum_millicelsius, 0, 0, 0])?;
+        if layout == Layout::Current && readings > 1 {
+            window.extremes = take_extremes(window.mean(), input)?;
         }
-        let oldest = varint::take(input).ok()?.cast_signed();
-        let newest = oldest.checked_add_unsigned(varint::take(input).ok()?)?;
-        let latest = unzigzag(varint::take(input).ok()?);
-        Self::from_row(group, key, &[readings, sum_millicelsius, oldest, newest, latest])
+        if span == i64::from(ALL) {
+            let oldest = varint::take(input).ok()?.cast_signed();
+            let newest = oldest.checked_add_unsigned(varint::take(input).ok()?)?;
+            window.oldest = UnixMillis::new(oldest)?;
+            window.newest = UnixMillis::new(newest)?;
+            window.latest = MilliCelsius::new(unzigzag(varint::take(input).ok()?))?;
+            if layout == Layout::Current {
+                window.gaps = Gaps::take(input)?;
+            }
+        }
+        Some(window)
     }
 
     fn from_row([region, span, start]: [i64; 3], key: u64, numbers: &[i64]) -> Option<Self> {
         let [readings, sum_millicelsius, oldest, newest, latest] = *numbers else { return None };
+        // The only reading is the lowest and the highest.
+        let extremes = match readings {
+            1 => MilliCelsius::new(sum_millicelsius).map(|one| Extremes { min: one, max: one }),
+            _ => None,
+        };
         Some(Self {
             region: u32::try_from(region).ok()?,
             span: u16::try_from(span).ok()?,
@@ -203,8 +294,29 @@ impl RunRecord<3> for DeviceWindow {
             oldest: UnixMillis::new(oldest)?,
             newest: UnixMillis::new(newest)?,
             latest: MilliCelsius::new(latest)?,
+            extremes,
+            gaps: Gaps::default(),
         })
     }
+}
+
+fn put_extremes(extremes: Option<Extremes>, mean: i64, out: &mut Vec<u8>) {
+    match extremes {
+        Some(Extremes { min, max }) => {
+            varint::put(out, mean.abs_diff(i64::from(min.get())) + 1);
+            varint::put(out, mean.abs_diff(i64::from(max.get())));
+        }
+        None => varint::put(out, 0),
+    }
+}
+
+/// What `put_extremes` wrote; the outer `None` if it can't have written that.
+fn take_extremes(mean: i64, input: &mut &[u8]) -> Option<Option<Extremes>> {
+    let Some(below) = varint::take(input).ok()?.checked_sub(1) else { return Some(None) };
+    let above = varint::take(input).ok()?;
+    let min = MilliCelsius::new(mean.checked_sub_unsigned(below)?)?;
+    let max = MilliCelsius::new(mean.checked_add_unsigned(above)?)?;
+    Some(Some(Extremes { min, max }))
 }
 
 #[cfg(test)]
@@ -247,7 +359,8 @@ mod tests {
             let mut bytes = Vec::new();
             written.put(None, &mut bytes);
             let mut input = bytes.as_slice();
-            let read = DeviceWindow::take(written.group(), 5, None, &mut input).unwrap();
+            let read =
+                DeviceWindow::take(Layout::Current, written.group(), 5, None, &mut input).unwrap();
             assert!(input.is_empty());
             let (oldest, newest, latest) = read.seen();
             assert_eq!((oldest.get(), newest.get(), latest.get()), seen);

@@ -19,7 +19,7 @@ pub(crate) fn ids<'a>(
              ON CONFLICT (name) DO NOTHING"
         );
         let missing = names.iter().zip(&ids).filter(|(_, id)| **id == 0).map(|(name, _)| *name);
-        sql.execute(&new, &[list(missing)]).map_err(Error::Regions)?;
+        sql.execute(&new, &[Value::Text(list_of(missing))]).map_err(Error::Regions)?;
         ids = look_up(sql, table, &names)?;
     }
     let id = |place: usize| ids.get(place).copied().filter(|id| *id != 0);
@@ -53,7 +53,9 @@ fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Erro
         "SELECT json_group_array(coalesce(t.id, 0) ORDER BY j.key) \
          FROM json_each(?1) AS j LEFT JOIN {table} AS t ON t.name = j.value"
     );
-    let rows = sql.execute(&known, &[list(names.iter().copied())]).map_err(Error::Regions)?;
+    let rows = sql
+        .execute(&known, &[Value::Text(list_of(names.iter().copied()))])
+        .map_err(Error::Regions)?;
     let found = match rows.first().map(Vec::as_slice) {
         Some([Value::Text(found)]) => found.trim_matches(['[', ']']),
         _ => return Err(Error::Corrupt("names")),
@@ -62,8 +64,14 @@ fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Erro
     found.filter(|found| found.len() == names.len()).ok_or(Error::Corrupt("names"))
 }
 
+/// The ids as a JSON array.
+pub(crate) fn list_of_ids(ids: impl Iterator<Item = u64>) -> String {
+    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+    format!("[{}]", ids.join(","))
+}
+
 /// The names as a JSON array. Names contain no character that JSON would escape.
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> Value {
+pub(crate) fn list_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut text = String::from("[");
     for name in names {
         text.push_str(if text.len() > 1 { ",\"" } else { "\"" });
@@ -71,7 +79,7 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> Value {
         text.push('"');
     }
     text.push(']');
-    Value::Text(text)
+    text
 }
 
 /// Names by their ids.
@@ -80,8 +88,9 @@ pub(crate) struct Names(Vec<(i64, String)>);
 
 impl Names {
     /// The name of this id, if it is one of them.
-    pub(crate) fn get(&self, id: u32) -> Option<&str> {
-        let index = self.0.binary_search_by_key(&i64::from(id), |(known, _)| *known).ok()?;
+    pub(crate) fn get(&self, id: u64) -> Option<&str> {
+        let id = i64::try_from(id).ok()?;
+        let index = self.0.binary_search_by_key(&id, |(known, _)| *known).ok()?;
         self.0.get(index).map(|(_, name)| name.as_str())
     }
 }
@@ -90,11 +99,9 @@ impl Names {
 pub(crate) fn of(
     sql: &impl Sql,
     table: &str,
-    ids: impl Iterator<Item = u32>,
+    ids: impl Iterator<Item = u64>,
 ) -> Result<Names, Error> {
-    let mut list = String::from("[null");
-    ids.for_each(|id| list += &format!(",{id}"));
-    list.push(']');
+    let list = list_of_ids(ids);
     let statement = format!(
         "SELECT id, name FROM {table} \
                  WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"

@@ -6,8 +6,10 @@
 
 mod count;
 pub mod database;
+pub(crate) mod device_settings;
 pub(crate) mod device_window;
 pub(crate) mod dictionary;
+mod gaps;
 mod prune;
 mod read;
 mod row;

@@ -2,7 +2,7 @@
 
 use crate::base::varint::{self, unzigzag, zigzag};
 use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
-use crate::ledger::sorted_run::{Keys, RunRecord, RunTable};
+use crate::ledger::sorted_run::{Keys, Layout, RunRecord, RunTable};
 
 /// The table of the ledger's runs.
 pub(crate) const LEDGER: RunTable<1> = RunTable { name: "ledger", group: ["minute"] };
@@ -21,7 +21,7 @@ pub struct Row {
     /// The position of its reading among those that are posted; meaningless in a row
     /// from the database.
     pub(super) index: u32,
-    /// Whether its reading came late; not stored in the database.
+    /// Whether its reading came late; false in rows of releases that did not store it.
     pub is_late: bool,
 }
 
@@ -93,8 +93,8 @@ impl Row {
     }
 }
 
-/// Encoded after the key: the region, and the temperature less that of the record
-/// before.
+/// Encoded after the key: the region, doubled, plus 1 if the reading came late; and the
+/// temperature less that of the record before. Older releases wrote the plain region.
 impl RunRecord<1> for Row {
     const NUMBERS: usize = 2;
 
@@ -107,17 +107,28 @@ impl RunRecord<1> for Row {
     }
 
     fn put(&self, before: Option<&Self>, out: &mut Vec<u8>) {
-        varint::put(out, u64::from(self.region));
+        varint::put(out, u64::from(self.region) << 1 | u64::from(self.is_late));
         let millicelsius_before = before.map_or(0, |row| row.millicelsius);
         varint::put(out, zigzag(i64::from(self.millicelsius) - i64::from(millicelsius_before)));
     }
 
-    fn take(group: [i64; 1], key: u64, before: Option<&Self>, input: &mut &[u8]) -> Option<Self> {
-        let region = i64::try_from(varint::take(input).ok()?).ok()?;
+    fn take(
+        layout: Layout,
+        group: [i64; 1],
+        key: u64,
+        before: Option<&Self>,
+        input: &mut &[u8],
+    ) -> Option<Self> {
+        let number = varint::take(input).ok()?;
+        let (region, is_late) = match layout {
+            Layout::Current => (number >> 1, number & 1 == 1),
+            Layout::Old => (number, false),
+        };
+        let region = i64::try_from(region).ok()?;
         let millicelsius_before = before.map_or(0, |row| row.millicelsius);
         let millicelsius =
             unzigzag(varint::take(input).ok()?).checked_add(i64::from(millicelsius_before))?;
-        Self::from_row(group, key, &[region, millicelsius])
+        Some(Self { is_late, ..Self::from_row(group, key, &[region, millicelsius])? })
     }
 
     fn from_row([minute]: [i64; 1], key: u64, numbers: &[i64]) -> Option<Self> {

@@ -18,7 +18,7 @@
 //! A run's bytes (all integers LEB128):
 //!
 //! ```text
-//! version  one byte, 3
+//! version  one byte, 4
 //! checksum four bytes, little endian: the lower half of the XXH64 of what follows,
 //!          with the run's first key as the seed
 //! then for each record:
@@ -26,8 +26,9 @@
 //!   …      the rest of the record (`RunRecord::put`)
 //! ```
 //!
-//! Version 1, of older releases, has no checksum. Version 2 is written by a migration,
-//! in SQL alone: integers of eight bytes, big endian; for each record its key and
+//! Of older releases: version 3, whose records have less (`Layout::Old`); version 1,
+//! which also has no checksum; and version 2, written by a migration, in SQL alone:
+//! integers of eight bytes, big endian; for each record its key and
 //! `RunRecord::NUMBERS` others.
 //!
 //! A run that can't be read is an error that names its row. Only its records are lost:
@@ -40,13 +41,24 @@ use crate::host::{Sql, Value};
 use crate::ledger::{placeholders, rows_per_statement};
 use crate::limits;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// Written by releases whose records had less.
+const VERSION_OF_LESS: u8 = 3;
 /// Written by releases without checksums.
 const VERSION_UNCHECKED: u8 = 1;
 const VERSION_OF_ROWS: u8 = 2;
 
 /// Bytes before the records: version and checksum.
 const HEAD_BYTES: usize = 5;
+
+/// What the records of a run have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// What `RunRecord::put` writes.
+    Current,
+    /// What releases before schema version 6 wrote.
+    Old,
+}
 
 /// A record of a group. The group's columns are `G` integers.
 pub(crate) trait RunRecord<const G: usize>: Copy {
@@ -62,8 +74,14 @@ pub(crate) trait RunRecord<const G: usize>: Copy {
     /// Writes what follows its key. `before` is the record before it.
     fn put(&self, before: Option<&Self>, out: &mut Vec<u8>);
 
-    /// Reads what `put` wrote from the front of `input`.
-    fn take(group: [i64; G], key: u64, before: Option<&Self>, input: &mut &[u8]) -> Option<Self>;
+    /// Reads what `put` of this or an older release wrote, from the front of `input`.
+    fn take(
+        layout: Layout,
+        group: [i64; G],
+        key: u64,
+        before: Option<&Self>,
+        input: &mut &[u8],
+    ) -> Option<Self>;
 
     /// Reads a record that a migration wrote.
     fn from_row(group: [i64; G], key: u64, numbers: &[i64]) -> Option<Self>;
@@ -122,7 +140,7 @@ impl<const G: usize> Run<G> {
     fn decode<R: RunRecord<G>>(&self) -> Option<Vec<R>> {
         let (version, mut input) = self.bytes.split_first()?;
         let mut records: Vec<R> = Vec::new();
-        if *version == VERSION {
+        if matches!(*version, VERSION | VERSION_OF_LESS) {
             let (sum, rest) = input.split_first_chunk::<4>()?;
             if checksum(self.first, rest) != *sum {
                 return None;
@@ -130,7 +148,8 @@ impl<const G: usize> Run<G> {
             input = rest;
         }
         match *version {
-            VERSION | VERSION_UNCHECKED => {
+            VERSION | VERSION_OF_LESS | VERSION_UNCHECKED => {
+                let layout = if *version == VERSION { Layout::Current } else { Layout::Old };
                 let mut key = self.first;
                 while !input.is_empty() {
                     let after = varint::take(&mut input).ok()?;
@@ -139,7 +158,7 @@ impl<const G: usize> Run<G> {
                         return None;
                     }
                     key = key.checked_add(after)?;
-                    records.push(R::take(self.group, key, records.last(), &mut input)?);
+                    records.push(R::take(layout, self.group, key, records.last(), &mut input)?);
                 }
             }
             VERSION_OF_ROWS => {
@@ -455,6 +474,7 @@ mod tests {
         }
 
         fn take(
+            _layout: Layout,
             [group]: [i64; 1],
             key: u64,
             before: Option<&Self>,
@@ -534,7 +554,8 @@ mod tests {
         for bytes in [
             &[][..],
             &[0],
-            &[4, 1, 1],
+            &[5, 1, 1],
+            &[4, 1, 1, 1],
             &[3, 1, 1, 1],
             &[1, 1],
             &[1, 0x80],

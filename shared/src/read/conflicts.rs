@@ -60,10 +60,11 @@ fn add_standing(sql: &impl Sql, conflicts: &mut [Conflict]) -> Result<(), Error>
         .iter()
         .map(|&(minute, device, ms)| ledger::find(&rows, minute, device, ms))
         .collect();
-    let regions = dictionary::of(sql, "regions", standing.iter().flatten().map(|row| row.region))?;
+    let regions = standing.iter().flatten().map(|row| row.region.into());
+    let regions = dictionary::of(sql, "regions", regions)?;
     for (conflict, standing) in conflicts.iter_mut().zip(standing) {
         let Some(row) = standing else { continue };
-        let region = regions.get(row.region).ok_or(Error::Corrupt("conflict"))?;
+        let region = regions.get(row.region.into()).ok_or(Error::Corrupt("conflict"))?;
         conflict.standing = Some((region.to_owned(), i64::from(row.millicelsius)));
     }
     Ok(())

@@ -5,7 +5,10 @@
 pub(crate) mod aggregate;
 pub(crate) mod conflicts;
 pub(crate) mod details;
+pub(crate) mod device_history;
 pub(crate) mod devices;
 pub(crate) mod fresh;
 pub(crate) mod last_good;
+pub(crate) mod latest;
 pub(crate) mod pieces;
+pub(crate) mod silence;

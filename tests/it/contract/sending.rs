@@ -34,6 +34,10 @@ fn a_reading_is_acknowledged_and_then_counted() {
             "p50_c": 20.25, "p95_c": 21.5, "p99_c": 21.5, "devices": 2, "device_average_c": 20.875,
             "late": 0, "duplicates": 0, "conflicts": 0,
             "oldest": instant(now - 5), "newest": instant(now), "newest_age_ms": null, "revision": 1,
+            "latest_average_c": 20.875, "latest_devices": 2,
+            "warmest_device": "d1", "warmest_c": 21.5, "warmest_at": instant(now),
+            "coldest_device": "d2", "coldest_c": 20.25, "coldest_at": instant(now - 5),
+            "silent_devices": 0, "silent": [],
             "from": null, "to": null, "as_of": null, "stale": false, "unfolded_entries": 0,
             "unfolded_readings": 0, "quarantined_readings": 0
         })

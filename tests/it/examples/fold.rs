@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use isotherm::UnixMillis;
-use isotherm::api::{readings, routes};
+use isotherm::api::{readings, router};
 use isotherm::http::{Header, Request};
 use isotherm_host::native::NativeHost;
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ fn main() -> anyhow::Result<()> {
     });
     anyhow::ensure!(statuses.iter().all(|status| *status == 202), "{statuses:?}");
     let (answer, folded) =
-        timed(|| routes::answer(&host, &Request::get("/v1/regions/region-00"), now));
+        timed(|| router::answer(&host, &Request::get("/v1/regions/region-00"), now));
     let answer = String::from_utf8_lossy(&answer.response.body).into_owned();
     anyhow::ensure!(answer.contains(r#""count":1280"#), "not all was folded: {answer}");
     println!("journaled in {} ms, folded in {} ms", journaled.as_millis(), folded.as_millis());

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use isotherm::api::{readings, routes};
+use isotherm::api::{readings, router};
 use isotherm::error::Error;
 use isotherm::host::{Host, KeyValue};
 use isotherm::http::{Header, Request, Response};
@@ -150,14 +150,14 @@ impl Node {
     /// The same for this type of answer.
     pub(crate) fn get_as(&mut self, path: &str, accept: &str) -> Response {
         let (now, head) = (self.tick(), Request::get(path).with(Header::Accept, accept));
-        let answered = routes::answer(&self.host, &head, now);
+        let answered = router::answer(&self.host, &head, now);
         drop(answered.after_answer.run(&self.host, now));
         answered.response
     }
 
     /// One request for which the clock does not go on, and nothing is done after it.
     pub(crate) fn ask(&self, path: &str) -> Response {
-        routes::answer(&self.host, &Request::get(path), self.now).response
+        router::answer(&self.host, &Request::get(path), self.now).response
     }
 
     /// The JSON that `ask` gets, with 200.
@@ -208,7 +208,7 @@ impl Node {
     }
 
     pub(crate) fn retry_at(&self, path: &str) -> Response {
-        routes::answer(&self.host, &Request::post(path), self.now).response
+        router::answer(&self.host, &Request::post(path), self.now).response
     }
 }
 

@@ -17,7 +17,8 @@ pub use self::head::MEDIA_TYPES;
 use self::batch::Batch;
 use self::keep::Journaled;
 use crate::api::answer::Answered;
-use crate::api::routes::{self, Handler, Route};
+use crate::api::router;
+use crate::api::routes::{Handler, Route};
 use crate::domain::reading::UnixMillis;
 use crate::domain::rejection::Rejections;
 use crate::error::Error;
@@ -72,7 +73,7 @@ const ROUTE: &str = "/v1/readings";
 /// read, or asked for. `now` is the node's clock.
 pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
     let routes = Route::<H>::INGEST;
-    let Some((route, _)) = routes::find(&routes, request) else {
+    let Some((route, _)) = router::find(&routes, request) else {
         let problem =
             Problem::new(Kind::NotFound, "no such resource; POST readings to /v1/readings");
         return Begun::Done(Handled::of(Response::from(problem)));

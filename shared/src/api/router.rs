@@ -1,0 +1,212 @@
+//! From a request to its handler: finds its line in the table of routes, checks method,
+//! parameters and types, and calls the handler.
+
+use http::Method;
+
+use crate::api::answer::{Answered, HandlerResult};
+use crate::api::call::Call;
+use crate::api::events::{self, Opened};
+use crate::api::routes::Handler::{Events, InRegion, Named, OfDevice, Plain, Readings};
+use crate::api::routes::{Answers, Query, Route};
+use crate::domain::reading::UnixMillis;
+use crate::host::Host;
+use crate::http::accept::Format;
+use crate::http::body;
+use crate::http::params::QueryParams;
+use crate::http::path::{decoded, device_in_path, region_in_path};
+use crate::http::{Kind, Problem, Refusal, Request, Response};
+use crate::limits;
+
+/// How many bytes of a request have to be read before `answer_by`: 0 if its route takes no
+/// body. An error in the head is answered at once, before any body is read, or asked for.
+pub fn begin<H: Host>(routes: &[Route<H>], request: &Request) -> Result<usize, Answered> {
+    let Some((route, _)) = find(routes, request).filter(|(route, _)| route.takes_body) else {
+        return Ok(0);
+    };
+    let check = || {
+        request.allow(&methods_of(routes, route))?;
+        body::check_type(request, "the body")?;
+        body::check_length(request, limits::SMALL_BODY_BYTES_MAX)
+    };
+    match check() {
+        Ok(()) => Ok(limits::SMALL_BODY_BYTES_MAX),
+        Err(problem) => Err(refuse(routes, request, problem)),
+    }
+}
+
+/// Answers a request whose body could not be read.
+pub fn refuse<H: Host>(routes: &[Route<H>], request: &Request, problem: Problem) -> Answered {
+    let route = find(routes, request).map_or("(none)", |(route, _)| route.pattern);
+    Answered { route, ..Response::from(problem).into() }
+}
+
+/// Answers a request by the `routes` of a component. `body` has at most as many bytes as
+/// `begin` asked for. `now` is the node's clock, read after the body, which may have taken
+/// long to arrive.
+pub fn answer_by<H: Host>(
+    routes: &[Route<H>],
+    host: &H,
+    request: &Request,
+    body: &[u8],
+    now: UnixMillis,
+) -> Answered {
+    let Some((route, argument)) = find(routes, request) else {
+        return Response::from(no_such_resource()).into();
+    };
+    match request.allow(&methods_of(routes, route)) {
+        Ok(()) => route.answer(host, request, body, argument, now),
+        Err(problem) => Answered { route: route.pattern, ..Response::from(problem).into() },
+    }
+}
+
+/// Answers a request that has no body, on a host that has the routes of `query` and
+/// `inspect` in one program.
+pub fn answer<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Answered {
+    answer_with(host, request, &[], now)
+}
+
+/// The same with a body.
+pub fn answer_with<H: Host>(host: &H, request: &Request, body: &[u8], now: UnixMillis) -> Answered {
+    let routes = Route::<H>::INSPECT;
+    match find(&routes, request) {
+        Some(_) => answer_by(&routes, host, request, body, now),
+        None => answer_by(&Route::<H>::QUERY, host, request, body, now),
+    }
+}
+
+/// Answers a request for events; `None` if `request` is for something else (`answer`).
+pub fn events<'a, H: Host>(
+    host: &'a H,
+    request: &Request,
+    now: UnixMillis,
+) -> Option<(Opened<'a, H>, &'static str)> {
+    let routes = Route::<H>::QUERY;
+    let (route, _) = find(&routes, request)?;
+    if !matches!(route.handler, Events) {
+        return None;
+    }
+    let checked = request.allow(route.methods).and_then(|()| route.check(request));
+    let opened = match checked {
+        Ok(_params) => events::open(host, request, now),
+        Err(problem) => Opened::refused(Response::from(problem)),
+    };
+    Some((opened, route.pattern))
+}
+
+/// The route of a request, and the argument in the place of the path's braces. If no line
+/// with this path has the method, it is the first one.
+pub(crate) fn find<'r, 'p, H: Host>(
+    routes: &'r [Route<H>],
+    request: &'p Request,
+) -> Option<(&'r Route<H>, &'p str)> {
+    let of_path =
+        || routes.iter().filter_map(|route| Some((route, argument(route.pattern, &request.path)?)));
+    let with_method = of_path().find(|(route, _)| route.methods.contains(&request.method));
+    with_method.or_else(|| of_path().next())
+}
+
+/// The methods of all lines with the path of this one.
+fn methods_of<H: Host>(routes: &[Route<H>], route: &Route<H>) -> Vec<Method> {
+    let of_path = routes.iter().filter(|other| other.pattern == route.pattern);
+    of_path.flat_map(|other| other.methods).cloned().collect()
+}
+
+/// The segment of `path` where `pattern` has braces; it must not be empty. Returns an
+/// empty argument if `pattern` has no braces, and `None` if `path` does not match it.
+fn argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    let Some((before, rest)) = pattern.split_once('{') else {
+        return (pattern == path).then_some("");
+    };
+    let (_, behind) = rest.split_once('}')?;
+    let name = path.strip_prefix(before)?.strip_suffix(behind)?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+fn no_such_resource() -> Problem {
+    Problem::new(Kind::NotFound, "no such resource; see /openapi.json")
+}
+
+impl<H: Host> Route<H> {
+    /// Answers a request for this route, if its handler takes no argument. (Apart from
+    /// `answer`, so that `ingest` does not contain what parses arguments.)
+    pub(crate) fn answer_plainly(
+        &self,
+        host: &H,
+        request: &Request,
+        now: UnixMillis,
+    ) -> HandlerResult {
+        request.allow(self.methods)?;
+        let Plain(handle) = self.handler else { return Err(no_such_resource().into()) };
+        let (params, format) = (QueryParams::none(), Format::Json);
+        handle(&Call { host, request, now, body: &[], params, format })
+    }
+
+    /// Answers a request for this route.
+    fn answer(
+        &self,
+        host: &H,
+        request: &Request,
+        body: &[u8],
+        argument: &str,
+        now: UnixMillis,
+    ) -> Answered {
+        let answered = match self.try_answer(host, request, body, argument, now) {
+            Ok(answered) => answered,
+            Err(refusal) => refusal.into_response(host, request.purpose()).into(),
+        };
+        Answered { route: self.pattern, ..answered }
+    }
+
+    /// The parameters of a request for this route.
+    fn check<'a>(&self, request: &'a Request) -> Result<QueryParams<'a>, Problem> {
+        match self.query {
+            Query::Of(known) => QueryParams::parse(request, known),
+            Query::Ignored => Ok(QueryParams::none()),
+        }
+    }
+
+    fn try_answer(
+        &self,
+        host: &H,
+        request: &Request,
+        body: &[u8],
+        argument: &str,
+        now: UnixMillis,
+    ) -> HandlerResult {
+        let format = match self.answers {
+            Answers::Documents => Format::of(request)?,
+            Answers::Other => Format::Json,
+        };
+        let params = self.check(request)?;
+        let call = Call { host, request, now, body, params, format };
+        match self.handler {
+            Plain(handle) => handle(&call),
+            InRegion(handle) => handle(&call, &region_in_path(argument)?),
+            OfDevice(handle) => handle(&call, &device_in_path(argument)?),
+            Named(handle) => handle(&call, &decoded(argument).unwrap_or_default()),
+            // The component's entry point answers these.
+            Events | Readings => Err(Refusal::from(no_such_resource())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_takes_one_piece_of_a_path() {
+        for (pattern, path, expected) in [
+            ("/v1/regions", "/v1/regions", Some("")),
+            ("/v1/regions", "/v1/regions/", None),
+            ("/v1/regions/{region}", "/v1/regions/hall", Some("hall")),
+            ("/v1/regions/{region}", "/v1/regions/", None),
+            ("/v1/regions/{region}", "/v1/regions/a/b", None),
+            ("/v1/regions/{region}/windows", "/v1/regions/a%2Fb/windows", Some("a%2Fb")),
+            ("/v1/regions/{region}/windows", "/v1/regions/windows", None),
+            ("/v1/quarantine/{name}/retry", "/v1/quarantine/retry", None),
+        ] {
+            assert_eq!(argument(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+}
