@@ -246,6 +246,8 @@ class Figures(_Record):
     late: Optional[int] = None
     duplicates: Optional[int] = None
     conflicts: Optional[int] = None
+    #: Readings that were changed, withdrawn, or moved to or from here.
+    corrected: Optional[int] = None
     sum_millicelsius: Optional[int] = None
     oldest: Optional[datetime] = None
     newest: Optional[datetime] = None

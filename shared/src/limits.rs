@@ -171,6 +171,15 @@ pub const FOLD_CERTAIN_AT_READINGS: usize = 65_536;
 /// may be new, and the door should know it.
 pub const READINGS_PER_REGION_TO_FOLD: usize = 8;
 
+/// The most corrections in one fold step: each changes a dozen windows.
+pub const CORRECTIONS_PER_FOLD_STEP: usize = 128;
+
+/// The longest reason of a correction, in bytes.
+pub const REASON_BYTES_MAX: usize = 200;
+
+/// The most readings that one request corrects in bulk.
+pub const CORRECTED_AT_ONCE_MAX: usize = 1_000;
+
 /// The most entries in quarantine that are tried again at once.
 pub const RETRIED_AT_ONCE_MAX: usize = 1_000;
 

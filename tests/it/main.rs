@@ -22,6 +22,7 @@ mod completeness;
 mod conflicts;
 mod conformance;
 mod contract;
+mod corrections;
 mod costs;
 mod counters;
 mod damage;

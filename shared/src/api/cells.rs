@@ -20,6 +20,7 @@ pub(crate) const COLUMNS: &[&str] = &[
     "late",
     "duplicates",
     "conflicts",
+    "corrected",
     "oldest",
     "newest",
     // Exact: the average is this, divided by 1,000 times the count.
@@ -28,7 +29,7 @@ pub(crate) const COLUMNS: &[&str] = &[
 ];
 
 /// The columns that are counts: 0 without a reading, where the others are null.
-const COUNTS: &[&str] = &["count", "devices", "late", "duplicates", "conflicts"];
+const COUNTS: &[&str] = &["count", "devices", "late", "duplicates", "conflicts", "corrected"];
 
 /// The figures, in the order of `COLUMNS`.
 pub(crate) fn cells(figures: Option<&Summary>) -> Vec<Value> {
@@ -58,6 +59,7 @@ pub(crate) fn cells(figures: Option<&Summary>) -> Vec<Value> {
         figures.late.into(),
         figures.duplicates.into(),
         figures.conflicts.into(),
+        figures.corrected.into(),
         stats.oldest().into(),
         figures.newest.into(),
         i64::try_from(stats.sum_millicelsius()).ok().into(),

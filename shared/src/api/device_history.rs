@@ -150,7 +150,7 @@ pub(crate) fn gaps<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Handle
         |database| {
             database.read_at_once(|sql| {
                 let expected = Expectations::load(sql, call.now)?;
-                let regions = devices::of_device(sql, device.as_str())?;
+                let (_, regions) = devices::of_device(sql, device.as_str())?;
                 let after = devices::whole(&regions).map(|whole| {
                     let after = expected.silent_after_ms(&whole);
                     longer.or(after).unwrap_or(limits::SILENT_AFTER_MS_UNLEARNED)

@@ -223,10 +223,10 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Handler
         },
         |_snapshot| None,
     )?;
-    let (regions, expected) = read.value;
+    let ((name, regions), expected) = read.value;
     let whole = devices::whole(&regions).ok_or_else(|| read.covered.missing(unknown_device()))?;
     let latest = regions.first().map(|summary| summary.name.as_str());
-    let mut about = Fields::of([("device_id", device.as_str().into()), ("region", latest.into())]);
+    let mut about = Fields::of([("device_id", name.into()), ("region", latest.into())]);
     let values = figures(&whole, &expected).into_iter().chain(expectations(&whole, &expected));
     for (name, value) in COLUMNS.into_iter().zip(values) {
         about = about.with(name, value);

@@ -7,6 +7,7 @@ pub(crate) mod assets;
 mod call;
 pub(crate) mod cells;
 pub(crate) mod conflicts;
+pub(crate) mod corrections;
 pub(crate) mod device_history;
 pub(crate) mod devices;
 pub mod events;

@@ -10,6 +10,7 @@ use crate::api::answer::HandlerResult;
 use crate::api::assets;
 use crate::api::call::Call;
 use crate::api::conflicts;
+use crate::api::corrections;
 use crate::api::device_history;
 use crate::api::devices;
 use crate::api::health;
@@ -114,7 +115,7 @@ impl<H: Host> Route<H> {
 
     /// What `inspect` serves: what is behind the averages, and what an operator changes.
     #[rustfmt::skip] // One line per resource.
-    pub const INSPECT: [Self; 11] = [
+    pub const INSPECT: [Self; 13] = [
         Self::document("/v1/regions/{region}/devices", &[After, Limit], InRegion(devices::of_region)),
         Self::document("/v1/devices", &[Param::Region, Silent, SilentFor, After, Limit], Plain(devices::list)),
         Self::document("/v1/devices/{device_id}", &[], OfDevice(devices::one)),
@@ -123,6 +124,8 @@ impl<H: Host> Route<H> {
         Self::document("/v1/devices/{device_id}/windows", &[From, To, Step], OfDevice(device_history::windows)),
         Self::document("/v1/devices/{device_id}/gaps", &[From, To, Longer], OfDevice(device_history::gaps)),
         Self::document("/v1/conflicts", &[From, To, After, Limit], Plain(conflicts::list)),
+        Self::document("/v1/corrections", &[From, To, After, Limit], Plain(corrections::list)),
+        Self::json(POSTING, "/v1/corrections", Scope::Admin, Plain(corrections::post)),
         Self::document("/v1/quarantine", &[After], Plain(quarantine::list)),
         Self::post("/v1/quarantine/retry", Scope::Admin, Plain(quarantine::retry)),
         Self::post("/v1/quarantine/{name}/retry", Scope::Admin, Named(quarantine::retry_one)),

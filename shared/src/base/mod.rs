@@ -3,6 +3,7 @@
 //! Imports nothing.
 
 pub(crate) mod checksum;
+pub(crate) mod digest;
 pub(crate) mod distinct;
 pub(crate) mod page;
 pub(crate) mod sort;

@@ -32,6 +32,16 @@ impl Histogram {
         self.add_to_bin(i64::from(temperature.get()).div_euclid(BIN_MILLI), count);
     }
 
+    /// Takes away a reading that was counted. A histogram of an older release that lacks it
+    /// is left as it is: incomplete.
+    pub(crate) fn remove(&mut self, temperature: MilliCelsius) {
+        let bin = i64::from(temperature.get()).div_euclid(BIN_MILLI);
+        for (_, count) in self.bins.iter_mut().filter(|(known, _)| *known == bin) {
+            *count -= 1;
+        }
+        self.bins.retain(|(_, count)| *count > 0);
+    }
+
     /// Adds to a bin by its number.
     pub(crate) fn add_to_bin(&mut self, bin: i64, count: u64) {
         match self.bins.binary_search_by_key(&bin, |(known, _)| *known) {

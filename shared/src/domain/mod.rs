@@ -2,6 +2,7 @@
 //!
 //! Imports `base` and `limits`. Knows no host, no HTTP and no store.
 
+pub mod correction;
 pub(crate) mod decimal;
 pub(crate) mod duration;
 pub mod histogram;

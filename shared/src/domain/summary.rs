@@ -27,6 +27,8 @@ pub struct Summary {
     pub duplicates: i64,
     /// Readings that contradict one of these, as folds found them.
     pub conflicts: i64,
+    /// How many readings were changed, withdrawn, or moved to or from here.
+    pub corrected: i64,
     /// The devices, if known.
     pub devices: Option<Devices>,
     /// The lower edges of the bins of `PERCENTS`, in thousandths of a degree, if known.
@@ -50,15 +52,15 @@ pub(crate) fn device_average(readings: i64, sum_millicelsius: i64) -> i64 {
 }
 
 /// How many integers `Summary::from_columns` takes.
-pub(crate) const SUMMARY_COLUMNS: usize = 14;
+pub(crate) const SUMMARY_COLUMNS: usize = 15;
 
 impl Summary {
-    /// Reads the columns: the statistics', revision, late, duplicates, conflicts,
+    /// Reads the columns: the statistics', revision, late, duplicates, conflicts, corrected,
     /// devices or -1, and the sum of their averages. `None` if no release can have
     /// written them.
     pub(crate) fn from_columns(columns: [i64; SUMMARY_COLUMNS]) -> Option<Self> {
         let (stats, rest) = columns.split_first_chunk::<8>()?;
-        let [revision, late, duplicates, conflicts, devices, averages] = *rest else {
+        let [revision, late, duplicates, conflicts, corrected, devices, averages] = *rest else {
             return None;
         };
         let stats = Stats::from_columns(*stats)?;
@@ -69,6 +71,7 @@ impl Summary {
             late,
             duplicates,
             conflicts,
+            corrected,
             devices: (devices > 0).then_some(Devices { count: devices, averages }),
             percentiles: None,
         })
@@ -97,6 +100,7 @@ impl Summary {
             self.late,
             self.duplicates,
             self.conflicts,
+            self.corrected,
             devices.count,
             devices.averages,
         ])

@@ -68,6 +68,8 @@ pub enum Kind {
     UnsupportedMediaType,
     /// No reading of the request was accepted.
     NothingValid,
+    /// What is to be corrected can't be.
+    NotCorrectable,
     /// The answer would take too much to compute.
     TooMuchAsked,
     /// The body did not arrive in time.
@@ -86,7 +88,7 @@ const _: () = assert!(Kind::ALL.len() == Kind::Misconfigured as usize + 1);
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unreadable,
         Self::InvalidBody,
         Self::BadParameter,
@@ -96,6 +98,7 @@ impl Kind {
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::NothingValid,
+        Self::NotCorrectable,
         Self::TooMuchAsked,
         Self::BodyTimeout,
         Self::TooManyStreams,
@@ -133,6 +136,9 @@ impl Kind {
             ),
             Self::NothingValid => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "nothing-valid", "All readings were rejected")
+            }
+            Self::NotCorrectable => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "not-correctable", "Can't be corrected")
             }
             Self::TooMuchAsked => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "too-much-asked", "Answer too large")

@@ -18,6 +18,8 @@ pub struct Inventory {
     entries: Vec<EntryName>,
     /// Journal keys of a newer release, which this one can't read. They wait for it.
     foreign_entries: usize,
+    /// The keys of the corrections that are not folded.
+    corrections: Vec<String>,
     /// What is in quarantine.
     quarantined: Vec<Quarantined>,
     /// Whether a state of the circuit breaker is stored.
@@ -45,6 +47,8 @@ impl Inventory {
             self.entries.push(name);
         } else if key.starts_with(keys::ANY_ENTRY) {
             self.foreign_entries += 1;
+        } else if key.starts_with(keys::CORRECTION) {
+            self.corrections.push(key.to_owned());
         } else if let Some(quarantined) = Quarantined::from_key(key) {
             self.quarantined.push(quarantined);
         } else if let Some(name) = SnapshotName::from_key(key) {
@@ -59,6 +63,11 @@ impl Inventory {
     /// The journal's entries, in the order of the times of their readings.
     pub(crate) fn entries(&self) -> &[EntryName] {
         &self.entries
+    }
+
+    /// The keys of the corrections that are not folded.
+    pub(crate) fn corrections(&self) -> &[String] {
+        &self.corrections
     }
 
     /// What is in quarantine.
@@ -87,9 +96,9 @@ impl Inventory {
         self
     }
 
-    /// The number of acknowledged entries that wait to be folded.
+    /// The number of acknowledged entries and corrections that wait to be folded.
     pub fn unfolded(&self) -> usize {
-        self.entries.len() + self.foreign_entries
+        self.entries.len() + self.foreign_entries + self.corrections.len()
     }
 
     /// The snapshots; one but for a moment.

@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | `journal/2/<name>` | an entry ([`crate::journal`]); in older releases, `journal/1/<name>` |
 //! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
+//! | `correction/1/<hash>` | a correction that is not folded ([`crate::journal::corrections`]) |
+//! | `damaged-correction/1/<hash>` | one that can't be read |
 //! | `breaker/1/regions` | the state of the circuit breaker, if it is not new |
 //! | `door/1` | the door ([`crate::journal::door`]) |
 //! | `rejected/1` | how many readings were rejected in requests that left no entry |
@@ -25,6 +27,10 @@ pub(crate) const ENTRY_WITHOUT_BASE: &str = "journal/1/";
 pub(crate) const ANY_ENTRY: &str = "journal/";
 /// The prefix of the reason and the name of an entry in quarantine.
 pub(crate) const QUARANTINE: &str = "quarantine/1/";
+/// The prefix of the hash of a correction.
+pub(crate) const CORRECTION: &str = "correction/1/";
+/// The same of one that can't be read.
+pub(crate) const DAMAGED_CORRECTION: &str = "damaged-correction/1/";
 /// The key of the door.
 pub const DOOR: &str = "door/1";
 /// The key of the counts of readings rejected in requests that left no entry.

@@ -5,6 +5,7 @@
 //! Knows nothing of the ledger.
 
 pub mod backpressure;
+pub(crate) mod corrections;
 pub mod door;
 mod entry;
 pub mod inventory;

@@ -201,6 +201,22 @@ impl DeviceWindow {
         self.sum_millicelsius.checked_div(self.readings).unwrap_or(0)
     }
 
+    /// This window, merged from those of days, as that of all time. `seen` are its first
+    /// and its last reading, as far as the ledger has them; what it does not have is as it
+    /// was `before`.
+    pub(crate) fn of_all_days(
+        self,
+        seen: (Option<Row>, Option<Row>),
+        before: Option<&Self>,
+    ) -> Self {
+        let known = before.unwrap_or(&self);
+        let (first, last) = seen;
+        let last = last.and_then(|row| Some((row.timestamp()?, row.temperature()?)));
+        let (newest, latest) = last.unwrap_or((known.newest, known.latest));
+        let oldest = first.and_then(|row| row.timestamp()).unwrap_or(known.oldest);
+        Self { oldest, newest, latest, gaps: known.gaps, ..self }
+    }
+
     /// The mean of its readings, in degrees Celsius.
     pub(crate) fn average_celsius(&self) -> f64 {
         self.sum_millicelsius as f64 / (self.readings as f64 * 1_000.0)

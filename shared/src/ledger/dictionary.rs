@@ -43,14 +43,17 @@ pub(crate) fn id_of(sql: &impl Sql, table: &str, name: &str) -> Result<Option<u6
     Ok(ids.first().copied().filter(|id| *id != 0))
 }
 
-/// The ids of the names; 0 for a name without one. They come as one value: a row for
+/// The ids of the names; 0 for a name without one. A name that was given up stands for
+/// what it named. They come as one value: a row for
 /// each would cost more than the lookup.
 fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Error> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let known = format!(
-        "SELECT json_group_array(coalesce(t.id, 0) ORDER BY j.key) \
+        "SELECT json_group_array(coalesce(t.id, (SELECT a.id FROM aliases AS a \
+                                                 WHERE a.kind = '{table}' AND a.name = j.value), 0) \
+                                 ORDER BY j.key) \
          FROM json_each(?1) AS j LEFT JOIN {table} AS t ON t.name = j.value"
     );
     let rows = sql

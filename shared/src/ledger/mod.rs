@@ -4,18 +4,23 @@
 //! Imports `base`, `domain`, `resilience`, `host`, `limits` and `error`. Knows nothing
 //! of the journal.
 
+pub(crate) mod corrections;
 mod count;
 pub mod database;
+mod device_restate;
 pub(crate) mod device_settings;
 pub(crate) mod device_window;
 pub(crate) mod dictionary;
 mod gaps;
 mod prune;
 mod read;
+pub(crate) mod renaming;
+mod restate;
 mod row;
 pub mod schema;
 pub(crate) mod sorted_run;
 mod sql;
+pub(crate) mod standing;
 mod totals;
 pub(crate) mod windows;
 

@@ -6,6 +6,7 @@ use crate::host::{Sql, Value};
 use crate::ledger::integers;
 use crate::ledger::row::{LEDGER, MS_BITS, Row, key};
 use crate::ledger::sorted_run::{Keys, Run};
+use crate::ledger::standing::{between, standing};
 
 /// All rows of the runs that the keys belong to, sorted by minute and key. `wanted`
 /// must be sorted the same way.
@@ -13,9 +14,14 @@ pub(crate) fn load(sql: &impl Sql, wanted: &[Keys<1>]) -> Result<Vec<Row>, Error
     rows_of(&LEDGER.load(sql, wanted)?)
 }
 
-/// The rows of all minutes from `from` (included) to `to` (excluded), sorted by minute,
-/// device and time.
+/// The rows that stand of all minutes from `from` (included) to `to` (excluded), sorted by
+/// minute, device and time.
 pub fn rows_between(sql: &impl Sql, from: i64, to: i64) -> Result<Vec<Row>, Error> {
+    Ok(standing(counted_between(sql, from, to)?, &between(sql, from, to)?))
+}
+
+/// The rows as they were counted, likewise.
+pub(super) fn counted_between(sql: &impl Sql, from: i64, to: i64) -> Result<Vec<Row>, Error> {
     let statement = "SELECT minute, first, run FROM ledger \
                      WHERE minute >= ?1 AND minute < ?2 ORDER BY minute, first";
     let rows = sql.execute(statement, &[from, to].map(Value::Integer)).map_err(Error::Regions)?;
@@ -27,7 +33,7 @@ fn runs(rows: &[Vec<Value>]) -> Result<Vec<Run<1>>, Error> {
     runs.ok_or(Error::Corrupt("ledger"))
 }
 
-/// The rows of a device in the minutes from `from` (included) to `to` (excluded),
+/// The rows that stand of a device in the minutes from `from` (included) to `to` (excluded),
 /// sorted by time.
 pub(crate) fn rows_of_device(
     sql: &impl Sql,
@@ -48,7 +54,7 @@ pub(crate) fn rows_of_device(
     let rows = sql.execute(statement, &bindings.map(Value::Integer)).map_err(Error::Regions)?;
     let mut rows = rows_of(&runs(&rows)?)?;
     rows.retain(|row| row.device() == device);
-    Ok(rows)
+    Ok(standing(rows, &between(sql, from, to)?))
 }
 
 fn rows_of(runs: &[Run<1>]) -> Result<Vec<Row>, Error> {

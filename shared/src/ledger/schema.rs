@@ -15,7 +15,7 @@ const MIGRATIONS: [&str; 6] = [
     include_str!("../../schema/0003_days_devices_histograms.sql"),
     include_str!("../../schema/0004_runs.sql"),
     include_str!("../../schema/0005_names_and_checks.sql"),
-    include_str!("../../schema/0006_devices.sql"),
+    include_str!("../../schema/0006_answers.sql"),
 ];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 

@@ -111,7 +111,8 @@ pub(crate) struct Totals {
 
 /// What is counted in all regions.
 pub(crate) fn totals(sql: &impl Sql) -> Result<Totals, Error> {
-    let statement = "SELECT coalesce(sum(readings), 0), count(*) FROM windows WHERE span = 0";
+    let statement = "SELECT coalesce(sum(readings), 0), count(*) FROM windows \
+                     WHERE span = 0 AND readings > 0";
     let rows = sql.execute(statement, &[]).map_err(Error::Regions)?;
     let numbers = rows.first().and_then(|row| integers(row));
     let totals = numbers.map(|[readings, regions]| Totals { readings, regions });
@@ -122,7 +123,7 @@ pub(crate) fn totals(sql: &impl Sql) -> Result<Totals, Error> {
 /// A reading from a clock that was ahead does not show that the region still sends.
 pub(crate) const NEWEST_BY_THEN: &str = "\
     (SELECT min(m.newest, ?1) FROM windows AS m \
-     WHERE m.span = 1 AND m.region = w.region AND m.start <= ?1 / 60000 \
+     WHERE m.span = 1 AND m.region = w.region AND m.readings > 0 AND m.start <= ?1 / 60000 \
      ORDER BY m.start DESC LIMIT 1)";
 
 /// Regions with the time of their newest reading that is not after `latest`, in Unix
@@ -136,7 +137,7 @@ pub(crate) fn newest_by_region(
     let statement = format!(
         "SELECT name, coalesce(iif(w.newest <= ?1, w.newest, {NEWEST_BY_THEN}), 0) \
          FROM windows AS w JOIN regions ON id = w.region \
-         WHERE w.span = 0 ORDER BY w.region LIMIT ?2"
+         WHERE w.span = 0 AND w.readings > 0 ORDER BY w.region LIMIT ?2"
     );
     let bindings = [latest.get(), limit].map(Value::Integer);
     let rows = sql.execute(&statement, &bindings).map_err(Error::Regions)?;

@@ -47,7 +47,8 @@ pub(crate) fn settle_newest(
 ) -> Result<(), Error> {
     let statement = "\
         SELECT min(m.newest, ?1) FROM windows AS m \
-        WHERE m.span = 1 AND m.region = (SELECT id FROM regions WHERE name = ?2) \
+        WHERE m.span = 1 AND m.readings > 0 \
+              AND m.region = (SELECT id FROM regions WHERE name = ?2) \
               AND m.start <= ?1 / 60000 AND m.start >= ?3 ORDER BY m.start DESC LIMIT 1";
     for (region, figures) in figures {
         let Some(figures) = figures.as_mut() else { continue };
@@ -93,6 +94,7 @@ fn all_time(sql: &impl Sql, chosen: Chosen<'_>) -> Result<Vec<Cell>, Error> {
     let statement = format!(
         "SELECT r.name, r.id, 0, 1, w.readings, w.sum, w.squares_high, w.squares_low, \
                 w.min, w.max, w.oldest, w.newest, w.revision, w.late, w.duplicates, w.conflicts, \
+                w.corrected, \
                 coalesce(w.devices, -1), coalesce(w.averages, 0), h.bins \
          FROM {} LEFT JOIN windows AS w ON w.region = r.id AND w.span = 0 AND w.start = 0 \
               LEFT JOIN histograms AS h ON h.region = r.id AND h.span = 0 AND h.start = 0 \
@@ -138,7 +140,7 @@ fn stepwise(
         "{PIECES} SELECT r.name, r.id, p.step, count(w.start), sum(w.readings), sum(w.sum), \
                 sum(w.squares_high), sum(w.squares_low), min(w.min), max(w.max), \
                 min(w.oldest), max(w.newest), sum(w.revision), sum(w.late), sum(w.duplicates), \
-                sum(w.conflicts), coalesce(max(w.devices), -1), coalesce(max(w.averages), 0) \
+                sum(w.conflicts), sum(w.corrected), coalesce(max(w.devices), -1), coalesce(max(w.averages), 0) \
          FROM {} CROSS JOIN pieces AS p \
               LEFT JOIN windows AS w ON w.region = r.id AND w.span = p.span \
                         AND w.start >= p.first AND w.start < p.after \

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::ledger::sorted_run::{Run, RunRecord, RunTable};
+use crate::ledger::standing::{self, Stored};
 use crate::ledger::windows::damaged_histogram;
 use crate::ledger::{LEDGER, Row, integers};
 use crate::limits;
@@ -212,12 +213,15 @@ fn edge_parts(
          WHERE EXISTS (SELECT 1 FROM {})",
         chosen.query()
     );
-    for row in sql.execute(&statement, bindings).map_err(Error::Regions)? {
+    let runs = sql.execute(&statement, bindings).map_err(Error::Regions)?;
+    let corrections = corrections_of(sql, &runs)?;
+    for row in runs {
         let Some((Value::Integer(step), columns)) = row.split_first() else {
             return Err(Error::Corrupt("ledger row"));
         };
         let step = *step;
         let rows: Vec<Row> = decoded(&LEDGER, Run::from_columns(columns), chosen)?;
+        let rows = standing::standing(rows, &corrections);
         for row in rows {
             // A reading of another region has no cell.
             let Some(cell) = index.find(i64::from(row.region), step) else { continue };
@@ -231,6 +235,19 @@ fn edge_parts(
         }
     }
     Ok(())
+}
+
+/// The corrections of the minutes of these runs.
+fn corrections_of(sql: &impl Sql, runs: &[Vec<Value>]) -> Result<Vec<Stored>, Error> {
+    let minute = |row: &Vec<Value>| match row.get(1) {
+        Some(Value::Integer(minute)) => Some(*minute),
+        _ => None,
+    };
+    let minutes = || runs.iter().filter_map(minute);
+    match (minutes().min(), minutes().max()) {
+        (Some(first), Some(last)) => standing::between(sql, first, last + 1),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Adds the devices where they have as many readings as the statistics.

@@ -89,20 +89,29 @@ pub(crate) fn in_region(
 }
 
 /// What is known of a device in each of its regions, the region of its latest reading
-/// first.
-pub(crate) fn of_device(sql: &impl Sql, device: &str) -> Result<Vec<DeviceSummary>, Error> {
-    let statement = "SELECT r.name, rd.region, rd.device \
+/// first; and its name, which may be another by now.
+pub(crate) fn of_device(
+    sql: &impl Sql,
+    device: &str,
+) -> Result<(String, Vec<DeviceSummary>), Error> {
+    let statement = "SELECT d.name, r.name, rd.region, rd.device \
                      FROM devices AS d CROSS JOIN region_devices AS rd ON rd.device = d.id \
                           CROSS JOIN regions AS r ON r.id = rd.region \
-                     WHERE d.name = ?1 ORDER BY r.name";
+                     WHERE d.id = coalesce( \
+                           (SELECT id FROM devices WHERE name = ?1), \
+                           (SELECT id FROM aliases WHERE kind = 'devices' AND name = ?1)) \
+                     ORDER BY r.name";
     let rows = sql.execute(statement, &[Value::Text(device.to_owned())]).map_err(Error::Regions)?;
-    let found = with_windows::<1>(sql, &rows)?.into_iter();
-    let mut seen: Vec<_> = found.map(|([name], window)| DeviceSummary { name, window }).collect();
+    let found = with_windows::<2>(sql, &rows)?;
+    let own = found.first().map_or_else(|| device.to_owned(), |([own, _], _)| own.clone());
+    let found = found.into_iter();
+    let mut seen: Vec<_> =
+        found.map(|([_, name], window)| DeviceSummary { name, window }).collect();
     // They are sorted by name, and keep that order where the time is the same.
     sort::sort_by_key(&mut seen, |seen| {
         u128::from(UnixMillis::MAX.get().abs_diff(seen.window.seen().1.get()))
     });
-    Ok(seen)
+    Ok((own, seen))
 }
 
 /// At most `most` devices with names after `after`, sorted by name. With a `region`, those

@@ -4,6 +4,7 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod conflicts;
+pub(crate) mod corrections;
 pub(crate) mod details;
 pub(crate) mod device_history;
 pub(crate) mod devices;

@@ -27,7 +27,7 @@ pub(crate) const PIECES: &str = "\
 /// The regions that a query is about, as parameters 1 and 2.
 #[derive(Clone, Copy)]
 pub(crate) enum Chosen<'a> {
-    /// The region with this name.
+    /// The region with this name, or that had it.
     One(&'a str),
     /// This many regions after this name, sorted by name.
     After(&'a str, usize),
@@ -42,9 +42,18 @@ impl Chosen<'_> {
 
     pub(crate) fn query(self) -> &'static str {
         match self {
-            Self::One(_) => "(SELECT id, name FROM regions WHERE name = ?1 LIMIT ?2) AS r",
+            Self::One(_) => {
+                "(SELECT id, name FROM regions WHERE id = coalesce( \
+                      (SELECT id FROM regions WHERE name = ?1), \
+                      (SELECT id FROM aliases WHERE kind = 'regions' AND name = ?1)) \
+                  LIMIT ?2) AS r"
+            }
+            // A region that has lost all its readings is not listed.
             Self::After(..) => {
-                "(SELECT id, name FROM regions WHERE name > ?1 ORDER BY name LIMIT ?2) AS r"
+                "(SELECT id, name FROM regions WHERE name > ?1 AND NOT EXISTS ( \
+                      SELECT 1 FROM windows AS w WHERE w.span = 0 AND w.region = regions.id \
+                             AND w.start = 0 AND w.readings = 0) \
+                  ORDER BY name LIMIT ?2) AS r"
             }
         }
     }
@@ -74,7 +83,8 @@ pub(crate) fn cell(row: &[Value]) -> Option<Cell> {
     let (head, columns) = columns.split_first_chunk::<3>()?;
     let [region_id, step, windows] = integers(head)?;
     let figures = match columns.first()? {
-        Value::Null => None,
+        // No window, or only such that have lost all their readings.
+        Value::Null | Value::Integer(0) => None,
         _ => Some(Summary::from_columns(integers(columns)?)?),
     };
     Some(Cell { region: region.clone(), region_id, step, windows, figures })

@@ -304,7 +304,7 @@ fn string<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Rej
 }
 
 /// The text of a JSON string; borrowed unless it holds escapes.
-pub(super) fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
         serde_json::from_str(raw).ok().map(Cow::Owned)

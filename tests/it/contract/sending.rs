@@ -32,7 +32,7 @@ fn a_reading_is_acknowledged_and_then_counted() {
             "region": "hall", "count": 2, "average_c": 20.875, "min_c": 20.25, "max_c": 21.5,
             "standard_deviation_c": 0.625, "sum_millicelsius": 41_750,
             "p50_c": 20.25, "p95_c": 21.5, "p99_c": 21.5, "devices": 2, "device_average_c": 20.875,
-            "late": 0, "duplicates": 0, "conflicts": 0,
+            "late": 0, "duplicates": 0, "conflicts": 0, "corrected": 0,
             "oldest": instant(now - 5), "newest": instant(now), "newest_age_ms": null, "revision": 1,
             "latest_average_c": 20.875, "latest_devices": 2,
             "warmest_device": "d1", "warmest_c": 21.5, "warmest_at": instant(now),
