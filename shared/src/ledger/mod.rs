@@ -18,6 +18,7 @@ pub(crate) mod renaming;
 mod restate;
 mod row;
 pub mod schema;
+mod single_record;
 pub(crate) mod sorted_run;
 mod sql;
 pub(crate) mod standing;
