@@ -2,6 +2,7 @@
 //!
 //! Imports `base` and `limits`. Knows no host, no HTTP and no store.
 
+pub(crate) mod calendar;
 pub(crate) mod decimal;
 pub(crate) mod duration;
 pub mod histogram;
@@ -10,3 +11,5 @@ pub mod reading;
 pub mod rejection;
 pub mod stats;
 pub mod summary;
+pub mod zone;
+pub(crate) mod zone_rule;
