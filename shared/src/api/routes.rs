@@ -8,7 +8,7 @@ use http::Method;
 
 use crate::api::answer::{Answered, HandlerResult};
 use crate::api::assets;
-use crate::api::call::Call;
+use crate::api::call::{Call, zone_of};
 use crate::api::conflicts;
 use crate::api::devices;
 use crate::api::events::{self, Opened};
@@ -20,7 +20,7 @@ use crate::api::windows;
 use crate::domain::reading::{DeviceId, Region, UnixMillis};
 use crate::host::Host;
 use crate::http::accept::Format;
-use crate::http::params::Param::{After, From, Limit, Step, To};
+use crate::http::params::Param::{After, From, Limit, Step, To, Tz};
 use crate::http::params::{Param, QueryParams};
 use crate::http::path::{decoded, device_in_path, region_in_path};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
@@ -100,13 +100,13 @@ impl<H: Host> Route<H> {
     /// What `query` serves.
     #[rustfmt::skip] // One line per resource.
     pub const QUERY: [Self; 17] = [
-        Self::document("/v1/regions", &[From, To, After, Limit], Plain(regions::list)),
-        Self::document("/v1/regions/{region}", &[From, To], InRegion(regions::one)),
-        Self::document("/v1/regions/{region}/windows", &[From, To, Step], InRegion(windows::of_region)),
+        Self::document("/v1/regions", &[From, To, Tz, After, Limit], Plain(regions::list)),
+        Self::document("/v1/regions/{region}", &[From, To, Tz], InRegion(regions::one)),
+        Self::document("/v1/regions/{region}/windows", &[From, To, Step, Tz], InRegion(windows::of_region)),
         Self::document("/v1/regions/{region}/devices", &[After, Limit], InRegion(devices::of_region)),
         Self::document("/v1/devices/{device_id}", &[], OfDevice(devices::one)),
-        Self::document("/v1/devices/{device_id}/readings", &[From, To, Limit], OfDevice(devices::readings)),
-        Self::document("/v1/conflicts", &[From, To, After, Limit], Plain(conflicts::list)),
+        Self::document("/v1/devices/{device_id}/readings", &[From, To, Tz, Limit], OfDevice(devices::readings)),
+        Self::document("/v1/conflicts", &[From, To, Tz, After, Limit], Plain(conflicts::list)),
         Self::document("/v1/quarantine", &[After], Plain(quarantine::list)),
         Self::post("/v1/quarantine/retry", Scope::Admin, Plain(quarantine::retry)),
         Self::post("/v1/quarantine/{name}/retry", Scope::Admin, Named(quarantine::retry_one)),
@@ -170,9 +170,9 @@ pub fn events<'a, H: Host>(
     if !matches!(route.handler, Events) {
         return None;
     }
-    let opened = match route.check(request) {
+    let opened = match route.check(host, request, now) {
         Ok(_params) => events::open(host, request, now),
-        Err(problem) => Opened::refused(Response::from(problem)),
+        Err(refusal) => Opened::refused(refusal.into_response(host, request.purpose())),
     };
     Some((opened, route.pattern))
 }
@@ -224,10 +224,15 @@ impl<H: Host> Route<H> {
     }
 
     /// The parameters of a request with a method of this route.
-    fn check<'a>(&self, request: &'a Request) -> Result<QueryParams<'a>, Problem> {
+    fn check<'a>(
+        &self,
+        host: &H,
+        request: &'a Request,
+        now: UnixMillis,
+    ) -> Result<QueryParams<'a>, Refusal> {
         request.allow(self.methods)?;
         match self.query {
-            Query::Of(known) => QueryParams::parse(request, known),
+            Query::Of(known) => QueryParams::parse(request, known, now, &|tz| zone_of(host, tz)),
             Query::Ignored => Ok(QueryParams::none()),
         }
     }
@@ -252,7 +257,7 @@ impl<H: Host> Route<H> {
             Answers::Documents => Format::of(request)?,
             Answers::Other => Format::Json,
         };
-        let params = self.check(request)?;
+        let params = self.check(host, request, now)?;
         let call = Call { host, request, now, params, format };
         match self.handler {
             Plain(handle) => handle(&call),

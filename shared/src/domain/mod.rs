@@ -10,6 +10,7 @@ pub mod range;
 pub mod reading;
 pub mod rejection;
 pub mod stats;
+pub(crate) mod step;
 pub mod summary;
 pub mod zone;
 pub(crate) mod zone_rule;
