@@ -68,8 +68,26 @@ pub const QUARANTINED_LISTED_MAX: usize = 1_000;
 /// The most windows in one answer; the next page continues after the last.
 pub const WINDOWS_PER_PAGE_MAX: usize = 10_000;
 
-/// The longest window, in minutes: a leap year.
+/// The longest window of a fixed length, in minutes: a leap year.
 pub const WINDOW_MINUTES_MAX: i64 = 366 * 24 * 60;
+
+/// The most local days in a window: a leap year.
+pub const STEP_DAYS_MAX: i64 = 366;
+
+/// The most weeks in a window: a year.
+pub const STEP_WEEKS_MAX: i64 = 52;
+
+/// The most months in a window: ten years.
+pub const STEP_MONTHS_MAX: i64 = 120;
+
+/// The most years in a window.
+pub const STEP_YEARS_MAX: i64 = 10;
+
+/// The longest name or rule of a time zone, in bytes. A rule with all its parts has 80.
+pub const TIME_ZONE_BYTES_MAX: usize = 128;
+
+/// The largest zone file, in bytes. The largest that there is has 3 KB.
+pub const ZONE_FILE_BYTES_MAX: usize = 64 * 1024;
 
 /// The most windows that an answer is computed from: some hundred milliseconds.
 pub const WINDOWS_READ_MAX: i64 = 500_000;

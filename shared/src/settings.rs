@@ -3,8 +3,9 @@
 use crate::domain::duration::{duration_in_words, parse_duration_ms};
 use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
+use crate::domain::zone::Zone;
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{Host, StoreError};
 use crate::limits;
 
 /// Which timestamps the node accepts.
@@ -129,8 +130,32 @@ impl NamesBound {
     }
 }
 
-/// Reads every variable: a node with an unreadable one is not ready, even if no request
-/// has needed it yet.
+/// The zone of this name, whose file is mounted with the component, or of this rule;
+/// `None` if it is neither.
+pub fn zone(host: &impl Host, text: &str) -> Result<Option<Zone>, Error> {
+    if text == Zone::UTC {
+        return Ok(Some(Zone::utc()));
+    }
+    let content = match Zone::file_of(text) {
+        Some(file) => host.asset(&file).map_err(Error::Assets)?,
+        None => None,
+    };
+    let Some(content) = content else { return Ok(Zone::from_rule(text)) };
+    let damaged = || Error::Assets(StoreError::from_message("a zone file that can't be read"));
+    Zone::from_file(text, &content).map(Some).ok_or_else(damaged)
+}
+
+/// The variable `time_zone`: the zone of requests that name none.
+pub fn time_zone(host: &impl Host) -> Result<Zone, Error> {
+    const NAME: &str = "time_zone";
+    let text = host.variable(NAME).map_err(Error::Variables)?;
+    let found = zone(host, text.as_deref().map_or(Zone::UTC, str::trim))?;
+    let rule = || format!("must be {}", Zone::FORMS);
+    found.ok_or_else(|| Error::Misconfigured { variable: NAME, cause: rule() })
+}
+
+/// Reads every variable that both components use: a node with an unreadable one is not
+/// ready, even if no request has needed it yet. (Only `query` has zones.)
 pub fn check(host: &impl Host) -> Result<(), Error> {
     Horizon::from_variables(host)?;
     max_body_bytes(host)?;

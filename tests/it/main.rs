@@ -34,6 +34,7 @@ mod exactly_once;
 mod folding;
 mod formats;
 mod interface;
+mod local_time;
 mod log;
 mod manifests;
 mod migration;

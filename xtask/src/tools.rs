@@ -152,6 +152,8 @@ impl Tools {
         if !has_python(shell) {
             let what = "the client in Python (install Python 3.9 or newer)";
             tools.skip("client::the_python_client_against", what);
+            let what = "time zones by Python (install Python 3.9 or newer)";
+            tools.skip("local_time::python_has", what);
         }
         if let Some(redis) = REDIS.into_iter().find_map(|name| path_of(shell, name)) {
             tools.variables.push(("ISOTHERM_REDIS", redis));

@@ -1,7 +1,8 @@
 //! A host without WebAssembly, over the same stores: native tests run real SQL.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ pub struct NativeHost {
     journal: KeyValueFile,
     regions: DatabaseFile,
     variables: Vec<(String, String)>,
+    files: Option<PathBuf>,
     log: Arc<Mutex<Vec<String>>>,
     clock: Clock,
 }
@@ -72,9 +74,16 @@ impl NativeHost {
             journal: KeyValueFile::open(&directory.join("journal.db"), "default")?,
             regions: DatabaseFile::new(&directory.join("regions.db"))?,
             variables: variables.iter().map(pair).collect(),
+            files: None,
             log: Arc::default(),
             clock: Clock::real(),
         })
+    }
+
+    /// The same host with the files of this directory. Without it, no file is mounted.
+    #[must_use]
+    pub fn with_files(self, directory: &Path) -> Self {
+        Self { files: Some(directory.to_owned()), ..self }
     }
 
     /// The same host with simulated time and randomness. Each reading of the clock
@@ -121,9 +130,12 @@ impl Host for NativeHost {
         self.clock.random()
     }
 
-    /// No file is mounted here.
-    fn asset(&self, _name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(None)
+    fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(directory) = &self.files else { return Ok(None) };
+        match std::fs::read(directory.join(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| StoreError::from_message(error.to_string())),
+        }
     }
 
     fn log(&self, line: &str) {

@@ -1,9 +1,12 @@
 //! A request that has a route: what its handler gets and returns.
 
 use crate::domain::reading::UnixMillis;
+use crate::domain::zone::Zone;
+use crate::host::Host;
 use crate::http::accept::Format;
-use crate::http::params::QueryParams;
-use crate::http::{Kind, Problem, Request};
+use crate::http::params::{QueryParams, no_such_zone};
+use crate::http::{Kind, Problem, Refusal, Request};
+use crate::settings;
 use crate::wire::object::Object;
 
 /// A request that has a route (`routes`), with its parameters parsed.
@@ -24,5 +27,13 @@ impl<'a, H> Call<'a, H> {
     /// The body as an object of these fields.
     pub(crate) fn object(&self, known: &[&str]) -> Result<Object<'a>, Problem> {
         Object::parse(self.body, known).map_err(|detail| Problem::new(Kind::InvalidBody, detail))
+    }
+}
+
+/// The time zone that a request asks for, or that of the variable `time_zone`.
+pub(crate) fn zone_of<H: Host>(host: &H, tz: Option<&str>) -> Result<Zone, Refusal> {
+    match tz {
+        Some(text) => settings::zone(host, text)?.ok_or_else(|| no_such_zone(text).into()),
+        None => Ok(settings::time_zone(host)?),
     }
 }

@@ -8,6 +8,7 @@ use crate::api::call::Call;
 use crate::base::page::Page;
 use crate::domain::range::{Range, Span};
 use crate::domain::reading::{DeviceId, UnixMillis};
+use crate::domain::step::Step;
 use crate::host::Host;
 use crate::http::document::{Fields, Table};
 use crate::http::params::{Param, QueryParams, next_page};
@@ -24,7 +25,7 @@ use crate::read::silence::Expectations;
 /// `GET /v1/devices/{device_id}/readings`: those that the ledger still has, sorted by
 /// time.
 pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
-    let (from, to) = bounds(&call.params, call.now, limits::READINGS_RANGE_DAYS_MAX)?;
+    let (from, to) = bounds(&call.params, call.now)?;
     let limit = call.params.limit;
     let span = Span { range: Range::covering(from, to), from: Some(from), to: Some(to) };
     let read = fold_and_read(
@@ -65,20 +66,14 @@ pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Ha
     Ok(read.covered.answer(call, Table { columns, rows }, listing))
 }
 
-/// `from` and `to`, at most `days` apart. By default `to` is a minute after now, and `from`
-/// 24 hours before `to`.
-fn bounds(
-    params: &QueryParams<'_>,
-    now: UnixMillis,
-    days: i64,
-) -> Result<(UnixMillis, UnixMillis), Problem> {
+/// `from` and `to`. By default `to` is a minute after now, and `from` 24 hours before
+/// `to`.
+fn bounds(params: &QueryParams<'_>, now: UnixMillis) -> Result<(UnixMillis, UnixMillis), Problem> {
     const DAY_MS: i64 = 24 * 60 * UnixMillis::PER_MINUTE;
     let to = params.to.unwrap_or_else(|| now.saturating_add(UnixMillis::PER_MINUTE));
     let from = params.from.unwrap_or_else(|| to.saturating_sub(DAY_MS));
-    if from >= to {
-        return Err(Problem::new(Kind::BadParameter, "from must be before to"));
-    }
-    if (to.get() - from.get()) / DAY_MS >= days {
+    let days = limits::READINGS_RANGE_DAYS_MAX;
+    if from >= to || to.get() - from.get() > days * DAY_MS {
         let detail = format!("from must be before to, by at most {days} days");
         return Err(Problem::new(Kind::BadParameter, detail));
     }
@@ -88,19 +83,18 @@ fn bounds(
 /// `GET /v1/devices/{device_id}/windows`: its figures for each step of a range, of an hour
 /// or more.
 pub(crate) fn windows<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
-    const HOUR: i64 = 60;
-    let minutes = call.params.step_minutes.unwrap_or(HOUR);
-    if minutes % HOUR != 0 {
-        let rule =
-            "step must be a whole number of hours here; ask for the device's readings instead";
+    let (params, zone) = (&call.params, &call.params.zone);
+    let step = params.step.unwrap_or(Step::HOUR);
+    let default_to = step.default_to(zone, call.now);
+    let default_from = step.default_from(zone, params.to.unwrap_or(default_to));
+    let range = params.range(default_from, default_to)?.hours();
+    let page = step.cut(zone, range, limits::WINDOWS_PER_PAGE_MAX);
+    if page.iter().flat_map(Range::edges).any(|minute| minute % 60 != 0) {
+        let rule = "step must be a whole number of hours here, or days that begin with an hour of \
+                    UTC; ask for the device's readings instead";
         return Err(Problem::new(Kind::BadParameter, rule).into());
     }
-    let (from, to) = bounds(&call.params, call.now, i64::MAX)?;
-    let range = Range::covering(from, to).map(|range| range.widened(minutes));
-    let range = range.ok_or_else(|| Problem::new(Kind::BadParameter, "from must be before to"))?;
-    let page: Vec<Range> = range.steps(minutes).take(limits::WINDOWS_PER_PAGE_MAX).collect();
     let end = page.last().map_or(range.to(), Range::to);
-    let on_page = Range::covering(range.from(), end).unwrap_or(range);
     let span = Span { range: Some(range), from: Some(range.from()), to: Some(range.to()) };
     let read = fold_and_read(
         call.host,
@@ -108,7 +102,7 @@ pub(crate) fn windows<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Han
         call.now,
         |database| {
             let name = device.as_str();
-            database.read_at_once(|sql| device_history::steps(sql, name, on_page, minutes))
+            database.read_at_once(|sql| device_history::steps(sql, name, &page))
         },
         |_snapshot| None,
     )?;
@@ -126,13 +120,17 @@ pub(crate) fn windows<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Han
     };
     let rows = page.iter().zip(steps).map(row).collect();
     let columns = vec!["from", "to", "count", "average_c", "min_c", "max_c"];
-    let step_ms = minutes * UnixMillis::PER_MINUTE;
+    let step_text = params.text(Param::Step).unwrap_or("1h");
     let listing = Listing {
         list: Some("windows"),
-        about: Fields::of([("device_id", device.as_str().into()), ("step_ms", step_ms.into())]),
+        about: Fields::of([
+            ("device_id", device.as_str().into()),
+            ("step", step_text.into()),
+            ("step_ms", step.ms(zone).into()),
+            ("time_zone", zone.name().into()),
+        ]),
         complete: None,
-        next: (end < range.to())
-            .then(|| next_page(&format!("from={end}&to={}&step={minutes}m", range.to()))),
+        next: (end < range.to()).then(|| params.next_range(end, range.to(), step_text)),
     };
     Ok(read.covered.answer(call, Table { columns, rows }, listing))
 }
@@ -140,7 +138,7 @@ pub(crate) fn windows<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Han
 /// `GET /v1/devices/{device_id}/gaps`: the times between its readings, in the range, that
 /// are longer than three times the usual (or than `longer`).
 pub(crate) fn gaps<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
-    let (from, to) = bounds(&call.params, call.now, limits::READINGS_RANGE_DAYS_MAX)?;
+    let (from, to) = bounds(&call.params, call.now)?;
     let longer = call.params.duration_ms(Param::Longer)?;
     let span = Span { range: Range::covering(from, to), from: Some(from), to: Some(to) };
     let read = fold_and_read(

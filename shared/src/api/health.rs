@@ -30,6 +30,7 @@ pub(crate) fn alive<H: Host>(_call: &Call<'_, H>) -> HandlerResult {
 pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let host = call.host;
     settings::check(host)?;
+    settings::time_zone(host)?;
     let Parts { journal, regions, breaker } = parts(host, call.now);
     let word = |up: bool| if up { "ok" } else { "failing" };
     let (code, status) = match (journal, regions) {

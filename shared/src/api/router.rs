@@ -4,7 +4,7 @@
 use http::Method;
 
 use crate::api::answer::{Answered, HandlerResult};
-use crate::api::call::Call;
+use crate::api::call::{Call, zone_of};
 use crate::api::events::{self, Opened};
 use crate::api::routes::Handler::{Events, InRegion, Named, OfDevice, Plain, Readings};
 use crate::api::routes::{Answers, Query, Route};
@@ -85,10 +85,10 @@ pub fn events<'a, H: Host>(
     if !matches!(route.handler, Events) {
         return None;
     }
-    let checked = request.allow(route.methods).and_then(|()| route.check(request));
-    let opened = match checked {
+    let checked = request.allow(route.methods).map_err(Refusal::from);
+    let opened = match checked.and_then(|()| route.check(host, request, now)) {
         Ok(_params) => events::open(host, request, now),
-        Err(problem) => Opened::refused(Response::from(problem)),
+        Err(refusal) => Opened::refused(refusal.into_response(host, request.purpose())),
     };
     Some((opened, route.pattern))
 }
@@ -158,9 +158,14 @@ impl<H: Host> Route<H> {
     }
 
     /// The parameters of a request for this route.
-    fn check<'a>(&self, request: &'a Request) -> Result<QueryParams<'a>, Problem> {
+    fn check<'a>(
+        &self,
+        host: &H,
+        request: &'a Request,
+        now: UnixMillis,
+    ) -> Result<QueryParams<'a>, Refusal> {
         match self.query {
-            Query::Of(known) => QueryParams::parse(request, known),
+            Query::Of(known) => QueryParams::parse(request, known, now, &|tz| zone_of(host, tz)),
             Query::Ignored => Ok(QueryParams::none()),
         }
     }
@@ -177,7 +182,7 @@ impl<H: Host> Route<H> {
             Answers::Documents => Format::of(request)?,
             Answers::Other => Format::Json,
         };
-        let params = self.check(request)?;
+        let params = self.check(host, request, now)?;
         let call = Call { host, request, now, body, params, format };
         match self.handler {
             Plain(handle) => handle(&call),

@@ -21,7 +21,7 @@ use crate::api::windows;
 use crate::domain::reading::{DeviceId, Region};
 use crate::host::Host;
 use crate::http::params::Param;
-use crate::http::params::Param::{After, From, Limit, Longer, Silent, SilentFor, Step, To};
+use crate::http::params::Param::{After, From, Limit, Longer, Silent, SilentFor, Step, To, Tz};
 
 /// A line of the table. Several lines may have the same path, with other methods.
 pub struct Route<H: Host> {
@@ -101,9 +101,9 @@ impl<H: Host> Route<H> {
     /// What `query` serves: averages, and what is measured now.
     #[rustfmt::skip] // One line per resource.
     pub const QUERY: [Self; 10] = [
-        Self::document("/v1/regions", &[From, To, After, Limit], Plain(regions::list)),
-        Self::document("/v1/regions/{region}", &[From, To], InRegion(regions::one)),
-        Self::document("/v1/regions/{region}/windows", &[From, To, Step], InRegion(windows::of_region)),
+        Self::document("/v1/regions", &[From, To, Tz, After, Limit], Plain(regions::list)),
+        Self::document("/v1/regions/{region}", &[From, To, Tz], InRegion(regions::one)),
+        Self::document("/v1/regions/{region}/windows", &[From, To, Step, Tz], InRegion(windows::of_region)),
         Self::get("/v1/events", Scope::Read, Events),
         Self::get("/metrics", Scope::Metrics, Plain(metrics::all)),
         Self::probe("/readyz", Plain(health::of_node)),
@@ -120,11 +120,11 @@ impl<H: Host> Route<H> {
         Self::document("/v1/devices", &[Param::Region, Silent, SilentFor, After, Limit], Plain(devices::list)),
         Self::document("/v1/devices/{device_id}", &[], OfDevice(devices::one)),
         Self::json(PUTTING, "/v1/devices/{device_id}", Scope::Admin, OfDevice(devices::put)),
-        Self::document("/v1/devices/{device_id}/readings", &[From, To, Limit], OfDevice(device_history::readings)),
-        Self::document("/v1/devices/{device_id}/windows", &[From, To, Step], OfDevice(device_history::windows)),
-        Self::document("/v1/devices/{device_id}/gaps", &[From, To, Longer], OfDevice(device_history::gaps)),
-        Self::document("/v1/conflicts", &[From, To, After, Limit], Plain(conflicts::list)),
-        Self::document("/v1/corrections", &[From, To, After, Limit], Plain(corrections::list)),
+        Self::document("/v1/devices/{device_id}/readings", &[From, To, Tz, Limit], OfDevice(device_history::readings)),
+        Self::document("/v1/devices/{device_id}/windows", &[From, To, Step, Tz], OfDevice(device_history::windows)),
+        Self::document("/v1/devices/{device_id}/gaps", &[From, To, Tz, Longer], OfDevice(device_history::gaps)),
+        Self::document("/v1/conflicts", &[From, To, Tz, After, Limit], Plain(conflicts::list)),
+        Self::document("/v1/corrections", &[From, To, Tz, After, Limit], Plain(corrections::list)),
         Self::json(POSTING, "/v1/corrections", Scope::Admin, Plain(corrections::post)),
         Self::document("/v1/quarantine", &[After], Plain(quarantine::list)),
         Self::post("/v1/quarantine/retry", Scope::Admin, Plain(quarantine::retry)),

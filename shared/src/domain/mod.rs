@@ -2,6 +2,7 @@
 //!
 //! Imports `base` and `limits`. Knows no host, no HTTP and no store.
 
+pub(crate) mod calendar;
 pub mod correction;
 pub(crate) mod decimal;
 pub(crate) mod duration;
@@ -10,4 +11,7 @@ pub mod range;
 pub mod reading;
 pub mod rejection;
 pub mod stats;
+pub(crate) mod step;
 pub mod summary;
+pub mod zone;
+pub(crate) mod zone_rule;

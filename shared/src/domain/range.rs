@@ -19,6 +19,11 @@ impl Range {
         (from < to).then_some(Self { from_minute: from.minute(), to_minute })
     }
 
+    /// From a minute (included) to another one (excluded).
+    pub(crate) fn of_minutes(from_minute: i64, to_minute: i64) -> Option<Self> {
+        (from_minute < to_minute).then_some(Self { from_minute, to_minute })
+    }
+
     /// The first minute, and the first after the range, since 1970-01-01T00:00:00Z.
     pub(crate) fn edges(&self) -> [i64; 2] {
         [self.from_minute, self.to_minute]
@@ -34,33 +39,11 @@ impl Range {
         UnixMillis::from_minute(self.to_minute, 0).unwrap_or(UnixMillis::MAX)
     }
 
-    /// Cuts the range into steps of this many minutes, at least 1; the last may be
-    /// shorter.
-    pub fn steps(&self, minutes: i64) -> impl Iterator<Item = Self> + use<> {
-        let Self { from_minute, to_minute } = *self;
-        let starts = std::iter::successors(Some(from_minute), move |start| {
-            start.checked_add(minutes).filter(|next| *next < to_minute)
-        });
-        starts.map(move |start| Self {
-            from_minute: start,
-            to_minute: start.saturating_add(minutes).min(to_minute),
-        })
-    }
-
-    /// The smallest range of whole steps of the clock that covers it, each of this many
-    /// minutes, at least 1.
-    pub(crate) fn widened(&self, minutes: i64) -> Self {
-        let (from, to) = (self.from_minute, self.to_minute);
+    /// The smallest range of whole hours of UTC that covers it.
+    pub(crate) fn hours(&self) -> Self {
         let last = UnixMillis::MAX.minute() + 1;
-        Self {
-            from_minute: from - from % minutes,
-            to_minute: ((to + minutes - 1) / minutes * minutes).min(last),
-        }
-    }
-
-    /// The number of minutes.
-    pub(crate) fn minutes(&self) -> i64 {
-        self.to_minute - self.from_minute
+        let to = (self.to_minute + 59) / 60 * 60;
+        Self { from_minute: self.from_minute / 60 * 60, to_minute: to.min(last) }
     }
 }
 
@@ -84,11 +67,6 @@ impl Span {
 mod tests {
     use super::*;
 
-    fn range(from_minute: i64, to_minute: i64) -> Range {
-        let at = |minute| UnixMillis::from_minute(minute, 0).unwrap();
-        Range::covering(at(from_minute), at(to_minute)).unwrap()
-    }
-
     #[test]
     fn a_range_covers_the_minutes_it_touches() {
         let at = |ms| UnixMillis::new(ms).unwrap();
@@ -98,13 +76,5 @@ mod tests {
         assert_eq!((exact.from(), exact.to()), (at(60_000), at(120_000)));
         assert_eq!(Range::covering(at(5), at(5)), None);
         assert_eq!(Range::covering(at(6), at(5)), None);
-    }
-
-    #[test]
-    fn a_range_is_cut_into_steps_of_which_the_last_may_be_shorter() {
-        let steps: Vec<Range> = range(30, 330).steps(120).collect();
-        assert_eq!(steps, [range(30, 150), range(150, 270), range(270, 330)]);
-        assert_eq!(range(0, 60).steps(60).count(), 1);
-        assert_eq!(range(0, 60).steps(i64::MAX).count(), 1);
     }
 }

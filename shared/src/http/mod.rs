@@ -11,6 +11,7 @@ mod message;
 pub mod params;
 pub(crate) mod path;
 mod problem;
+mod times;
 
 pub use headers::{Header, Headers};
 pub use message::{Purpose, Request, Response};

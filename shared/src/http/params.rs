@@ -5,8 +5,11 @@ use std::borrow::Cow;
 
 use crate::domain::duration::parse_duration_ms;
 use crate::domain::range::{Range, Span};
-use crate::domain::reading::{Region, Seems, UnixMillis};
-use crate::http::{Kind, Problem, Request};
+use crate::domain::reading::{Region, UnixMillis};
+use crate::domain::step::Step;
+use crate::domain::zone::Zone;
+use crate::http::times::Clock;
+use crate::http::{Kind, Problem, Refusal, Request};
 use crate::limits;
 
 /// The query parameters.
@@ -18,6 +21,8 @@ pub enum Param {
     To,
     /// The length of each window.
     Step,
+    /// The time zone of local dates and steps.
+    Tz,
     /// The item that a page begins after.
     After,
     /// The most items on a page.
@@ -39,6 +44,7 @@ impl Param {
             Self::From => "from",
             Self::To => "to",
             Self::Step => "step",
+            Self::Tz => "tz",
             Self::After => "after",
             Self::Limit => "limit",
             Self::Region => "region",
@@ -58,36 +64,55 @@ pub(crate) struct QueryParams<'a> {
     given: Pairs<'a>,
     pub(crate) from: Option<UnixMillis>,
     pub(crate) to: Option<UnixMillis>,
-    /// In minutes, from 1 to `limits::WINDOW_MINUTES_MAX`.
-    pub(crate) step_minutes: Option<i64>,
+    pub(crate) step: Option<Step>,
+    /// UTC, if the resource takes no `tz`.
+    pub(crate) zone: Zone,
     /// From 1 to `limits::ITEMS_PER_PAGE_MAX`, which is the default.
     pub(crate) limit: usize,
 }
 
 impl<'a> QueryParams<'a> {
     /// Parses the query of `request`, which may have the `known` parameters and no
-    /// others.
-    pub(crate) fn parse(request: &'a Request, known: &[Param]) -> Result<Self, Problem> {
+    /// others. `zone_of` finds the time zone for what `tz` says.
+    pub(crate) fn parse(
+        request: &'a Request,
+        known: &[Param],
+        now: UnixMillis,
+        zone_of: &dyn Fn(Option<&str>) -> Result<Zone, Refusal>,
+    ) -> Result<Self, Refusal> {
         let given = pairs(request, known)?;
         let value = |param| value_of(&given, param);
+        let zone = match known.contains(&Param::Tz) {
+            true => zone_of(value(Param::Tz))?,
+            false => Zone::utc(),
+        };
+        let clock = Clock { now, zone: &zone };
+        let instant =
+            |param: Param| value(param).map(|text| clock.instant(param.name(), text)).transpose();
         Ok(Self {
-            from: value(Param::From).map(|text| instant("from", text)).transpose()?,
-            to: value(Param::To).map(|text| instant("to", text)).transpose()?,
-            step_minutes: value(Param::Step).map(step_minutes).transpose()?,
+            from: instant(Param::From)?,
+            to: instant(Param::To)?,
+            step: value(Param::Step).map(step).transpose()?,
             limit: value(Param::Limit).map_or(Ok(limits::ITEMS_PER_PAGE_MAX), limit)?,
+            zone,
             given,
         })
     }
 
     /// The parameters of a request without a query.
     pub(crate) fn none() -> Self {
-        let limit = limits::ITEMS_PER_PAGE_MAX;
-        Self { given: Vec::new(), from: None, to: None, step_minutes: None, limit }
+        let (limit, zone) = (limits::ITEMS_PER_PAGE_MAX, Zone::utc());
+        Self { given: Vec::new(), from: None, to: None, step: None, limit, zone }
     }
 
     /// The parameter `after`, unparsed.
     pub(crate) fn after(&self) -> Option<&str> {
-        value_of(&self.given, Param::After)
+        self.text(Param::After)
+    }
+
+    /// A parameter, unparsed.
+    pub(crate) fn text(&self, param: Param) -> Option<&str> {
+        value_of(&self.given, param)
     }
 
     /// The parameter `region`.
@@ -137,11 +162,31 @@ impl<'a> QueryParams<'a> {
         range.ok_or_else(|| Problem::new(Kind::BadParameter, "from must be before to"))
     }
 
-    /// The page after `value`: the same query with another `after`.
+    /// The page of a series that begins at `from`. The defaults move with the clock, so it
+    /// names them; as text, as a small number looks like seconds.
+    pub(crate) fn next_range(&self, from: UnixMillis, to: UnixMillis, step: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("from", &from.to_string()).append_pair("to", &to.to_string());
+        query.append_pair("step", step).append_pair("tz", self.zone.name());
+        next_page(&query.finish())
+    }
+
+    /// The page after `value`: the same query with another `after`. Words like `today`
+    /// are written out, as they mean another time by then.
     pub(crate) fn next_page(&self, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let others = self.given.iter().filter(|(name, _)| name != Param::After.name());
-        query.extend_pairs(others).append_pair(Param::After.name(), value);
+        for (name, given) in self.given.iter().filter(|(name, _)| name != Param::After.name()) {
+            let at = match name.as_ref() {
+                "from" => self.from,
+                "to" => self.to,
+                _ => None,
+            };
+            match at {
+                Some(at) => query.append_pair(name, &at.to_string()),
+                None => query.append_pair(name, given),
+            };
+        }
+        query.append_pair(Param::After.name(), value);
         next_page(&query.finish())
     }
 }
@@ -201,31 +246,14 @@ fn limit(text: &str) -> Result<usize, Problem> {
     })
 }
 
-fn step_minutes(text: &str) -> Result<i64, Problem> {
-    let ms = parse_duration_ms(text).filter(|ms| ms % UnixMillis::PER_MINUTE == 0);
-    let minutes = ms.map(|ms| ms / UnixMillis::PER_MINUTE);
-    let in_range = minutes.filter(|minutes| (1..=limits::WINDOW_MINUTES_MAX).contains(minutes));
-    in_range.ok_or_else(|| {
-        let rule = "step must be a whole number of minutes from 1m to 366d, like 15m, 6h or 1d";
-        Problem::new(Kind::BadParameter, rule)
-    })
+fn step(text: &str) -> Result<Step, Problem> {
+    Step::parse(text)
+        .ok_or_else(|| Problem::new(Kind::BadParameter, format!("step must be {}", Step::FORMS)))
 }
 
-/// Parses an instant, in Unix milliseconds or RFC 3339.
-fn instant(name: &str, text: &str) -> Result<UnixMillis, Problem> {
-    let millis: Option<UnixMillis> = text.parse().ok().and_then(UnixMillis::new);
-    // 0 is allowed although it looks like seconds: it is the beginning of time.
-    if millis.is_some_and(|at| at != UnixMillis::MIN && at.seems() != Seems::Milliseconds) {
-        let detail =
-            format!("{name} looks like seconds; it must be Unix milliseconds, or RFC 3339");
-        return Err(Problem::new(Kind::BadParameter, detail));
-    }
-    millis.or_else(|| UnixMillis::parse_rfc3339(text)).ok_or_else(|| {
-        // In a query, an unescaped plus sign is a space.
-        let hint = if text.contains(' ') { "; write + as %2B" } else { "" };
-        let detail = format!(
-            "{name} must be Unix milliseconds or RFC 3339, like 2026-11-22T10:00:00Z{hint}"
-        );
-        Problem::new(Kind::BadParameter, detail)
-    })
+/// The answer to a `tz` that is no time zone.
+pub(crate) fn no_such_zone(text: &str) -> Problem {
+    // In a query, an unescaped plus sign is a space.
+    let hint = if text.contains(' ') { "; write + as %2B" } else { "" };
+    Problem::new(Kind::BadParameter, format!("tz must be {}{hint}", Zone::FORMS))
 }

@@ -13,7 +13,7 @@ use crate::ledger::integers;
 use crate::ledger::windows::damaged_histogram;
 use crate::limits;
 use crate::read::details;
-use crate::read::pieces::{Cell, Chosen, PIECES, cell};
+use crate::read::pieces::{self, Cell, Chosen, PIECES, cell};
 
 /// A region's name and its figures; `None` if the range has no reading.
 pub(crate) type RegionSummary = (String, Option<Summary>);
@@ -71,20 +71,19 @@ fn figures(
 ) -> Result<Vec<RegionSummary>, Error> {
     let cells = match range {
         None => all_time(sql, chosen)?,
-        Some(range) => stepwise(sql, chosen, range, range.minutes())?,
+        Some(range) => stepwise(sql, chosen, &[range])?,
     };
     Ok(cells.into_iter().map(|cell| (cell.region, cell.figures)).collect())
 }
 
-/// The figures of a region for each step of the range, in their order; `None`
-/// for an unknown region.
+/// The figures of a region for each step, in their order; `None` for an unknown region.
+/// A step begins where the one before it ends.
 pub(crate) fn series(
     sql: &impl Sql,
     name: &str,
-    range: Range,
-    step_minutes: i64,
+    steps: &[Range],
 ) -> Result<Option<Vec<Option<Summary>>>, Error> {
-    let cells = stepwise(sql, Chosen::One(name), range, step_minutes)?;
+    let cells = stepwise(sql, Chosen::One(name), steps)?;
     let steps: Vec<_> = cells.into_iter().map(|cell| cell.figures).collect();
     Ok(Some(steps).filter(|steps| !steps.is_empty()))
 }
@@ -122,15 +121,9 @@ fn all_time(sql: &impl Sql, chosen: Chosen<'_>) -> Result<Vec<Cell>, Error> {
 }
 
 /// The figures of each region and step, sorted by both.
-fn stepwise(
-    sql: &impl Sql,
-    chosen: Chosen<'_>,
-    range: Range,
-    step_minutes: i64,
-) -> Result<Vec<Cell>, Error> {
+fn stepwise(sql: &impl Sql, chosen: Chosen<'_>, steps: &[Range]) -> Result<Vec<Cell>, Error> {
     let mut bindings = chosen.bindings();
-    let [from_minute, to_minute] = range.edges();
-    bindings.extend([from_minute, to_minute, step_minutes].map(Value::Integer));
+    bindings.push(pieces::edges(steps));
     let windows = windows_to_read(sql, chosen, &bindings)?;
     if windows > limits::WINDOWS_READ_MAX {
         let narrow = "narrow it by from and to, by a longer step, or by a smaller limit";

@@ -77,51 +77,54 @@ fn rows(
 /// What a device measured in a step of a range.
 pub(crate) type StepFigures = Option<DeviceWindow>;
 
-/// The figures of a device for each step of `minutes` in the range, over all its regions;
-/// `None` for an unknown device. `minutes` is at least 60, and the range is in whole hours:
-/// these are the finest windows of devices.
+/// The figures of a device for each step, over all its regions; `None` for an unknown
+/// device. A step begins where the one before it ends. All are in whole hours of UTC: these
+/// are the finest windows of devices.
 pub(crate) fn steps(
     sql: &impl Sql,
     device: &str,
-    range: Range,
-    minutes: i64,
+    steps: &[Range],
 ) -> Result<Option<Vec<StepFigures>>, Error> {
     const HOUR: i64 = 60;
     const DAY: i64 = 24 * HOUR;
     let Some(device) = dictionary::id_of(sql, "devices", device)? else { return Ok(None) };
-    let [from, to] = range.edges();
+    let mut edges = steps.iter().flat_map(Range::edges);
     // Days of UTC, if the steps are made of them.
-    let span = if [from, to, minutes].iter().all(|edge| edge % DAY == 0) { DAY } else { HOUR };
+    let span = if edges.all(|edge| edge % DAY == 0) { DAY } else { HOUR };
     let regions = "SELECT region FROM region_devices WHERE device = ?1 ORDER BY region";
     let rows =
         sql.execute(regions, &[Value::Integer(device.cast_signed())]).map_err(Error::Regions)?;
-    let windows = range.minutes() / span * i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let starts = || {
+        let (from, to) = (steps.first().map(Range::edges), steps.last().map(Range::edges));
+        let (from, to) = (from.map_or(0, |[from, _]| from), to.map_or(0, |[_, to]| to));
+        std::iter::successors(Some(from), move |start| Some(start + span))
+            .take_while(move |start| *start < to)
+    };
+    let windows = i64::try_from(starts().count().saturating_mul(rows.len())).unwrap_or(i64::MAX);
     if windows > limits::WINDOWS_READ_MAX {
         return Err(Error::TooMuch { narrow: "narrow it by from and to" });
     }
     let mut wanted = Vec::new();
     for row in rows {
         let [region] = integers(&row).ok_or(Error::Corrupt("region"))?;
-        wanted.extend(range.steps(span).map(|step| {
-            let group = [region, span, step.edges()[0]];
-            Keys { group, from: device, to: device }
-        }));
+        let keys = |start| Keys { group: [region, span, start], from: device, to: device };
+        wanted.extend(starts().map(keys));
     }
-    let mut steps: Vec<StepFigures> = range.steps(minutes).map(|_| None).collect();
+    let mut figures: Vec<StepFigures> = vec![None; steps.len()];
     for run in DEVICE_WINDOWS.load(sql, &wanted)? {
         let windows: Vec<DeviceWindow> = DEVICE_WINDOWS.decode(&run)?;
         let Some(window) = windows.iter().find(|window| window.device() == device) else {
             continue;
         };
         let [_, _, start] = window.group();
-        let index = usize::try_from((start - from) / minutes).unwrap_or(usize::MAX);
-        match steps.get_mut(index) {
+        let index = steps.partition_point(|step| step.edges()[1] <= start);
+        match figures.get_mut(index) {
             Some(Some(step)) => step.merge(window),
             Some(step) => *step = Some(*window),
             None => {}
         }
     }
-    Ok(Some(steps))
+    Ok(Some(figures))
 }
 
 /// A time between two readings of a device that follow each other.

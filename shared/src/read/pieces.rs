@@ -1,21 +1,22 @@
 //! The parts of a query: its regions, the windows that make up each of its steps, and
 //! the cells of its result.
 
+use crate::domain::range::Range;
 use crate::domain::summary::Summary;
 use crate::host::Value;
 use crate::ledger::integers;
 
-/// The windows that make up the steps of a range, from minute ?3 to minute ?4 in steps
-/// of ?5 minutes. For each step, by its start, `pieces` has up to five sequences of
-/// windows of one span: whole days, and the hours and minutes at their edges.
+/// The windows that make up the steps between the minutes of list ?3 (`edges`). For each
+/// step, by its start, `pieces` has up to five sequences of windows of one span: whole
+/// days, and the hours and minutes at their edges.
 pub(crate) const PIECES: &str = "\
-    WITH RECURSIVE \
+    WITH \
     steps (step, ending) AS ( \
-        SELECT ?3, min(?3 + ?5, ?4) UNION ALL \
-        SELECT ending, min(ending + ?5, ?4) FROM steps WHERE ending < ?4), \
+        SELECT value, lead(value) OVER (ORDER BY key) FROM json_each(?3)), \
     cuts (step, ending, hour, hours_end, day, days_end) AS ( \
         SELECT step, ending, (step + 59) / 60 * 60, ending / 60 * 60, \
-               (step + 1439) / 1440 * 1440, ending / 1440 * 1440 FROM steps), \
+               (step + 1439) / 1440 * 1440, ending / 1440 * 1440 \
+        FROM steps WHERE ending IS NOT NULL), \
     pieces (step, span, first, after) AS ( \
         SELECT step, 1, step, iif(hour < hours_end, hour, ending) FROM cuts UNION ALL \
         SELECT step, 1, hours_end, ending FROM cuts WHERE hour < hours_end UNION ALL \
@@ -23,6 +24,21 @@ pub(crate) const PIECES: &str = "\
         FROM cuts WHERE hour < hours_end UNION ALL \
         SELECT step, 60, days_end, hours_end FROM cuts WHERE day < days_end UNION ALL \
         SELECT step, 1440, day, days_end FROM cuts WHERE day < days_end)";
+
+/// The list ?3 of `PIECES`: where each step begins, and where the last one ends. One
+/// begins where the one before it ends.
+pub(crate) fn edges(steps: &[Range]) -> Value {
+    let begins = steps.iter().map(|step| step.edges()[0]);
+    let mut list = String::from("[");
+    for minute in begins.chain(steps.last().map(|step| step.edges()[1])) {
+        if list.len() > 1 {
+            list.push(',');
+        }
+        list.push_str(&minute.to_string());
+    }
+    list.push(']');
+    Value::Text(list)
+}
 
 /// The regions that a query is about, as parameters 1 and 2.
 #[derive(Clone, Copy)]

@@ -18,6 +18,7 @@ use isotherm::internals::settings::Horizon;
 use isotherm::limits;
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::KeyValueFile;
+use isotherm_it::root;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -72,6 +73,12 @@ impl Node {
     /// The same with simulated time and chance (`NativeHost::simulated`).
     pub(crate) fn simulated(mut self, step_ms: u64, seed: u64) -> Self {
         self.host.inner = self.host.inner.simulated(step_ms, seed);
+        self
+    }
+
+    /// The same with the files of the page and the time zones.
+    pub(crate) fn with_files(mut self) -> Self {
+        self.host.inner = self.host.inner.with_files(&root().join("query/assets"));
         self
     }
 
