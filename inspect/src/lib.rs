@@ -25,6 +25,7 @@ fn handle(incoming: IncomingRequest, out: ResponseOutparam) {
     };
     // Read after the body, which may have taken long to arrive.
     let now = spin::now();
+    router::fold_corrections(&host, now);
     let answered = match read {
         Ok(Ok(body)) => router::answer_by(&routes, &host, &request, &body, now),
         Ok(Err(problem)) => router::refuse(&routes, &request, problem),

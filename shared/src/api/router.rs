@@ -9,6 +9,8 @@ use crate::api::events::{self, Opened};
 use crate::api::routes::Handler::{Events, InRegion, Named, OfDevice, Plain, Readings};
 use crate::api::routes::{Answers, Query, Route};
 use crate::domain::reading::UnixMillis;
+use crate::error::Error;
+use crate::fold;
 use crate::host::Host;
 use crate::http::accept::Format;
 use crate::http::body;
@@ -59,6 +61,15 @@ pub fn answer_by<H: Host>(
     }
 }
 
+/// Folds the corrections that wait, before `inspect` answers. While they can't be folded,
+/// they wait on.
+pub fn fold_corrections<H: Host>(host: &H, now: UnixMillis) {
+    match fold::corrections::run(host, now) {
+        Ok(()) | Err(Error::CircuitOpen { .. }) => {}
+        Err(error) => host.log(&format!("corrections wait: {error}")),
+    }
+}
+
 /// Answers a request that has no body, on a host that has the routes of `query` and
 /// `inspect` in one program.
 pub fn answer<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Answered {
@@ -67,6 +78,7 @@ pub fn answer<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Answered
 
 /// The same with a body.
 pub fn answer_with<H: Host>(host: &H, request: &Request, body: &[u8], now: UnixMillis) -> Answered {
+    fold_corrections(host, now);
     let routes = Route::<H>::INSPECT;
     match find(&routes, request) {
         Some(_) => answer_by(&routes, host, request, body, now),

@@ -1,32 +1,37 @@
-//! Folding corrections: after the entries of the journal, so that the readings that they
-//! are about have been counted.
+//! Folding corrections.
+//!
+//! The component that takes them folds them: before each of its answers, and after the
+//! database was away. The others apply those that were folded to readings that come later
+//! (`ledger::corrected`), and say of the rest that it waits.
 
+use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::Host;
 use crate::journal::corrections::{self, Noted};
+use crate::journal::inventory::Inventory;
 use crate::ledger::corrections::{NewCorrection, add};
-use crate::ledger::database::Database;
+use crate::ledger::database::{Budget, Database};
 use crate::limits;
+use crate::resilience::circuit::CircuitBreaker;
 
-/// Folds corrections, as far as the budget allows. Returns how many were.
-pub(super) fn run<H: Host>(
-    database: &Database<'_, H>,
-    journal: &H::KeyValue,
-    keys: &[String],
-) -> Result<usize, Error> {
-    let mut done = 0;
-    let steps = keys.chunks(limits::CORRECTIONS_PER_FOLD_STEP);
-    for keys in steps.take(database.budget().steps_max()) {
-        if done > 0 && database.left_ms() == 0 {
-            break;
-        }
-        match step(database, journal, keys) {
-            Ok(()) => done += keys.len(),
-            Err(error) if error.is_busy() => break,
-            Err(error) => return Err(error),
-        }
+/// Folds the corrections in the journal, if there are any, as far as the budget allows.
+pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
+    let journal = host.key_value().map_err(Error::Journal)?;
+    let inventory = Inventory::list(host, &journal)?;
+    if inventory.corrections().is_empty() {
+        return Ok(());
     }
-    Ok(done)
+    CircuitBreaker::new(host, &journal, inventory.has_breaker()).call(now, || {
+        let database = Database::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
+        let steps = inventory.corrections().chunks(limits::CORRECTIONS_PER_FOLD_STEP);
+        for (number, keys) in steps.take(database.budget().steps_max()).enumerate() {
+            if number > 0 && database.left_ms() == 0 {
+                break;
+            }
+            step(&database, &journal, keys)?;
+        }
+        Ok(())
+    })
 }
 
 fn step<H: Host>(

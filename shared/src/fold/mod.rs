@@ -6,14 +6,12 @@
 //! Entries are read only under the lock, so that concurrent folds don't do the same
 //! work. That nothing counts twice is ensured by the ledger alone.
 //!
-//! Corrections are folded after the entries (`corrections`).
-//!
 //! What can't be posted goes into quarantine, after the commit and before its entry is
 //! removed: entries that can't be read, readings that are older than the ledger, and
 //! readings that belong to a row of the database that can't be read. The rest of their
 //! entry, and all other entries, are folded.
 
-mod corrections;
+pub(crate) mod corrections;
 mod damage;
 mod expiry;
 
@@ -75,11 +73,6 @@ pub fn run<H: Host>(
             Err(error) => return Err(error),
         }
         longest_ms = longest_ms.max(left_ms.saturating_sub(database.left_ms()));
-    }
-    let corrections = inventory.corrections();
-    // Those of readings that are left wait with them.
-    if folded.left_entries == corrections.len() {
-        folded.left_entries -= corrections::run(database, journal, corrections)?;
     }
     Ok(folded)
 }

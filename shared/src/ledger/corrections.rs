@@ -149,30 +149,3 @@ fn of_identities(sql: &impl Sql, identities: &[Keys<1>]) -> Result<Vec<Stored>, 
     let list = Value::Text(format!("[{}]", minutes.join(",")));
     select(sql, "minute IN (SELECT value FROM json_each(?1))", &[list])
 }
-
-/// Whether there are any corrections.
-pub(crate) fn exist(sql: &impl Sql) -> Result<bool, Error> {
-    let any = "SELECT 1 FROM corrections LIMIT 1";
-    Ok(!sql.execute(any, &[]).map_err(Error::Regions)?.is_empty())
-}
-
-/// Applies what corrections there are of readings that were just counted.
-///
-/// Must run in the transaction that counted them.
-pub(crate) fn apply_to_new(sql: &impl Sql, counted: &[Row]) -> Result<(), Error> {
-    if counted.is_empty() {
-        return Ok(());
-    }
-    let mut minutes: Vec<u32> = counted.iter().map(|row| row.minute).collect();
-    minutes.dedup();
-    let list: Vec<String> = minutes.iter().map(u32::to_string).collect();
-    let list = Value::Text(format!("[{}]", list.join(",")));
-    let all = select(sql, "minute IN (SELECT value FROM json_each(?1))", &[list])?;
-    let restated = |row: &Row| {
-        let own = of_reading(&all, place(row.minute.into(), row.key));
-        let (before, _) = stand(row.region, row.millicelsius, &[]);
-        let (after, _) = stand(row.region, row.millicelsius, &changes(own));
-        (before != after).then_some(Restated { row: *row, before, after })
-    };
-    restate(sql, &counted.iter().filter_map(restated).collect::<Vec<_>>())
-}

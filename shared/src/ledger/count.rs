@@ -13,12 +13,12 @@ use crate::base::sort;
 use crate::domain::reading::Reading;
 use crate::error::Error;
 use crate::host::{Sql, Value};
-use crate::ledger::corrections;
+use crate::ledger::corrected;
 use crate::ledger::dictionary;
 use crate::ledger::row::{LEDGER, Row};
 use crate::ledger::sql::{placeholders, rows_per_statement};
 use crate::ledger::totals::{FOLDS, PRUNED_BEFORE, add_to_tallies, tally};
-use crate::ledger::windows::{self, Repeats};
+use crate::ledger::windows::Repeats;
 use crate::limits;
 
 /// What became of one reading.
@@ -66,9 +66,7 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
         // A counted reading is never changed.
         false
     })?;
-    let to_correct = if corrections::exist(sql)? { counted.clone() } else { Vec::new() };
-    windows::add(sql, counted)?;
-    corrections::apply_to_new(sql, &to_correct)?;
+    corrected::add(sql, counted)?;
     repeats.count(sql)?;
     keep_conflicts(sql, &conflicts)?;
     let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();

@@ -4,6 +4,7 @@
 //! Imports `base`, `domain`, `resilience`, `host`, `limits` and `error`. Knows nothing
 //! of the journal.
 
+mod corrected;
 pub(crate) mod corrections;
 mod count;
 pub mod database;

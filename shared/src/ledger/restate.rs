@@ -14,7 +14,7 @@ use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
 use crate::ledger::read::rows_between;
 use crate::ledger::row::Row;
-use crate::ledger::windows::damaged_histogram;
+use crate::ledger::windows::{EMPTY, damaged_histogram};
 use crate::ledger::{device_restate, placeholders};
 
 /// A counted reading, and what stands of it before and after a change.
@@ -110,9 +110,6 @@ fn by_minute(places: &[(i64, i64)]) -> Vec<Vec<(i64, i64)>> {
     all.chunk_by(|a, b| a.1 == b.1).map(<[_]>::to_vec).collect()
 }
 
-/// The statistics of windows without a reading: merging them changes nothing.
-const NONE: [i64; 8] = [0, 0, 0, 0, i64::MAX, i64::MIN, i64::MAX, -1];
-
 /// Writes the windows of one minute anew, of these regions.
 fn restate_minute(
     sql: &impl Sql,
@@ -125,7 +122,7 @@ fn restate_minute(
         let own = rows.iter().filter(|row| i64::from(row.region) == *region);
         let one = |row: &Row| Some(Stats::of(row.temperature()?, row.timestamp()?));
         let stats = own.filter_map(one).reduce(Stats::merge);
-        let statistics = stats.map_or(Some(NONE), Stats::to_columns);
+        let statistics = stats.map_or(Some(EMPTY), Stats::to_columns);
         let statistics = statistics.ok_or(Error::Corrupt("window"))?;
         let id = u32::try_from(*region).map_err(|_too_large| Error::Corrupt("region"))?;
         let own = || changes.iter().filter(|change| change.minute() == minute);
@@ -159,7 +156,7 @@ fn roll_up(
     (finer, span): (i64, i64),
     start: i64,
 ) -> Result<(), Error> {
-    let [.., min, max, oldest, newest] = NONE;
+    let [.., min, max, oldest, newest] = EMPTY;
     let statement = format!(
         "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \
                               min, max, oldest, newest, late, corrected, devices, averages) \

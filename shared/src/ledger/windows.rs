@@ -14,7 +14,10 @@ use crate::ledger::sorted_run::RunRecord;
 use crate::ledger::{Row, integers, placeholders, rows_per_statement};
 
 /// The spans of the windows, in minutes; 0 is all time.
-const SPANS: [u16; 4] = [ALL, MINUTE, HOUR, DAY];
+pub(super) const SPANS: [u16; 4] = [ALL, MINUTE, HOUR, DAY];
+
+/// The statistics of a window without a reading: merging them changes nothing.
+pub(super) const EMPTY: [i64; 8] = [0, 0, 0, 0, i64::MAX, i64::MIN, i64::MAX, -1];
 
 const ALL: u16 = 0;
 

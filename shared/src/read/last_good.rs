@@ -2,16 +2,17 @@
 //!
 //! It is one key-value pair. The key is `snapshot/2/<as of>-<folds>`, Unix milliseconds
 //! and how many transactions had posted readings by then. So a listing shows how old it
-//! is, and whether there is anything to renew. The value is JSON: whether it has all
-//! regions, then for each its name, its columns ([`Summary`]) and its percentiles.
-//! Older releases wrote `snapshot/1/<as of>` with the regions alone.
+//! is, and whether there is anything to renew. The value is text: a line that says whether
+//! it has all regions (`3 whole` or `3 part`), then for each region a line with its name,
+//! its columns ([`Summary`]) and its percentiles if they are known, with spaces between.
+//! What older releases wrote, in JSON, counts as none.
 
-use serde::{Deserialize, Serialize};
+use std::fmt::Write;
 
 use crate::base::page::Page;
 use crate::domain::reading::UnixMillis;
 use crate::domain::summary::{PERCENTS, SUMMARY_COLUMNS, Summary};
-use crate::error::Error;
+use crate::error::{Error, best_effort};
 use crate::host::{Host, KeyValue};
 use crate::journal;
 use crate::journal::inventory::Inventory;
@@ -19,7 +20,7 @@ use crate::journal::keys::SnapshotName;
 use crate::ledger;
 use crate::ledger::database::{Budget, Database};
 use crate::limits;
-use crate::read::aggregate::{self, RegionSummary};
+use crate::read::aggregate;
 
 /// The averages over all time of up to `limits::ITEMS_PER_PAGE_MAX` regions,
 /// in the order of their names.
@@ -32,9 +33,6 @@ pub(crate) struct Snapshot {
     /// The regions with their figures.
     pub regions: Vec<(String, Summary)>,
 }
-
-#[derive(Serialize, Deserialize)]
-struct SnapshotRow(String, [i64; SUMMARY_COLUMNS], Option<[i64; PERCENTS.len()]>);
 
 /// The newest snapshot in the inventory. One that can't be read is logged and counts as
 /// none.
@@ -62,19 +60,42 @@ pub(crate) fn load<H: Host>(
     snapshot
 }
 
+const WHOLE: &str = "3 whole";
+const PART: &str = "3 part";
+
 fn parse(name: &SnapshotName, value: &[u8]) -> Option<Snapshot> {
-    let (is_whole, rows): (bool, Vec<SnapshotRow>) = match name.folds {
-        Some(_) => serde_json::from_slice(value).ok()?,
-        None => {
-            let rows: Vec<SnapshotRow> = serde_json::from_slice(value).ok()?;
-            (rows.len() < limits::ITEMS_PER_PAGE_MAX, rows)
-        }
+    let mut lines = std::str::from_utf8(value).ok()?.lines();
+    let is_whole = match lines.next()? {
+        WHOLE => true,
+        PART => false,
+        _ => return None,
     };
-    let region = |SnapshotRow(name, columns, percentiles)| {
-        Some((name, Summary { percentiles, ..Summary::from_columns(columns)? }))
-    };
-    let regions = rows.into_iter().map(region).collect::<Option<_>>()?;
+    let regions = lines.map(region).collect::<Option<_>>()?;
     Some(Snapshot { as_of: name.as_of, is_whole, regions })
+}
+
+/// A region's line, read.
+fn region(line: &str) -> Option<(String, Summary)> {
+    let (name, numbers) = line.split_once(' ')?;
+    let numbers: Option<Vec<i64>> = numbers.split(' ').map(|number| number.parse().ok()).collect();
+    let numbers = numbers?;
+    let (columns, percentiles) = numbers.split_first_chunk::<SUMMARY_COLUMNS>()?;
+    let percentiles = match percentiles {
+        [] => None,
+        some => Some(<[i64; PERCENTS.len()]>::try_from(some).ok()?),
+    };
+    Some((name.to_owned(), Summary { percentiles, ..Summary::from_columns(*columns)? }))
+}
+
+/// A region's line.
+fn line(name: &str, figures: &Summary) -> Option<String> {
+    let mut line = name.to_owned();
+    let percentiles = figures.percentiles.as_ref().map_or(&[][..], |some| some);
+    for number in figures.to_columns()?.iter().chain(percentiles) {
+        // Writing to a string can't fail.
+        best_effort(write!(line, " {number}"));
+    }
+    Some(line)
 }
 
 /// Whether the newest snapshot is old enough to check if it needs renewal.
@@ -115,15 +136,15 @@ pub(crate) fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
         ));
     }
     let page = Page::of(all, limits::ITEMS_PER_PAGE_MAX);
-    let row = |(name, figures): RegionSummary| {
-        let figures = figures?;
-        Some(SnapshotRow(name, figures.to_columns()?, figures.percentiles))
-    };
-    let rows: Vec<SnapshotRow> = page.items.into_iter().filter_map(row).collect();
+    let mut value = String::from(if page.has_more { PART } else { WHOLE });
+    for (region, figures) in &page.items {
+        if let Some(line) = figures.as_ref().and_then(|figures| line(region, figures)) {
+            value.push('\n');
+            value.push_str(&line);
+        }
+    }
     let name = SnapshotName { as_of: now, folds: Some(folds) };
-    let value = serde_json::to_vec(&(!page.has_more, rows))
-        .map_err(|_no_map| Error::Corrupt("snapshot"))?;
-    journal::retried(host, || store.set(&name.key(), &value)).map_err(Error::Journal)?;
+    journal::retried(host, || store.set(&name.key(), value.as_bytes())).map_err(Error::Journal)?;
     let older: Vec<String> = inventory.snapshots().iter().map(SnapshotName::key).collect();
     journal::delete(host, &store, &older).map_err(Error::Journal)
 }
@@ -133,13 +154,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_written_comes_back() {
+        let columns = [3, -60_000, 2, 5, -21_000, -19_000, 1, 9, 4, 1, 2, 0, 1, 2, -40_000_000];
+        let known = Summary::from_columns(columns).unwrap();
+        for percentiles in [None, Some([-20_000, -19_100, -19_000])] {
+            let figures = Summary { percentiles, ..known };
+            let line = line("cold", &figures).unwrap();
+            assert_eq!(region(&line), Some(("cold".to_owned(), figures)));
+        }
+    }
+
+    #[test]
     fn what_nobody_wrote_is_no_snapshot() {
         let name = SnapshotName { as_of: UnixMillis::MIN, folds: Some(1) };
-        for value in [&b""[..], b"[]", b"[true,[[\"hall\",[0],null]]]", b"{"] {
+        for value in [&b""[..], b"[true,[]]", b"3", b"3 whole\nhall", b"3 whole\nhall 1 2", b"\xff"]
+        {
             assert_eq!(parse(&name, value), None);
         }
-        assert!(parse(&name, b"[true,[]]").unwrap().is_whole);
-        let older = SnapshotName { folds: None, ..name };
-        assert!(parse(&older, b"[]").unwrap().is_whole);
+        assert!(parse(&name, b"3 whole").unwrap().is_whole);
+        assert!(!parse(&name, b"3 part").unwrap().is_whole);
     }
 }

@@ -15,7 +15,8 @@ use crate::base::page::Page;
 use crate::domain::correction::{Correction, Fate};
 use crate::domain::range::Span;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
-use crate::error::Error;
+use crate::error::{Error, best_effort};
+use crate::fold;
 use crate::host::Host;
 use crate::http::document::{Fields, Table};
 use crate::http::params::no_such_page;
@@ -151,6 +152,8 @@ fn single<H: Host>(call: &Call<'_, H>, body: &Object<'_>, reason: &str) -> Handl
     check_age(call, &store, correction.timestamp)?;
     let noted = Noted::of(&correction, call.now);
     journaled::append(call.host, &store, &noted).map_err(Error::Journal)?;
+    // If that fails, they wait: the answer says so.
+    best_effort(fold::corrections::run(call.host, call.now));
     let at = correction.timestamp;
     let range = (at, at.saturating_add(1));
     let name = correction.device_id.as_str();
