@@ -14,6 +14,10 @@ pub const BODY_BYTES_DEFAULT: usize = 8 * 1024 * 1024;
 /// readings and their journal entry at once.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// The largest body of a request to `query`, in bytes: a setting, or a handful of
+/// corrections.
+pub const SMALL_BODY_BYTES_MAX: usize = 16 * 1024;
+
 /// How much of a refused body is read and dropped, so that the client reads the answer.
 /// A body that is too large by its `content-length` is refused before it is read.
 pub const BODY_BYTES_DROPPED_MAX: usize = 64 * 1024 * 1024;

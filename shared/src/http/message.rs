@@ -33,6 +33,11 @@ impl Request {
         Self { method: Method::POST, ..Self::get(target) }
     }
 
+    /// A request with another method than GET, and no header.
+    pub fn with_method(method: Method, target: &str) -> Self {
+        Self { method, ..Self::get(target) }
+    }
+
     /// Sets a header.
     #[must_use]
     pub fn with(mut self, header: Header, value: impl Into<String>) -> Self {

@@ -3,6 +3,7 @@
 //! Imports `domain`, `error`, `host` and `limits`.
 
 pub(crate) mod accept;
+pub(crate) mod body;
 pub(crate) mod document;
 mod errors;
 mod headers;

@@ -52,6 +52,8 @@ pub(crate) fn is_zero(number: &usize) -> bool {
 pub enum Kind {
     /// The body can't be read.
     Unreadable,
+    /// The body is not what the resource takes.
+    InvalidBody,
     /// A query parameter is unknown, or has a value that can't be used.
     BadParameter,
     /// No such resource, or nothing of this name.
@@ -84,8 +86,9 @@ const _: () = assert!(Kind::ALL.len() == Kind::Misconfigured as usize + 1);
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unreadable,
+        Self::InvalidBody,
         Self::BadParameter,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -115,6 +118,7 @@ impl Kind {
     fn row(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Unreadable => (StatusCode::BAD_REQUEST, "unreadable", "Unreadable request body"),
+            Self::InvalidBody => (StatusCode::BAD_REQUEST, "invalid-body", "Invalid request body"),
             Self::BadParameter => (StatusCode::BAD_REQUEST, "bad-parameter", "Invalid parameter"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
@@ -256,7 +260,7 @@ impl From<Problem> for Response {
 impl Request {
     /// Checks that the method is one of `allowed`; if not, returns the problem to
     /// answer.
-    pub(crate) fn allow(&self, allowed: &'static [Method]) -> Result<(), Problem> {
+    pub(crate) fn allow(&self, allowed: &[Method]) -> Result<(), Problem> {
         if allowed.contains(&self.method) {
             return Ok(());
         }

@@ -33,11 +33,16 @@ pub(crate) fn parse(body: &[u8]) -> Result<Parsed<'_>, Unreadable> {
 }
 
 fn syntax(body: &str, error: &serde_json::Error) -> Unreadable {
+    Unreadable::Syntax(not_json_at(body, error))
+}
+
+/// `JSON at character 152`: where `body` stops being it.
+pub(super) fn not_json_at(body: &str, error: &serde_json::Error) -> String {
     let (at, word) = place(body, error);
-    Unreadable::Syntax(match word.as_str() {
+    match word.as_str() {
         "" => format!("JSON at character {at}"),
         word => format!("JSON at character {at} (near `{word}`)"),
-    })
+    }
 }
 
 fn single(body: &str) -> Result<Parsed<'_>, Unreadable> {
@@ -299,7 +304,7 @@ fn string<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Rej
 }
 
 /// The text of a JSON string; borrowed unless it holds escapes.
-fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
+pub(super) fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
         serde_json::from_str(raw).ok().map(Cow::Owned)

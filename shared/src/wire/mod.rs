@@ -1,7 +1,8 @@
-//! Parsers of request bodies: bytes in, items out.
+//! Parsers of request bodies: bytes in, items or an object out.
 //!
 //! Imports `domain` and `limits`.
 
 pub(crate) mod item;
 pub(crate) mod json;
 pub(crate) mod json_items;
+pub(crate) mod object;

@@ -1,59 +1,16 @@
-//! Checks on the head of a request: the length and type of its body, and how long its
-//! sender waits.
+//! The head of a request with readings: the type of its body, and how long its sender
+//! waits. (`http::body` has the checks.)
 
-use crate::http::{Header, Kind, Problem, Request};
+use crate::http::body::{self, JSON};
+use crate::http::{Header, Problem, Request};
 use crate::limits;
-
-const JSON: &str = "application/json";
 
 /// The types that a body may have.
 pub const MEDIA_TYPES: [&str; 1] = [JSON];
 
-/// Checks the length of the body. A body that is too large is neither read nor asked
-/// for by 100 (Continue).
-pub(super) fn check_length(request: &Request, limit_bytes: usize) -> Result<(), Problem> {
-    let length = request.headers.get(Header::ContentLength);
-    let is_within = |bytes: u64| usize::try_from(bytes).is_ok_and(|bytes| bytes <= limit_bytes);
-    match length.and_then(|bytes| bytes.parse().ok()) {
-        Some(bytes) if !is_within(bytes) => Err(Problem::body_too_large(limit_bytes)),
-        _ => Ok(()),
-    }
-}
-
-/// Checks the type of the body. Every value of a repeated header must be good; empty
-/// values are ignored.
+/// Checks the type of the body.
 pub(super) fn check_type(request: &Request) -> Result<(), Problem> {
-    let all = |header: Header, is_good: fn(&str) -> bool| {
-        members(request.headers.get(header).unwrap_or_default()).all(is_good)
-    };
-    if !all(Header::ContentEncoding, |encoding| encoding.eq_ignore_ascii_case("identity")) {
-        let detail = "content-encoding is not supported; send the body uncompressed";
-        return Err(Problem::new(Kind::UnsupportedMediaType, detail)
-            .with_header("accept-encoding", "identity"));
-    }
-    // A sensor that names no type sends JSON: there is no other format yet.
-    let is_json = |media_type: &str| {
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        media_type.eq_ignore_ascii_case(JSON)
-    };
-    if !all(Header::ContentType, is_json) {
-        let detail = "content-type is not supported; send readings as application/json";
-        return Err(
-            Problem::new(Kind::UnsupportedMediaType, detail).with_header("accept-post", JSON)
-        );
-    }
-    Ok(())
-}
-
-/// The values in a header's list that are not empty. A comma in quotes (RFC 9110,
-/// 5.6.4) does not separate values.
-fn members(values: &str) -> impl Iterator<Item = &str> {
-    let mut is_quoted = false;
-    let parts = values.split(move |c: char| {
-        is_quoted ^= c == '"';
-        c == ',' && !is_quoted
-    });
-    parts.map(str::trim).filter(|value| !value.is_empty())
+    body::check_type(request, "readings")
 }
 
 /// How long the sender wants to wait for the fold, in milliseconds: from

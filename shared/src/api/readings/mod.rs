@@ -23,6 +23,7 @@ use crate::domain::rejection::Rejections;
 use crate::error::Error;
 use crate::fold;
 use crate::host::Host;
+use crate::http::body::check_length;
 use crate::http::{Kind, Problem, Purpose, Refusal, Request, Response};
 use crate::journal::RegionCount;
 use crate::journal::door::Door;
@@ -71,7 +72,7 @@ const ROUTE: &str = "/v1/readings";
 /// read, or asked for. `now` is the node's clock.
 pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
     let routes = Route::<H>::INGEST;
-    let Some((route, _)) = routes::find(&routes, &request.path) else {
+    let Some((route, _)) = routes::find(&routes, request) else {
         let problem =
             Problem::new(Kind::NotFound, "no such resource; POST readings to /v1/readings");
         return Begun::Done(Handled::of(Response::from(problem)));
@@ -95,7 +96,7 @@ fn body_limit<H: Host>(host: &H, request: &Request, route: &Route<H>) -> Result<
     request.allow(route.methods)?;
     head::check_type(request)?;
     let limit_bytes = settings::max_body_bytes(host)?;
-    head::check_length(request, limit_bytes)?;
+    check_length(request, limit_bytes)?;
     Ok(limit_bytes)
 }
 
