@@ -1,6 +1,10 @@
 //! Every bound of the application, with its unit in its name and its reason beside it.
 //! Relations between bounds are checked at compile time.
 
+mod excursions;
+
+pub use self::excursions::*;
+
 // Requests and bodies
 
 /// The most readings in one request. One request is one journal entry and is folded

@@ -22,7 +22,6 @@ pub(crate) struct Call<'a, H> {
 
 impl<'a, H> Call<'a, H> {
     /// The body as an object of these fields.
-    #[expect(dead_code, reason = "called by the first route with a setting")]
     pub(crate) fn object(&self, known: &[&str]) -> Result<Object<'a>, Problem> {
         Object::parse(self.body, known).map_err(|detail| Problem::new(Kind::InvalidBody, detail))
     }

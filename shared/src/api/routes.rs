@@ -12,18 +12,20 @@ use crate::api::call::Call;
 use crate::api::conflicts;
 use crate::api::devices;
 use crate::api::events::{self, Opened};
+use crate::api::excursions;
 use crate::api::health;
 use crate::api::metrics;
 use crate::api::quarantine;
+use crate::api::region_limits;
 use crate::api::regions;
 use crate::api::windows;
 use crate::domain::reading::{DeviceId, Region, UnixMillis};
 use crate::host::Host;
 use crate::http::accept::Format;
 use crate::http::body;
-use crate::http::params::Param::{After, From, Limit, Step, To};
+use crate::http::params::Param::{After, For, From, Gap, Limit, Step, To};
 use crate::http::params::{Param, QueryParams};
-use crate::http::path::{decoded, device_in_path, region_in_path};
+use crate::http::path::{argument, decoded, device_in_path, region_in_path};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::limits;
 
@@ -53,7 +55,7 @@ pub enum Scope {
     Write,
     /// To read metrics.
     Metrics,
-    /// To change the quarantine.
+    /// To change settings and the quarantine.
     Admin,
 }
 
@@ -92,6 +94,8 @@ use Handler::{Events, InRegion, Named, OfDevice, Plain, Readings};
 
 const READING: &[Method] = &[Method::GET, Method::HEAD];
 const POSTING: &[Method] = &[Method::POST];
+const PUTTING: &[Method] = &[Method::PUT];
+const DELETING: &[Method] = &[Method::DELETE];
 
 /// The table, in two parts, so that a component contains only its own handlers.
 impl<H: Host> Route<H> {
@@ -103,10 +107,15 @@ impl<H: Host> Route<H> {
 
     /// What `query` serves.
     #[rustfmt::skip] // One line per resource.
-    pub const QUERY: [Self; 17] = [
+    pub const QUERY: [Self; 22] = [
         Self::document("/v1/regions", &[From, To, After, Limit], Plain(regions::list)),
         Self::document("/v1/regions/{region}", &[From, To], InRegion(regions::one)),
         Self::document("/v1/regions/{region}/windows", &[From, To, Step], InRegion(windows::of_region)),
+        Self::document("/v1/regions/{region}/limits", &[], InRegion(region_limits::read)),
+        Self::json(PUTTING, "/v1/regions/{region}/limits", Scope::Admin, InRegion(region_limits::put)),
+        Self::changing(DELETING, "/v1/regions/{region}/limits", Scope::Admin, InRegion(region_limits::delete)),
+        Self::document("/v1/regions/{region}/excursions", &[From, To, For, Gap], InRegion(excursions::of_region)),
+        Self::document("/v1/devices/{device_id}/excursions", &[From, To, For, Gap], OfDevice(excursions::of_device)),
         Self::document("/v1/regions/{region}/devices", &[After, Limit], InRegion(devices::of_region)),
         Self::document("/v1/devices/{device_id}", &[], OfDevice(devices::one)),
         Self::document("/v1/devices/{device_id}/readings", &[From, To, Limit], OfDevice(devices::readings)),
@@ -156,7 +165,6 @@ impl<H: Host> Route<H> {
 
     /// The same with a small JSON body (`Call::body`), which the component's entry point
     /// reads (`begin`).
-    #[expect(dead_code, reason = "taken by the first route with a setting")]
     const fn json(
         methods: &'static [Method],
         pattern: &'static str,
@@ -257,17 +265,6 @@ fn methods_of<H: Host>(routes: &[Route<H>], route: &Route<H>) -> Vec<Method> {
     of_path.flat_map(|other| other.methods).cloned().collect()
 }
 
-/// The segment of `path` where `pattern` has braces; it must not be empty. Returns an
-/// empty argument if `pattern` has no braces, and `None` if `path` does not match it.
-fn argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
-    let Some((before, rest)) = pattern.split_once('{') else {
-        return (pattern == path).then_some("");
-    };
-    let (_, behind) = rest.split_once('}')?;
-    let name = path.strip_prefix(before)?.strip_suffix(behind)?;
-    (!name.is_empty() && !name.contains('/')).then_some(name)
-}
-
 fn no_such_resource() -> Problem {
     Problem::new(Kind::NotFound, "no such resource; see /openapi.json")
 }
@@ -340,27 +337,6 @@ impl<H: Host> Route<H> {
             Named(handle) => handle(&call, &decoded(argument).unwrap_or_default()),
             // The component's entry point answers these.
             Events | Readings => Err(Refusal::from(no_such_resource())),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_takes_one_piece_of_a_path() {
-        for (pattern, path, expected) in [
-            ("/v1/regions", "/v1/regions", Some("")),
-            ("/v1/regions", "/v1/regions/", None),
-            ("/v1/regions/{region}", "/v1/regions/hall", Some("hall")),
-            ("/v1/regions/{region}", "/v1/regions/", None),
-            ("/v1/regions/{region}", "/v1/regions/a/b", None),
-            ("/v1/regions/{region}/windows", "/v1/regions/a%2Fb/windows", Some("a%2Fb")),
-            ("/v1/regions/{region}/windows", "/v1/regions/windows", None),
-            ("/v1/quarantine/{name}/retry", "/v1/quarantine/retry", None),
-        ] {
-            assert_eq!(argument(pattern, path), expected, "{pattern} {path}");
         }
     }
 }

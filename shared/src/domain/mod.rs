@@ -4,7 +4,9 @@
 
 pub(crate) mod decimal;
 pub(crate) mod duration;
+pub mod excursion;
 pub mod histogram;
+pub mod plausible;
 pub mod range;
 pub mod reading;
 pub mod rejection;

@@ -110,7 +110,8 @@ pub(crate) fn is_among(tag: &str, list: &str) -> bool {
 
 impl Table {
     /// RFC 4180, with a header line. No cell needs quotes: names contain no comma,
-    /// quote or line break, and no other cell is text from a sender.
+    /// quote or line break, and no other cell is text from a sender. Names in an array are
+    /// separated by spaces, which they don't contain either.
     fn csv(&self) -> Vec<u8> {
         let mut text = self.columns.join(",").into_bytes();
         text.extend(b"\r\n");
@@ -122,6 +123,10 @@ impl Table {
                 match cell {
                     Value::Null => {}
                     Value::String(string) => text.extend(string.as_bytes()),
+                    Value::Array(names) => {
+                        let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+                        text.extend(names.join(" ").as_bytes());
+                    }
                     other => text.extend(json_line(other)),
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::duration::parse_duration_ms;
+use crate::domain::duration::{duration_text, parse_duration_ms};
 use crate::domain::range::{Range, Span};
 use crate::domain::reading::{Seems, UnixMillis};
 use crate::http::{Kind, Problem, Request};
@@ -18,6 +18,10 @@ pub enum Param {
     To,
     /// The length of each window.
     Step,
+    /// How long an excursion must last.
+    For,
+    /// Which pauses are gaps.
+    Gap,
     /// The item that a page begins after.
     After,
     /// The most items on a page.
@@ -31,6 +35,8 @@ impl Param {
             Self::From => "from",
             Self::To => "to",
             Self::Step => "step",
+            Self::For => "for",
+            Self::Gap => "gap",
             Self::After => "after",
             Self::Limit => "limit",
         }
@@ -76,6 +82,20 @@ impl<'a> QueryParams<'a> {
     /// The parameter `after`, unparsed.
     pub(crate) fn after(&self) -> Option<&str> {
         value_of(&self.given, Param::After)
+    }
+
+    /// A parameter that is a duration, in milliseconds, of at most `most_ms`.
+    pub(crate) fn duration_ms(&self, param: Param, most_ms: i64) -> Result<Option<i64>, Problem> {
+        let Some(text) = value_of(&self.given, param) else { return Ok(None) };
+        match parse_duration_ms(text).filter(|ms| *ms <= most_ms) {
+            Some(ms) => Ok(Some(ms)),
+            None => {
+                let (name, most) = (param.name(), duration_text(most_ms));
+                let rule = "must be 0 or a number with ms, s, m, h or d behind it";
+                let detail = format!("{name} {rule}, at most {most}, like 20m");
+                Err(Problem::new(Kind::BadParameter, detail))
+            }
+        }
     }
 
     /// From `from` (included) to `to` (excluded), widened to whole minutes.

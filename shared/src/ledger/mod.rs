@@ -10,6 +10,7 @@ pub(crate) mod device_window;
 pub(crate) mod dictionary;
 mod prune;
 mod read;
+pub mod region_limits;
 mod row;
 pub mod schema;
 pub(crate) mod sorted_run;

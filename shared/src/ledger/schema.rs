@@ -6,15 +6,16 @@ use crate::ledger::device_window;
 
 /// The schema version that this release writes. An older database is migrated to it, a
 /// newer one is refused.
-pub const VERSION: i64 = 5;
+pub const VERSION: i64 = 6;
 
 /// The n-th migrates a database from version n-1 to n.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../schema/0001_ledger_and_windows.sql"),
     include_str!("../../schema/0002_revisions.sql"),
     include_str!("../../schema/0003_days_devices_histograms.sql"),
     include_str!("../../schema/0004_runs.sql"),
     include_str!("../../schema/0005_names_and_checks.sql"),
+    include_str!("../../schema/0006_limits.sql"),
 ];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 
@@ -91,6 +92,7 @@ mod tests {
         assert_eq!(statements(MIGRATIONS[2]).count(), 7);
         assert_eq!(statements(MIGRATIONS[3]).count(), 16);
         assert_eq!(statements(MIGRATIONS[4]).count(), 1);
+        assert_eq!(statements(MIGRATIONS[5]).count(), 1);
         for part in MIGRATIONS.iter().flat_map(|migration| statements(migration)) {
             assert!(part.trim_end().ends_with(';'), "a comment behind the end of {part}");
         }

@@ -3,9 +3,12 @@
 //! Imports `upkeep`, `fold` and the places below them, except `wire`.
 
 pub(crate) mod aggregate;
+pub(crate) mod chunks;
 pub(crate) mod conflicts;
 pub(crate) mod details;
 pub(crate) mod devices;
+pub(crate) mod excursions;
 pub(crate) mod fresh;
 pub(crate) mod last_good;
+pub(crate) mod outside;
 pub(crate) mod pieces;

@@ -13,7 +13,6 @@ use crate::wire::json;
 #[derive(Debug)]
 pub(crate) struct Object<'a>(Vec<(String, &'a RawValue)>);
 
-#[cfg_attr(not(test), expect(dead_code, reason = "called by the first route with a setting"))]
 impl<'a> Object<'a> {
     /// Parses a body. Each field must be one of `known`, and be given once; if not, the
     /// error says what is wrong, and what is known.
