@@ -34,6 +34,7 @@ mod excursions;
 mod folding;
 mod formats;
 mod interface;
+mod limits_of_regions;
 mod log;
 mod manifests;
 mod migration;
