@@ -1,6 +1,10 @@
 //! Every bound of the application, with its unit in its name and its reason beside it.
 //! Relations between bounds are checked at compile time.
 
+mod excursions;
+
+pub use self::excursions::*;
+
 // Requests and bodies
 
 /// The most readings in one request. One request is one journal entry and is folded
@@ -121,6 +125,9 @@ pub const DEVICES_LOOKED_UP_MAX: usize = 2_000;
 
 /// The most silent devices that a region names; the others are counted.
 pub const SILENT_NAMED_MAX: usize = 20;
+
+/// The longest silence or gap that can be asked for, in milliseconds: a hundred years.
+pub const DURATION_MS_MAX: i64 = 36_500 * 24 * 60 * 60 * 1_000;
 
 /// The most devices looked at to find a page of those that are wanted. A page that reaches
 /// it may have fewer, or none, and has a next one.

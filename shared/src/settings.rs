@@ -1,7 +1,8 @@
 //! The configuration variables, parsed once per request.
 
+use crate::domain::decimal::{Decimal, Rounding};
 use crate::domain::duration::{duration_in_words, parse_duration_ms};
-use crate::domain::reading::{Reading, UnixMillis};
+use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::domain::zone::Zone;
 use crate::error::Error;
@@ -90,6 +91,26 @@ pub fn max_body_bytes(host: &impl Host) -> Result<usize, Error> {
     number(host, NAME, limits::BODY_BYTES_DEFAULT, limits::BODY_BYTES_MAX)
 }
 
+/// The variable `void_values`: temperatures that are never counted, with commas between.
+pub fn void_values(host: &impl Host) -> Result<Vec<MilliCelsius>, Error> {
+    const NAME: &str = "void_values";
+    let Some(text) = host.variable(NAME).map_err(Error::Variables)? else {
+        return Ok(Vec::new());
+    };
+    let value = |text: &str| {
+        let number = Decimal::parse(text.trim())?.scaled(3, Rounding::HalfAwayFromZero)?;
+        MilliCelsius::new(number)
+    };
+    let texts = text.split(',').filter(|text| !text.trim().is_empty());
+    let values: Option<Vec<MilliCelsius>> = texts.map(value).collect();
+    values.filter(|values| values.len() <= limits::VOID_VALUES_MAX).ok_or_else(|| {
+        let most = limits::VOID_VALUES_MAX;
+        let cause =
+            format!("must be at most {most} temperatures with commas between, like 85,-127");
+        Error::Misconfigured { variable: NAME, cause }
+    })
+}
+
 /// How large the journal may become before readings are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalBound {
@@ -161,6 +182,7 @@ pub fn check(host: &impl Host) -> Result<(), Error> {
     max_body_bytes(host)?;
     JournalBound::from_variables(host)?;
     NamesBound::from_variables(host)?;
+    void_values(host)?;
     Ok(())
 }
 
@@ -196,7 +218,7 @@ fn duration(host: &impl Host, name: &'static str, default_ms: i64) -> Result<i64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::reading::{DeviceId, MilliCelsius, Region};
+    use crate::domain::reading::{DeviceId, Region};
 
     #[test]
     fn the_horizon_is_closed_at_both_ends() {

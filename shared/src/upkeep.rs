@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::journal::backpressure;
 use crate::journal::door;
 use crate::journal::inventory::Inventory;
+use crate::journal::plausible::{self, PlausibleByRegion};
 use crate::journal::{QuarantineReason, Quarantined};
 use crate::ledger::database::{Budget, Database};
 use crate::ledger::{self, Facts};
@@ -44,6 +45,19 @@ pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     }
 }
 
+/// Folds the corrections in the journal, if there are any.
+pub(crate) fn fold_corrections<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
+    let journal = host.key_value().map_err(Error::Journal)?;
+    let inventory = Inventory::list(host, &journal)?;
+    if inventory.corrections().is_empty() {
+        return Ok(());
+    }
+    CircuitBreaker::new(host, &journal, inventory.has_breaker()).call(now, || {
+        let database = Database::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
+        fold::corrections::run(&database, &journal, inventory.corrections())
+    })
+}
+
 /// Updates what the door knows of the database.
 pub(crate) fn tell_door<H: Host>(
     database: &Database<'_, H>,
@@ -66,10 +80,43 @@ pub(crate) fn tell_door<H: Host>(
         }
         door.regions = if facts.regions >= names.regions { facts.regions } else { 0 };
         door.devices = if facts.devices >= names.devices { facts.devices } else { 0 };
+        door.has_plausible = facts.has_plausible;
         door.is_told = true;
     });
-    told.map_err(Error::Journal)?;
+    // One of the stores is another one than before, or an older release wrote the door.
+    let is_new = |told: door::Changed| told.new.has_plausible && !told.old.has_plausible;
+    if told.map_err(Error::Journal)?.is_some_and(is_new) {
+        tell_plausible(database, journal)?;
+    }
     Ok(facts)
+}
+
+/// How often to copy the plausible limits while other requests change them.
+const COPIES: usize = 3;
+
+/// Copies the plausible limits of the regions to where `ingest` reads them, if they are
+/// others.
+pub(crate) fn tell_plausible<H: Host>(
+    database: &Database<'_, H>,
+    journal: &H::KeyValue,
+) -> Result<(), Error> {
+    let host = database.host();
+    let mut told = plausible::load(host, journal).map_err(Error::Journal)?;
+    // What was copied may have changed before it was stored: a copy holds when it is the
+    // same afterwards.
+    for _ in 0..COPIES {
+        let set = database.read(ledger::region_limits::load_all)?;
+        let set = set.into_iter().map(|(name, set)| (name, set.plausible));
+        let set = PlausibleByRegion::of(set);
+        if set == told {
+            break;
+        }
+        plausible::store(host, journal, &set).map_err(Error::Journal)?;
+        told = set;
+    }
+    let has_plausible = !told.is_empty();
+    let told = door::update(host, journal, &|door| door.has_plausible = has_plausible);
+    told.map(|_changed| ()).map_err(Error::Journal)
 }
 
 /// When the newest counted reading was measured, of those that say something about the

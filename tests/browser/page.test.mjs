@@ -532,3 +532,50 @@ test("the warmest of 205 regions comes first, and by name only those in view are
   await first("zone-204");
   assert.deepEqual(errors, []);
 });
+
+test("the report of excursions has what an auditor asks for, on a screen and on paper", async () => {
+  const region = "freezer";
+  const limits = (body, method = "PUT") => fetch(`${url}/v1/regions/${region}/limits`, {
+    method, body: JSON.stringify(body), headers: { "content-type": "application/json" },
+  });
+  const address = `${url}/assets/report.html#region=${region}&from=2026-11-25&to=2026-11-25&zone=Europe/Berlin`;
+  // Too warm for 40 minutes of a local day, from 14:10 on.
+  const begin = Date.parse("2026-11-25T13:10:00Z");
+  const temperature = (n) => (n >= 30 && n < 70 ? -11.3 : -20);
+  await post(url, Array.from({ length: 100 }, (_, n) =>
+    ({ device_id: "f1", region, temperature_c: temperature(n), timestamp: begin + (n - 30) * MINUTE })));
+  await page.goto(address);
+  await page.getByText("the region has no limits; set them").waitFor();
+  assert.deepEqual(errors.splice(0).length, 1, "the answer was no success");
+  assert.equal((await limits({ low_c: -25, high_c: -18, for: "20m" })).status, 200);
+  await page.getByRole("button", { name: "Show" }).click();
+  const row = page.getByRole("row").nth(1);
+  await row.waitFor();
+  for (const part of ["above -18\u00a0°C", "2026-11-25 14:10:00 +01:00", "2026-11-25 14:50:00 +01:00",
+    "40\u00a0min", "-11.3\u00a0°C at 2026-11-25 14:10:00 +01:00 by f1", "none"]) {
+    assert.ok((await row.textContent()).includes(part), part);
+  }
+  for (const part of ["Europe/Berlin", "2026-11-26 00:00:00 +01:00", "20\u00a0min"]) {
+    await page.getByRole("definition").getByText(part, { exact: true }).waitFor();
+  }
+  await page.getByText("This report claims conformity with no standard.").waitFor();
+  await accessible("report");
+  await shot("report");
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "CSV" }).click();
+  assert.match(await text(await download), /^region,kind,begin,end,.*\r\nfreezer,high,2026-11-25T13:10:00.000Z,/);
+  // In the dark scheme, too, paper is white.
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  const colours = () => page.evaluate(() => {
+    const { color, backgroundColor } = getComputedStyle(document.body);
+    return [color, backgroundColor];
+  });
+  assert.deepEqual(await colours(), ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]);
+  assert.ok(await page.getByRole("button", { name: "Print" }).isHidden());
+  await shot("report-print");
+  await page.emulateMedia({ media: "screen", colorScheme: "light" });
+  await page.setViewportSize(PHONE);
+  await accessible("report on a phone");
+  await limits({}, "DELETE");
+  assert.deepEqual(errors, []);
+});

@@ -153,6 +153,19 @@ fn a_database_of_version_5_knows_no_extremes_of_what_it_had_and_those_of_what_co
 }
 
 #[test]
+fn a_database_of_version_5_has_no_limits_and_takes_them() {
+    let mut node = migrated(5);
+    check_outcomes_of_old_and_new(&mut node);
+    let none = json!({"low_c": null, "high_c": null, "revision": 0});
+    check_fields(&node.look_at("/v1/regions/hall/limits"), &none);
+    let set = node.limit("hall", &json!({"low_c": -5, "high_c": 35}));
+    check_fields(&set, &json!({"low_c": -5.0, "high_c": 35.0, "revision": 1}));
+    let range = "from=2023-11-14T00:00:00Z&to=2023-11-16T00:00:00Z";
+    let excursions = node.look_at(&format!("/v1/regions/hall/excursions?{range}"));
+    assert!(!excursions["excursions"].as_array().unwrap().is_empty());
+}
+
+#[test]
 fn a_damaged_row_of_an_older_database_keeps_no_other_region_from_its_release() {
     let node = node_of(4);
     let sql = Connection::open(node.directory().join("regions.db")).unwrap();

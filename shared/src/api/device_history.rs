@@ -139,7 +139,7 @@ pub(crate) fn windows<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Han
 /// are longer than three times the usual (or than `longer`).
 pub(crate) fn gaps<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
     let (from, to) = bounds(&call.params, call.now)?;
-    let longer = call.params.duration_ms(Param::Longer)?;
+    let longer = call.params.duration_ms(Param::Longer, limits::DURATION_MS_MAX)?;
     let span = Span { range: Range::covering(from, to), from: Some(from), to: Some(to) };
     let read = fold_and_read(
         call.host,

@@ -148,7 +148,7 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let wanted = Wanted {
         region: region.as_ref().map(Region::as_str),
         silent: params.silent()?,
-        silent_for_ms: params.duration_ms(Param::SilentFor)?,
+        silent_for_ms: params.duration_ms(Param::SilentFor, limits::DURATION_MS_MAX)?,
     };
     let after = params.after().unwrap_or_default();
     let read = fold_and_read(

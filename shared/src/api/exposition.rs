@@ -46,6 +46,8 @@ pub(crate) struct Counted {
     /// The same regions with what is measured there now.
     pub(crate) latest: Vec<(String, Latest)>,
     pub(crate) devices: Vec<DeviceNow>,
+    /// Whether what is measured now is within the limits, of regions that have any.
+    pub(crate) within_limits: Vec<(String, bool)>,
 }
 
 impl Counted {
@@ -205,6 +207,11 @@ impl Text {
                 self.sample(name, &[("region", region)], value(latest));
             }
         }
+        let name = "isotherm_region_outside_limits";
+        self.family(name, "gauge", "Whether a newest reading is outside the region's limits.");
+        for (region, is_within) in &counted.within_limits {
+            self.sample(name, &[("region", region)], i64::from(!is_within));
+        }
         let name = "isotherm_device_temperature_celsius";
         self.family(name, "gauge", "The newest reading of a device.");
         for DeviceNow { region, device, temperature, .. } in &counted.devices {
@@ -336,6 +343,7 @@ mod tests {
             newest: Vec::from([("hall".to_owned(), 1_700_000_000_999)]),
             latest: Vec::from([("hall".to_owned(), Latest::default())]),
             devices: Vec::new(),
+            within_limits: Vec::from([("hall".to_owned(), false)]),
         };
         let mut rejected = Rejections::default();
         rejected.add(Reason::TooOld, 3);
@@ -372,6 +380,7 @@ mod tests {
             "isotherm_names_full{kind=\"devices\"} 1",
             "isotherm_region_newest_reading_timestamp_seconds{region=\"hall\"} 1700000000",
             "isotherm_region_devices{region=\"hall\"} 0",
+            "isotherm_region_outside_limits{region=\"hall\"} 1",
             "isotherm_breaker_state{state=\"closed\"} 1",
             "isotherm_breaker_state{state=\"open\"} 0",
             "isotherm_journal_entries 0",

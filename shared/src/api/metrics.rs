@@ -16,6 +16,7 @@ use crate::journal::door;
 use crate::journal::inventory::Inventory;
 use crate::journal::rejected;
 use crate::ledger;
+use crate::ledger::region_limits::{self, RegionLimits};
 use crate::limits;
 use crate::read::fresh::{Covered, Fresh, fold_and_read};
 use crate::read::latest;
@@ -56,7 +57,15 @@ fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error>
                 let regions = newest.iter().map(|(region, _)| region.as_str());
                 let latest = latest::of_regions(sql, regions, &expected)?;
                 let devices = latest::of_devices(sql, limits::DEVICES_IN_METRICS_MAX, &expected)?;
-                Ok(Counted { totals, tallies, newest, latest, devices })
+                let names = latest.iter().map(|(region, _)| region.as_str());
+                let limits = region_limits::of_regions(sql, names)?;
+                let within = |(region, set): (String, RegionLimits)| {
+                    let index = latest.binary_search_by(|(name, _)| name.cmp(&region)).ok()?;
+                    let (_, now) = latest.get(index)?;
+                    Some((region, set.holds(now.extremes())?))
+                };
+                let within_limits = limits.into_iter().filter_map(within).collect();
+                Ok(Counted { totals, tallies, newest, latest, devices, within_limits })
             })
         },
         |_snapshot| None,

@@ -7,11 +7,12 @@ use crate::api::call::Call;
 use crate::api::cells;
 use crate::base::page::Page;
 use crate::domain::range::Span;
-use crate::domain::reading::{Region, UnixMillis};
+use crate::domain::reading::{MilliCelsius, Region, UnixMillis};
 use crate::error::Error;
 use crate::host::{Host, Sql};
 use crate::http::document::{Fields, Table};
 use crate::http::path::unknown_region;
+use crate::ledger::region_limits::{self, RegionLimits};
 use crate::read::aggregate::{self, RegionSummary};
 use crate::read::fresh::fold_and_read;
 use crate::read::last_good::Snapshot;
@@ -39,7 +40,7 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerRe
             let mut all = snapshot.regions.into_iter();
             let found = all.find(|(known, _)| known == region.as_str());
             // A region that it lacks may be newer than the snapshot.
-            found.map(|(name, summary)| (Some((name, Some(summary.as_of(latest)))), Now::new()))
+            found.map(|(name, summary)| (Some((name, Some(summary.as_of(latest)))), Now::default()))
         },
     )?;
     let (found, now) = read.value;
@@ -66,7 +67,7 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
         },
         |snapshot| {
             let (regions, is_cut) = recalled(snapshot, after, most, latest)?;
-            Some((regions, is_cut, Now::new()))
+            Some((regions, is_cut, Now::default()))
         },
     )?;
     let (regions, is_cut, now) = read.value;
@@ -82,8 +83,12 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     Ok(read.covered.answer(call, table(page.items, &now, call.now), listing))
 }
 
-/// What is measured now, sorted by region.
-type Now = Vec<(String, Latest)>;
+/// What is measured now, and the limits, each sorted by region.
+#[derive(Default)]
+struct Now {
+    latest: Vec<(String, Latest)>,
+    limits: Vec<(String, RegionLimits)>,
+}
 
 /// What is measured now in these regions, if all time was asked for.
 fn latest_of(
@@ -93,10 +98,12 @@ fn latest_of(
     now: UnixMillis,
 ) -> Result<Now, Error> {
     if span.range.is_some() || regions.is_empty() {
-        return Ok(Now::new());
+        return Ok(Now::default());
     }
     let expected = Expectations::load(sql, now)?;
-    latest::of_regions(sql, regions.iter().map(|(name, _)| name.as_str()), &expected)
+    let names = || regions.iter().map(|(name, _)| name.as_str());
+    let latest = latest::of_regions(sql, names(), &expected)?;
+    Ok(Now { latest, limits: region_limits::of_regions(sql, names())? })
 }
 
 /// The regions after a name in the last good snapshot, and whether more may follow that
@@ -145,19 +152,38 @@ fn latest_cells(latest: Option<&Latest>) -> Vec<Value> {
     cells
 }
 
+/// The columns of `limit_cells`.
+const LIMITS: [&str; 3] = ["low_c", "high_c", "within_limits"];
+
+/// The limits, and whether what is measured now is within them.
+fn limit_cells(limits: Option<&RegionLimits>, latest: Option<&Latest>) -> [Value; 3] {
+    let celsius = |limit: fn(&RegionLimits) -> Option<MilliCelsius>| {
+        limits.and_then(limit).map(MilliCelsius::to_celsius)
+    };
+    let within = limits.zip(latest).and_then(|(limits, latest)| limits.holds(latest.extremes()));
+    [celsius(|set| set.limits.low).into(), celsius(|set| set.limits.high).into(), within.into()]
+}
+
+/// What a list has for a region. It is sorted by name.
+fn of<'a, T>(region: &str, list: &'a [(String, T)]) -> Option<&'a T> {
+    let index = list.binary_search_by(|(name, _)| name.as_str().cmp(region)).ok()?;
+    list.get(index).map(|(_, found)| found)
+}
+
 /// The regions as records.
-fn table(regions: Vec<RegionSummary>, latest: &Now, now: UnixMillis) -> Table {
+fn table(regions: Vec<RegionSummary>, now: &Now, clock: UnixMillis) -> Table {
     let row = |(region, summary): RegionSummary| {
         let newest = summary.as_ref().and_then(|summary| summary.newest);
-        let age_ms = newest.map(|newest| now.get() - newest.get());
-        let own = latest.binary_search_by(|(name, _)| name.as_str().cmp(&region)).ok();
-        let latest = latest_cells(own.and_then(|own| latest.get(own)).map(|(_, latest)| latest));
+        let age_ms = newest.map(|newest| clock.get() - newest.get());
+        let latest = of(&region, &now.latest);
+        let limits = of(&region, &now.limits);
         let mut row = vec![Value::from(region)];
         row.extend(cells::cells(summary.as_ref()));
         row.push(age_ms.into());
-        row.extend(latest);
+        row.extend(latest_cells(latest));
+        row.extend(limit_cells(limits, latest));
         row
     };
-    let columns = [&["region"], cells::COLUMNS, &["newest_age_ms"], &LATEST].concat();
+    let columns = [&["region"], cells::COLUMNS, &["newest_age_ms"], &LATEST, &LIMITS].concat();
     Table { columns, rows: regions.into_iter().map(row).collect() }
 }

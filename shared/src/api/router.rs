@@ -10,14 +10,14 @@ use crate::api::routes::Handler::{Events, InRegion, Named, OfDevice, Plain, Read
 use crate::api::routes::{Answers, Query, Route};
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
-use crate::fold;
 use crate::host::Host;
 use crate::http::accept::Format;
 use crate::http::body;
 use crate::http::params::QueryParams;
-use crate::http::path::{decoded, device_in_path, region_in_path};
+use crate::http::path::{argument, decoded, device_in_path, region_in_path};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::limits;
+use crate::upkeep;
 
 /// How many bytes of a request have to be read before `answer_by`: 0 if its route takes no
 /// body. An error in the head is answered at once, before any body is read, or asked for.
@@ -64,7 +64,7 @@ pub fn answer_by<H: Host>(
 /// Folds the corrections that wait, before `inspect` answers. While they can't be folded,
 /// they wait on.
 pub fn fold_corrections<H: Host>(host: &H, now: UnixMillis) {
-    match fold::corrections::run(host, now) {
+    match upkeep::fold_corrections(host, now) {
         Ok(()) | Err(Error::CircuitOpen { .. }) => {}
         Err(error) => host.log(&format!("corrections wait: {error}")),
     }
@@ -121,17 +121,6 @@ pub(crate) fn find<'r, 'p, H: Host>(
 fn methods_of<H: Host>(routes: &[Route<H>], route: &Route<H>) -> Vec<Method> {
     let of_path = routes.iter().filter(|other| other.pattern == route.pattern);
     of_path.flat_map(|other| other.methods).cloned().collect()
-}
-
-/// The segment of `path` where `pattern` has braces; it must not be empty. Returns an
-/// empty argument if `pattern` has no braces, and `None` if `path` does not match it.
-fn argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
-    let Some((before, rest)) = pattern.split_once('{') else {
-        return (pattern == path).then_some("");
-    };
-    let (_, behind) = rest.split_once('}')?;
-    let name = path.strip_prefix(before)?.strip_suffix(behind)?;
-    (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
 fn no_such_resource() -> Problem {
@@ -203,27 +192,6 @@ impl<H: Host> Route<H> {
             Named(handle) => handle(&call, &decoded(argument).unwrap_or_default()),
             // The component's entry point answers these.
             Events | Readings => Err(Refusal::from(no_such_resource())),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_takes_one_piece_of_a_path() {
-        for (pattern, path, expected) in [
-            ("/v1/regions", "/v1/regions", Some("")),
-            ("/v1/regions", "/v1/regions/", None),
-            ("/v1/regions/{region}", "/v1/regions/hall", Some("hall")),
-            ("/v1/regions/{region}", "/v1/regions/", None),
-            ("/v1/regions/{region}", "/v1/regions/a/b", None),
-            ("/v1/regions/{region}/windows", "/v1/regions/a%2Fb/windows", Some("a%2Fb")),
-            ("/v1/regions/{region}/windows", "/v1/regions/windows", None),
-            ("/v1/quarantine/{name}/retry", "/v1/quarantine/retry", None),
-        ] {
-            assert_eq!(argument(pattern, path), expected, "{pattern} {path}");
         }
     }
 }

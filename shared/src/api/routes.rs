@@ -13,15 +13,19 @@ use crate::api::conflicts;
 use crate::api::corrections;
 use crate::api::device_history;
 use crate::api::devices;
+use crate::api::excursions;
 use crate::api::health;
 use crate::api::metrics;
 use crate::api::quarantine;
+use crate::api::region_limits;
 use crate::api::regions;
 use crate::api::windows;
 use crate::domain::reading::{DeviceId, Region};
 use crate::host::Host;
 use crate::http::params::Param;
-use crate::http::params::Param::{After, From, Limit, Longer, Silent, SilentFor, Step, To, Tz};
+use crate::http::params::Param::{
+    After, For, From, Gap, Limit, Longer, Silent, SilentFor, Step, To, Tz,
+};
 
 /// A line of the table. Several lines may have the same path, with other methods.
 pub struct Route<H: Host> {
@@ -89,6 +93,7 @@ use Handler::{Events, InRegion, Named, OfDevice, Plain, Readings};
 const READING: &[Method] = &[Method::GET, Method::HEAD];
 const POSTING: &[Method] = &[Method::POST];
 const PUTTING: &[Method] = &[Method::PUT];
+const DELETING: &[Method] = &[Method::DELETE];
 
 /// The table, in a part for each component, so that it contains only its own handlers.
 impl<H: Host> Route<H> {
@@ -115,7 +120,7 @@ impl<H: Host> Route<H> {
 
     /// What `inspect` serves: what is behind the averages, and what an operator changes.
     #[rustfmt::skip] // One line per resource.
-    pub const INSPECT: [Self; 13] = [
+    pub const INSPECT: [Self; 18] = [
         Self::document("/v1/regions/{region}/devices", &[After, Limit], InRegion(devices::of_region)),
         Self::document("/v1/devices", &[Param::Region, Silent, SilentFor, After, Limit], Plain(devices::list)),
         Self::document("/v1/devices/{device_id}", &[], OfDevice(devices::one)),
@@ -123,6 +128,11 @@ impl<H: Host> Route<H> {
         Self::document("/v1/devices/{device_id}/readings", &[From, To, Tz, Limit], OfDevice(device_history::readings)),
         Self::document("/v1/devices/{device_id}/windows", &[From, To, Step, Tz], OfDevice(device_history::windows)),
         Self::document("/v1/devices/{device_id}/gaps", &[From, To, Tz, Longer], OfDevice(device_history::gaps)),
+        Self::document("/v1/regions/{region}/limits", &[], InRegion(region_limits::read)),
+        Self::json(PUTTING, "/v1/regions/{region}/limits", Scope::Admin, InRegion(region_limits::put)),
+        Self::changing(DELETING, "/v1/regions/{region}/limits", Scope::Admin, InRegion(region_limits::delete)),
+        Self::document("/v1/regions/{region}/excursions", &[From, To, Tz, For, Gap], InRegion(excursions::of_region)),
+        Self::document("/v1/devices/{device_id}/excursions", &[From, To, Tz, For, Gap], OfDevice(excursions::of_device)),
         Self::document("/v1/conflicts", &[From, To, Tz, After, Limit], Plain(conflicts::list)),
         Self::document("/v1/corrections", &[From, To, Tz, After, Limit], Plain(corrections::list)),
         Self::json(POSTING, "/v1/corrections", Scope::Admin, Plain(corrections::post)),

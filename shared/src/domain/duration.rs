@@ -23,6 +23,19 @@ pub(crate) fn parse_duration_ms(text: &str) -> Option<i64> {
     (ms <= 36_500 * DAY_MS).then_some(ms)
 }
 
+/// A duration as `parse_duration_ms` reads it, in the largest unit that divides it: `7d`,
+/// `90s`.
+pub(crate) fn duration_text(ms: i64) -> String {
+    const UNITS: [(i64, &str); 4] =
+        [(DAY_MS, "d"), (60 * MINUTE_MS, "h"), (MINUTE_MS, "m"), (1_000, "s")];
+    let unit = UNITS.into_iter().find(|(unit_ms, _)| ms % unit_ms == 0);
+    match (ms, unit) {
+        (0, _) => "0".to_owned(),
+        (_, Some((unit_ms, unit))) => format!("{}{unit}", ms / unit_ms),
+        (_, None) => format!("{ms}ms"),
+    }
+}
+
 /// A duration in the largest unit that divides it: `7 days`, `90 seconds`.
 pub(crate) fn duration_in_words(ms: i64) -> String {
     const UNITS: [(i64, &str); 4] =
@@ -57,6 +70,9 @@ mod tests {
             ("99999999999999999999d", None),
         ] {
             assert_eq!(parse_duration_ms(text), ms, "{text}");
+            if let Some(ms) = ms {
+                assert_eq!(parse_duration_ms(&duration_text(ms)), Some(ms), "{text}");
+            }
         }
     }
 
@@ -71,6 +87,7 @@ mod tests {
             ("1500ms", "1500 milliseconds"),
         ] {
             assert_eq!(duration_in_words(parse_duration_ms(text).unwrap()), words);
+            assert_eq!(duration_text(parse_duration_ms(text).unwrap()), text);
         }
     }
 }

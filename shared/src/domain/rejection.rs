@@ -47,13 +47,17 @@ pub enum Reason {
     TooOld,
     /// From a new device or region when their number is at its limit.
     TooManyNames,
+    /// A temperature that is never counted: one that a sensor sends when it has none.
+    VoidValue,
+    /// A temperature that its region can't have.
+    Implausible,
 }
 
-const _: () = assert!(Reason::ALL.len() == Reason::TooManyNames as usize + 1);
+const _: () = assert!(Reason::ALL.len() == Reason::Implausible as usize + 1);
 
 impl Reason {
     /// All reasons. Journal entries store the position here, so append new ones.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::MissingField,
         Self::UnknownField,
@@ -67,6 +71,8 @@ impl Reason {
         Self::InFuture,
         Self::TooOld,
         Self::TooManyNames,
+        Self::VoidValue,
+        Self::Implausible,
     ];
 
     /// The reason's code in an answer.
@@ -85,6 +91,8 @@ impl Reason {
             Self::InFuture => "in_future",
             Self::TooOld => "too_old",
             Self::TooManyNames => "too_many_names",
+            Self::VoidValue => "void_value",
+            Self::Implausible => "implausible",
         }
     }
 }

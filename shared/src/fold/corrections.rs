@@ -4,34 +4,27 @@
 //! database was away. The others apply those that were folded to readings that come later
 //! (`ledger::corrected`), and say of the rest that it waits.
 
-use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::Host;
 use crate::journal::corrections::{self, Noted};
-use crate::journal::inventory::Inventory;
 use crate::ledger::corrections::{NewCorrection, add};
-use crate::ledger::database::{Budget, Database};
+use crate::ledger::database::Database;
 use crate::limits;
-use crate::resilience::circuit::CircuitBreaker;
 
-/// Folds the corrections in the journal, if there are any, as far as the budget allows.
-pub(crate) fn run<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
-    let journal = host.key_value().map_err(Error::Journal)?;
-    let inventory = Inventory::list(host, &journal)?;
-    if inventory.corrections().is_empty() {
-        return Ok(());
-    }
-    CircuitBreaker::new(host, &journal, inventory.has_breaker()).call(now, || {
-        let database = Database::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
-        let steps = inventory.corrections().chunks(limits::CORRECTIONS_PER_FOLD_STEP);
-        for (number, keys) in steps.take(database.budget().steps_max()).enumerate() {
-            if number > 0 && database.left_ms() == 0 {
-                break;
-            }
-            step(&database, &journal, keys)?;
+/// Folds the corrections under these keys, as far as the budget allows.
+pub(crate) fn run<H: Host>(
+    database: &Database<'_, H>,
+    journal: &H::KeyValue,
+    keys: &[String],
+) -> Result<(), Error> {
+    let steps = keys.chunks(limits::CORRECTIONS_PER_FOLD_STEP);
+    for (number, keys) in steps.take(database.budget().steps_max()).enumerate() {
+        if number > 0 && database.left_ms() == 0 {
+            break;
         }
-        Ok(())
-    })
+        step(database, journal, keys)?;
+    }
+    Ok(())
 }
 
 fn step<H: Host>(

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::duration::parse_duration_ms;
+use crate::domain::duration::{duration_text, parse_duration_ms};
 use crate::domain::range::{Range, Span};
 use crate::domain::reading::{Region, UnixMillis};
 use crate::domain::step::Step;
@@ -23,6 +23,10 @@ pub enum Param {
     Step,
     /// The time zone of local dates and steps.
     Tz,
+    /// How long an excursion must last.
+    For,
+    /// Which pauses are gaps.
+    Gap,
     /// The item that a page begins after.
     After,
     /// The most items on a page.
@@ -45,6 +49,8 @@ impl Param {
             Self::To => "to",
             Self::Step => "step",
             Self::Tz => "tz",
+            Self::For => "for",
+            Self::Gap => "gap",
             Self::After => "after",
             Self::Limit => "limit",
             Self::Region => "region",
@@ -132,15 +138,18 @@ impl<'a> QueryParams<'a> {
         }
     }
 
-    /// The parameter `param`, a duration, in milliseconds.
-    pub(crate) fn duration_ms(&self, param: Param) -> Result<Option<i64>, Problem> {
+    /// A parameter that is a duration, in milliseconds, of at most `most_ms`.
+    pub(crate) fn duration_ms(&self, param: Param, most_ms: i64) -> Result<Option<i64>, Problem> {
         let Some(text) = value_of(&self.given, param) else { return Ok(None) };
-        let ms = parse_duration_ms(text).ok_or_else(|| {
-            let name = param.name();
-            let rule = format!("{name} must be a number with ms, s, m, h or d behind it, like 15m");
-            Problem::new(Kind::BadParameter, rule)
-        })?;
-        Ok(Some(ms))
+        match parse_duration_ms(text).filter(|ms| *ms <= most_ms) {
+            Some(ms) => Ok(Some(ms)),
+            None => {
+                let (name, most) = (param.name(), duration_text(most_ms));
+                let rule = "must be 0 or a number with ms, s, m, h or d behind it";
+                let detail = format!("{name} {rule}, at most {most}, like 20m");
+                Err(Problem::new(Kind::BadParameter, detail))
+            }
+        }
     }
 
     /// From `from` (included) to `to` (excluded), widened to whole minutes.

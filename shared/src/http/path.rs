@@ -5,6 +5,17 @@ use std::borrow::Cow;
 use crate::domain::reading::{DeviceId, Region};
 use crate::http::{Kind, Problem};
 
+/// The segment of `path` where `pattern` has braces; it must not be empty. Returns an
+/// empty argument if `pattern` has no braces, and `None` if `path` does not match it.
+pub(crate) fn argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    let Some((before, rest)) = pattern.split_once('{') else {
+        return (pattern == path).then_some("");
+    };
+    let (_, behind) = rest.split_once('}')?;
+    let name = path.strip_prefix(before)?.strip_suffix(behind)?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
 /// The region that a percent-encoded path segment names.
 pub(crate) fn region_in_path(encoded: &str) -> Result<Region<'static>, Problem> {
     decoded(encoded).and_then(Region::new).ok_or_else(unknown_region)
@@ -29,4 +40,25 @@ pub(crate) fn unknown_region() -> Problem {
 /// The answer about an unknown device.
 pub(crate) fn unknown_device() -> Problem {
     Problem::new(Kind::NotFound, "unknown device: no reading of it has been counted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_takes_one_piece_of_a_path() {
+        for (pattern, path, expected) in [
+            ("/v1/regions", "/v1/regions", Some("")),
+            ("/v1/regions", "/v1/regions/", None),
+            ("/v1/regions/{region}", "/v1/regions/hall", Some("hall")),
+            ("/v1/regions/{region}", "/v1/regions/", None),
+            ("/v1/regions/{region}", "/v1/regions/a/b", None),
+            ("/v1/regions/{region}/windows", "/v1/regions/a%2Fb/windows", Some("a%2Fb")),
+            ("/v1/regions/{region}/windows", "/v1/regions/windows", None),
+            ("/v1/quarantine/{name}/retry", "/v1/quarantine/retry", None),
+        ] {
+            assert_eq!(argument(pattern, path), expected, "{pattern} {path}");
+        }
+    }
 }

@@ -30,6 +30,8 @@ pub struct Door {
     pub regions: usize,
     /// The number of devices, likewise.
     pub devices: usize,
+    /// Whether the plausible limits of regions have to be read.
+    pub has_plausible: bool,
     /// Whether a fold has ever written here what is in the database.
     pub is_told: bool,
 }
@@ -44,6 +46,7 @@ impl Default for Door {
             full_since: None,
             regions: 0,
             devices: 0,
+            has_plausible: false,
             is_told: false,
         }
     }
@@ -62,6 +65,7 @@ impl Door {
                 "full" => door.full_since = instant,
                 "regions" => door.regions = value.parse().unwrap_or(0),
                 "devices" => door.devices = value.parse().unwrap_or(0),
+                "plausible" => door.has_plausible = value == "1",
                 "told" => door.is_told = value == "1",
                 _ => {}
             }
@@ -77,6 +81,9 @@ impl Door {
             self.newest.get(),
             u8::from(self.is_told)
         );
+        if self.has_plausible {
+            text += " plausible=1";
+        }
         if let Some(since) = self.full_since {
             text += &format!(" full={}", since.get());
         }
@@ -142,9 +149,11 @@ mod tests {
             full_since: Some(at(5)),
             regions: 7,
             devices: 0,
+            has_plausible: false,
             is_told: true,
         };
-        for door in [Door::default(), door, Door { devices: 9, ..door }] {
+        let with_limits = Door { has_plausible: true, ..door };
+        for door in [Door::default(), door, Door { devices: 9, ..door }, with_limits] {
             assert_eq!(Door::parse(door.to_text().as_bytes()), door);
         }
         let newer = format!("{} later=7 x", door.to_text());

@@ -9,6 +9,7 @@
 //! | `damaged-correction/1/<hash>` | one that can't be read |
 //! | `breaker/1/regions` | the state of the circuit breaker, if it is not new |
 //! | `door/1` | the door ([`crate::journal::door`]) |
+//! | `plausible/1` | what temperatures are plausible ([`crate::journal::plausible`]) |
 //! | `rejected/1` | how many readings were rejected in requests that left no entry |
 //! | `damaged/1/<row>` | a row of the regions database that can't be read |
 //! | `events/1` | when each open stream of events ends at the latest |
@@ -33,6 +34,8 @@ pub(crate) const CORRECTION: &str = "correction/1/";
 pub(crate) const DAMAGED_CORRECTION: &str = "damaged-correction/1/";
 /// The key of the door.
 pub const DOOR: &str = "door/1";
+/// The key of what temperatures are plausible.
+pub const PLAUSIBLE: &str = "plausible/1";
 /// The key of the counts of readings rejected in requests that left no entry.
 pub const REJECTED: &str = "rejected/1";
 /// The prefix of the name of a row that can't be read.

@@ -11,6 +11,7 @@ mod entry;
 pub mod inventory;
 pub mod keys;
 mod name;
+pub mod plausible;
 mod quarantine;
 pub mod rejected;
 mod store;

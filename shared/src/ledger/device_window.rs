@@ -7,7 +7,7 @@ use crate::domain::summary::device_average;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::gaps::Gaps;
-use crate::ledger::sorted_run::{Layout, Run, RunRecord, RunTable};
+use crate::ledger::sorted_run::{Keys, Layout, Run, RunRecord, RunTable};
 use crate::ledger::{Row, integers};
 use crate::limits;
 
@@ -91,6 +91,16 @@ pub(crate) fn list_region_devices(sql: &impl Sql) -> Result<(), Error> {
         }
         add_region_devices(sql, &devices)?;
     }
+}
+
+/// The windows of all time of all devices of a region, sorted by device.
+pub(crate) fn of_all_time(sql: &impl Sql, region: i64) -> Result<Vec<DeviceWindow>, Error> {
+    let all = Keys { group: [region, i64::from(ALL), 0], from: 0, to: u64::MAX };
+    let mut windows = Vec::new();
+    for run in DEVICE_WINDOWS.load(sql, &[all])? {
+        windows.append(&mut DEVICE_WINDOWS.decode(&run)?);
+    }
+    Ok(windows)
 }
 
 impl DeviceWindow {

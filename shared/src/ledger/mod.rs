@@ -15,6 +15,7 @@ pub(crate) mod dictionary;
 mod gaps;
 mod prune;
 mod read;
+pub mod region_limits;
 pub(crate) mod renaming;
 mod restate;
 mod row;

@@ -78,25 +78,30 @@ pub(crate) struct Facts {
     pub(crate) newest: Option<UnixMillis>,
     pub(crate) regions: usize,
     pub(crate) devices: usize,
+    /// Whether some region has plausible limits.
+    pub(crate) has_plausible: bool,
 }
 
-/// What the door must know, at the cost of four index lookups.
+/// What the door must know, at the cost of some index lookups.
 pub(crate) fn facts(sql: &impl Sql) -> Result<Facts, Error> {
     // Ids are consecutive and no name is ever deleted, so the largest id is the count.
     let statement = "\
         SELECT coalesce((SELECT value FROM tallies WHERE name = ?1), 0), \
                coalesce((SELECT max(minute) FROM ledger), -1), \
                coalesce((SELECT max(id) FROM regions), 0), \
-               coalesce((SELECT max(id) FROM devices), 0)";
+               coalesce((SELECT max(id) FROM devices), 0), \
+               EXISTS (SELECT 1 FROM limits \
+                       WHERE plausible_low IS NOT NULL OR plausible_high IS NOT NULL)";
     let bindings = [Value::Text(PRUNED_BEFORE.to_owned())];
     let rows = sql.execute(statement, &bindings).map_err(Error::Regions)?;
     let facts = |row: &Vec<Value>| {
-        let [pruned_before, newest, regions, devices] = integers(row)?;
+        let [pruned_before, newest, regions, devices, has_plausible] = integers(row)?;
         Some(Facts {
             pruned_before: UnixMillis::new(pruned_before)?,
             newest: UnixMillis::from_minute(newest, 0),
             regions: usize::try_from(regions).ok()?,
             devices: usize::try_from(devices).ok()?,
+            has_plausible: has_plausible != 0,
         })
     };
     rows.first().and_then(facts).ok_or(Error::Corrupt("tally"))

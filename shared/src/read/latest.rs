@@ -30,6 +30,14 @@ pub(crate) struct Latest {
     pub(crate) silent: Vec<String>,
 }
 
+impl Latest {
+    /// The coldest and the warmest temperature.
+    pub(crate) fn extremes(&self) -> Option<[MilliCelsius; 2]> {
+        let (coldest, warmest) = self.coldest.as_ref().zip(self.warmest.as_ref())?;
+        Some([coldest.temperature, warmest.temperature])
+    }
+}
+
 /// The newest reading of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Measured {

@@ -3,13 +3,16 @@
 //! Imports `upkeep`, `fold` and the places below them, except `wire`.
 
 pub(crate) mod aggregate;
+pub(crate) mod chunks;
 pub(crate) mod conflicts;
 pub(crate) mod corrections;
 pub(crate) mod details;
 pub(crate) mod device_history;
 pub(crate) mod devices;
+pub(crate) mod excursions;
 pub(crate) mod fresh;
 pub(crate) mod last_good;
 pub(crate) mod latest;
+pub(crate) mod outside;
 pub(crate) mod pieces;
 pub(crate) mod silence;

@@ -37,7 +37,7 @@ fn a_reading_is_acknowledged_and_then_counted() {
             "latest_average_c": 20.875, "latest_devices": 2,
             "warmest_device": "d1", "warmest_c": 21.5, "warmest_at": instant(now),
             "coldest_device": "d2", "coldest_c": 20.25, "coldest_at": instant(now - 5),
-            "silent_devices": 0, "silent": [],
+            "silent_devices": 0, "silent": [], "low_c": null, "high_c": null, "within_limits": null,
             "from": null, "to": null, "as_of": null, "stale": false, "unfolded_entries": 0,
             "unfolded_readings": 0, "quarantined_readings": 0
         })

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use http::Method;
+use isotherm::api::routes::Route;
 use isotherm::api::{readings, router};
 use isotherm::error::Error;
 use isotherm::host::{Host, KeyValue};
@@ -206,6 +208,26 @@ impl Node {
     pub(crate) fn coverage_of_csv(&mut self) -> String {
         let csv = self.get_as("/v1/regions", "text/csv");
         header(&csv, "isotherm-coverage").unwrap().to_owned()
+    }
+
+    /// One request to `query` with another method and this body, as its entry point makes it.
+    pub(crate) fn change(&mut self, method: Method, path: &str, body: &str) -> Response {
+        let (now, head) = (self.tick(), Request::with_method(method, path));
+        match router::begin(&Route::<FaultyHost>::INSPECT, &head) {
+            Ok(_limit) => {
+                let answered = router::answer_with(&self.host, &head, body.as_bytes(), now);
+                drop(answered.after_answer.run(&self.host, now));
+                answered.response
+            }
+            Err(refused) => refused.response,
+        }
+    }
+
+    /// Sets the limits of a region.
+    #[track_caller]
+    pub(crate) fn limit(&mut self, region: &str, limits: &Value) -> Value {
+        let path = format!("/v1/regions/{region}/limits");
+        json_of(&self.change(Method::PUT, &path, &limits.to_string()), 200)
     }
 
     /// An operator has what is in quarantine tried again.

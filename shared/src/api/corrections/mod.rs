@@ -16,7 +16,6 @@ use crate::domain::correction::{Correction, Fate};
 use crate::domain::range::Span;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::error::{Error, best_effort};
-use crate::fold;
 use crate::host::Host;
 use crate::http::document::{Fields, Table};
 use crate::http::params::no_such_page;
@@ -26,6 +25,7 @@ use crate::journal::door;
 use crate::read::corrections::{CorrectionKey, Listed, select};
 use crate::read::fresh::{Fresh, fold_and_read};
 use crate::settings::Horizon;
+use crate::upkeep;
 use crate::wire::object::Object;
 
 /// The columns of `cells`.
@@ -153,7 +153,7 @@ fn single<H: Host>(call: &Call<'_, H>, body: &Object<'_>, reason: &str) -> Handl
     let noted = Noted::of(&correction, call.now);
     journaled::append(call.host, &store, &noted).map_err(Error::Journal)?;
     // If that fails, they wait: the answer says so.
-    best_effort(fold::corrections::run(call.host, call.now));
+    best_effort(upkeep::fold_corrections(call.host, call.now));
     let at = correction.timestamp;
     let range = (at, at.saturating_add(1));
     let name = correction.device_id.as_str();

@@ -2,12 +2,14 @@
 //!
 //! The promise: a 2xx is sent after the readings are on disk, never before.
 //!
-//! `head` checks the request's head, and `batch` its readings; `doubt` asks the
+//! `head` checks the request's head, `checks` its temperatures, and `batch` the times of its
+//! readings; `doubt` asks the
 //! database if the door does not know enough. `keep` makes the readings durable, and
 //! `answers` writes the response.
 
 mod answers;
 mod batch;
+mod checks;
 mod doubt;
 mod head;
 mod keep;
@@ -54,7 +56,7 @@ pub struct Handled {
 #[derive(Debug, Default)]
 pub struct AfterPost {
     /// Rejections to count, if the request left no entry.
-    rejections: Rejections,
+    rejections: Box<Rejections>,
     /// Whether to fold the journal.
     should_fold: bool,
 }
@@ -162,7 +164,7 @@ fn accept<H: Host>(
     batch.ignored = ignored;
     if batch.readings.is_empty() {
         // There is no reading to fold.
-        let after_answer = AfterPost { rejections: batch.rejections(), should_fold: false };
+        let after_answer = AfterPost { rejections: batch.rejections().into(), should_fold: false };
         let response = Response::from(answers::nothing_valid(&batch));
         return Ok(Handled::kept(response, &batch, after_answer));
     }
@@ -196,6 +198,7 @@ fn judge<'a, H: Host>(
     now: UnixMillis,
 ) -> Result<Batch<'a>, Error> {
     let journal = journal.as_ref().ok();
+    let items = checks::reject(host, items, journal)?;
     // Without the journal, the ledger finds what is too old.
     let door = journal.map_or_else(Door::default, |(_, door)| *door);
     let mut batch = Batch::new(items, horizon, &door, now);

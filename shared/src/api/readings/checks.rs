@@ -1,0 +1,59 @@
+//! Which temperatures are no measurement: those never to be counted, and those that are not
+//! plausible for their region.
+
+use crate::domain::plausible::Plausible;
+use crate::domain::reading::{MilliCelsius, Reading};
+use crate::domain::rejection::{Reason, Rejection};
+use crate::error::Error;
+use crate::host::Host;
+use crate::journal::door::Door;
+use crate::journal::plausible::{self, PlausibleByRegion};
+use crate::settings;
+use crate::wire::item::Item;
+
+/// Rejects the readings that are no measurement. Without the journal, what is plausible is
+/// not known.
+pub(super) fn reject<'a, H: Host>(
+    host: &H,
+    items: Vec<Item<'a>>,
+    journal: Option<&(H::KeyValue, Door)>,
+) -> Result<Vec<Item<'a>>, Error> {
+    let void = settings::void_values(host)?;
+    let limits = match journal {
+        Some((store, door)) if door.has_plausible => {
+            plausible::load(host, store).map_err(Error::Journal)?
+        }
+        _ => PlausibleByRegion::default(),
+    };
+    if void.is_empty() && limits.is_empty() {
+        return Ok(items);
+    }
+    let check = |item: Item<'a>| item.and_then(|reading| checked(reading, &void, &limits));
+    Ok(items.into_iter().map(check).collect())
+}
+
+fn checked<'a>(
+    reading: Reading<'a>,
+    void: &[MilliCelsius],
+    limits: &PlausibleByRegion,
+) -> Item<'a> {
+    if void.contains(&reading.temperature) {
+        let detail = "the temperature is one that is never counted (variable void_values); look \
+                      at the sensor";
+        return Err(Rejection::new(Reason::VoidValue, detail));
+    }
+    let Plausible { low, high } = limits.of_region(reading.region.as_str());
+    if (Plausible { low, high }).allows(reading.temperature) {
+        return Ok(reading);
+    }
+    let end = |limit: Option<MilliCelsius>, none: &str| {
+        limit.map_or_else(|| none.to_owned(), |limit| limit.to_celsius().to_string())
+    };
+    let detail = format!(
+        "the temperature is not plausible for its region, which has from {} to {} degrees \
+         Celsius; look at the sensor",
+        end(low, "-273.15"),
+        end(high, "1000")
+    );
+    Err(Rejection::new(Reason::Implausible, detail))
+}

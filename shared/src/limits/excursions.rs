@@ -1,0 +1,29 @@
+//! The bounds of what is searched for excursions, and of what is plausible.
+
+/// How long an excursion may have to last before it is listed, in milliseconds: a week.
+pub const EXCURSION_FOR_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// How long before its range an excursion is followed back, in minutes.
+pub const EXCURSION_LOOK_BACK_MINUTES: i64 = 24 * 60;
+
+/// The most readings, of all regions, that excursions are found in: two seconds. (The
+/// ledger has the readings of a minute together, whatever their region.)
+pub const EXCURSION_READINGS_MAX: usize = 10_000_000;
+
+/// About how many readings are read at once for that, which bounds the memory.
+pub const EXCURSION_READINGS_AT_ONCE: usize = 50_000;
+
+/// The most excursions in an answer, and the most kept while they are united.
+pub const EXCURSIONS_MAX: usize = 10_000;
+
+/// The most devices that an excursion names; all are counted.
+pub const EXCURSION_DEVICES_NAMED_MAX: usize = 20;
+
+/// From which pause on a device has a gap that has no usual pause, in milliseconds: an hour.
+pub const GAP_MS_UNLEARNED: i64 = 60 * 60 * 1_000;
+
+/// The most regions with plausible limits: a request that has readings reads all of them.
+pub const PLAUSIBLE_REGIONS_MAX: usize = 1_000;
+
+/// The most values of the variable `void_values`: each reading is compared with them.
+pub const VOID_VALUES_MAX: usize = 20;

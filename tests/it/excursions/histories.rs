@@ -1,0 +1,150 @@
+//! Random histories: what is answered is what the independent program finds.
+
+use isotherm_host::random;
+use serde_json::{Value, json};
+
+use super::START;
+use super::independent::{HIGH, Interval, LOW, Raw, independent};
+use crate::support::assert::check_fields;
+use crate::support::node::Node;
+use crate::support::readings::{DAY, HOUR, MINUTE, celsius, instant, json_reading, shuffled};
+
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> i64 {
+        i64::try_from(random::next(&mut self.0) % end).unwrap()
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// Readings of several devices over half a day: temperatures that wander around the limits,
+/// missed readings, and long pauses.
+fn history(chance: &mut Chance) -> Vec<Raw> {
+    let mut all = Vec::new();
+    for device in 0..2 + chance.below(4) {
+        let usual = [20_000, 60_000, 300_000][usize::try_from(chance.below(3)).unwrap()];
+        let mut now = START + chance.below(3 * 3_600_000);
+        let end = now + HOUR + chance.below(9 * 3_600_000);
+        let mut milli = -21_500;
+        // Now and then it stands in another room.
+        let mut region = "cold";
+        while now < end {
+            // Far above and below the limits, and often on them.
+            milli += (chance.below(9) - 4) * 500;
+            milli = milli.clamp(LOW - 2_500, HIGH + 2_500);
+            if chance.one_in(40) {
+                region = if region == "cold" { "hall" } else { "cold" };
+            }
+            all.push((format!("d{device}"), region.to_owned(), now, milli));
+            now += match chance.below(60) {
+                0 => usual * (8 + chance.below(20)),
+                1..4 => usual * 2,
+                _ => usual - usual / 50 + chance.below(u64::try_from(usual / 25).unwrap()),
+            };
+        }
+    }
+    all
+}
+
+fn as_answered(interval: &Interval) -> Value {
+    let (depth, at, device) = &interval.worst;
+    let extreme = if interval.kind == "high" { HIGH + depth } else { LOW - depth };
+    let gaps = &interval.gaps;
+    json!({
+        "region": "cold", "kind": interval.kind,
+        "begin": instant(interval.begin),
+        "end": (!interval.open).then(|| instant(interval.until)),
+        "duration_ms": interval.until - interval.begin, "open": interval.open,
+        "begins_before": false,
+        "extreme_c": celsius(extreme), "extreme_at": instant(*at), "extreme_device": device,
+        "readings": interval.readings,
+        "devices": interval.devices.len(), "device_ids": interval.devices,
+        "gaps": gaps.len(), "longest_gap_ms": gaps.iter().max(),
+        "resolution": "reading", "low_c": -25.0, "high_c": -18.0,
+    })
+}
+
+#[track_caller]
+fn check(answer: &Value, expected: &[Interval]) {
+    let found = answer["excursions"].as_array().unwrap();
+    for (found, expected) in found.iter().zip(expected) {
+        check_fields(found, &as_answered(expected));
+        assert!(found["revision"].as_i64().unwrap() > 0);
+    }
+    assert_eq!(found.len(), expected.len());
+}
+
+fn json_of((device, region, at, milli): &Raw) -> Value {
+    json_reading(device, region, celsius(*milli), *at)
+}
+
+/// A node that got these readings in batches in any order, some twice, some contradicted
+/// later; with limits for the region `cold`.
+fn node_with(raw: &[Raw], seed: u64, for_text: &str) -> Node {
+    let mut node = Node::quiet(&[]);
+    let sent = shuffled(raw, seed);
+    for batch in sent.chunks(700) {
+        node.accept(&batch.iter().map(json_of).collect());
+    }
+    node.read("/v1/regions");
+    let again: Vec<Value> = sent.iter().step_by(7).map(json_of).collect();
+    let contradicting = sent.iter().step_by(11).map(|(device, region, at, milli)| {
+        json_reading(device, region, celsius(milli + 20_000), *at)
+    });
+    node.accept(&again.into_iter().chain(contradicting).collect());
+    node.limit("cold", &json!({"low_c": -25, "high_c": -18, "for": for_text}));
+    node
+}
+
+#[test]
+fn the_excursions_of_random_histories_are_those_of_an_independent_program() {
+    let (mut found, mut open, mut with_gaps, mut united) = (0, 0, 0, 0);
+    for seed in 0..20 {
+        let mut chance = Chance(seed);
+        let raw = history(&mut chance);
+        let for_minutes = [0, 0, 5, 20][usize::try_from(seed % 4).unwrap()];
+        let mut node = node_with(&raw, seed, &format!("{for_minutes}m"));
+        let whole = (START - HOUR, START + DAY);
+        let part = (START + 3 * HOUR + 17 * MINUTE, START + 6 * HOUR + 41 * MINUTE);
+        for (from, to) in [whole, part] {
+            let path = format!("/v1/regions/cold/excursions?from={from}&to={to}");
+            let answer = node.read(&path);
+            let expected = independent(&raw, "cold", (from, to), for_minutes * MINUTE);
+            check(&answer, &expected);
+            let csv = node.get_as(&path, "text/csv");
+            assert_eq!(csv.body.split(|byte| *byte == b'\n').count(), expected.len() + 2);
+            found += expected.len();
+            open += expected.iter().filter(|i| i.open).count();
+            with_gaps += expected.iter().filter(|i| !i.gaps.is_empty()).count();
+            united += expected.iter().filter(|i| i.devices.len() > 1).count();
+            check_of_devices(&mut node, &raw, (from, to), for_minutes * MINUTE);
+        }
+        let everything = node.read(&format!("/v1/regions/cold?from={}&to={}", whole.0, whole.1));
+        let answer =
+            node.read(&format!("/v1/regions/cold/excursions?from={}&to={}", whole.0, whole.1));
+        let same = ["count", "late", "duplicates", "conflicts", "devices", "revision"];
+        for field in same {
+            assert_eq!(answer[field], everything[field], "{field}");
+        }
+        check_fields(&answer, &json!({"low_c": -25.0, "high_c": -18.0, "kept_from": null}));
+        check_fields(&answer, &json!({"for_ms": for_minutes * MINUTE, "unfolded_entries": 0}));
+    }
+    // The histories have what is to be shown.
+    let seen = [found, open, with_gaps, united];
+    assert!(found > 500 && open > 5 && with_gaps > 50 && united > 100, "{seen:?}");
+}
+
+/// Those of a device are its own runs.
+fn check_of_devices(node: &mut Node, raw: &[Raw], (from, to): (i64, i64), for_ms: i64) {
+    for device in ["d0", "d1"] {
+        let own: Vec<Raw> = raw.iter().filter(|(name, ..)| name == device).cloned().collect();
+        let answer = node.read(&format!("/v1/devices/{device}/excursions?from={from}&to={to}"));
+        check(&answer, &independent(&own, "cold", (from, to), for_ms));
+        let count = own.iter().filter(|(_, _, at, _)| (from..to).contains(at)).count();
+        check_fields(&answer, &json!({"device_id": device, "count": count}));
+    }
+}
