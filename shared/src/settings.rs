@@ -50,14 +50,15 @@ impl Horizon {
     ) -> Result<Reading<'a>, Rejection> {
         if reading.timestamp > self.latest(now) {
             let detail = "timestamp is ahead of this node's clock; check the device's clock";
-            return Err(Rejection::new(Reason::InFuture, detail));
+            return Err(Rejection::new(Reason::InFuture, detail).of(&reading));
         }
         if self.retention_ms.is_some_and(|ms| reading.timestamp < now.saturating_sub(ms)) {
-            return Err(Rejection::new(Reason::TooOld, too_old(self.retention_ms)));
+            let detail = too_old(self.retention_ms);
+            return Err(Rejection::new(Reason::TooOld, detail).of(&reading));
         }
         // If `retention` was shorter before, or the node's clock was ahead.
         if reading.timestamp < pruned_before {
-            return Err(Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER));
+            return Err(Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER).of(&reading));
         }
         let is_late = reading.timestamp < now.saturating_sub(self.late_after_ms);
         Ok(reading.arrived(is_late))

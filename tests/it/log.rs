@@ -39,7 +39,7 @@ fn a_request_has_one_line_with_its_trace_and_no_names() {
         found,
         json!({
             "component": "ingest", "trace_id": TRACE, "route": "POST /v1/readings", "status": 202,
-            "outcome": "journaled", "accepted": 1, "rejected": 1,
+            "outcome": "journaled", "accepted": 1, "rejected": 1, "reason": "unknown_field",
         })
     );
 

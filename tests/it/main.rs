@@ -46,6 +46,7 @@ mod quarantine;
 mod readme;
 mod real_data;
 mod redis;
+mod rejections;
 mod removal;
 mod restore_script;
 mod scale;

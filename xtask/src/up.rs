@@ -164,6 +164,7 @@ fn greet(runtime: Runtime, listen: &str) {
     GET  /v1/regions/{{region}}/devices  the devices that sent them
     GET  /v1/devices/{{device_id}}       one device; below it its /readings
     GET  /v1/conflicts                 readings that contradict a counted one
+    GET  /v1/rejections                what was rejected, of which device, and why
     GET  /v1/quarantine                readings that could not be counted
     GET  /metrics  /readyz  /healthz  /v1/events  /openapi.json
 

@@ -15,5 +15,6 @@ pub(crate) mod metrics;
 pub(crate) mod quarantine;
 pub mod readings;
 pub(crate) mod regions;
+pub(crate) mod rejections;
 pub mod routes;
 pub(crate) mod windows;

@@ -16,6 +16,7 @@ use crate::api::health;
 use crate::api::metrics;
 use crate::api::quarantine;
 use crate::api::regions;
+use crate::api::rejections;
 use crate::api::windows;
 use crate::domain::reading::{DeviceId, Region, UnixMillis};
 use crate::host::Host;
@@ -99,7 +100,7 @@ impl<H: Host> Route<H> {
 
     /// What `query` serves.
     #[rustfmt::skip] // One line per resource.
-    pub const QUERY: [Self; 17] = [
+    pub const QUERY: [Self; 19] = [
         Self::document("/v1/regions", &[From, To, After, Limit], Plain(regions::list)),
         Self::document("/v1/regions/{region}", &[From, To], InRegion(regions::one)),
         Self::document("/v1/regions/{region}/windows", &[From, To, Step], InRegion(windows::of_region)),
@@ -107,6 +108,8 @@ impl<H: Host> Route<H> {
         Self::document("/v1/devices/{device_id}", &[], OfDevice(devices::one)),
         Self::document("/v1/devices/{device_id}/readings", &[From, To, Limit], OfDevice(devices::readings)),
         Self::document("/v1/conflicts", &[From, To, After, Limit], Plain(conflicts::list)),
+        Self::document("/v1/rejections", &[After, Limit, Param::DeviceId, Param::Reason], Plain(rejections::list)),
+        Self::document("/v1/rejections/devices", &[], Plain(rejections::by_device)),
         Self::document("/v1/quarantine", &[After], Plain(quarantine::list)),
         Self::post("/v1/quarantine/retry", Scope::Admin, Plain(quarantine::retry)),
         Self::post("/v1/quarantine/{name}/retry", Scope::Admin, Named(quarantine::retry_one)),

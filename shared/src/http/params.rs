@@ -22,6 +22,10 @@ pub enum Param {
     After,
     /// The most items on a page.
     Limit,
+    /// A device as it was sent.
+    DeviceId,
+    /// Why something was rejected.
+    Reason,
 }
 
 impl Param {
@@ -33,6 +37,8 @@ impl Param {
             Self::Step => "step",
             Self::After => "after",
             Self::Limit => "limit",
+            Self::DeviceId => "device_id",
+            Self::Reason => "reason",
         }
     }
 }
@@ -75,7 +81,12 @@ impl<'a> QueryParams<'a> {
 
     /// The parameter `after`, unparsed.
     pub(crate) fn after(&self) -> Option<&str> {
-        value_of(&self.given, Param::After)
+        self.text(Param::After)
+    }
+
+    /// Any parameter, unparsed.
+    pub(crate) fn text(&self, param: Param) -> Option<&str> {
+        value_of(&self.given, param)
     }
 
     /// From `from` (included) to `to` (excluded), widened to whole minutes.

@@ -8,6 +8,7 @@
 //! | `breaker/1/regions` | the state of the circuit breaker, if it is not new |
 //! | `door/1` | the door ([`crate::journal::door`]) |
 //! | `rejected/1` | how many readings were rejected in requests that left no entry |
+//! | `rejections/1` | the last rejected items ([`crate::journal::recent`]) |
 //! | `damaged/1/<row>` | a row of the regions database that can't be read |
 //! | `events/1` | when each open stream of events ends at the latest |
 //! | `snapshot/2/<as of>-<folds>` | last good averages; in older releases, `snapshot/1/<as of>` |
@@ -29,6 +30,8 @@ pub(crate) const QUARANTINE: &str = "quarantine/1/";
 pub const DOOR: &str = "door/1";
 /// The key of the counts of readings rejected in requests that left no entry.
 pub const REJECTED: &str = "rejected/1";
+/// The key of the last rejected items.
+pub const REJECTIONS: &str = "rejections/1";
 /// The prefix of the name of a row that can't be read.
 pub(crate) const DAMAGED_ROW: &str = "damaged/1/";
 /// The key of the times when the open streams of events end.

@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod keys;
 mod name;
 mod quarantine;
+pub mod recent;
 pub mod rejected;
 mod store;
 

@@ -92,7 +92,8 @@ fn alone(item: &str) -> Result<RawFields<'_>, Rejection> {
         Ok(_) => "the item is not an object".to_owned(),
         Err(_) => not_json(item, &error),
     };
-    Err(Rejection::new(Reason::Malformed, detail))
+    let field = |name| json_items::field(item, name);
+    Err(Rejection::new(Reason::Malformed, detail).sent_as(field("device_id"), field("region")))
 }
 
 /// Says where an item is not JSON.
@@ -271,6 +272,14 @@ impl Key<'_> {
 
 impl<'a> RawFields<'a> {
     fn into_reading(self) -> Item<'a> {
+        let (device_id, region) = (self.device_id, self.region);
+        self.judged().map_err(|rejection| {
+            let (device_id, region) = (as_sent(device_id), as_sent(region));
+            rejection.sent_as(device_id.as_deref(), region.as_deref())
+        })
+    }
+
+    fn judged(self) -> Item<'a> {
         match self.extras {
             Some(extras) if extras.fault.is_some() || !extras.unknown.is_empty() => {
                 return Err(extras.fault.unwrap_or_else(|| item::unknown_fields(&extras.unknown)));
@@ -305,6 +314,15 @@ fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
         serde_json::from_str(raw).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(inner))
+    }
+}
+
+/// A name as it was sent: a string, or a number. What else it may be is not looked at.
+fn as_sent(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    let raw = raw?.get();
+    match raw.as_bytes().first()? {
+        b'{' | b'[' => None,
+        _ => Some(unquoted(raw).unwrap_or(Cow::Borrowed(raw))),
     }
 }
 
