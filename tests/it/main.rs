@@ -54,6 +54,7 @@ mod seam_faults;
 mod series;
 mod snapshots;
 mod startup;
+mod status;
 mod store_faults;
 mod support;
 mod tidy;

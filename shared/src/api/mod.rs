@@ -17,4 +17,5 @@ pub mod readings;
 pub(crate) mod regions;
 pub(crate) mod rejections;
 pub mod routes;
+pub(crate) mod status;
 pub(crate) mod windows;

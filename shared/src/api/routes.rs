@@ -17,6 +17,7 @@ use crate::api::metrics;
 use crate::api::quarantine;
 use crate::api::regions;
 use crate::api::rejections;
+use crate::api::status;
 use crate::api::windows;
 use crate::domain::reading::{DeviceId, Region, UnixMillis};
 use crate::host::Host;
@@ -100,7 +101,7 @@ impl<H: Host> Route<H> {
 
     /// What `query` serves.
     #[rustfmt::skip] // One line per resource.
-    pub const QUERY: [Self; 19] = [
+    pub const QUERY: [Self; 20] = [
         Self::document("/v1/regions", &[From, To, After, Limit], Plain(regions::list)),
         Self::document("/v1/regions/{region}", &[From, To], InRegion(regions::one)),
         Self::document("/v1/regions/{region}/windows", &[From, To, Step], InRegion(windows::of_region)),
@@ -111,6 +112,7 @@ impl<H: Host> Route<H> {
         Self::document("/v1/rejections", &[After, Limit, Param::DeviceId, Param::Reason], Plain(rejections::list)),
         Self::document("/v1/rejections/devices", &[], Plain(rejections::by_device)),
         Self::document("/v1/quarantine", &[After], Plain(quarantine::list)),
+        Self::document("/v1/status", &[], Plain(status::of_node)),
         Self::post("/v1/quarantine/retry", Scope::Admin, Plain(quarantine::retry)),
         Self::post("/v1/quarantine/{name}/retry", Scope::Admin, Named(quarantine::retry_one)),
         Self::get("/v1/events", Scope::Read, Events),

@@ -58,7 +58,7 @@ pub(crate) struct Document {
 }
 
 /// Columns that change with the clock alone: the entity tag leaves them out.
-const VOLATILE: [&str; 2] = ["newest_age_ms", "as_of"];
+const VOLATILE: [&str; 3] = ["newest_age_ms", "as_of", "now"];
 
 impl Document {
     /// The answer to `request`: the document, or 304 if the client already has it.

@@ -9,3 +9,4 @@ pub(crate) mod devices;
 pub(crate) mod fresh;
 pub(crate) mod last_good;
 pub(crate) mod pieces;
+pub(crate) mod status;

@@ -33,7 +33,7 @@ fn bad_readings(now: i64) -> Vec<(String, &'static str)> {
         (format!(r#"{{"device_id":"d","region":"r","temperature_c":1,"timestamp":"{now}"}}"#), "invalid_timestamp"),
         (json_reading("d", "r", 1.0, 12_345).to_string(), "invalid_timestamp"),
         (json_reading("d", "r", 1.0, now + DAY).to_string(), "in_future"),
-        (json_reading("d", "r", 1.0, now - 8 * DAY).to_string(), "too_old"),
+        (json_reading("d", "r", 1.0, now - 401 * DAY).to_string(), "too_old"),
         ("1e999".to_owned(), "malformed"),
         ("null".to_owned(), "malformed"),
     ]
