@@ -270,7 +270,7 @@ fn each_kind_of_refusal_is_listed_with_where_it_came_from() {
     let gzip = [("content-encoding", "gzip")];
     let hot = json_reading("hot", "hall", 5_000, now_ms()).to_string();
     let cases = [
-        ("{\"device_id\":\"secret", &[][..], 400, "unreadable", Value::Null),
+        ("secret=1", &[][..], 400, "unreadable", Value::Null),
         (&padded, &[], 413, "too-large", Value::Null),
         ("a,b\n", &csv, 415, "unsupported-media-type", Value::Null),
         ("x", &gzip, 415, "unsupported-media-type", Value::Null),

@@ -19,9 +19,17 @@ use crate::wire::json_items;
 /// Splits a body into its items, in order. A leading byte order mark is skipped (RFC
 /// 8259, 8.1).
 pub(crate) fn parse(body: &[u8]) -> Result<Parsed<'_>, Unreadable> {
-    let body = std::str::from_utf8(body)
-        .map_err(|e| Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())))?;
-    let body = body.strip_prefix('\u{feff}').unwrap_or(body);
+    let text = std::str::from_utf8(body).map_err(|e| match e.error_len() {
+        Some(_) => Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())),
+        None => Unreadable::CutShort(body.len()),
+    })?;
+    parse_text(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|e| match e {
+        Unreadable::CutShort(_) => Unreadable::CutShort(body.len()),
+        other => other,
+    })
+}
+
+fn parse_text(body: &str) -> Result<Parsed<'_>, Unreadable> {
     match body.trim_ascii_start().as_bytes().first() {
         Some(b'[') => array(body),
         Some(b'{') => single(body),
@@ -33,6 +41,10 @@ pub(crate) fn parse(body: &[u8]) -> Result<Parsed<'_>, Unreadable> {
 }
 
 fn syntax(body: &str, error: &serde_json::Error) -> Unreadable {
+    // The parser may have stopped at an item that is not JSON, long before the end.
+    if error.is_eof() || json_items::is_cut_short(body) {
+        return Unreadable::CutShort(body.len());
+    }
     let (at, word) = place(body, error);
     Unreadable::Syntax(match word.as_str() {
         "" => format!("JSON at character {at}"),
@@ -538,16 +550,32 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_unreadable_as_a_whole() {
-        for bad in ["", "{", "[", "nope", "[{},]", "{} {}", "[1,2", "[{}", "[{\"a\":NaN},{\"b\""] {
+        for bad in ["nope", "[{},]", "{} {}", "[{}]]", "[{\"a\":NaN},,{\"b\":1}]"] {
             assert!(matches!(parse(bad.as_bytes()), Err(Unreadable::Syntax(_))), "{bad}");
         }
         assert!(matches!(parse(b"\"\xff\""), Err(Unreadable::Syntax(_))));
         let said = |body: &str| parse(body.as_bytes()).unwrap_err();
-        let of_a_word = Unreadable::Syntax("JSON at character 6 (near `nope`)".to_owned());
-        assert_eq!(said("[{}, nope"), of_a_word);
-        assert_eq!(said("[{"), Unreadable::Syntax("JSON at character 2".to_owned()));
+        let of_a_word = Unreadable::Syntax("JSON at character 5 (near `nope`)".to_owned());
+        assert_eq!(said("[{} nope]"), of_a_word);
+        assert_eq!(said("[{} {}]"), Unreadable::Syntax("JSON at character 5".to_owned()));
         for other in ["7", "\"text\"", "null", "true"] {
             assert_eq!(parse(other.as_bytes()), Err(Unreadable::Shape), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_ends_too_early_is_told_from_one_that_is_wrong() {
+        let whole =
+            format!("\u{feff}[{},{{\"temperature_c\":NaN}},{{\"a\":\"ü]\"}}]", with("", ""));
+        assert!(parse(whole.as_bytes()).is_ok());
+        // Wherever it is cut, also within a letter: but not where the rest is space.
+        for bytes in 0..whole.len() {
+            let found = parse(&whole.as_bytes()[..bytes]);
+            assert_eq!(found, Err(Unreadable::CutShort(bytes)));
+        }
+        for cut in ["{", " [ ", "[1,2", "[{},", "[\"a", "[{\"a\":NaN},{\"b\"", "{\"a\":\"\\", "nul"]
+        {
+            assert_eq!(parse(cut.as_bytes()), Err(Unreadable::CutShort(cut.len())), "{cut}");
         }
     }
 
@@ -563,7 +591,7 @@ mod tests {
     #[test]
     fn nesting_without_end_is_no_trouble() {
         let deep = "[".repeat(200_000);
-        assert!(matches!(parse(deep.as_bytes()), Err(Unreadable::Syntax(_))));
+        assert_eq!(parse(deep.as_bytes()), Err(Unreadable::CutShort(200_000)));
         let closed = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
         check(&closed, "malformed");
     }

@@ -36,6 +36,12 @@ fn scalar(text: &str) -> Option<&str> {
     number.filter(|number| !number.is_empty())
 }
 
+/// Whether `body` ends within a string or within brackets.
+pub(crate) fn is_cut_short(body: &str) -> bool {
+    let mut piece = Piece::default();
+    body.bytes().all(|byte| piece.take(byte).is_some()) && !piece.is_whole()
+}
+
 /// Splits at the commas outside strings and brackets.
 fn pieces(text: &str) -> Option<Vec<&str>> {
     let mut pieces = Vec::new();

@@ -19,6 +19,13 @@ pub(super) fn unreadable(unreadable: Unreadable) -> Problem {
             Kind::Unreadable,
             format!("the request is not valid {place}; nothing was stored"),
         ),
+        Unreadable::CutShort(bytes) => Problem::new(
+            Kind::Unreadable,
+            format!(
+                "the body ends too early, after {bytes} bytes: it was cut off, or a quote or a \
+                 bracket is not closed; nothing was stored"
+            ),
+        ),
         Unreadable::Shape => Problem::new(
             Kind::Unreadable,
             "the body must be a reading or an array of readings; nothing was stored",
