@@ -24,7 +24,7 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let now = spin::now();
     let handled = match read {
         Ok(Ok(body)) => readings::post(&host, &head, &body, now),
-        Ok(Err(problem)) => readings::refuse(problem),
+        Ok(Err(problem)) => readings::refuse(&host, &head, problem),
         Err(handled) => handled,
     };
     let Handled { response, after_answer, counts, route } = handled;

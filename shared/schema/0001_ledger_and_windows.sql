@@ -57,8 +57,9 @@ CREATE TABLE conflicts (
 
 -- Single numbers. `pruned_before`: Unix milliseconds; a reading from before then can't
 -- be told from a duplicate any more, and is not counted. `folds`: transactions that
--- posted readings. All others count readings: `duplicates` and `conflicts` as folds saw
--- them, so an entry that is folded again counts again; `rejected.<reason>`.
+-- posted readings; `entries`: entries of the journal in them. All others count readings:
+-- `entry_readings` in these entries; `duplicates` and `conflicts` as folds saw them, so an
+-- entry that is folded again counts again; `rejected.<reason>`.
 CREATE TABLE tallies (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL

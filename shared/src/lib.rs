@@ -70,6 +70,7 @@ mod upkeep;
 mod wire;
 
 pub use crate::domain::reading::UnixMillis;
+pub use crate::settings::check_at_start;
 
 /// What lies behind the entry points, for tests that look at journal and ledger without
 /// HTTP. A component or a host needs nothing of it, and it changes with any release.

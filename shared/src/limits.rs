@@ -230,6 +230,24 @@ pub const REJECTED_NOTED_MS: i64 = 60_000;
 /// In a burst of requests, on average one in this many writes a note.
 pub const REJECTED_PER_NOTE_MAX: i64 = 256;
 
+/// One more is certain for each such time, in milliseconds: a few devices are found at once.
+pub const REJECTED_CERTAIN_MS: i64 = 15_000;
+
+/// So many in a row are certain.
+pub const REJECTED_CERTAIN_MAX: i64 = 10;
+
+/// The most rejected items kept.
+pub const REJECTIONS_KEPT_MAX: usize = 1_000;
+
+/// Their most bytes: each note writes all.
+pub const REJECTIONS_BYTES_MAX: usize = 32 * 1024;
+
+/// The most records of one request: a batch must not displace all others.
+pub const REJECTIONS_PER_REQUEST_MAX: usize = 50;
+
+/// The longest detail of such a record, in characters.
+pub const REJECTION_DETAIL_CHARS_MAX: usize = 200;
+
 const _: () = assert!(JOURNAL_ENTRIES_DEFAULT <= JOURNAL_ENTRIES_MAX);
 // The host can list the keys, though all of them are of the quarantine: at most 123 bytes
 // each, and 24 around them.

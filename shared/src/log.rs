@@ -11,6 +11,7 @@
 //! | `route` | the method and the route, without names |
 //! | `status`, `outcome` | of the answer |
 //! | `accepted`, `rejected` | of `ingest`: readings of an answered request |
+//! | `reason` | why the first of them was rejected, or the body was not read |
 //! | `duration_ms` | from the request's head to the end of the answer |
 
 use http::{Method, StatusCode};
@@ -45,8 +46,9 @@ impl Log {
         let AccessLine { at, route, status, counts, duration_ms } = answered;
         let (method, code) = (method(&request.method), status.as_u16());
         let outcome = outcome(status, counts.is_some());
-        let counts = counts.map_or(String::new(), |Counts { accepted, rejected }| {
-            format!(",\"accepted\":{accepted},\"rejected\":{rejected}")
+        let counts = counts.map_or(String::new(), |Counts { accepted, rejected, reason }| {
+            let reason = reason.map_or(String::new(), |code| format!(",\"reason\":\"{code}\""));
+            format!(",\"accepted\":{accepted},\"rejected\":{rejected}{reason}")
         });
         format!(
             "{},\"at\":{},\"route\":\"{method} {route}\",\"status\":{code},\
@@ -71,6 +73,8 @@ pub struct Counts {
     pub accepted: usize,
     /// Rejected.
     pub rejected: usize,
+    /// Why the first of them was rejected, or why the body could not be read.
+    pub reason: Option<&'static str>,
 }
 
 /// What a line about a request says about its answer.
@@ -187,7 +191,7 @@ mod tests {
             at: UnixMillis::new(1_700_000_000_000).unwrap(),
             route: "/v1/devices/{device_id}",
             status: StatusCode::METHOD_NOT_ALLOWED,
-            counts: Some(Counts { accepted: 3, rejected: 1 }),
+            counts: Some(Counts { accepted: 3, rejected: 1, reason: Some("too_old") }),
             duration_ms: 7,
         };
         assert_eq!(
@@ -195,7 +199,8 @@ mod tests {
             format!(
                 "{{\"component\":\"query\",\"trace_id\":\"{TRACE}\",\"at\":1700000000000,\
                  \"route\":\"(other) /v1/devices/{{device_id}}\",\"status\":405,\
-                 \"outcome\":\"refused\",\"accepted\":3,\"rejected\":1,\"duration_ms\":7}}"
+                 \"outcome\":\"refused\",\"accepted\":3,\"rejected\":1,\"reason\":\"too_old\",\
+                 \"duration_ms\":7}}"
             )
         );
         let message = Log::new("ingest", &Request::get("/")).message("a \"quoted\"\nline");

@@ -6,7 +6,7 @@ use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::domain::zone::Zone;
 use crate::error::Error;
-use crate::host::{Host, StoreError};
+use crate::host::{Host, StoreError, Variables};
 use crate::limits;
 
 /// Which timestamps the node accepts.
@@ -21,10 +21,10 @@ pub struct Horizon {
 }
 
 impl Horizon {
-    /// From the variables `retention` (default 7 days, `0` is forever), `max_skew` and
+    /// From the variables `retention` (default 400 days, `0` is forever), `max_skew` and
     /// `late_after` (default 5 minutes each).
     pub fn from_variables(host: &impl Host) -> Result<Self, Error> {
-        let retention_ms = duration(host, "retention", 7 * DAY_MS)?;
+        let retention_ms = duration(host, "retention", 400 * DAY_MS)?;
         Ok(Self {
             retention_ms: (retention_ms > 0).then_some(retention_ms),
             max_skew_ms: duration(host, "max_skew", 5 * MINUTE_MS)?,
@@ -52,14 +52,15 @@ impl Horizon {
     ) -> Result<Reading<'a>, Rejection> {
         if reading.timestamp > self.latest(now) {
             let detail = "timestamp is ahead of this node's clock; check the device's clock";
-            return Err(Rejection::new(Reason::InFuture, detail));
+            return Err(Rejection::new(Reason::InFuture, detail).of(&reading));
         }
         if self.retention_ms.is_some_and(|ms| reading.timestamp < now.saturating_sub(ms)) {
-            return Err(Rejection::new(Reason::TooOld, too_old(self.retention_ms)));
+            let detail = too_old(self.retention_ms);
+            return Err(Rejection::new(Reason::TooOld, detail).of(&reading));
         }
         // If `retention` was shorter before, or the node's clock was ahead.
         if reading.timestamp < pruned_before {
-            return Err(Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER));
+            return Err(Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER).of(&reading));
         }
         let is_late = reading.timestamp < now.saturating_sub(self.late_after_ms);
         Ok(reading.arrived(is_late))
@@ -186,6 +187,24 @@ pub fn check(host: &impl Host) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a program says that starts a node with these variables: how long single readings are
+/// kept. Fails with one line that names a variable that can't be used, its value, and the
+/// rule.
+pub fn check_at_start(value: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let host = Variables(value);
+    check(&host).map_err(|error| match error {
+        Error::Misconfigured { variable, cause } => {
+            format!("variable {variable}: {:?} {cause}", value(variable).unwrap_or_default())
+        }
+        error => error.to_string(),
+    })?;
+    let horizon = Horizon::from_variables(&host).map_err(|error| error.to_string())?;
+    let kept = horizon
+        .retention_ms
+        .map_or("for ever".to_owned(), |ms| format!("for {}", duration_in_words(ms)));
+    Ok(format!("Single readings are kept {kept} (variable retention)"))
+}
+
 fn number(
     host: &impl Host,
     name: &'static str,
@@ -219,6 +238,22 @@ fn duration(host: &impl Host, name: &'static str, default_ms: i64) -> Result<i64
 mod tests {
     use super::*;
     use crate::domain::reading::{DeviceId, Region};
+
+    #[test]
+    fn before_the_start_a_bad_variable_is_named_with_its_value_and_the_rule() {
+        let with = |name: &'static str, text: &'static str| {
+            check_at_start(&move |asked| (asked == name).then(|| text.to_owned()))
+        };
+        let kept = |time: &str| Ok(format!("Single readings are kept {time} (variable retention)"));
+        assert_eq!(with("retention", "30d"), kept("for 30 days"));
+        assert_eq!(with("retention", "0"), kept("for ever"));
+        assert_eq!(with("unknown", "x"), kept("for 400 days"));
+        let said = "variable max_skew: \"a \\\"day\" must be 0 or a number with ms, s, m, h or d \
+                    behind it, at most 36500d";
+        assert_eq!(with("max_skew", "a \"day"), Err(said.to_owned()));
+        let said = "variable devices_max: \"0\" must be a number from 1 to 100000000";
+        assert_eq!(with("devices_max", "0"), Err(said.to_owned()));
+    }
 
     #[test]
     fn the_horizon_is_closed_at_both_ends() {

@@ -47,6 +47,15 @@ impl Service {
         Self::start_with(variables, &["--faults"])
     }
 
+    /// The same with variables that need not be valid. The embedded runtime would not start
+    /// with them; Spin does.
+    pub fn start_unchecked(variables: &[(&str, &str)]) -> Result<Self> {
+        match std::env::var("ISOTHERM_RUNTIME").as_deref() {
+            Ok("spin") => Self::start(variables),
+            _ => Self::start_with(variables, &["--unchecked"]),
+        }
+    }
+
     /// The same with further arguments for the runtime.
     pub fn start_with(variables: &[(&str, &str)], arguments: &[&str]) -> Result<Self> {
         let mut service = Self::prepare("spin.toml", variables, arguments)?;

@@ -39,7 +39,7 @@ fn a_request_has_one_line_with_its_trace_and_no_names() {
         found,
         json!({
             "component": "ingest", "trace_id": TRACE, "route": "POST /v1/readings", "status": 202,
-            "outcome": "journaled", "accepted": 1, "rejected": 1,
+            "outcome": "journaled", "accepted": 1, "rejected": 1, "reason": "unknown_field",
         })
     );
 
@@ -60,7 +60,7 @@ fn a_request_has_one_line_with_its_trace_and_no_names() {
 
 #[test]
 fn what_is_wrong_with_the_node_is_logged_in_the_trace_of_the_request_that_found_it() {
-    let service = Service::start(&[("retention", "soon")]).unwrap();
+    let service = Service::start_unchecked(&[("retention", "soon")]).unwrap();
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let answer = service.send(&in_hall("d", now_ms()), &[("traceparent", &parent)]);
     assert_eq!(answer.status, 503, "{}", answer.body);

@@ -1,7 +1,8 @@
 //! What a person sees whose command can't be carried out: one line that says what to change.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use isotherm_it::{binary, root};
 use tempfile::TempDir;
@@ -9,10 +10,13 @@ use tempfile::TempDir;
 /// What the embedded runtime says with these arguments, with which it does not start.
 fn refusal(arguments: &[&str]) -> String {
     let directory = TempDir::new().unwrap();
-    let output = Command::new(binary("isotherm-host").unwrap())
+    let state = ["--state-dir", directory.path().to_str().unwrap()];
+    refusal_by("isotherm-host", &[arguments, &state].concat())
+}
+
+fn refusal_by(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(binary(program).unwrap())
         .args(arguments)
-        .arg("--state-dir")
-        .arg(directory.path())
         .current_dir(root())
         // A backtrace would be of no use for a mistyped argument.
         .env("RUST_BACKTRACE", "1")
@@ -37,4 +41,45 @@ fn a_port_in_use_is_named() {
     let address = listener.local_addr().unwrap().to_string();
     let said = refusal(&["--listen", &address]);
     assert!(said.contains(&format!("can't listen on {address}: Address already in use")), "{said}");
+}
+
+#[test]
+fn a_variable_that_can_not_be_used_is_named_with_its_value_and_the_rule() {
+    let rule = "variable retention: \"a week\" must be 0 or a number with ms, s, m, h or d behind \
+                it, at most 36500d\n";
+    let variable = ["--variable", "retention=a week"];
+    let said = refusal(&[&["--listen", "127.0.0.1:0"], &variable[..]].concat());
+    assert_eq!(said, format!("isotherm-host: {rule}"));
+    // Before anything is built.
+    let said = refusal_by("xtask", &[&["up"], &variable[..]].concat());
+    assert_eq!(said, format!("cargo xtask: {rule}"));
+}
+
+/// What the embedded runtime says before it serves.
+fn greeting(arguments: &[&str]) -> String {
+    let directory = TempDir::new().unwrap();
+    let mut process = Command::new(binary("isotherm-host").unwrap())
+        .args(["--listen", "127.0.0.1:0", "--state-dir"])
+        .arg(directory.path())
+        .args(arguments)
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let lines = lines.map(Result::unwrap).take_while(|line| !line.starts_with("Serving "));
+    let said = lines.collect::<Vec<String>>().join("\n");
+    process.kill().unwrap();
+    process.wait().unwrap();
+    said
+}
+
+#[test]
+fn how_long_single_readings_are_kept_is_said_at_the_start() {
+    for (arguments, kept) in [(&[][..], "400 days"), (&["--variable", "retention=36h"], "36 hours")]
+    {
+        let said = greeting(arguments);
+        let line = format!("Single readings are kept for {kept} (variable retention)");
+        assert!(said.lines().any(|other| other == line), "{said}");
+    }
 }

@@ -23,6 +23,8 @@ struct Options {
 /// Runs until it is interrupted.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     let options = parse(arguments)?;
+    let manifest = std::fs::read_to_string(crate::root().join("spin.toml"))?;
+    let said = checked(&manifest, &options.variables, &|name| std::env::var(name).ok())?;
     let has_spin = cmd!(shell, "spin --version").quiet().ignore_stdout().ignore_stderr();
     let runtime = match options.runtime {
         Some(runtime) => runtime,
@@ -38,7 +40,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     }
     prepare_journal(&crate::root().join(JOURNAL))?;
     put_aside_if_damaged(&crate::root().join(REGIONS))?;
-    greet(runtime, &options.listen);
+    greet(runtime, &options.listen, &said);
 
     let mut flags = vec!["--listen".to_owned(), options.listen];
     let config = std::fs::read_to_string(crate::root().join("runtime-config.toml"))?;
@@ -72,6 +74,28 @@ fn parse(arguments: Vec<String>) -> Result<Options> {
         }
     }
     Ok(options)
+}
+
+/// What is to be said of the variables that the node will have: the manifest's defaults, those
+/// of the environment, and the `given` ones. Fails if one of them can't be used: Spin would
+/// start all the same, and refuse readings.
+fn checked(
+    manifest: &str,
+    given: &[String],
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<String> {
+    let manifest: toml::Table = manifest.parse().context("spin.toml")?;
+    let value = |name: &str| {
+        let given = given.iter().rev().filter_map(|pair| pair.split_once('='));
+        let given = given.into_iter().find(|(known, _)| *known == name);
+        let of_environment = || environment(&format!("SPIN_VARIABLE_{}", name.to_uppercase()));
+        let default = || {
+            let variable = manifest.get("variables")?.get(name)?;
+            Some(variable.get("default")?.as_str()?.to_owned())
+        };
+        given.map(|(_, value)| value.to_owned()).or_else(of_environment).or_else(default)
+    };
+    isotherm::check_at_start(&value).map_err(anyhow::Error::msg)
 }
 
 /// The configuration with each relative path taken from the project's root. Spin takes that
@@ -147,7 +171,7 @@ fn is_sound(path: &Path) -> Result<bool> {
     }
 }
 
-fn greet(runtime: Runtime, listen: &str) {
+fn greet(runtime: Runtime, listen: &str, said: &str) {
     let reason = match runtime {
         Runtime::Spin => "with spin",
         Runtime::Embedded => {
@@ -164,10 +188,13 @@ fn greet(runtime: Runtime, listen: &str) {
     GET  /v1/regions/{{region}}/devices  the devices that sent them
     GET  /v1/devices/{{device_id}}       one device; below it its /readings
     GET  /v1/conflicts                 readings that contradict a counted one
+    GET  /v1/rejections                what was rejected, of which device, and why
     GET  /v1/quarantine                readings that could not be counted
+    GET  /v1/status                    how much there is, what it takes, and will take
     GET  /metrics  /readyz  /healthz  /v1/events  /openapi.json
 
 The page with all regions and their charts: http://{listen}/
+{said}; /v1/status has what that takes.
 
 Try, in another terminal:
 
@@ -182,6 +209,22 @@ Try, in another terminal:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_that_can_not_be_used_is_refused_wherever_it_comes_from() {
+        let manifest = "[variables]\nretention = { default = \"7d\" }\n";
+        let none = |_: &str| None;
+        let said = |given: &[&str], environment: &dyn Fn(&str) -> Option<String>| {
+            let given: Vec<String> = given.iter().map(|&pair| pair.to_owned()).collect();
+            checked(manifest, &given, environment).map_err(|error| error.to_string())
+        };
+        assert!(said(&[], &none).unwrap().contains("7 days"));
+        assert!(said(&["retention=9d", "retention=30d"], &none).unwrap().contains("30 days"));
+        let soon = |name: &str| (name == "SPIN_VARIABLE_RETENTION").then(|| "soon".to_owned());
+        assert!(said(&[], &soon).unwrap_err().starts_with("variable retention: \"soon\" must be "));
+        assert!(said(&["retention=1d"], &soon).unwrap().contains("1 day "));
+        assert!(said(&["max_skew=x"], &none).unwrap_err().starts_with("variable max_skew: \"x\""));
+    }
 
     #[test]
     fn both_stores_of_the_configuration_are_below_the_projects_root() {

@@ -19,8 +19,12 @@ Serves a Spin application for development and tests; deploy with Spin itself.
 isotherm-host [--from spin.toml] [--listen 127.0.0.1:3000]
               [--runtime-config-file FILE] [--state-dir .spin]
               [--variable NAME=VALUE]... [--max-instance-memory BYTES] [--faults]
+              [--unchecked]
 
 Variables are also taken from the environment, as SPIN_VARIABLE_NAME.
+
+--unchecked starts with any values of variables, as Spin does; otherwise one that the
+application can't use ends the start.
 
 --faults lets every client make the stores fail, by a PUT to
 /.well-known/isotherm-host/faults: {\"rules\": [{\"store\": \"sqlite\", \"effect\":
@@ -34,6 +38,7 @@ struct Arguments {
     runtime_config_file: Option<PathBuf>,
     state_dir: PathBuf,
     variables: Vec<(String, String)>,
+    is_unchecked: bool,
     options: Options,
 }
 
@@ -45,6 +50,7 @@ fn arguments() -> Result<Option<Arguments>> {
         runtime_config_file: None,
         state_dir: ".spin".into(),
         variables: Vec::new(),
+        is_unchecked: false,
         options: Options::default(),
     };
     let mut parser = lexopt::Parser::from_env();
@@ -61,6 +67,7 @@ fn arguments() -> Result<Option<Arguments>> {
                 let (name, value) = text.split_once('=').context("--variable NAME=VALUE")?;
                 arguments.variables.push((name.to_owned(), value.to_owned()));
             }
+            Long("unchecked") => arguments.is_unchecked = true,
             Long("faults") => arguments.options.faults = true,
             Long("max-instance-memory") => {
                 arguments.options.instance_memory_bytes_max = Some(parser.value()?.parse()?);
@@ -91,12 +98,29 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Checks the variables of each component. Returns what there is to say about them.
+fn check(application: &Application) -> Result<Option<String>> {
+    let mut said = None;
+    for component in &application.components {
+        let value = |name: &str| component.variables.get(name).cloned();
+        let line = isotherm::check_at_start(&value).map_err(anyhow::Error::msg)?;
+        if component.variables.contains_key("retention") {
+            said = Some(line);
+        }
+    }
+    Ok(said)
+}
+
 async fn run() -> Result<()> {
     let Some(arguments) = arguments()? else {
         println!("{USAGE}");
         return Ok(());
     };
     let application = Application::read(&arguments.from, &environment(), &arguments.variables)?;
+    let said = match arguments.is_unchecked {
+        true => None,
+        false => check(&application)?,
+    };
     let config: Option<&Path> = arguments.runtime_config_file.as_deref();
     let stores = Stores::read(config, &arguments.state_dir)?;
     let listener = tokio::net::TcpListener::bind(arguments.listen)
@@ -110,6 +134,9 @@ async fn run() -> Result<()> {
     }
     for path in stores.sqlite.values() {
         println!("Keeping the regions in {}", path.display());
+    }
+    if let Some(said) = said {
+        println!("{said}");
     }
     let routes: Vec<(String, String)> = application
         .components

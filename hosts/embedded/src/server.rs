@@ -43,6 +43,9 @@ const PLAN_BYTES_MAX: usize = 64 * 1024;
 /// The path of Spin's own health check.
 const HEALTH_PATH: &str = "/.well-known/spin/health";
 
+/// The header in which Spin tells a component where a connection comes from.
+const CLIENT_ADDRESS: &str = "spin-client-addr";
+
 /// An application with compiled components and open stores.
 pub struct Server {
     application: Application,
@@ -160,6 +163,11 @@ impl Server {
         let Some(prepared) = prepared else {
             return plain(StatusCode::NOT_FOUND, "");
         };
+        let mut request = request;
+        // As Spin tells it, and never as a client does.
+        if let Ok(address) = HeaderValue::from_str(&peer.to_string()) {
+            request.headers_mut().insert(CLIENT_ADDRESS, address);
+        }
         match prepared.handle(request, self.options.instance_memory_bytes_max).await {
             Ok(response) => response,
             Err(error) => {

@@ -19,6 +19,8 @@ pub(crate) mod quarantine;
 pub mod readings;
 pub(crate) mod region_limits;
 pub(crate) mod regions;
+pub(crate) mod rejections;
 pub mod router;
 pub mod routes;
+pub(crate) mod status;
 pub(crate) mod windows;

@@ -19,6 +19,8 @@ use crate::api::metrics;
 use crate::api::quarantine;
 use crate::api::region_limits;
 use crate::api::regions;
+use crate::api::rejections;
+use crate::api::status;
 use crate::api::windows;
 use crate::domain::reading::{DeviceId, Region};
 use crate::host::Host;
@@ -120,7 +122,7 @@ impl<H: Host> Route<H> {
 
     /// What `inspect` serves: what is behind the averages, and what an operator changes.
     #[rustfmt::skip] // One line per resource.
-    pub const INSPECT: [Self; 18] = [
+    pub const INSPECT: [Self; 21] = [
         Self::document("/v1/regions/{region}/devices", &[After, Limit], InRegion(devices::of_region)),
         Self::document("/v1/devices", &[Param::Region, Silent, SilentFor, After, Limit], Plain(devices::list)),
         Self::document("/v1/devices/{device_id}", &[], OfDevice(devices::one)),
@@ -134,6 +136,9 @@ impl<H: Host> Route<H> {
         Self::document("/v1/regions/{region}/excursions", &[From, To, Tz, For, Gap], InRegion(excursions::of_region)),
         Self::document("/v1/devices/{device_id}/excursions", &[From, To, Tz, For, Gap], OfDevice(excursions::of_device)),
         Self::document("/v1/conflicts", &[From, To, Tz, After, Limit], Plain(conflicts::list)),
+        Self::document("/v1/rejections", &[After, Limit, Param::DeviceId, Param::Reason], Plain(rejections::list)),
+        Self::document("/v1/rejections/devices", &[], Plain(rejections::by_device)),
+        Self::document("/v1/status", &[], Plain(status::of_node)),
         Self::document("/v1/corrections", &[From, To, Tz, After, Limit], Plain(corrections::list)),
         Self::json(POSTING, "/v1/corrections", Scope::Admin, Plain(corrections::post)),
         Self::document("/v1/quarantine", &[After], Plain(quarantine::list)),

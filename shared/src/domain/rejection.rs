@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::domain::reading::Reading;
+use crate::limits;
+
 /// Why a reading was rejected, with a sentence for the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -9,13 +12,50 @@ pub struct Rejection {
     pub reason: Reason,
     /// The reason, for people: what to send instead.
     pub detail: Cow<'static, str>,
+    /// Which device and region were named, as far as that could be read. Boxed, so that a
+    /// batch of accepted readings takes no more room for it.
+    pub sent: Option<Box<AsSent>>,
 }
 
 impl Rejection {
     /// A rejection for `reason`, explained by `detail`.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), sent: None }
     }
+
+    /// The same of a reading whose names are valid.
+    pub(crate) fn of(self, reading: &Reading<'_>) -> Self {
+        self.sent_as(Some(reading.device_id.as_str()), Some(reading.region.as_str()))
+    }
+
+    /// The same of an item with these names.
+    pub(crate) fn sent_as(self, device_id: Option<&str>, region: Option<&str>) -> Self {
+        let sent = AsSent { device_id: device_id.map(shown), region: region.map(shown) };
+        Self { sent: Some(Box::new(sent)), ..self }
+    }
+}
+
+/// The names in an item that was rejected. They need not be valid: they are cut, and
+/// control characters are escaped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AsSent {
+    /// The device.
+    pub device_id: Option<String>,
+    /// The region.
+    pub region: Option<String>,
+}
+
+/// A text from a sender, as it may be stored and shown: at most as many characters as a
+/// valid name has, and no control characters.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(limits::NAME_BYTES_MAX) {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// The reasons for a rejection. Their codes are part of the interface.
@@ -135,6 +175,12 @@ impl Rejections {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_as_sent_is_cut_and_has_no_control_characters() {
+        assert_eq!(shown("a\nb\u{7}\u{85}\"ü,"), r#"a\nb\u{7}\u{85}"ü,"#);
+        assert_eq!(shown(&"ü".repeat(100)), "ü".repeat(64));
+    }
 
     #[test]
     fn a_reason_stands_at_its_number() {

@@ -248,6 +248,7 @@ fn post(
     if readings.is_empty() {
         return Ok(aside);
     }
+    ledger::count_entries(sql, counts.len(), readings.len())?;
     let outcomes = ledger::post(sql, &readings)?;
     let mut judged = readings.into_iter().zip(outcomes);
     for count in counts {

@@ -8,8 +8,11 @@
 
 mod outgoing;
 pub mod sqlite;
+mod variables;
 
 use std::fmt;
+
+pub(crate) use variables::Variables;
 
 pub use outgoing::{HttpAnswer, HttpCall, SendError, SendErrorKind, SendLimits};
 

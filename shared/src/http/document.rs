@@ -58,7 +58,7 @@ pub(crate) struct Document {
 }
 
 /// Columns that change with the clock alone: the entity tag leaves them out.
-const VOLATILE: [&str; 2] = ["newest_age_ms", "as_of"];
+const VOLATILE: [&str; 3] = ["newest_age_ms", "as_of", "now"];
 
 impl Document {
     /// The answer to `request`: the document, or 304 if the client already has it.
@@ -109,9 +109,7 @@ pub(crate) fn is_among(tag: &str, list: &str) -> bool {
 }
 
 impl Table {
-    /// RFC 4180, with a header line. No cell needs quotes: names contain no comma,
-    /// quote, space or line break, and no other cell is text from a sender. Of a list of
-    /// names, they are separated by spaces.
+    /// RFC 4180, with a header line. Names in a list are separated by spaces.
     fn csv(&self) -> Vec<u8> {
         let mut text = self.columns.join(",").into_bytes();
         text.extend(b"\r\n");
@@ -122,12 +120,12 @@ impl Table {
                 }
                 match cell {
                     Value::Null => {}
-                    Value::String(string) => text.extend(string.as_bytes()),
+                    Value::String(string) => put_csv(&mut text, string.as_bytes()),
                     Value::Array(names) => {
                         let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
                         text.extend(names.join(" ").as_bytes());
                     }
-                    other => text.extend(json_line(other)),
+                    other => put_csv(&mut text, &json_line(other)),
                 }
             }
             text.extend(b"\r\n");
@@ -157,6 +155,22 @@ impl Fields {
         };
         self.0.iter().filter_map(member).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Writes a cell, in quotes if it needs them (RFC 4180, 2.6 and 2.7).
+fn put_csv(text: &mut Vec<u8>, cell: &[u8]) {
+    let needs_quotes = |byte: &u8| matches!(byte, b',' | b'"' | b'\r' | b'\n');
+    if !cell.iter().any(needs_quotes) {
+        return text.extend(cell);
+    }
+    text.push(b'"');
+    for byte in cell {
+        if *byte == b'"' {
+            text.push(b'"');
+        }
+        text.push(*byte);
+    }
+    text.push(b'"');
 }
 
 /// All maps that are built here have string keys, so writing can't fail.
@@ -258,6 +272,16 @@ mod tests {
             "{\"region\":\"hall\",\"average_c\":20.5,\"newest_age_ms\":7}\n\
              {\"region\":\"yard\",\"average_c\":null,\"newest_age_ms\":7}\n"
         );
+    }
+
+    #[test]
+    fn a_cell_of_csv_has_quotes_where_it_needs_them() {
+        let cells = ["a b", "a,b", "\"", "a\r\nb", "'ü", ""].map(|text| json!(text));
+        let row = [&cells[..], &[json!(["x", "y"]), json!(-1.5)]].concat();
+        let columns = vec!["a", "b", "c", "d", "e", "f", "g", "h"];
+        let csv = String::from_utf8(Table { columns, rows: vec![row] }.csv()).unwrap();
+        let expected = "a b,\"a,b\",\"\"\"\",\"a\r\nb\",'ü,,\"[\"\"x\"\",\"\"y\"\"]\",-1.5\r\n";
+        assert_eq!(csv, format!("a,b,c,d,e,f,g,h\r\n{expected}"));
     }
 
     #[test]

@@ -19,13 +19,16 @@ pub enum Header {
     IfNoneMatch,
     /// RFC 7240.
     Prefer,
+    /// Where the connection comes from, with its port. Set by the runtime, behind what a
+    /// client may have sent.
+    SpinClientAddr,
     /// W3C Trace Context.
     Traceparent,
 }
 
 impl Header {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Accept,
         Self::ContentEncoding,
         Self::ContentLength,
@@ -33,6 +36,7 @@ impl Header {
         Self::Expect,
         Self::IfNoneMatch,
         Self::Prefer,
+        Self::SpinClientAddr,
         Self::Traceparent,
     ];
 
@@ -46,6 +50,7 @@ impl Header {
             Self::Expect => "expect",
             Self::IfNoneMatch => "if-none-match",
             Self::Prefer => "prefer",
+            Self::SpinClientAddr => "spin-client-addr",
             Self::Traceparent => "traceparent",
         }
     }

@@ -45,6 +45,19 @@ impl Request {
         self
     }
 
+    /// The address that the connection came from, without its port, if the runtime tells:
+    /// the last member of the header, as a client can only send earlier ones. Behind a
+    /// proxy it is the proxy's. (`x-forwarded-for` says what a client wants.)
+    pub(crate) fn client_address(&self) -> Option<&str> {
+        let members = self.headers.get(Header::SpinClientAddr)?;
+        let last = members.rsplit(',').next()?.trim();
+        let host = match last.rsplit_once(':') {
+            Some((host, _port)) if host.contains('.') || host.ends_with(']') => host,
+            _ => last,
+        };
+        Some(host.trim_matches(['[', ']'])).filter(|host| !host.is_empty())
+    }
+
     /// What a request with this method is for.
     pub fn purpose(&self) -> Purpose {
         match self.method {
@@ -122,4 +135,25 @@ pub enum Purpose {
     Reading,
     /// To store data.
     Writing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_the_one_that_the_runtime_added_without_its_port() {
+        for (header, expected) in [
+            ("127.0.0.1:53152", Some("127.0.0.1")),
+            ("[2001:db8::7]:443", Some("2001:db8::7")),
+            ("2001:db8::7", Some("2001:db8::7")),
+            ("10.0.0.7", Some("10.0.0.7")),
+            ("6.6.6.6:6,127.0.0.1:53152", Some("127.0.0.1")),
+            ("", None),
+        ] {
+            let request = Request::get("/").with(Header::SpinClientAddr, header);
+            assert_eq!(request.client_address(), expected, "{header}");
+        }
+        assert_eq!(Request::get("/").client_address(), None);
+    }
 }

@@ -39,6 +39,10 @@ pub enum Param {
     SilentFor,
     /// How long a gap is at least.
     Longer,
+    /// A device as it was sent.
+    DeviceId,
+    /// Why something was rejected.
+    Reason,
 }
 
 impl Param {
@@ -57,6 +61,8 @@ impl Param {
             Self::Silent => "silent",
             Self::SilentFor => "silent_for",
             Self::Longer => "longer",
+            Self::DeviceId => "device_id",
+            Self::Reason => "reason",
         }
     }
 }

@@ -184,7 +184,6 @@ impl Problem {
         &self.detail
     }
 
-    #[cfg(test)]
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

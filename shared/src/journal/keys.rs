@@ -11,6 +11,7 @@
 //! | `door/1` | the door ([`crate::journal::door`]) |
 //! | `plausible/1` | what temperatures are plausible ([`crate::journal::plausible`]) |
 //! | `rejected/1` | how many readings were rejected in requests that left no entry |
+//! | `rejections/1` | the last rejected items ([`crate::journal::recent`]) |
 //! | `damaged/1/<row>` | a row of the regions database that can't be read |
 //! | `events/1` | when each open stream of events ends at the latest |
 //! | `snapshot/2/<as of>-<folds>` | last good averages; in older releases, `snapshot/1/<as of>` |
@@ -38,6 +39,8 @@ pub const DOOR: &str = "door/1";
 pub const PLAUSIBLE: &str = "plausible/1";
 /// The key of the counts of readings rejected in requests that left no entry.
 pub const REJECTED: &str = "rejected/1";
+/// The key of the last rejected items.
+pub const REJECTIONS: &str = "rejections/1";
 /// The prefix of the name of a row that can't be read.
 pub(crate) const DAMAGED_ROW: &str = "damaged/1/";
 /// The key of the times when the open streams of events end.

@@ -13,6 +13,7 @@ pub mod keys;
 mod name;
 pub mod plausible;
 mod quarantine;
+pub mod recent;
 pub mod rejected;
 mod store;
 

@@ -1,12 +1,14 @@
-//! Counts of readings rejected in requests of which nothing was kept.
+//! Notes of what was rejected: counts of readings, and which they were.
 //!
-//! Such a request leaves no entry to carry the number. It must cost the node no more
-//! than an accepted one: it waits for nothing, takes no room in the journal, and rarely
-//! writes. The counts are one key (`rejected/1`). After its answer, a request writes
-//! for certain if none has for a minute, and otherwise with a probability that rises
-//! with the time since the last write; it then also counts for those that did not
-//! write. So one rejected request per minute is counted exactly, and many are counted
-//! in expectation.
+//! A request of which nothing was kept leaves no entry to carry the counts. It must cost the
+//! node no more than an accepted one: it waits for nothing, takes no room in the journal,
+//! and rarely writes. The counts are one key (`rejected/1`), what was rejected another
+//! ([`recent`]); both are written in one step, after the answer. A request writes for
+//! certain if none has for a minute, or if few have: ten in a row, and one more for each
+//! quarter of a minute. Otherwise it writes with a probability that rises with the time
+//! since the last one that was left to chance, and then also counts for those that did not
+//! write. So a few rejected requests per minute are counted exactly, and many are counted in
+//! expectation.
 
 use std::fmt::Write;
 
@@ -15,12 +17,24 @@ use crate::domain::rejection::{Reason, Rejections};
 use crate::error::best_effort;
 use crate::host::{Host, KeyValue, StoreError};
 use crate::journal::keys;
+use crate::journal::recent::{self, Rejected};
 use crate::limits;
 
-/// What is stored: when it was written, and the counts so far.
+/// What a request leaves to be noted.
+#[derive(Debug, Default)]
+pub struct Note {
+    /// Readings that no entry of the journal counts.
+    pub(crate) counted: Rejections,
+    /// What was rejected, oldest first. `recent` sets the times.
+    pub(crate) rejected: Vec<Rejected>,
+}
+
+/// What is stored: when a note was left to chance and written, and the counts so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Noted {
     at_ms: i64,
+    /// Until when the notes that were certain are paid for.
+    paid_ms: i64,
     rejections: Rejections,
 }
 
@@ -33,6 +47,7 @@ impl Noted {
             match reason {
                 Some(reason) => noted.rejections.add(reason, value.parse().unwrap_or(0)),
                 None if name == "at" => noted.at_ms = value.parse().unwrap_or(0),
+                None if name == "paid" => noted.paid_ms = value.parse().unwrap_or(0),
                 None => {}
             }
         }
@@ -41,11 +56,42 @@ impl Noted {
 
     fn to_text(&self) -> String {
         let mut text = format!("at={}", self.at_ms);
+        if self.paid_ms > 0 {
+            best_effort(write!(text, " paid={}", self.paid_ms));
+        }
         for (reason, count) in self.rejections.iter() {
             // Writing to a string can't fail.
             best_effort(write!(text, " {}={count}", reason.code()));
         }
         text
+    }
+
+    /// For how many requests this one writes; `None` if it is not its turn.
+    fn turn(&mut self, random: u64, now: UnixMillis) -> Option<u64> {
+        let one_in = one_in(now, self);
+        if one_in > 1 && self.pays(now) {
+            return Some(1);
+        }
+        let writes = random.is_multiple_of(one_in);
+        writes.then(|| {
+            self.at_ms = now.get();
+            one_in
+        })
+    }
+
+    /// Whether one more note is certain. It is paid for with time, of which some is saved
+    /// up.
+    fn pays(&mut self, now: UnixMillis) -> bool {
+        let most_ms = limits::REJECTED_CERTAIN_MS * limits::REJECTED_CERTAIN_MAX;
+        let latest_ms = now.get().saturating_add(most_ms);
+        // Later than possible: the clock was set back.
+        let begin = if self.paid_ms > latest_ms { 0 } else { self.paid_ms };
+        let paid_ms = begin.max(now.get()).saturating_add(limits::REJECTED_CERTAIN_MS);
+        let pays = paid_ms <= latest_ms;
+        if pays {
+            self.paid_ms = paid_ms;
+        }
+        pays
     }
 }
 
@@ -62,26 +108,29 @@ fn one_in(now: UnixMillis, noted: &Noted) -> u64 {
     times.saturating_mul(times).min(limits::REJECTED_PER_NOTE_MAX).cast_unsigned()
 }
 
-/// Adds to the counts, now and then. A concurrent addition may be lost.
+/// How often to try while other requests write, too.
+const ATTEMPTS: usize = 12;
+
+/// Writes the note, if it is this request's turn. Of concurrent notes, those may be lost that
+/// come before there is any: a store does not tell that it has no value (`KeyValue::replace`).
 pub(crate) fn note<H: Host>(
     host: &H,
     store: &H::KeyValue,
-    rejections: &Rejections,
+    note: &Note,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    let stored = store.get(keys::REJECTED)?;
-    let mut noted = stored.as_deref().map_or_else(Noted::default, Noted::parse);
-    let one_in = one_in(now, &noted);
-    if !host.random().is_multiple_of(one_in) {
-        return Ok(());
+    for _ in 0..ATTEMPTS {
+        let stored = store.get(keys::REJECTED)?;
+        let mut noted = stored.as_deref().map_or_else(Noted::default, Noted::parse);
+        let Some(times) = noted.turn(host.random(), now) else { return Ok(()) };
+        for (reason, count) in note.counted.iter() {
+            noted.rejections.add(reason, count.saturating_mul(times));
+        }
+        if store.replace(keys::REJECTED, stored.as_deref(), noted.to_text().as_bytes())? {
+            return recent::add(store, &note.rejected, now, times);
+        }
     }
-    for (reason, count) in rejections.iter() {
-        noted.rejections.add(reason, count.saturating_mul(one_in));
-    }
-    noted.at_ms = now.get();
-    store
-        .replace(keys::REJECTED, stored.as_deref(), noted.to_text().as_bytes())
-        .map(|_was_first| ())
+    Ok(())
 }
 
 /// The counts.
@@ -99,16 +148,35 @@ mod tests {
         let mut rejections = Rejections::default();
         rejections.add(Reason::InFuture, 3);
         rejections.add(Reason::Malformed, 1 << 40);
-        let noted = Noted { at_ms: 1_700_000_000_000, rejections };
+        let noted = Noted { at_ms: 1_700_000_000_000, paid_ms: 1_700_000_015_000, rejections };
         assert_eq!(Noted::parse(noted.to_text().as_bytes()), noted);
         assert_eq!(Noted::parse(b"at=x in_future=-1 of_tomorrow=5"), Noted::default());
     }
 
     #[test]
     fn one_a_minute_is_counted_for_certain_and_many_are_counted_rarely() {
-        let noted = Noted { at_ms: 1_700_000_000_000, rejections: Rejections::default() };
+        let noted = Noted { at_ms: 1_700_000_000_000, ..Noted::default() };
         let after = |ms| one_in(UnixMillis::new(noted.at_ms + ms).unwrap(), &noted);
         assert_eq!([after(60_000), after(-1), after(3_600_000)], [1, 1, 1]);
         assert_eq!([after(30_000), after(10_000), after(1_000), after(0)], [4, 36, 256, 256]);
+    }
+
+    #[test]
+    fn a_handful_a_minute_is_certain_and_none_of_them_hides_the_others() {
+        const NEVER: u64 = 1;
+        let at = |ms: i64| UnixMillis::new(1_700_000_000_000 + ms).unwrap();
+        let mut noted = Noted::default();
+        // Five devices, one second after the other, for an hour.
+        for minute in 0..60 {
+            for second in 0..5 {
+                let now = at(minute * 60_000 + second * 1_000);
+                assert_eq!(noted.turn(NEVER, now), Some(1), "{minute} {second}");
+            }
+        }
+        let mut burst = |ms| (0..100).filter_map(|_| noted.turn(NEVER, at(ms))).count();
+        // One that is due, and those that were saved up.
+        assert_eq!(burst(4_000_000), 1 + 10);
+        assert_eq!(burst(4_015_000), 1);
+        assert_eq!(burst(1_000_000), 1 + 10, "the clock was set back");
     }
 }

@@ -36,6 +36,6 @@ pub use row::Row;
 pub(crate) use row::{LEDGER, key_at};
 pub(crate) use sql::{integers, placeholders, rows_per_statement};
 pub(crate) use totals::{
-    FOLDS, Facts, PRUNED_BEFORE, REJECTED_PREFIX, Totals, count_rejections, facts,
-    newest_by_region, tallies, tally, totals,
+    ENTRIES, ENTRY_READINGS, FOLDS, Facts, PRUNED_BEFORE, REJECTED_PREFIX, Totals, count_entries,
+    count_rejections, facts, newest_by_region, tallies, tally, totals,
 };

@@ -13,6 +13,17 @@ pub(crate) const FOLDS: &str = "folds";
 /// The tally of the time before which readings were pruned, in Unix milliseconds.
 pub(crate) const PRUNED_BEFORE: &str = "pruned_before";
 
+/// The tallies of entries of the journal that were folded, and of their readings. (Those of
+/// older releases are not in them.)
+pub(crate) const ENTRIES: &str = "entries";
+/// See `ENTRIES`.
+pub(crate) const ENTRY_READINGS: &str = "entry_readings";
+
+/// Counts entries that are folded.
+pub(crate) fn count_entries(sql: &impl Sql, entries: usize, readings: usize) -> Result<(), Error> {
+    add_to_tallies(sql, &[(ENTRIES, entries), (ENTRY_READINGS, readings)])
+}
+
 /// The value of a tally; 0 if it was never written.
 pub(crate) fn tally(sql: &impl Sql, name: &str) -> Result<i64, Error> {
     let statement = "SELECT value FROM tallies WHERE name = ?1";

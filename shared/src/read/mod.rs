@@ -16,3 +16,4 @@ pub(crate) mod latest;
 pub(crate) mod outside;
 pub(crate) mod pieces;
 pub(crate) mod silence;
+pub(crate) mod status;

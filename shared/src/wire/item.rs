@@ -87,6 +87,8 @@ pub(crate) fn unknown_fields(names: &[String]) -> Rejection {
 pub(crate) enum Unreadable {
     /// Not UTF-8, or not JSON; says where.
     Syntax(String),
+    /// It ends, after so many bytes, before what it has begun.
+    CutShort(usize),
     /// JSON, but neither an object nor an array.
     Shape,
     /// More items than `limits::READINGS_PER_REQUEST_MAX`.

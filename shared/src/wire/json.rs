@@ -15,13 +15,22 @@ use crate::domain::rejection::{Reason, Rejection};
 use crate::limits;
 use crate::wire::item::{self, Item, Parsed, Unreadable};
 use crate::wire::json_items;
+use crate::wire::json_place;
 
 /// Splits a body into its items, in order. A leading byte order mark is skipped (RFC
 /// 8259, 8.1).
 pub(crate) fn parse(body: &[u8]) -> Result<Parsed<'_>, Unreadable> {
-    let body = std::str::from_utf8(body)
-        .map_err(|e| Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())))?;
-    let body = body.strip_prefix('\u{feff}').unwrap_or(body);
+    let text = std::str::from_utf8(body).map_err(|e| match e.error_len() {
+        Some(_) => Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())),
+        None => Unreadable::CutShort(body.len()),
+    })?;
+    parse_text(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|e| match e {
+        Unreadable::CutShort(_) => Unreadable::CutShort(body.len()),
+        other => other,
+    })
+}
+
+fn parse_text(body: &str) -> Result<Parsed<'_>, Unreadable> {
     match body.trim_ascii_start().as_bytes().first() {
         Some(b'[') => array(body),
         Some(b'{') => single(body),
@@ -33,16 +42,11 @@ pub(crate) fn parse(body: &[u8]) -> Result<Parsed<'_>, Unreadable> {
 }
 
 fn syntax(body: &str, error: &serde_json::Error) -> Unreadable {
-    Unreadable::Syntax(not_json_at(body, error))
-}
-
-/// `JSON at character 152`: where `body` stops being it.
-pub(super) fn not_json_at(body: &str, error: &serde_json::Error) -> String {
-    let (at, word) = place(body, error);
-    match word.as_str() {
-        "" => format!("JSON at character {at}"),
-        word => format!("JSON at character {at} (near `{word}`)"),
+    // The parser may have stopped at an item that is not JSON, long before the end.
+    if error.is_eof() || json_items::is_cut_short(body) {
+        return Unreadable::CutShort(body.len());
     }
+    Unreadable::Syntax(json_place::not_json_at(body, error))
 }
 
 fn single(body: &str) -> Result<Parsed<'_>, Unreadable> {
@@ -97,12 +101,13 @@ fn alone(item: &str) -> Result<RawFields<'_>, Rejection> {
         Ok(_) => "the item is not an object".to_owned(),
         Err(_) => not_json(item, &error),
     };
-    Err(Rejection::new(Reason::Malformed, detail))
+    let field = |name| json_items::field(item, name);
+    Err(Rejection::new(Reason::Malformed, detail).sent_as(field("device_id"), field("region")))
 }
 
 /// Says where an item is not JSON.
 fn not_json(item: &str, error: &serde_json::Error) -> String {
-    let (at, word) = place(item, error);
+    let (at, word) = json_place::place(item, error);
     match word.as_str() {
         "" => format!("the item is not valid JSON at its character {at}"),
         word => format!(
@@ -110,21 +115,6 @@ fn not_json(item: &str, error: &serde_json::Error) -> String {
              out, or send a number"
         ),
     }
-}
-
-/// Where `text` stops being JSON, in characters from 1, and the word there, cut to
-/// `limits::ECHO_CHARS_MAX`.
-fn place(text: &str, error: &serde_json::Error) -> (usize, String) {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_');
-    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
-    let column = error.column().saturating_sub(1);
-    let unexpected = lines.map(str::len).sum::<usize>().saturating_add(column);
-    // The unexpected byte that the parser names may be within a word.
-    let before = text.get(..unexpected).unwrap_or(text);
-    let begin = before.trim_end_matches(is_word).len();
-    let rest = text.get(begin..).unwrap_or_default();
-    let word = rest.chars().take_while(|c| is_word(*c)).take(limits::ECHO_CHARS_MAX).collect();
-    (text.get(..begin).unwrap_or_default().chars().count() + 1, word)
 }
 
 /// An array of at most the permitted number of items.
@@ -276,6 +266,14 @@ impl Key<'_> {
 
 impl<'a> RawFields<'a> {
     fn into_reading(self) -> Item<'a> {
+        let (device_id, region) = (self.device_id, self.region);
+        self.judged().map_err(|rejection| {
+            let (device_id, region) = (as_sent(device_id), as_sent(region));
+            rejection.sent_as(device_id.as_deref(), region.as_deref())
+        })
+    }
+
+    fn judged(self) -> Item<'a> {
         match self.extras {
             Some(extras) if extras.fault.is_some() || !extras.unknown.is_empty() => {
                 return Err(extras.fault.unwrap_or_else(|| item::unknown_fields(&extras.unknown)));
@@ -310,6 +308,15 @@ pub(crate) fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
         serde_json::from_str(raw).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(inner))
+    }
+}
+
+/// A name as it was sent: a string, or a number. What else it may be is not looked at.
+fn as_sent(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    let raw = raw?.get();
+    match raw.as_bytes().first()? {
+        b'{' | b'[' => None,
+        _ => Some(unquoted(raw).unwrap_or(Cow::Borrowed(raw))),
     }
 }
 
@@ -525,16 +532,32 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_unreadable_as_a_whole() {
-        for bad in ["", "{", "[", "nope", "[{},]", "{} {}", "[1,2", "[{}", "[{\"a\":NaN},{\"b\""] {
+        for bad in ["nope", "[{},]", "{} {}", "[{}]]", "[{\"a\":NaN},,{\"b\":1}]"] {
             assert!(matches!(parse(bad.as_bytes()), Err(Unreadable::Syntax(_))), "{bad}");
         }
         assert!(matches!(parse(b"\"\xff\""), Err(Unreadable::Syntax(_))));
         let said = |body: &str| parse(body.as_bytes()).unwrap_err();
-        let of_a_word = Unreadable::Syntax("JSON at character 6 (near `nope`)".to_owned());
-        assert_eq!(said("[{}, nope"), of_a_word);
-        assert_eq!(said("[{"), Unreadable::Syntax("JSON at character 2".to_owned()));
+        let of_a_word = Unreadable::Syntax("JSON at character 5 (near `nope`)".to_owned());
+        assert_eq!(said("[{} nope]"), of_a_word);
+        assert_eq!(said("[{} {}]"), Unreadable::Syntax("JSON at character 5".to_owned()));
         for other in ["7", "\"text\"", "null", "true"] {
             assert_eq!(parse(other.as_bytes()), Err(Unreadable::Shape), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_ends_too_early_is_told_from_one_that_is_wrong() {
+        let whole =
+            format!("\u{feff}[{},{{\"temperature_c\":NaN}},{{\"a\":\"ü]\"}}]", with("", ""));
+        assert!(parse(whole.as_bytes()).is_ok());
+        // Wherever it is cut, also within a letter: but not where the rest is space.
+        for bytes in 0..whole.len() {
+            let found = parse(&whole.as_bytes()[..bytes]);
+            assert_eq!(found, Err(Unreadable::CutShort(bytes)));
+        }
+        for cut in ["{", " [ ", "[1,2", "[{},", "[\"a", "[{\"a\":NaN},{\"b\"", "{\"a\":\"\\", "nul"]
+        {
+            assert_eq!(parse(cut.as_bytes()), Err(Unreadable::CutShort(cut.len())), "{cut}");
         }
     }
 
@@ -550,7 +573,7 @@ mod tests {
     #[test]
     fn nesting_without_end_is_no_trouble() {
         let deep = "[".repeat(200_000);
-        assert!(matches!(parse(deep.as_bytes()), Err(Unreadable::Syntax(_))));
+        assert_eq!(parse(deep.as_bytes()), Err(Unreadable::CutShort(200_000)));
         let closed = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
         check(&closed, "malformed");
     }

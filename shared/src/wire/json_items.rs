@@ -15,6 +15,33 @@ pub(crate) fn cut(body: &str) -> Option<Vec<&str>> {
     if inner.trim_ascii().is_empty() { Some(Vec::new()) } else { pieces(inner) }
 }
 
+/// The value of the field `name` in an item that may not be JSON, if it is a string without
+/// escapes of quotes, or a number. (Of an item that is JSON, the parser has the field.)
+pub(crate) fn field<'a>(item: &'a str, name: &str) -> Option<&'a str> {
+    let quoted = format!("\"{name}\"");
+    item.match_indices(&quoted).find_map(|(at, _)| {
+        let before = item.get(..at)?.trim_ascii_end();
+        let behind = item.get(at + quoted.len()..)?.trim_ascii_start();
+        let value = behind.strip_prefix(':')?.trim_ascii_start();
+        before.ends_with(['{', ',']).then_some(scalar(value)).flatten()
+    })
+}
+
+/// The string or number that `text` begins with, without quotes.
+fn scalar(text: &str) -> Option<&str> {
+    if let Some(string) = text.strip_prefix('"') {
+        return string.split('"').next();
+    }
+    let number = text.split(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c)).next();
+    number.filter(|number| !number.is_empty())
+}
+
+/// Whether `body` ends within a string or within brackets.
+pub(crate) fn is_cut_short(body: &str) -> bool {
+    let mut piece = Piece::default();
+    body.bytes().all(|byte| piece.take(byte).is_some()) && !piece.is_whole()
+}
+
 /// Splits at the commas outside strings and brackets.
 fn pieces(text: &str) -> Option<Vec<&str>> {
     let mut pieces = Vec::new();
@@ -92,6 +119,23 @@ mod tests {
             ("[{\"a\":[1}],2]", &["{\"a\":[1}]", "2"]),
         ] {
             assert_eq!(cut(body).as_deref(), Some(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_found_where_the_item_is_no_json() {
+        for (item, expected) in [
+            (r#"{"t": NaN, "device_id" : "d1"}"#, Some("d1")),
+            (r#"{"device_id":7,"t":+1}"#, Some("7")),
+            (r#"{"device_id":"d"#, Some("d")),
+            (r#"{"device_id":{"secret":1},"t":NaN}"#, None),
+            (r#"{"device_id":[1],"t":NaN}"#, None),
+            (r#"{"device_id":"#, None),
+            (r#"{"x":"\"device_id\":\"no\"","t":NaN}"#, None),
+            (r#"{"x":"device_id","t":NaN}"#, None),
+            ("nonsense", None),
+        ] {
+            assert_eq!(field(item, "device_id"), expected, "{item}");
         }
     }
 

@@ -5,4 +5,5 @@
 pub(crate) mod item;
 pub(crate) mod json;
 pub(crate) mod json_items;
+mod json_place;
 pub(crate) mod object;

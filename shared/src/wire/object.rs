@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::limits;
 use crate::wire::json;
+use crate::wire::json_place;
 
 /// The fields of an object, as written: numbers stay text, so that they can be read exactly.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl<'a> Object<'a> {
             .map_err(|e| format!("the body is not valid UTF-8 at byte {}", e.valid_up_to()))?;
         let body = body.strip_prefix('\u{feff}').unwrap_or(body);
         if let Err(error) = serde_json::from_str::<&RawValue>(body) {
-            return Err(format!("the body is not valid {}", json::not_json_at(body, &error)));
+            return Err(format!("the body is not valid {}", json_place::not_json_at(body, &error)));
         }
         let listed = || known.join(", ");
         let Ok(object) = serde_json::from_str::<Self>(body) else {

@@ -7,7 +7,7 @@ use isotherm_it::{Service, now_ms};
 
 use crate::support::assert::check_problem;
 use crate::support::readings::json_reading;
-use crate::support::service::Expect as _;
+use crate::support::service::{Expect as _, until};
 
 #[test]
 fn a_body_may_have_eight_mebibytes_unless_the_operator_says_otherwise() {
@@ -57,4 +57,8 @@ fn a_body_that_stalls_is_given_up() {
     let (_socket, answer) = raw(&service, half);
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("urn:isotherm:problem:body-timeout"), "{answer}");
+    until("it is listed", || {
+        let listed = service.read("/v1/rejections");
+        (listed["rejections"][0]["reason"] == "body-timeout").then_some(())
+    });
 }

@@ -33,7 +33,7 @@ fn bad_readings(now: i64) -> Vec<(String, &'static str)> {
         (format!(r#"{{"device_id":"d","region":"r","temperature_c":1,"timestamp":"{now}"}}"#), "invalid_timestamp"),
         (json_reading("d", "r", 1.0, 12_345).to_string(), "invalid_timestamp"),
         (json_reading("d", "r", 1.0, now + DAY).to_string(), "in_future"),
-        (json_reading("d", "r", 1.0, now - 8 * DAY).to_string(), "too_old"),
+        (json_reading("d", "r", 1.0, now - 401 * DAY).to_string(), "too_old"),
         ("1e999".to_owned(), "malformed"),
         ("null".to_owned(), "malformed"),
     ]
@@ -146,4 +146,25 @@ fn other_quantities_of_a_device_are_ignored_and_named_and_what_may_change_it_is_
     let detail = answer.json().unwrap()["errors"][0]["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("\"temperature_f\"") && detail.contains("\"unit\""), "{detail}");
     assert!(!detail.contains("Battery"), "{detail}");
+}
+
+#[test]
+fn a_body_that_ends_too_early_is_said_to_and_one_that_is_wrong_has_its_place() {
+    let service = Service::start(&[]).unwrap();
+    let good = json_reading("d", "r", 1.0, now_ms()).to_string();
+    let nan = good.replace("1.0", "NaN");
+    let cut = format!("[{nan},{good},{}", &good[..20]);
+    for (body, said) in [
+        (&*cut, format!("the body ends too early, after {} bytes: ", cut.len())),
+        ("", "the body ends too early, after 0 bytes: ".to_owned()),
+        ("[{} {}]", "the request is not valid JSON at character 5; ".to_owned()),
+    ] {
+        let answer = service.post(body).unwrap();
+        check_problem(&answer, 400, "unreadable");
+        let problem = answer.json().unwrap();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with(&said), "{detail}");
+        assert!(detail.ends_with("; nothing was stored"), "{detail}");
+    }
+    assert_eq!(service.get("/v1/regions/r").unwrap().status, 404);
 }

@@ -19,6 +19,13 @@ pub(super) fn unreadable(unreadable: Unreadable) -> Problem {
             Kind::Unreadable,
             format!("the request is not valid {place}; nothing was stored"),
         ),
+        Unreadable::CutShort(bytes) => Problem::new(
+            Kind::Unreadable,
+            format!(
+                "the body ends too early, after {bytes} bytes: it was cut off, or a quote or a \
+                 bracket is not closed; nothing was stored"
+            ),
+        ),
         Unreadable::Shape => Problem::new(
             Kind::Unreadable,
             "the body must be a reading or an array of readings; nothing was stored",
@@ -95,13 +102,15 @@ struct FoldedBody<'a> {
 
 pub(super) fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
     let mut named = vec!["rejected"; batch.items];
-    for (index, outcome) in std::mem::take(&mut batch.positions).into_iter().zip(outcomes) {
+    let positions = std::mem::take(&mut batch.positions);
+    let readings = std::mem::take(&mut batch.readings);
+    for ((index, reading), outcome) in positions.into_iter().zip(readings).zip(outcomes) {
         let name = match outcome {
             Outcome::Stored => "stored",
             Outcome::Duplicate => "duplicate",
             Outcome::Conflict => "conflict",
             Outcome::TooOld => {
-                batch.reject(index, Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER));
+                batch.reject(index, Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER).of(&reading));
                 "rejected"
             }
         };

@@ -2,7 +2,7 @@
 
 use crate::base::sort;
 use crate::domain::reading::{Reading, UnixMillis};
-use crate::domain::rejection::{Reason, Rejection, Rejections};
+use crate::domain::rejection::{AsSent, Reason, Rejection, Rejections};
 use crate::http::ItemError;
 use crate::journal::door::Door;
 use crate::limits;
@@ -19,9 +19,26 @@ pub(super) struct Batch<'a> {
     /// Readings that are ahead of the node's clock. They are rejected, unless the clock
     /// is known to be behind.
     pub(super) ahead: Vec<(usize, Reading<'a>)>,
-    rejected: Vec<(Reason, ItemError)>,
+    pub(super) rejected: Vec<RejectedItem>,
     /// Fields that were ignored, each once.
     pub(super) ignored: Vec<&'a str>,
+}
+
+/// An item that was rejected.
+pub(super) struct RejectedItem {
+    pub(super) reason: Reason,
+    /// What the answer says.
+    pub(super) error: ItemError,
+    /// The names in it.
+    pub(super) sent: Option<Box<AsSent>>,
+}
+
+impl RejectedItem {
+    /// Whether the other one differs in nothing but its place.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (self.reason, &self.sent, &self.error.detail)
+            == (other.reason, &other.sent, &other.error.detail)
+    }
 }
 
 impl<'a> Batch<'a> {
@@ -57,13 +74,14 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn reject(&mut self, index: usize, rejection: Rejection) {
-        let Rejection { reason, detail } = rejection;
-        self.rejected.push((reason, ItemError { index, reason: reason.code(), detail }));
+        let Rejection { reason, detail, sent } = rejection;
+        let error = ItemError { index, reason: reason.code(), detail };
+        self.rejected.push(RejectedItem { reason, error, sent });
     }
 
     /// Takes the readings that are ahead of the clock out of the rejected ones.
     pub(super) fn keep_those_ahead(&mut self) {
-        self.rejected.retain(|(reason, _)| *reason != Reason::InFuture);
+        self.rejected.retain(|item| item.reason != Reason::InFuture);
     }
 
     /// Keeps the readings whose name is in `table`, and rejects the others. `known`
@@ -80,21 +98,22 @@ impl<'a> Batch<'a> {
             let detail = format!(
                 "new {table} are not accepted: this node has as many as {table}_max allows"
             );
-            self.reject(position, Rejection::new(Reason::TooManyNames, detail));
+            self.reject(position, Rejection::new(Reason::TooManyNames, detail).of(&reading));
         }
-        sort::sort_by_key(&mut self.rejected, |(_, error)| error.index as u128);
+        sort::sort_by_key(&mut self.rejected, |item| item.error.index as u128);
     }
 
     pub(super) fn counts(&self) -> Counts {
         let rejected = self.rejected.len();
-        Counts { accepted: self.items - rejected, rejected }
+        let reason = self.rejected.first().map(|item| item.reason.code());
+        Counts { accepted: self.items - rejected, rejected, reason }
     }
 
     /// How many readings were rejected, by reason.
     pub(super) fn rejections(&self) -> Rejections {
         let mut rejections = Rejections::default();
-        for (reason, _) in &self.rejected {
-            rejections.add(*reason, 1);
+        for item in &self.rejected {
+            rejections.add(item.reason, 1);
         }
         rejections
     }
@@ -102,7 +121,7 @@ impl<'a> Batch<'a> {
     /// The rejections that an answer names, and how many it leaves out.
     pub(super) fn named(&self) -> (Vec<ItemError>, usize) {
         let named = self.rejected.iter().take(limits::REJECTIONS_NAMED_MAX);
-        let named: Vec<ItemError> = named.map(|(_, error)| error.clone()).collect();
+        let named: Vec<ItemError> = named.map(|item| item.error.clone()).collect();
         let omitted = self.rejected.len() - named.len();
         (named, omitted)
     }

@@ -40,7 +40,7 @@ fn checked<'a>(
     if void.contains(&reading.temperature) {
         let detail = "the temperature is one that is never counted (variable void_values); look \
                       at the sensor";
-        return Err(Rejection::new(Reason::VoidValue, detail));
+        return Err(Rejection::new(Reason::VoidValue, detail).of(&reading));
     }
     let Plausible { low, high } = limits.of_region(reading.region.as_str());
     if (Plausible { low, high }).allows(reading.temperature) {
@@ -55,5 +55,5 @@ fn checked<'a>(
         end(low, "-273.15"),
         end(high, "1000")
     );
-    Err(Rejection::new(Reason::Implausible, detail))
+    Err(Rejection::new(Reason::Implausible, detail).of(&reading))
 }

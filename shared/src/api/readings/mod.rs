@@ -5,7 +5,7 @@
 //! `head` checks the request's head, `checks` its temperatures, and `batch` the times of its
 //! readings; `doubt` asks the
 //! database if the door does not know enough. `keep` makes the readings durable, and
-//! `answers` writes the response.
+//! `answers` writes the response, and `notes` says what is noted of what was rejected.
 
 mod answers;
 mod batch;
@@ -13,8 +13,10 @@ mod checks;
 mod doubt;
 mod head;
 mod keep;
+mod notes;
 
 pub use self::head::MEDIA_TYPES;
+pub(crate) use self::notes::UNREADABLE;
 
 use self::batch::Batch;
 use self::keep::Journaled;
@@ -22,7 +24,6 @@ use crate::api::answer::Answered;
 use crate::api::router;
 use crate::api::routes::{Handler, Route};
 use crate::domain::reading::UnixMillis;
-use crate::domain::rejection::Rejections;
 use crate::error::Error;
 use crate::fold;
 use crate::host::Host;
@@ -30,7 +31,7 @@ use crate::http::body::check_length;
 use crate::http::{Kind, Problem, Purpose, Refusal, Request, Response};
 use crate::journal::RegionCount;
 use crate::journal::door::Door;
-use crate::journal::rejected;
+use crate::journal::rejected::{self, Note};
 use crate::ledger::database::{Budget, Database};
 use crate::limits;
 use crate::log::Counts;
@@ -55,8 +56,8 @@ pub struct Handled {
 /// Work that no sender waits for.
 #[derive(Debug, Default)]
 pub struct AfterPost {
-    /// Rejections to count, if the request left no entry.
-    rejections: Box<Rejections>,
+    /// What was rejected, and the counts if the request left no entry.
+    note: Option<Box<Note>>,
     /// Whether to fold the journal.
     should_fold: bool,
 }
@@ -90,7 +91,7 @@ pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
     }
     match body_limit(host, request, route) {
         Ok(limit_bytes) => Begun::WantsBody(limit_bytes),
-        Err(refusal) => Begun::Done(Handled::of(refusal.into_response(host, Purpose::Writing))),
+        Err(refusal) => Begun::Done(Handled::refused(host, request, refusal)),
     }
 }
 
@@ -104,8 +105,8 @@ fn body_limit<H: Host>(host: &H, request: &Request, route: &Route<H>) -> Result<
 }
 
 /// Answers a request whose body could not be read.
-pub fn refuse(problem: Problem) -> Handled {
-    Handled::of(Response::from(problem))
+pub fn refuse(host: &impl Host, request: &Request, problem: Problem) -> Handled {
+    Handled::refused(host, request, problem.into())
 }
 
 /// Answers a request whose head was valid. `now` is the node's clock, read after the
@@ -113,7 +114,7 @@ pub fn refuse(problem: Problem) -> Handled {
 pub fn post(host: &impl Host, request: &Request, body: &[u8], now: UnixMillis) -> Handled {
     match accept(host, request, body, now) {
         Ok(handled) => handled,
-        Err(refusal) => Handled::of(refusal.into_response(host, Purpose::Writing)),
+        Err(refusal) => Handled::refused(host, request, refusal),
     }
 }
 
@@ -124,8 +125,32 @@ impl Handled {
         Self { response, after_answer, counts, route: ROUTE }
     }
 
-    /// A response about a batch.
-    fn kept(response: Response, batch: &Batch<'_>, after_answer: AfterPost) -> Self {
+    /// A request that was refused as a whole. What is wrong with its body is noted.
+    fn refused(host: &impl Host, request: &Request, refusal: Refusal) -> Self {
+        let mut after_answer = AfterPost::default();
+        let mut counts = Counts::default();
+        if let Refusal::Request(problem) = &refusal {
+            let noted = notes::of_problem(problem, request);
+            counts.reason = noted.as_ref().map(|_| problem.kind().code());
+            if let Some(noted) = noted {
+                after_answer.note.get_or_insert_default().rejected.push(noted);
+            }
+        }
+        let response = refusal.into_response(host, Purpose::Writing);
+        Self { after_answer, counts: Some(counts), ..Self::of(response) }
+    }
+
+    /// A response about a batch. What was rejected of it is noted.
+    fn kept(
+        response: Response,
+        request: &Request,
+        batch: &Batch<'_>,
+        mut after_answer: AfterPost,
+    ) -> Self {
+        let rejected = notes::of_batch(batch, request);
+        if !rejected.is_empty() {
+            after_answer.note.get_or_insert_default().rejected = rejected;
+        }
         Self { response, after_answer, counts: Some(batch.counts()), route: ROUTE }
     }
 }
@@ -135,14 +160,13 @@ impl AfterPost {
         Self { should_fold, ..Self::default() }
     }
 
-    /// Counts the rejections that are left to count, and folds if it is this request's
-    /// turn.
+    /// Notes what was rejected, and folds if it is this request's turn.
     pub fn run<H: Host>(self, host: &H, now: UnixMillis) -> Result<(), Error> {
-        let noted = match self.rejections.reasons() {
-            0 => Ok(()),
-            _ => host
-                .key_value()
-                .and_then(|store| rejected::note(host, &store, &self.rejections, now)),
+        let noted = match &self.note {
+            None => Ok(()),
+            Some(note) => {
+                host.key_value().and_then(|store| rejected::note(host, &store, note, now))
+            }
         };
         if self.should_fold {
             upkeep::run(host, now)?;
@@ -164,9 +188,10 @@ fn accept<H: Host>(
     batch.ignored = ignored;
     if batch.readings.is_empty() {
         // There is no reading to fold.
-        let after_answer = AfterPost { rejections: batch.rejections().into(), should_fold: false };
+        let mut after_answer = AfterPost::default();
+        after_answer.note.get_or_insert_default().counted = batch.rejections();
         let response = Response::from(answers::nothing_valid(&batch));
-        return Ok(Handled::kept(response, &batch, after_answer));
+        return Ok(Handled::kept(response, request, &batch, after_answer));
     }
     if let Some(wait_ms) = head::wait_ms(request).filter(|_| batch.ahead.is_empty()) {
         match keep::fold_now(host, &batch, wait_ms, now) {
@@ -174,7 +199,8 @@ fn accept<H: Host>(
                 let should_fold = should_fold(host, batch.readings.len(), RegionCount(1));
                 let response = answers::folded(&mut batch, &outcomes);
                 let response = response.with_header("preference-applied", "wait");
-                return Ok(Handled::kept(response, &batch, AfterPost::folding(should_fold)));
+                let after_answer = AfterPost::folding(should_fold);
+                return Ok(Handled::kept(response, request, &batch, after_answer));
             }
             // The journal takes the readings instead: durable now, counted later.
             Err(error) => host.log(&format!("Prefer: wait was not met: {error}")),
@@ -183,9 +209,9 @@ fn accept<H: Host>(
     match journal.and_then(|(store, door)| keep::journal(host, &store, &door, &batch, now)) {
         Err(Error::Journal(error)) if batch.ahead.is_empty() => {
             host.log(&format!("the journal failed, so the readings are folded at once: {error}"));
-            Ok(fold_without_journal(host, &mut batch)?)
+            Ok(fold_without_journal(host, request, &mut batch)?)
         }
-        journaled => Ok(journaled_handled(host, &batch, journaled?)),
+        journaled => Ok(journaled_handled(host, request, &batch, journaled?)),
     }
 }
 
@@ -220,11 +246,16 @@ fn judge<'a, H: Host>(
     Ok(batch)
 }
 
-fn journaled_handled(host: &impl Host, batch: &Batch<'_>, journaled: Journaled) -> Handled {
+fn journaled_handled(
+    host: &impl Host,
+    request: &Request,
+    batch: &Batch<'_>,
+    journaled: Journaled,
+) -> Handled {
     match journaled {
         Journaled::Kept { regions, is_told } => {
             let folds = !is_told || should_fold(host, batch.readings.len(), regions);
-            Handled::kept(answers::journaled(batch), batch, AfterPost::folding(folds))
+            Handled::kept(answers::journaled(batch), request, batch, AfterPost::folding(folds))
         }
         Journaled::Refused { should_fold } => {
             // Logged once, when the journal was marked as full.
@@ -235,11 +266,15 @@ fn journaled_handled(host: &impl Host, batch: &Batch<'_>, journaled: Journaled) 
     }
 }
 
-fn fold_without_journal(host: &impl Host, batch: &mut Batch<'_>) -> Result<Handled, Error> {
+fn fold_without_journal(
+    host: &impl Host,
+    request: &Request,
+    batch: &mut Batch<'_>,
+) -> Result<Handled, Error> {
     let database = Database::open(host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
     let outcomes = fold::post_now(&database, &batch.readings, &batch.rejections())?;
     let response = answers::folded(batch, &outcomes);
-    Ok(Handled::kept(response, batch, AfterPost::default()))
+    Ok(Handled::kept(response, request, batch, AfterPost::default()))
 }
 
 /// Whether a request with this many readings, of this many regions, folds the journal.

@@ -182,7 +182,7 @@ fn handle(request: spin_sdk::http::Request) -> anyhow::Result<spin_sdk::http::Re
     let host = SpinTest { now_ms: Cell::new(0) };
     let handled = match readings::begin(&host, &head, now) {
         Begun::WantsBody(limit_bytes) if request.body().len() > limit_bytes => {
-            readings::refuse(Problem::body_too_large(limit_bytes))
+            readings::refuse(&host, &head, Problem::body_too_large(limit_bytes))
         }
         Begun::WantsBody(_) => readings::post(&host, &head, request.body(), now),
         Begun::Done(handled) => handled,

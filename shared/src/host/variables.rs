@@ -1,0 +1,98 @@
+//! A host that has variables and nothing else: to check them before a runtime starts.
+
+use crate::host::{Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value};
+
+/// The variables that a node will have, by a function of their names.
+pub(crate) struct Variables<'a>(pub(crate) &'a dyn Fn(&str) -> Option<String>);
+
+/// A store that can't be opened.
+pub(crate) enum NoStore {}
+
+fn denied() -> StoreError {
+    StoreError::denied("there are no stores before the start")
+}
+
+impl Host for Variables<'_> {
+    type KeyValue = NoStore;
+    type Sql = NoStore;
+
+    fn key_value(&self) -> Result<NoStore, StoreError> {
+        Err(denied())
+    }
+
+    fn sql(&self) -> Result<NoStore, StoreError> {
+        Err(denied())
+    }
+
+    fn variable(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.0(name))
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        0
+    }
+
+    fn sleep_ms(&self, _ms: u64) {}
+
+    fn random(&self) -> u64 {
+        0
+    }
+
+    fn asset(&self, _name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn log(&self, _line: &str) {}
+}
+
+impl KeyValue for NoStore {
+    fn set(&self, _key: &str, _value: &[u8]) -> Result<(), StoreError> {
+        match *self {}
+    }
+
+    fn get(&self, _key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match *self {}
+    }
+
+    fn replace(&self, _key: &str, _old: Option<&[u8]>, _new: &[u8]) -> Result<bool, StoreError> {
+        match *self {}
+    }
+
+    fn get_many(&self, _keys: &[String]) -> Result<Vec<Pair>, StoreError> {
+        match *self {}
+    }
+
+    fn delete_many(&self, _keys: &[String]) -> Result<(), StoreError> {
+        match *self {}
+    }
+
+    fn keys(&self) -> Result<Vec<String>, StoreError> {
+        match *self {}
+    }
+}
+
+impl Sql for NoStore {
+    fn execute(&self, _sql: &str, _bindings: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+        match *self {}
+    }
+
+    fn transaction(
+        &self,
+        _kind: TransactionKind,
+        _work: &mut dyn FnMut() -> Ending,
+    ) -> Result<(), StoreError> {
+        match *self {}
+    }
+
+    fn parameters_max(&self) -> usize {
+        match *self {}
+    }
+
+    fn schema_version(&self) -> Result<i64, StoreError> {
+        match *self {}
+    }
+
+    fn set_schema_version(&self, _version: i64) -> Result<(), StoreError> {
+        match *self {}
+    }
+}
