@@ -6,7 +6,7 @@ use crate::{root, step};
 
 /// The components, and the largest size of each, in bytes. `query` answers much more
 /// than `ingest`; both fold.
-const LIMITS: [(&str, u64); 2] = [("isotherm_ingest", 366_000), ("isotherm_query", 490_000)];
+const LIMITS: [(&str, u64); 2] = [("isotherm_ingest", 430_000), ("isotherm_query", 490_000)];
 
 /// Prints the sizes. Fails if a component has outgrown its limit.
 pub(crate) fn check() -> Result<()> {

@@ -9,6 +9,7 @@ pub(crate) mod cells;
 pub(crate) mod conflicts;
 pub(crate) mod devices;
 pub mod events;
+pub(crate) mod export;
 pub(crate) mod exposition;
 pub(crate) mod health;
 pub(crate) mod metrics;

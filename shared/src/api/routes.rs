@@ -12,6 +12,7 @@ use crate::api::call::Call;
 use crate::api::conflicts;
 use crate::api::devices;
 use crate::api::events::{self, Opened};
+use crate::api::export;
 use crate::api::health;
 use crate::api::metrics;
 use crate::api::quarantine;
@@ -20,12 +21,14 @@ use crate::api::windows;
 use crate::domain::reading::{DeviceId, Region, UnixMillis};
 use crate::host::Host;
 use crate::http::accept::Format;
-use crate::http::params::Param::{After, From, Limit, Step, To};
+use crate::http::params::Param::{
+    After, DeviceId as Device, From, Limit, PageOfReadings, Region as InOne, Step, To,
+};
 use crate::http::params::{Param, QueryParams};
 use crate::http::path::{decoded, device_in_path, region_in_path};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
 
-/// A line of the table.
+/// A line of the table. Several lines may have the same path, with other methods.
 pub struct Route<H: Host> {
     /// The path, as in `openapi.json`: `/v1/regions/{region}`.
     pub pattern: &'static str,
@@ -92,8 +95,11 @@ const POSTING: &[Method] = &[Method::POST];
 /// The table, in two parts, so that a component contains only its own handlers.
 impl<H: Host> Route<H> {
     /// What `ingest` serves.
-    pub const INGEST: [Self; 2] = [
+    #[rustfmt::skip] // One line per resource.
+    pub const INGEST: [Self; 3] = [
         Self::body("/v1/readings", Scope::Write, Readings),
+        // Here, because a runtime finds the component by the path alone.
+        Self::document("/v1/readings", &[InOne, Device, From, To, After, PageOfReadings], Plain(export::list)),
         Self::probe("/readyz/ingest", Plain(health::of_ingest)),
     ];
 
@@ -153,9 +159,12 @@ impl<H: Host> Route<H> {
 /// Answers a request to `query`. `now` is the node's clock.
 pub fn answer<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Answered {
     let routes = Route::<H>::QUERY;
-    match find(&routes, &request.path) {
-        Some((route, argument)) => route.answer(host, request, argument, now),
-        None => Response::from(no_such_resource()).into(),
+    let Some((route, argument)) = find(&routes, request) else {
+        return Response::from(no_such_resource()).into();
+    };
+    match check_method(&routes, route, request) {
+        Ok(()) => route.answer(host, request, argument, now),
+        Err(problem) => Answered { route: route.pattern, ..Response::from(problem).into() },
     }
 }
 
@@ -166,23 +175,43 @@ pub fn events<'a, H: Host>(
     now: UnixMillis,
 ) -> Option<(Opened<'a, H>, &'static str)> {
     let routes = Route::<H>::QUERY;
-    let (route, _) = find(&routes, &request.path)?;
+    let (route, _) = find(&routes, request)?;
     if !matches!(route.handler, Events) {
         return None;
     }
-    let opened = match route.check(request) {
+    let checked = check_method(&routes, route, request).and_then(|()| route.check(request));
+    let opened = match checked {
         Ok(_params) => events::open(host, request, now),
         Err(problem) => Opened::refused(Response::from(problem)),
     };
     Some((opened, route.pattern))
 }
 
-/// The route of a path, and the path's argument in the place of the braces.
+/// The route of a request, and the argument in the place of the path's braces. If no line
+/// with this path has the method, it is the first one.
 pub(crate) fn find<'r, 'p, H: Host>(
     routes: &'r [Route<H>],
-    path: &'p str,
+    request: &'p Request,
 ) -> Option<(&'r Route<H>, &'p str)> {
-    routes.iter().find_map(|route| Some((route, argument(route.pattern, path)?)))
+    let of_path =
+        || routes.iter().filter_map(|route| Some((route, argument(route.pattern, &request.path)?)));
+    let with_method = of_path().find(|(route, _)| route.methods.contains(&request.method));
+    with_method.or_else(|| of_path().next())
+}
+
+/// Checks the method of a request for `route`. If it is not one of the route's, the problem
+/// names those of all lines with its path.
+pub(crate) fn check_method<H: Host>(
+    routes: &[Route<H>],
+    route: &Route<H>,
+    request: &Request,
+) -> Result<(), Problem> {
+    if route.methods.contains(&request.method) {
+        return Ok(());
+    }
+    let of_path = routes.iter().filter(|other| other.pattern == route.pattern);
+    let methods: Vec<Method> = of_path.flat_map(|other| other.methods).cloned().collect();
+    request.allow(&methods)
 }
 
 /// The segment of `path` where `pattern` has braces; it must not be empty. Returns an
@@ -201,20 +230,19 @@ fn no_such_resource() -> Problem {
 }
 
 impl<H: Host> Route<H> {
-    /// Answers a request for this route, if its handler takes no argument. (Apart from
-    /// `answer`, so that `ingest` does not contain what parses arguments.)
+    /// Answers a request with a method of this route, if its handler takes no argument.
+    /// (Apart from `answer`, so that `ingest` does not contain what parses arguments.)
     pub(crate) fn answer_plainly(
         &self,
         host: &H,
         request: &Request,
         now: UnixMillis,
     ) -> HandlerResult {
-        request.allow(self.methods)?;
         let Plain(handle) = self.handler else { return Err(no_such_resource().into()) };
-        handle(&Call { host, request, now, params: QueryParams::none(), format: Format::Json })
+        handle(&self.call(host, request, now)?)
     }
 
-    /// Answers a request for this route.
+    /// Answers a request with a method of this route.
     fn answer(&self, host: &H, request: &Request, argument: &str, now: UnixMillis) -> Answered {
         let answered = match self.try_answer(host, request, argument, now) {
             Ok(answered) => answered,
@@ -225,7 +253,6 @@ impl<H: Host> Route<H> {
 
     /// The parameters of a request with a method of this route.
     fn check<'a>(&self, request: &'a Request) -> Result<QueryParams<'a>, Problem> {
-        request.allow(self.methods)?;
         match self.query {
             Query::Of(known) => QueryParams::parse(request, known),
             Query::Ignored => Ok(QueryParams::none()),
@@ -240,6 +267,20 @@ impl<H: Host> Route<H> {
         }
     }
 
+    /// The request, as a handler takes it.
+    fn call<'a>(
+        &self,
+        host: &'a H,
+        request: &'a Request,
+        now: UnixMillis,
+    ) -> Result<Call<'a, H>, Problem> {
+        let format = match self.answers {
+            Answers::Documents => Format::of(request)?,
+            Answers::Other => Format::Json,
+        };
+        Ok(Call { host, request, now, params: self.check(request)?, format })
+    }
+
     fn try_answer(
         &self,
         host: &H,
@@ -247,13 +288,7 @@ impl<H: Host> Route<H> {
         argument: &str,
         now: UnixMillis,
     ) -> HandlerResult {
-        request.allow(self.methods)?;
-        let format = match self.answers {
-            Answers::Documents => Format::of(request)?,
-            Answers::Other => Format::Json,
-        };
-        let params = self.check(request)?;
-        let call = Call { host, request, now, params, format };
+        let call = self.call(host, request, now)?;
         match self.handler {
             Plain(handle) => handle(&call),
             InRegion(handle) => handle(&call, &region_in_path(argument)?),

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use crate::domain::duration::parse_duration_ms;
 use crate::domain::range::{Range, Span};
-use crate::domain::reading::{Seems, UnixMillis};
+use crate::domain::reading::{DeviceId, Region, Seems, UnixMillis};
+use crate::http::path::{unknown_device, unknown_region};
 use crate::http::{Kind, Problem, Request};
 use crate::limits;
 
@@ -22,6 +23,12 @@ pub enum Param {
     After,
     /// The most items on a page.
     Limit,
+    /// The same of a page of readings, which may be larger.
+    PageOfReadings,
+    /// The name of a region.
+    Region,
+    /// The name of a device.
+    DeviceId,
 }
 
 impl Param {
@@ -32,7 +39,9 @@ impl Param {
             Self::To => "to",
             Self::Step => "step",
             Self::After => "after",
-            Self::Limit => "limit",
+            Self::Limit | Self::PageOfReadings => "limit",
+            Self::Region => "region",
+            Self::DeviceId => "device_id",
         }
     }
 }
@@ -48,7 +57,8 @@ pub(crate) struct QueryParams<'a> {
     pub(crate) to: Option<UnixMillis>,
     /// In minutes, from 1 to `limits::WINDOW_MINUTES_MAX`.
     pub(crate) step_minutes: Option<i64>,
-    /// From 1 to `limits::ITEMS_PER_PAGE_MAX`, which is the default.
+    /// From 1 to `limits::ITEMS_PER_PAGE_MAX`, which is the default; of a page of readings,
+    /// to `limits::READINGS_PER_PAGE_MAX`.
     pub(crate) limit: usize,
 }
 
@@ -58,11 +68,15 @@ impl<'a> QueryParams<'a> {
     pub(crate) fn parse(request: &'a Request, known: &[Param]) -> Result<Self, Problem> {
         let given = pairs(request, known)?;
         let value = |param| value_of(&given, param);
+        let (default, most) = match known.contains(&Param::PageOfReadings) {
+            true => (limits::READINGS_PER_PAGE_DEFAULT, limits::READINGS_PER_PAGE_MAX),
+            false => (limits::ITEMS_PER_PAGE_MAX, limits::ITEMS_PER_PAGE_MAX),
+        };
         Ok(Self {
             from: value(Param::From).map(|text| instant("from", text)).transpose()?,
             to: value(Param::To).map(|text| instant("to", text)).transpose()?,
             step_minutes: value(Param::Step).map(step_minutes).transpose()?,
-            limit: value(Param::Limit).map_or(Ok(limits::ITEMS_PER_PAGE_MAX), limit)?,
+            limit: value(Param::Limit).map_or(Ok(default), |text| limit(text, most))?,
             given,
         })
     }
@@ -76,6 +90,18 @@ impl<'a> QueryParams<'a> {
     /// The parameter `after`, unparsed.
     pub(crate) fn after(&self) -> Option<&str> {
         value_of(&self.given, Param::After)
+    }
+
+    /// The region that is asked for, by a name that there can be.
+    pub(crate) fn region(&self) -> Result<Option<Region<'_>>, Problem> {
+        let name = value_of(&self.given, Param::Region);
+        name.map(|name| Region::new(name).ok_or_else(unknown_region)).transpose()
+    }
+
+    /// The device that is asked for, by a name that there can be.
+    pub(crate) fn device(&self) -> Result<Option<DeviceId<'_>>, Problem> {
+        let name = value_of(&self.given, Param::DeviceId);
+        name.map(|name| DeviceId::new(name).ok_or_else(unknown_device)).transpose()
     }
 
     /// From `from` (included) to `to` (excluded), widened to whole minutes.
@@ -154,10 +180,9 @@ pub(crate) fn no_such_page() -> Problem {
     Problem::new(Kind::BadParameter, "after must be taken from the link to the next page")
 }
 
-fn limit(text: &str) -> Result<usize, Problem> {
-    const MOST: usize = limits::ITEMS_PER_PAGE_MAX;
-    text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {
-        Problem::new(Kind::BadParameter, format!("limit must be a number from 1 to {MOST}"))
+fn limit(text: &str, most: usize) -> Result<usize, Problem> {
+    text.parse().ok().filter(|limit| (1..=most).contains(limit)).ok_or_else(|| {
+        Problem::new(Kind::BadParameter, format!("limit must be a number from 1 to {most}"))
     })
 }
 

@@ -256,7 +256,7 @@ impl From<Problem> for Response {
 impl Request {
     /// Checks that the method is one of `allowed`; if not, returns the problem to
     /// answer.
-    pub(crate) fn allow(&self, allowed: &'static [Method]) -> Result<(), Problem> {
+    pub(crate) fn allow(&self, allowed: &[Method]) -> Result<(), Problem> {
         if allowed.contains(&self.method) {
             return Ok(());
         }

@@ -6,6 +6,7 @@ pub(crate) mod aggregate;
 pub(crate) mod conflicts;
 pub(crate) mod details;
 pub(crate) mod devices;
+pub(crate) mod export;
 pub(crate) mod fresh;
 pub(crate) mod last_good;
 pub(crate) mod pieces;
