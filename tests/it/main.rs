@@ -30,6 +30,7 @@ mod devices;
 mod door;
 mod events;
 mod exactly_once;
+mod export_pages;
 mod exports;
 mod folding;
 mod formats;
