@@ -4,6 +4,9 @@
 mod excursions;
 
 pub use self::excursions::*;
+mod export;
+
+pub use export::*;
 
 // Requests and bodies
 

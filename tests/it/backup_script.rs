@@ -18,7 +18,16 @@ fn a_backup_is_two_checked_files_and_what_there_is_to_know_of_them() {
     let stores = Stores::new();
     let said = printed(&stores.command().output().unwrap());
     let backup = stores.backup();
-    assert!(said.starts_with(backup.to_str().unwrap()), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[lines.len() - 1].starts_with(backup.to_str().unwrap()), "{said}");
+    for (at, (store, name)) in
+        [(&stores.journal, "journal.db"), (&stores.regions, "regions.db")].iter().enumerate()
+    {
+        let bytes = std::fs::metadata(backup.join(name)).unwrap().len();
+        assert_eq!(lines[2 * at], format!("copying {}", store.display()));
+        let copied = format!("{name}: {bytes} bytes copied in ");
+        assert!(lines[2 * at + 1].starts_with(&copied), "{said}");
+    }
     assert!(said.contains("50 readings counted"), "{said}");
     let name = backup.file_name().unwrap().to_str().unwrap();
     let digits = name.replace(|c: char| c.is_ascii_digit(), "0");

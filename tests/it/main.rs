@@ -34,6 +34,8 @@ mod door;
 mod events;
 mod exactly_once;
 mod excursions;
+mod export_pages;
+mod exports;
 mod folding;
 mod formats;
 mod interface;

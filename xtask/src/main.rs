@@ -60,6 +60,10 @@ cargo xtask reproducible
 cargo xtask replay FILE [--url http://127.0.0.1:3000] [...]
     Sends the readings of a CSV file; `--help` lists how columns are named.
 
+cargo xtask export --out FILE.{parquet,csv,ndjson} [--from INSTANT] [--to INSTANT] [...]
+    Writes the single readings of a range to a file, and compares their sum with the
+    service's figures; `--help` lists the rest.
+
 cargo xtask build [--conformance]
     Builds the components into target/wasm32-wasip2/release, or the one that checks a
     runtime.
@@ -69,7 +73,7 @@ cargo xtask target
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         // One line, with its causes: it is for the person that gave the command.
         Err(error) => {
             eprintln!("cargo xtask: {error:#}");
@@ -78,13 +82,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
+fn run() -> Result<ExitCode> {
     let shell = Shell::new()?;
     shell.change_dir(root());
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
-    match command.as_str() {
+    let done = match command.as_str() {
+        "export" => return export(&shell, &rest),
         "tools" => tools::install(&shell),
         "up" => up::run(&shell, rest),
         "test" => test::run(&shell, rest),
@@ -101,7 +106,8 @@ fn run() -> Result<()> {
             Ok(())
         }
         other => bail!("there is no command {other}\n\n{USAGE}"),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The runtimes that can serve the components.
@@ -168,6 +174,18 @@ fn replay(shell: &Shell, arguments: &[String]) -> Result<()> {
         .quiet()
         .run()
         .context("the replay did not end well")
+}
+
+/// Its exit status is that of the export, which says whether the file is right.
+fn export(shell: &Shell, arguments: &[String]) -> Result<ExitCode> {
+    shell.change_dir(std::env::current_dir()?);
+    let manifest = root().join("Cargo.toml");
+    let export = cmd!(shell, "cargo run --quiet --locked --manifest-path {manifest}")
+        .args(["--package", "isotherm-export", "--"])
+        .args(arguments);
+    let status = std::process::Command::from(export).status().context("cargo did not start")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// The project's root, whatever directory the command was given in.

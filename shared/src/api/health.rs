@@ -86,6 +86,7 @@ pub(crate) fn listed<H: Host>(host: &H) -> Result<(Inventory, H::KeyValue), Erro
 pub(crate) fn of_ingest<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let host = call.host;
     settings::check(host)?;
+    settings::time_zone(host)?;
     let journal = host.key_value().and_then(|journal| journal.get(keys::DOOR));
     let (code, status) = match journal {
         Ok(_) => (StatusCode::OK, "ready"),

@@ -12,6 +12,7 @@ pub(crate) mod device_history;
 pub(crate) mod devices;
 pub mod events;
 pub(crate) mod excursions;
+pub(crate) mod export;
 pub(crate) mod exposition;
 pub(crate) mod health;
 pub(crate) mod metrics;

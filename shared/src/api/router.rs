@@ -26,7 +26,7 @@ pub fn begin<H: Host>(routes: &[Route<H>], request: &Request) -> Result<usize, A
         return Ok(0);
     };
     let check = || {
-        request.allow(&methods_of(routes, route))?;
+        check_method(routes, route, request)?;
         body::check_type(request, "the body")?;
         body::check_length(request, limits::SMALL_BODY_BYTES_MAX)
     };
@@ -55,7 +55,7 @@ pub fn answer_by<H: Host>(
     let Some((route, argument)) = find(routes, request) else {
         return Response::from(no_such_resource()).into();
     };
-    match request.allow(&methods_of(routes, route)) {
+    match check_method(routes, route, request) {
         Ok(()) => route.answer(host, request, body, argument, now),
         Err(problem) => Answered { route: route.pattern, ..Response::from(problem).into() },
     }
@@ -117,10 +117,19 @@ pub(crate) fn find<'r, 'p, H: Host>(
     with_method.or_else(|| of_path().next())
 }
 
-/// The methods of all lines with the path of this one.
-fn methods_of<H: Host>(routes: &[Route<H>], route: &Route<H>) -> Vec<Method> {
+/// Checks the method of a request for `route`. If it is not one of the route's, the problem
+/// names those of all lines with its path.
+pub(crate) fn check_method<H: Host>(
+    routes: &[Route<H>],
+    route: &Route<H>,
+    request: &Request,
+) -> Result<(), Problem> {
+    if route.methods.contains(&request.method) {
+        return Ok(());
+    }
     let of_path = routes.iter().filter(|other| other.pattern == route.pattern);
-    of_path.flat_map(|other| other.methods).cloned().collect()
+    let methods: Vec<Method> = of_path.flat_map(|other| other.methods).cloned().collect();
+    request.allow(&methods)
 }
 
 fn no_such_resource() -> Problem {
@@ -128,18 +137,15 @@ fn no_such_resource() -> Problem {
 }
 
 impl<H: Host> Route<H> {
-    /// Answers a request for this route, if its handler takes no argument. (Apart from
-    /// `answer`, so that `ingest` does not contain what parses arguments.)
+    /// Answers a request with a method of this route, if its handler takes no argument.
     pub(crate) fn answer_plainly(
         &self,
         host: &H,
         request: &Request,
         now: UnixMillis,
     ) -> HandlerResult {
-        request.allow(self.methods)?;
         let Plain(handle) = self.handler else { return Err(no_such_resource().into()) };
-        let (params, format) = (QueryParams::none(), Format::Json);
-        handle(&Call { host, request, now, body: &[], params, format })
+        handle(&self.call(host, request, &[], now)?)
     }
 
     /// Answers a request for this route.
@@ -171,6 +177,21 @@ impl<H: Host> Route<H> {
         }
     }
 
+    fn call<'a>(
+        &self,
+        host: &'a H,
+        request: &'a Request,
+        body: &'a [u8],
+        now: UnixMillis,
+    ) -> Result<Call<'a, H>, Refusal> {
+        let format = match self.answers {
+            Answers::Documents => Format::of(request)?,
+            Answers::Other => Format::Json,
+        };
+        let params = self.check(host, request, now)?;
+        Ok(Call { host, request, now, body, params, format })
+    }
+
     fn try_answer(
         &self,
         host: &H,
@@ -179,12 +200,7 @@ impl<H: Host> Route<H> {
         argument: &str,
         now: UnixMillis,
     ) -> HandlerResult {
-        let format = match self.answers {
-            Answers::Documents => Format::of(request)?,
-            Answers::Other => Format::Json,
-        };
-        let params = self.check(host, request, now)?;
-        let call = Call { host, request, now, body, params, format };
+        let call = self.call(host, request, body, now)?;
         match self.handler {
             Plain(handle) => handle(&call),
             InRegion(handle) => handle(&call, &region_in_path(argument)?),

@@ -14,6 +14,7 @@ use crate::api::corrections;
 use crate::api::device_history;
 use crate::api::devices;
 use crate::api::excursions;
+use crate::api::export;
 use crate::api::health;
 use crate::api::metrics;
 use crate::api::quarantine;
@@ -26,7 +27,7 @@ use crate::domain::reading::{DeviceId, Region};
 use crate::host::Host;
 use crate::http::params::Param;
 use crate::http::params::Param::{
-    After, For, From, Gap, Limit, Longer, Silent, SilentFor, Step, To, Tz,
+    After, For, From, Gap, Limit, Longer, PageOfReadings, Silent, SilentFor, Step, To, Tz,
 };
 
 /// A line of the table. Several lines may have the same path, with other methods.
@@ -100,7 +101,10 @@ const DELETING: &[Method] = &[Method::DELETE];
 /// The table, in a part for each component, so that it contains only its own handlers.
 impl<H: Host> Route<H> {
     /// What `ingest` serves.
-    pub const INGEST: [Self; 2] = [
+    #[rustfmt::skip] // One line per resource.
+    pub const INGEST: [Self; 3] = [
+        // Here, because a runtime finds the component by the path alone.
+        Self::document("/v1/readings", &[Param::Region, Param::DeviceId, From, To, Tz, After, PageOfReadings], Plain(export::list)),
         Self::body("/v1/readings", Scope::Write, Readings),
         Self::probe("/readyz/ingest", Plain(health::of_ingest)),
     ];

@@ -145,7 +145,7 @@ impl Table {
 
 impl Fields {
     /// A dictionary of structured fields (RFC 9651); null values are left out.
-    fn dictionary(&self) -> String {
+    pub(crate) fn dictionary(&self) -> String {
         let member = |(name, value): &(&str, Value)| match value {
             Value::Null => None,
             Value::Bool(is) => Some(format!("{name}=?{}", u8::from(*is))),

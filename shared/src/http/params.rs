@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::domain::duration::{duration_text, parse_duration_ms};
 use crate::domain::range::{Range, Span};
-use crate::domain::reading::{Region, UnixMillis};
+use crate::domain::reading::{DeviceId, Region, UnixMillis};
 use crate::domain::step::Step;
 use crate::domain::zone::Zone;
 use crate::http::times::Clock;
@@ -31,7 +31,9 @@ pub enum Param {
     After,
     /// The most items on a page.
     Limit,
-    /// The region of the devices.
+    /// The same of a page of readings, which may be larger.
+    PageOfReadings,
+    /// The region of the devices, or of the readings.
     Region,
     /// Whether the devices are silent.
     Silent,
@@ -39,7 +41,7 @@ pub enum Param {
     SilentFor,
     /// How long a gap is at least.
     Longer,
-    /// A device as it was sent.
+    /// The device of the readings, or as it was sent.
     DeviceId,
     /// Why something was rejected.
     Reason,
@@ -56,7 +58,7 @@ impl Param {
             Self::For => "for",
             Self::Gap => "gap",
             Self::After => "after",
-            Self::Limit => "limit",
+            Self::Limit | Self::PageOfReadings => "limit",
             Self::Region => "region",
             Self::Silent => "silent",
             Self::SilentFor => "silent_for",
@@ -79,7 +81,8 @@ pub(crate) struct QueryParams<'a> {
     pub(crate) step: Option<Step>,
     /// UTC, if the resource takes no `tz`.
     pub(crate) zone: Zone,
-    /// From 1 to `limits::ITEMS_PER_PAGE_MAX`, which is the default.
+    /// From 1 to `limits::ITEMS_PER_PAGE_MAX`, which is the default; of a page of readings,
+    /// to `limits::READINGS_PER_PAGE_MAX`.
     pub(crate) limit: usize,
 }
 
@@ -98,6 +101,10 @@ impl<'a> QueryParams<'a> {
             true => zone_of(value(Param::Tz))?,
             false => Zone::utc(),
         };
+        let (default, most) = match known.contains(&Param::PageOfReadings) {
+            true => (limits::READINGS_PER_PAGE_DEFAULT, limits::READINGS_PER_PAGE_MAX),
+            false => (limits::ITEMS_PER_PAGE_MAX, limits::ITEMS_PER_PAGE_MAX),
+        };
         let clock = Clock { now, zone: &zone };
         let instant =
             |param: Param| value(param).map(|text| clock.instant(param.name(), text)).transpose();
@@ -105,7 +112,7 @@ impl<'a> QueryParams<'a> {
             from: instant(Param::From)?,
             to: instant(Param::To)?,
             step: value(Param::Step).map(step).transpose()?,
-            limit: value(Param::Limit).map_or(Ok(limits::ITEMS_PER_PAGE_MAX), limit)?,
+            limit: value(Param::Limit).map_or(Ok(default), |text| limit(text, most))?,
             zone,
             given,
         })
@@ -132,6 +139,13 @@ impl<'a> QueryParams<'a> {
         let Some(name) = value_of(&self.given, Param::Region) else { return Ok(None) };
         let no_name = || Problem::new(Kind::BadParameter, "region is not the name of a region");
         Region::new(name).map(Some).ok_or_else(no_name)
+    }
+
+    /// The parameter `device_id`.
+    pub(crate) fn device(&self) -> Result<Option<DeviceId<'_>>, Problem> {
+        let Some(name) = value_of(&self.given, Param::DeviceId) else { return Ok(None) };
+        let no_name = || Problem::new(Kind::BadParameter, "device_id is not the name of a device");
+        DeviceId::new(name).map(Some).ok_or_else(no_name)
     }
 
     /// The parameter `silent`.
@@ -254,10 +268,9 @@ pub(crate) fn no_such_page() -> Problem {
     Problem::new(Kind::BadParameter, "after must be taken from the link to the next page")
 }
 
-fn limit(text: &str) -> Result<usize, Problem> {
-    const MOST: usize = limits::ITEMS_PER_PAGE_MAX;
-    text.parse().ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {
-        Problem::new(Kind::BadParameter, format!("limit must be a number from 1 to {MOST}"))
+fn limit(text: &str, most: usize) -> Result<usize, Problem> {
+    text.parse().ok().filter(|limit| (1..=most).contains(limit)).ok_or_else(|| {
+        Problem::new(Kind::BadParameter, format!("limit must be a number from 1 to {most}"))
     })
 }
 

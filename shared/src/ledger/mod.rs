@@ -31,7 +31,7 @@ pub use count::Outcome;
 pub(crate) use count::post;
 pub(crate) use prune::prune;
 pub use read::rows_between;
-pub(crate) use read::{find, has_rows_before, hours, load, rows_of_device};
+pub(crate) use read::{Place, edges, find, has_rows_before, hours, load, piece, rows_of_device};
 pub use row::Row;
 pub(crate) use row::{LEDGER, key_at};
 pub(crate) use sql::{integers, placeholders, rows_per_statement};

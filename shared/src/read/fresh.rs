@@ -101,11 +101,33 @@ pub(crate) fn fold_and_read<H: Host, T>(
     recall: impl FnOnce(Snapshot) -> Option<T>,
 ) -> Result<Fresh<T>, Error> {
     let read = fold_and_read_quietly(host, span, now, read, recall)?;
-    match &read.covered.trouble {
+    log_trouble(host, &read.covered);
+    Ok(read)
+}
+
+/// `fold_and_read` of what no snapshot has: the result is an error while the database is
+/// away. (Apart from it, so that `ingest` does not contain what reads a snapshot.)
+pub(crate) fn fold_and_read_or_fail<H: Host, T>(
+    host: &H,
+    span: Span,
+    now: UnixMillis,
+    read: impl Fn(&Database<'_, H>) -> Result<T, Error>,
+) -> Result<Fresh<T>, Error> {
+    let mut value = None;
+    let mut read_into_value = |database: &Database<'_, H>| {
+        value = Some(read(database)?);
+        Ok(())
+    };
+    let Looked { covered, .. } = fold_then(host, span, now, None, &mut read_into_value)?;
+    log_trouble(host, &covered);
+    Ok(Fresh { value: value.ok_or(Error::TooSlow)?, covered })
+}
+
+fn log_trouble(host: &impl Host, covered: &Covered) {
+    match &covered.trouble {
         Some(Error::CircuitOpen { .. }) | None => {}
         Some(error) => host.log(&format!("answering with what can be had: {error}")),
     }
-    Ok(read)
 }
 
 /// `fold_and_read` without a line in the log.
@@ -121,7 +143,8 @@ pub(crate) fn fold_and_read_quietly<H: Host, T>(
         value = Some(read(database)?);
         Ok(())
     };
-    let Looked { last_good, covered } = fold_then(host, span, now, &mut read_into_value)?;
+    let load = Some(last_good::load as LoadSnapshot<H>);
+    let Looked { last_good, covered } = fold_then(host, span, now, load, &mut read_into_value)?;
     let value = match last_good {
         Some(snapshot) => recall(snapshot).or(value),
         None => value,
@@ -131,6 +154,9 @@ pub(crate) fn fold_and_read_quietly<H: Host, T>(
         (None, trouble) => Err(trouble.unwrap_or(Error::TooSlow)),
     }
 }
+
+/// `last_good::load`.
+type LoadSnapshot<H> = fn(&H, &<H as Host>::KeyValue, &Inventory) -> Option<Snapshot>;
 
 /// The result of a fold and of the read after it.
 struct Looked {
@@ -145,6 +171,7 @@ fn fold_then<H: Host>(
     host: &H,
     span: Span,
     now: UnixMillis,
+    load: Option<LoadSnapshot<H>>,
     read: &mut dyn FnMut(&Database<'_, H>) -> Result<(), Error>,
 ) -> Result<Looked, Error> {
     let settings = (Horizon::from_variables(host)?, NamesBound::from_variables(host)?);
@@ -166,7 +193,7 @@ fn fold_then<H: Host>(
             let after_answer = AfterAnswer { keeps_snapshot, should_fold: folded.left_entries > 0 };
             Ok(Looked::of(coverage, after_answer, None))
         }
-        Err(error) => look_back(host, &store, &inventory, span, error),
+        Err(error) => look_back(host, &store, &inventory, span, load, error),
     }
 }
 
@@ -208,13 +235,14 @@ fn look_back<H: Host>(
     store: &H::KeyValue,
     inventory: &Inventory,
     span: Span,
+    load: Option<LoadSnapshot<H>>,
     error: Error,
 ) -> Result<Looked, Error> {
     if let Error::DamagedRows(rows) = &error {
         rows.iter().for_each(|row| fold::note_damage(host, store, inventory, row));
     }
     let last = match span.range {
-        None if error.is_away() => last_good::load(host, store, inventory),
+        None if error.is_away() => load.and_then(|load| load(host, store, inventory)),
         _ => None,
     };
     let Some(last) = last else { return Err(error) };

@@ -10,6 +10,7 @@ pub(crate) mod details;
 pub(crate) mod device_history;
 pub(crate) mod devices;
 pub(crate) mod excursions;
+pub(crate) mod export;
 pub(crate) mod fresh;
 pub(crate) mod last_good;
 pub(crate) mod latest;

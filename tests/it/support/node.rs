@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use http::Method;
+use isotherm::api::readings::Begun;
 use isotherm::api::routes::Route;
 use isotherm::api::{readings, router};
 use isotherm::error::Error;
@@ -162,6 +163,16 @@ impl Node {
         let answered = router::answer(&self.host, &head, now);
         drop(answered.after_answer.run(&self.host, now));
         answered.response
+    }
+
+    /// One request to `ingest` that has no body, and what it does after its answer.
+    pub(crate) fn ask_ingest(&mut self, request: &Request) -> Response {
+        let now = self.tick();
+        let Begun::Done(handled) = readings::begin(&self.host, request, now) else {
+            panic!("{request:?} wants a body");
+        };
+        drop(handled.after_answer.run(&self.host, now));
+        handled.response
     }
 
     /// One request for which the clock does not go on, and nothing is done after it.

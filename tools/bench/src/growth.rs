@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use isotherm_export::progress::Progress;
 use serde::Serialize;
 
 use crate::fleet::Fleet;
@@ -56,20 +57,25 @@ fn measure(options: &Options, devices: u64, sizes: &[u64]) -> Result<Vec<Size>> 
     let url = service.sender().url();
     let start_ms = thirty_days_ago_ms()?;
     let fleet = Fleet::new(devices, options.regions, start_ms);
+    let progress =
+        Progress::new(&format!("bench, {devices} devices"), "readings", sizes.last().copied());
     let (mut found, mut sent) = (Vec::new(), 0);
     for size in sizes {
         let (begun, before) = (now(), sent);
+        progress.step("sending");
         while sent < *size {
             let until = (sent + SETTLED_EVERY).min(*size);
             repeat(url, CONNECTIONS, Duration::MAX, |client, body| {
                 fleet.write(BATCH, body)?;
                 client.post(body)?;
+                progress.add(BATCH);
                 Ok(fleet.made() < until)
             })?;
             settle(url)?;
             sent = fleet.made();
         }
         let readings_per_s = (sent - before) as f64 / begun.elapsed().as_secs_f64();
+        progress.step("asking");
         let p50_ms = |path: &str| -> Result<f64> {
             let done = repeat(url, 1, ASKED_FOR, |client, _| client.get(path).map(|_| true))?;
             Ok(done.percentile_ms(50))
@@ -88,7 +94,7 @@ fn measure(options: &Options, devices: u64, sizes: &[u64]) -> Result<Vec<Size>> 
             regions_p50_ms: p50_ms("/v1/regions")?,
             day_p50_ms: p50_ms(&day)?,
         };
-        eprintln!("{line:?}");
+        progress.print(&format!("{line:?}"));
         found.push(line);
     }
     Ok(found)

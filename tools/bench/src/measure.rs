@@ -1,5 +1,8 @@
 //! Runs work on many connections at once, and times it.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -74,4 +77,22 @@ pub(crate) fn repeat(
     latencies.sort_unstable();
     latencies.first().context("no request was made")?;
     Ok(Measured { elapsed_s, latencies })
+}
+
+/// How long to count syncs.
+const SYNCS_FOR: Duration = Duration::from_secs(2);
+
+/// How often 4 KiB can be synced in a second, in a file of `directory`.
+pub(crate) fn syncs_per_s(directory: &Path) -> Result<f64> {
+    let path = directory.join("syncs");
+    let mut file = File::create(&path)?;
+    let (begun, mut syncs) = (now(), 0_u32);
+    while begun.elapsed() < SYNCS_FOR {
+        file.write_all(&[0; 4096])?;
+        file.sync_data()?;
+        syncs += 1;
+    }
+    let rate = f64::from(syncs) / begun.elapsed().as_secs_f64();
+    std::fs::remove_file(path)?;
+    Ok(rate)
 }

@@ -13,14 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use isotherm_export::progress::Progress;
 
 use crate::fleet::Fleet;
-use crate::measure::{Measured, now, repeat};
+use crate::measure::{Measured, now, repeat, syncs_per_s};
 use crate::options::Options;
 use crate::peers::report::{Report, Unit};
 use crate::peers::system::{OTHERS, System};
 use crate::process::Usage;
-use crate::run::{MIB, syncs_per_s, thirty_days_ago_ms};
+use crate::run::{MIB, thirty_days_ago_ms};
 
 /// Work that is measured in each round.
 struct Work {
@@ -77,6 +78,7 @@ struct Comparison<'a> {
     options: &'a Options,
     systems: Vec<System>,
     report: Report,
+    progress: Progress,
 }
 
 impl<'a> Comparison<'a> {
@@ -100,7 +102,11 @@ impl<'a> Comparison<'a> {
             let why = format!("{} is not installed (cargo xtask tools)", other.program);
             report.skip(other.name, why);
         }
-        Ok(Self { options, systems, report })
+        // Each work and the average in each round, and once what remains.
+        let turns = options.rounds * (WORKS.len() as u64 + 1) + 1;
+        let total = turns * systems.len() as u64;
+        let progress = Progress::new("bench", "measurements", Some(total));
+        Ok(Self { options, systems, report, progress })
     }
 
     /// Measures the systems one after the other, beginning with another one in each
@@ -114,7 +120,9 @@ impl<'a> Comparison<'a> {
         let first = usize::try_from(round)? % systems.len();
         for system in systems.iter().cycle().skip(first).take(systems.len()) {
             wait_until_calm(&systems, CALM_LOOK)?;
+            self.progress.step(system.name());
             measure(self, system).with_context(|| system.name())?;
+            self.progress.add(1);
         }
         self.systems = systems;
         Ok(())
@@ -159,14 +167,14 @@ impl<'a> Comparison<'a> {
     }
 
     fn add(&mut self, system: &System, work: &Work, per_s: f64, done: &Measured, spent: &Spent) {
-        eprintln!(
+        self.progress.print(&format!(
             "{}, {} on {}: {per_s:.0}/s, p50 {:.2} ms, p99 {:.2} ms",
             system.name(),
             work.what,
             work.connections,
             done.percentile_ms(50),
             done.percentile_ms(99)
-        );
+        ));
         let mut row = |unit, value| {
             self.report.add(work.what, Some(work.connections), unit, system.name(), value);
         };

@@ -1,17 +1,16 @@
 //! Measures the rows of the table, one after the other.
 
-use std::fs::File;
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use isotherm_export::progress::Progress;
 use isotherm_it::Service;
 use rusqlite::Connection;
 
 use crate::client::Client;
 use crate::fleet::{Fleet, INTERVAL_MS};
-use crate::measure::{Measured, now, repeat};
+use crate::measure::{Measured, now, repeat, syncs_per_s};
 use crate::options::Options;
 use crate::process::{self, Usage};
 use crate::report::{Report, Row};
@@ -24,8 +23,6 @@ const BATCHES: [(u64, usize); 3] = [(100, 8), (1_000, 4), (10_000, 2)];
 const FOLDS: usize = 11;
 /// How long to wait until the rest of the journal is folded.
 const SETTLED_WITHIN: Duration = Duration::from_secs(600);
-/// How long to count syncs.
-const SYNCS_FOR: Duration = Duration::from_secs(2);
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const YEAR_DAYS: u64 = 365;
@@ -43,6 +40,7 @@ pub(crate) struct Bench {
     fleet: Fleet,
     today_ms: u64,
     report: Report,
+    progress: Progress,
 }
 
 impl Bench {
@@ -52,6 +50,8 @@ impl Bench {
             runtime: std::env::var("ISOTHERM_RUNTIME").unwrap_or_else(|_| "embedded".to_owned()),
             ..Report::default()
         };
+        let progress = Progress::new("bench", "rows", None);
+        progress.step("starting, and sending a year");
         let mut hello = Service::prepare("tools/hello/spin.toml", &[], &[])?;
         report.hello_start_ms = start(&mut hello)?;
         let mut service = fresh_service()?;
@@ -60,7 +60,7 @@ impl Bench {
         let first_ms = thirty_days_ago_ms()?;
         let today_ms = first_ms + 30 * DAY_MS;
         let fleet = Fleet::new(options.devices, options.regions, first_ms);
-        let bench = Self { options, service, hello, fleet, today_ms, report };
+        let bench = Self { options, service, hello, fleet, today_ms, report, progress };
         bench.send_a_year()?;
         Ok(bench)
     }
@@ -93,8 +93,13 @@ impl Bench {
         self.service.sender().url()
     }
 
-    fn is_wanted(&self, name: &str) -> bool {
-        name.contains(&self.options.only)
+    /// Whether a row is wanted; if so, it is what is measured from now on.
+    fn begins(&self, name: &str) -> bool {
+        let is_wanted = name.contains(&self.options.only);
+        if is_wanted {
+            self.progress.step(name);
+        }
+        is_wanted
     }
 
     fn usage(&self) -> Result<Usage> {
@@ -141,6 +146,7 @@ impl Bench {
     }
 
     fn hello(&mut self, connections: usize) -> Result<()> {
+        self.progress.step("hello");
         let url = self.hello.sender().url();
         let done =
             repeat(url, connections, self.seconds(), |client, _| client.get("/").map(|_| true))?;
@@ -150,7 +156,7 @@ impl Bench {
 
     fn singles(&mut self, connections: usize) -> Result<()> {
         const NAME: &str = "single readings, acknowledged";
-        if !self.is_wanted(NAME) {
+        if !self.begins(NAME) {
             return Ok(());
         }
         let before = self.usage()?;
@@ -172,7 +178,7 @@ impl Bench {
     /// Sends for a while, then waits until all is counted. The rate is over both.
     fn batches(&mut self, count: u64, connections: usize) -> Result<()> {
         let name = format!("batches of {count}, acknowledged and folded");
-        if !self.is_wanted(&name) {
+        if !self.begins(&name) {
             return Ok(());
         }
         let duration = Duration::from_secs(self.options.batch_seconds);
@@ -200,6 +206,7 @@ impl Bench {
     /// Fills a journal with 64 batches while the database is locked, then measures how
     /// long it takes to fold it.
     fn folds(&mut self) -> Result<()> {
+        self.progress.step("folds of 64 batches");
         let mut times = Vec::new();
         for _ in 0..FOLDS {
             settle(self.url())?;
@@ -222,7 +229,7 @@ impl Bench {
     }
 
     fn answers(&mut self, name: &str, path: &str, connections: usize) -> Result<()> {
-        if !self.is_wanted(name) {
+        if !self.begins(name) {
             return Ok(());
         }
         settle(self.url())?;
@@ -254,10 +261,11 @@ impl Bench {
         let hello = |known: &&Row| known.name == "hello" && known.connections == row.connections;
         let hello = self.report.rows.iter().find(hello).map(|hello| hello.requests_per_s);
         row.of_hello = hello.map(|hello| row.requests_per_s / hello);
-        eprintln!(
+        self.progress.add(1);
+        self.progress.print(&format!(
             "{} on {}: {:.0} requests/s, p50 {:.2} ms, p99 {:.2} ms",
             row.name, row.connections, row.requests_per_s, row.p50_ms, row.p99_ms
-        );
+        ));
         self.report.rows.push(row);
     }
 }
@@ -326,21 +334,6 @@ pub(crate) fn settle(url: &str) -> Result<()> {
         }
     }
     bail!("not everything was counted within {SETTLED_WITHIN:?}")
-}
-
-/// How often 4 KiB can be synced in a second, in a file of `directory`.
-pub(crate) fn syncs_per_s(directory: &Path) -> Result<f64> {
-    let path = directory.join("syncs");
-    let mut file = File::create(&path)?;
-    let (begun, mut syncs) = (now(), 0_u32);
-    while begun.elapsed() < SYNCS_FOR {
-        file.write_all(&[0; 4096])?;
-        file.sync_data()?;
-        syncs += 1;
-    }
-    let rate = f64::from(syncs) / begun.elapsed().as_secs_f64();
-    std::fs::remove_file(path)?;
-    Ok(rate)
 }
 
 const _: () = assert!(INTERVAL_MS < HOUR_MS);

@@ -12,6 +12,9 @@ use ureq::http::Method;
 /// sent again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The largest answer that is read, in bytes: the largest page of readings, and more.
+const ANSWER_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -329,7 +332,7 @@ fn answer(response: ureq::http::Response<ureq::Body>) -> Result<Answer> {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
     let headers = response.headers().iter().map(header).collect();
-    let body = response.into_body().read_to_string()?;
+    let body = response.into_body().into_with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
     Ok(Answer { status, headers, body })
 }
 

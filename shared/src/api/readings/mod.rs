@@ -1,4 +1,5 @@
-//! `POST /v1/readings`: from a body to an acknowledgement.
+//! `POST /v1/readings`: from a body to an acknowledgement. (`GET` of it is in
+//! `api/export.rs`, and only passes through `begin`.)
 //!
 //! The promise: a 2xx is sent after the readings are on disk, never before.
 //!
@@ -81,23 +82,25 @@ pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
             Problem::new(Kind::NotFound, "no such resource; POST readings to /v1/readings");
         return Begun::Done(Handled::of(Response::from(problem)));
     };
+    let allowed = router::check_method(&routes, route, request).map_err(Refusal::from);
     if !matches!(route.handler, Handler::Readings) {
-        let response = match route.answer_plainly(host, request, now) {
-            Ok(Answered { response, .. }) => response,
-            Err(refusal) => refusal.into_response(host, request.purpose()),
+        let answered = allowed.and_then(|()| route.answer_plainly(host, request, now));
+        let (response, should_fold) = match answered {
+            Ok(Answered { response, after_answer, .. }) => (response, after_answer.should_fold),
+            Err(refusal) => (refusal.into_response(host, request.purpose()), false),
         };
+        let after_answer = AfterPost::folding(should_fold);
         let route = route.pattern;
-        return Begun::Done(Handled { route, counts: None, ..Handled::of(response) });
+        return Begun::Done(Handled { response, after_answer, counts: None, route });
     }
-    match body_limit(host, request, route) {
+    match allowed.and_then(|()| body_limit(host, request)) {
         Ok(limit_bytes) => Begun::WantsBody(limit_bytes),
         Err(refusal) => Begun::Done(Handled::refused(host, request, refusal)),
     }
 }
 
 /// How many bytes the body may have, if the head is valid.
-fn body_limit<H: Host>(host: &H, request: &Request, route: &Route<H>) -> Result<usize, Refusal> {
-    request.allow(route.methods)?;
+fn body_limit(host: &impl Host, request: &Request) -> Result<usize, Refusal> {
     head::check_type(request)?;
     let limit_bytes = settings::max_body_bytes(host)?;
     check_length(request, limit_bytes)?;
