@@ -92,3 +92,37 @@ INSERT INTO windows_6 (region, span, start, readings, sum, squares_high, squares
 DROP TABLE windows;
 
 ALTER TABLE windows_6 RENAME TO windows;
+
+-- Devices and histograms of quarter hours, of readings that have left the ledger
+-- (ledger/quarters.rs).
+-- A CHECK can't be altered, so the tables are created again.
+CREATE TABLE device_windows_6 (
+    id      INTEGER PRIMARY KEY,
+    region  INTEGER NOT NULL REFERENCES regions (id),
+    span    INTEGER NOT NULL CHECK (span IN (0, 15, 60, 1440)), -- minutes; 0 is all time
+    start   INTEGER NOT NULL CHECK (start >= 0),            -- whole minutes since 1970-01-01T00:00:00Z
+    first   INTEGER NOT NULL CHECK (first >= 0),            -- the first device that belongs to the run
+    records INTEGER NOT NULL CHECK (records > 0),
+    run     BLOB NOT NULL,                                  -- of each record: device, readings, sum; for all time also oldest, newest, latest
+    UNIQUE (region, span, start, first)
+) STRICT;
+
+INSERT INTO device_windows_6 SELECT * FROM device_windows ORDER BY id;
+
+DROP TABLE device_windows;
+
+ALTER TABLE device_windows_6 RENAME TO device_windows;
+
+CREATE TABLE histograms_6 (
+    region INTEGER NOT NULL REFERENCES regions (id),
+    span   INTEGER NOT NULL CHECK (span IN (0, 15, 60, 1440)), -- minutes; 0 is all time
+    start  INTEGER NOT NULL CHECK (start >= 0),            -- whole minutes since 1970-01-01T00:00:00Z
+    bins   BLOB NOT NULL,                                  -- encoded by domain/histogram.rs
+    PRIMARY KEY (span, region, start)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO histograms_6 SELECT * FROM histograms ORDER BY span, region, start;
+
+DROP TABLE histograms;
+
+ALTER TABLE histograms_6 RENAME TO histograms;

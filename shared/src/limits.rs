@@ -284,8 +284,9 @@ pub const DEVICE_IDS_PER_STATEMENT: usize = 8_192;
 pub const CONFLICTS_KEPT_MAX: i64 = 10_000;
 
 /// The most expired runs of the ledger removed in one transaction. It bounds how long
-/// pruning holds the write lock.
-pub const RUNS_PRUNED_PER_STEP: i64 = 1_024;
+/// pruning holds the write lock: with the quarter hours that are kept of them, a twentieth of
+/// a second.
+pub const RUNS_PRUNED_PER_STEP: i64 = 256;
 
 /// How much longer than `retention` ledger rows are kept, in milliseconds: a reading
 /// accepted just inside the horizon is folded a little later, perhaps by a node whose

@@ -162,7 +162,7 @@ fn each_step_of_a_series_has_its_own_devices_and_percentiles() {
 }
 
 #[test]
-fn after_pruning_only_whole_hours_have_devices_and_percentiles() {
+fn after_pruning_only_whole_quarters_of_an_hour_have_devices_and_percentiles() {
     let mut site = Site::new("12h");
     site.node.now = at(START + 5 * DAY);
     let fresh =
@@ -177,15 +177,33 @@ fn after_pruning_only_whole_hours_have_devices_and_percentiles() {
         fold::prune(&regions, &journal, horizon, now).unwrap();
     }
     drop(regions);
+    let after = site.node.stored();
+    assert!((10..1_000).contains(&after), "most are deleted: {after} are left");
     let (from, to) = (START + DAY + 20 * MINUTE, START + 2 * DAY);
     let part = site.get(&format!("/v1/regions/hall?from={from}&to={to}"));
     let inside = site.inside("hall", from, to);
     assert_eq!(part["count"], inside.len());
     let untold = json!({"devices": null, "device_average_c": null, "p50_c": null, "p99_c": null});
     check_fields(&part, &untold);
-    let (from, to) = (START + DAY + HOUR, START + 2 * DAY);
-    let whole = site.get(&format!("/v1/regions/hall?from={from}&to={to}"));
-    check_fields(&whole, &expected(&site.inside("hall", from, to)));
+    // Up to times of which the ledger still has the readings, too.
+    for (from, to) in [(60, 1_440), (45, 1_440), (15, 2_880), (60, 3_000), (1_005, 1_035), (75, 90)]
+    {
+        let (from, to) = (START + DAY + from * MINUTE, START + DAY + to * MINUTE);
+        let whole = site.get(&format!("/v1/regions/hall?from={from}&to={to}"));
+        check_fields(&whole, &expected(&site.inside("hall", from, to)));
+    }
+    let (from, to) = (START + DAY + 45 * MINUTE, START + 3 * DAY);
+    let series = site.get(&format!("/v1/regions/yard/windows?from={from}&to={to}&step=45m"));
+    let mut checked = 0;
+    for (n, window) in series["windows"].as_array().unwrap().iter().enumerate() {
+        let start = from + i64::try_from(n).unwrap() * 45 * MINUTE;
+        let inside = site.inside("yard", start, (start + 45 * MINUTE).min(to));
+        if !inside.is_empty() {
+            check_fields(window, &expected(&inside));
+            checked += 1;
+        }
+    }
+    assert!(checked > 50, "{checked}");
 }
 
 #[test]

@@ -7,12 +7,13 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use isotherm::internals::domain::zone::Zone;
+use isotherm::internals::settings::Horizon;
 use isotherm_host::random::mix;
 use isotherm_it::{next_page, root};
 use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;
-use crate::support::node::Node;
+use crate::support::node::{FOR_EVER, Node};
 use crate::support::readings::{DAY, HOUR, MINUTE, at, celsius, in_hall, json_reading};
 use crate::tools::check;
 
@@ -115,6 +116,37 @@ fn days_have_as_many_hours_as_the_clock_shows_and_every_reading_is_in_one() {
         };
         let found: Vec<f64> = body["windows"].as_array().unwrap().iter().map(length).collect();
         assert_eq!(found, hours, "{zone} {from}");
+    }
+}
+
+#[test]
+fn local_days_keep_devices_and_percentiles_when_the_readings_are_deleted() {
+    let mut node = node(&[("retention", "0")]);
+    let start = ms("2026-03-20T00:00:00Z");
+    // Five devices for 24 days, of which the last hours say that the others are past.
+    let one = |number: i64| {
+        let device = format!("d{}", mix(number.unsigned_abs()) % 5);
+        json_reading(&device, "hall", celsius(number * 7_919 % 40_000), start + number * 6 * MINUTE)
+    };
+    node.accept(&(0..24 * 240).map(one).collect());
+    assert_eq!(node.fold(), 0);
+    let zones = ["Europe/Berlin", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe"];
+    let days = |zone: &str| {
+        let query = format!("from=2026-03-21&to=2026-04-11&step=1d&tz={zone}");
+        node.look_at(&format!("/v1/regions/hall/windows?{query}"))["windows"].clone()
+    };
+    let before = zones.map(days);
+    let rows = node.stored();
+    let horizon = Horizon { retention_ms: Some(HOUR), ..FOR_EVER };
+    node.fold_at(horizon, start + 25 * DAY);
+    let left = node.stored();
+    assert!(left < rows / 5, "{left} of {rows}");
+    assert_eq!(zones.map(days), before);
+    for days in &before {
+        for day in days.as_array().unwrap() {
+            check_fields(day, &json!({"devices": 5}));
+            assert!(day["p99_c"].is_number(), "{day}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use isotherm::error::Error;
 use isotherm::host::{Host, Sql, Value as SqlValue};
 use isotherm::internals::ledger::database::{Budget, Database};
 use isotherm::internals::ledger::schema;
+use isotherm::internals::settings::Horizon;
 use isotherm_it::root;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -163,6 +164,25 @@ fn a_database_of_version_5_has_no_limits_and_takes_them() {
     let range = "from=2023-11-14T00:00:00Z&to=2023-11-16T00:00:00Z";
     let excursions = node.look_at(&format!("/v1/regions/hall/excursions?{range}"));
     assert!(!excursions["excursions"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_database_of_version_5_keeps_its_devices_and_percentiles_and_gets_quarter_hours() {
+    let node = migrated(5);
+    let range = "from=2023-11-14T22:15:00Z&to=2023-11-14T22:45:00Z";
+    let hall = |node: &Node| node.look_at(&format!("/v1/regions/hall?{range}"));
+    let before = hall(&node);
+    check_fields(&before, &json!({"count": 30, "devices": 3}));
+    let later = |hour: i64| reading("late", "hall", 1, NOW + hour * HOUR);
+    node.journal(&(0..9).map(later).collect::<Vec<_>>());
+    node.fold_at(Horizon { retention_ms: Some(HOUR), ..FOR_EVER }, NOW + 9 * HOUR);
+    assert!(node.stored() < 9, "all that was there is deleted");
+    let after = hall(&node);
+    for field in ["devices", "device_average_c", "p50_c", "p95_c", "p99_c"] {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+    let devices = node.look_at("/v1/regions/attic/devices");
+    assert_eq!(devices["devices"].as_array().unwrap().len(), 3);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use isotherm::limits;
 use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;
-use crate::support::node::{Node, PATIENT};
+use crate::support::faulty::Plan;
+use crate::support::node::{Node, PATIENT, fold_and_prune};
 use crate::support::readings::{DAY, HOUR, MINUTE, NOW, START, at, in_hall, reading};
 use crate::support::tables::Tier;
 
@@ -101,6 +102,79 @@ fn how_far_is_pruned_is_published_a_minute_before_it_goes() {
     }
     prune(now + limits::PRUNE_PUBLISHED_MS_MIN);
     assert_eq!(node.stored(), 2);
+}
+
+/// Two hours of the hall in the past, and what says that they are.
+fn two_hours_past() -> Node {
+    let node = node();
+    // A whole hour.
+    let first = START - START % HOUR;
+    let one =
+        |minute: i64| reading(format!("d{}", minute % 3), "hall", minute, first + minute * MINUTE);
+    node.journal(&(0..120).map(one).collect::<Vec<_>>());
+    let later = |hour: i64| reading("d", "hall", 1, first + 3 * DAY + hour * HOUR);
+    node.journal(&(0..9).map(later).collect::<Vec<_>>());
+    node.fold();
+    node
+}
+
+/// By the watermark, six hours after three days: 37 minutes of the two hours are past.
+const UP_TO_37_MINUTES: Horizon = Horizon {
+    retention_ms: Some(3 * DAY + 6 * HOUR - 47 * MINUTE),
+    max_skew_ms: 0,
+    late_after_ms: 0,
+};
+
+/// The figures of the quarter hours of `two_hours_past`, all but the counts.
+fn quarters(node: &Node) -> Value {
+    let from = START - START % HOUR;
+    let to = from + 2 * HOUR;
+    let body = node.look_at(&format!("/v1/regions/hall/windows?from={from}&to={to}&step=15m"));
+    assert_eq!(body["windows"][3]["devices"], 3);
+    body["windows"].clone()
+}
+
+#[test]
+fn a_pruning_that_fails_anywhere_keeps_each_reading_once() {
+    let (mut failed, end) = (0, START + 3 * DAY + 9 * HOUR);
+    for plan in [Plan::fail, |first| Plan::fail(first).after_its_work()] {
+        for first in 1.. {
+            let mut node = two_hours_past();
+            let expected = quarters(&node);
+            // A part of a quarter hour is deleted at first.
+            node.fold_at(UP_TO_37_MINUTES, end);
+            assert_eq!(node.stored(), 129 - 37);
+            node.set_plan(plan(first));
+            let done = fold_and_prune(&node.host, keeping(DAY), end);
+            let calls = node.host.plan.calls();
+            node.set_plan(Plan::none());
+            fold_and_prune(&node.host, keeping(DAY), end + HOUR).unwrap();
+            assert_eq!(node.stored(), 9, "call {first}");
+            assert_eq!(quarters(&node), expected, "call {first}");
+            if calls < first {
+                break;
+            }
+            failed += usize::from(done.is_err());
+        }
+    }
+    assert!(failed > 10, "{failed}");
+}
+
+#[test]
+fn a_quarter_hour_that_can_not_be_read_keeps_no_reading_in_the_ledger() {
+    let node = two_hours_past();
+    let end = START + 3 * DAY + 9 * HOUR;
+    node.fold_at(UP_TO_37_MINUTES, end);
+    let cut = "UPDATE histograms SET bins = substr(bins, 1, length(bins) - 1) WHERE span = 15";
+    node.execute(cut);
+    node.fold_at(keeping(DAY), end);
+    assert_eq!(node.stored(), 9);
+    let logged = node.host.inner.logged();
+    assert!(logged.iter().any(|line| line.contains("span=15")), "{logged:?}");
+    // Whole hours have their own.
+    let from = START - START % HOUR;
+    let hour = node.look_at(&format!("/v1/regions/hall?from={from}&to={}", from + HOUR));
+    check_fields(&hour, &json!({"count": 60, "devices": 3}));
 }
 
 fn has_pruned_two_days(node: &Node) -> bool {

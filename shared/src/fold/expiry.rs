@@ -73,8 +73,18 @@ fn prune_before<H: Host>(database: &Database<'_, H>, before: UnixMillis) -> Resu
         if database.left_ms() == 0 || !database.read(|sql| ledger::has_rows_before(sql, before))? {
             break;
         }
-        let pruned =
-            database.transaction(|sql| ledger::prune(sql, before, limits::RUNS_PRUNED_PER_STEP));
+        let prune = |is_kept| {
+            let runs = limits::RUNS_PRUNED_PER_STEP;
+            database.transaction(|sql| ledger::prune(sql, before, runs, is_kept))
+        };
+        let pruned = match prune(true) {
+            // A quarter hour that can't be read must not keep the ledger from being pruned.
+            Err(error @ Error::DamagedRows(_)) => {
+                database.host().log(&format!("{error}; readings are deleted without them"));
+                prune(false)
+            }
+            other => other,
+        };
         match pruned {
             Err(error) if error.is_busy() => return Ok(()),
             other => other?,

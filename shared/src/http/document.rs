@@ -280,7 +280,7 @@ mod tests {
         let row = [&cells[..], &[json!(["x", "y"]), json!(-1.5)]].concat();
         let columns = vec!["a", "b", "c", "d", "e", "f", "g", "h"];
         let csv = String::from_utf8(Table { columns, rows: vec![row] }.csv()).unwrap();
-        let expected = "a b,\"a,b\",\"\"\"\",\"a\r\nb\",'ü,,\"[\"\"x\"\",\"\"y\"\"]\",-1.5\r\n";
+        let expected = "a b,\"a,b\",\"\"\"\",\"a\r\nb\",'ü,,x y,-1.5\r\n";
         assert_eq!(csv, format!("a,b,c,d,e,f,g,h\r\n{expected}"));
     }
 

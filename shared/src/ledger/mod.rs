@@ -14,6 +14,7 @@ pub(crate) mod device_window;
 pub(crate) mod dictionary;
 mod gaps;
 mod prune;
+mod quarters;
 mod read;
 pub mod region_limits;
 pub(crate) mod renaming;

@@ -36,21 +36,22 @@ fn key(span: u16, region: i64, minute: i64) -> Key {
 
 /// What is added to a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Addition {
+pub(super) struct Addition {
     key: Key,
     stats: Stats,
     late: i64,
     /// Only in windows that are coarser than a minute.
-    histogram: Histogram,
+    pub(super) histogram: Histogram,
     /// How many devices are new in it, and the change in the sum of its devices'
     /// averages.
     devices: (i64, i64),
 }
 
 impl Addition {
-    fn of(row: &Row) -> Option<Self> {
+    /// What one reading adds to the window of this span, except to its histogram.
+    pub(super) fn of(span: u16, row: &Row) -> Option<Self> {
         Some(Self {
-            key: key(MINUTE, i64::from(row.region), i64::from(row.minute)),
+            key: key(span, i64::from(row.region), i64::from(row.minute)),
             stats: Stats::of(row.temperature()?, row.timestamp()?),
             late: i64::from(row.is_late),
             histogram: Histogram::default(),
@@ -82,7 +83,7 @@ fn additions(mut counted: Vec<Row>) -> Option<(Vec<Addition>, Vec<DeviceWindow>)
         let mut own: [Option<Addition>; HOUR as usize] = [const { None }; HOUR as usize];
         let mut histogram = Histogram::default();
         for row in rows {
-            let one = Addition::of(row)?;
+            let one = Addition::of(MINUTE, row)?;
             match own.get_mut((row.minute % u32::from(HOUR)) as usize)? {
                 Some(minute) => minute.merge(&one),
                 minute => *minute = Some(one),
@@ -134,7 +135,7 @@ fn device_additions(mut hours: Vec<DeviceWindow>) -> Vec<DeviceWindow> {
     all
 }
 
-fn devices_rolled_up(span: u16, parts: &[DeviceWindow]) -> Vec<DeviceWindow> {
+pub(super) fn devices_rolled_up(span: u16, parts: &[DeviceWindow]) -> Vec<DeviceWindow> {
     let mut whole: Vec<DeviceWindow> = parts.iter().map(|part| part.widened(span)).collect();
     sort::sort_by_key(&mut whole, DeviceWindow::place);
     whole.dedup_by(|next, kept| {
@@ -162,7 +163,7 @@ fn find(windows: &mut [Addition], key: Key) -> Option<&mut Addition> {
 
 /// Adds to the windows of the devices, and enters the changes that follow into
 /// `windows`, those of their regions.
-fn add_devices(
+pub(super) fn add_devices(
     sql: &impl Sql,
     devices: &[DeviceWindow],
     windows: &mut [Addition],
@@ -232,7 +233,7 @@ fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
 }
 
 /// Merges with the stored histograms in code, not in SQL, as a histogram is one value.
-fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error> {
+pub(super) fn add_histograms(sql: &impl Sql, windows: &mut [Addition]) -> Result<(), Error> {
     let has_one = |window: &&Addition| window.key.0 != i64::from(MINUTE);
     let keys: Vec<Key> = windows.iter().filter(has_one).map(|window| window.key).collect();
     let mut damaged = Vec::new();

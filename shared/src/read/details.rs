@@ -2,8 +2,9 @@
 //!
 //! The number of devices in several windows is not the sum over the windows, so devices
 //! are counted from their own windows; histograms are merged. Minutes have neither:
-//! they are computed from the ledger, while it still has the readings. What can't be
-//! computed, or only from too many records, is left out. What is given is exact: it is
+//! they are computed from the ledger, while it still has the readings, and from the windows
+//! of quarter hours, which have those that it had. What can't be computed, or only from too
+//! many records, is left out. What is given is exact: it is
 //! checked to be made of as many readings as the statistics.
 
 use crate::base::sort;
@@ -24,7 +25,8 @@ use crate::read::pieces::{Cell, Chosen, PIECES};
 const EDGES: &str = "pieces AS p CROSS JOIN ledger AS l \
      ON p.span = 1 AND l.minute >= p.first AND l.minute < p.after";
 
-/// The runs of the devices' windows in the whole hours and days of the steps.
+/// The runs of the devices' windows in the whole hours and days of the steps, and in the
+/// quarter hours at their edges.
 const WHOLE: &str = "CROSS JOIN pieces AS p CROSS JOIN device_windows AS d \
      ON d.region = r.id AND d.span = p.span AND d.start >= p.first AND d.start < p.after";
 
@@ -113,7 +115,7 @@ fn records_to_read(sql: &impl Sql, chosen: Chosen<'_>, bindings: &[Value]) -> Re
     count.map(|[count]| count).ok_or(Error::Corrupt("ledger"))
 }
 
-/// Adds the stored histograms of whole hours and days to those of the cells, for `some`
+/// Adds the stored histograms of quarter hours, hours and days to those of the cells, for `some`
 /// of the chosen regions.
 fn add_histograms(
     sql: &impl Sql,

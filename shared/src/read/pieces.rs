@@ -8,7 +8,9 @@ use crate::ledger::integers;
 
 /// The windows that make up the steps between the minutes of list ?3 (`edges`). For each
 /// step, by its start, `pieces` has up to five sequences of windows of one span: whole
-/// days, and the hours and minutes at their edges.
+/// days, and the hours and minutes at their edges. The quarter hours (span 15) among those
+/// minutes are there as well: only devices and histograms are kept of them, and only of
+/// readings that are not in the ledger any more.
 pub(crate) const PIECES: &str = "\
     WITH \
     steps (step, ending) AS ( \
@@ -20,6 +22,10 @@ pub(crate) const PIECES: &str = "\
     pieces (step, span, first, after) AS ( \
         SELECT step, 1, step, iif(hour < hours_end, hour, ending) FROM cuts UNION ALL \
         SELECT step, 1, hours_end, ending FROM cuts WHERE hour < hours_end UNION ALL \
+        SELECT step, 15, (step + 14) / 15 * 15, \
+               iif(hour < hours_end, hour, ending / 15 * 15) FROM cuts UNION ALL \
+        SELECT step, 15, hours_end, ending / 15 * 15 \
+        FROM cuts WHERE hour < hours_end UNION ALL \
         SELECT step, 60, hour, iif(day < days_end, day, hours_end) \
         FROM cuts WHERE hour < hours_end UNION ALL \
         SELECT step, 60, days_end, hours_end FROM cuts WHERE day < days_end UNION ALL \
