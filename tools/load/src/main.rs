@@ -1,5 +1,5 @@
-//! `isotherm-load replay` sends the readings of a CSV file; `growth` measures answers
-//! with little and with much data.
+//! `isotherm-load replay` sends the readings of a CSV file, `scenario` those of nine made-up
+//! cold rooms; `growth` measures answers with little and with much data.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
@@ -15,6 +15,8 @@ use isotherm_load::number::DecimalSign;
 use isotherm_load::sender::Sender;
 use isotherm_load::table::{self, Columns, Dialect, Field};
 use isotherm_load::{replay, summary};
+
+mod scenario_command;
 
 const USAGE: &str = "\
 cargo xtask replay FILE [--url http://127.0.0.1:3000]
@@ -42,6 +44,12 @@ cargo xtask replay FILE [--url http://127.0.0.1:3000]
     can't have become hyphens. Readings older than the node's `retention` are
     rejected: serve old data with --variable retention=0.
 
+cargo xtask scenario [--url http://127.0.0.1:3000] [--seed 1] [--now INSTANT] [--no-limits]
+    Two days of nine made-up cold rooms with 40 sensors, one reading a minute, and what
+    goes wrong in such rooms: the data of the questions in docs/questions.md. It ends
+    now, or at an instant like 2026-11-26T07:20:00Z, and is always the same for a seed
+    and an end. The rooms get limits, if the node keeps limits.
+
 isotherm-load growth [--url http://127.0.0.1:3000] [--regions 50] [--days 365]
     One reading a minute and region, sent to a service that has nothing yet and
     runs with --variable retention=0; how long answers take after the first day,
@@ -59,13 +67,26 @@ struct Options {
     patience: Duration,
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    // One line, with its causes: it is for the person that gave the command.
+    run().unwrap_or_else(|error| {
+        eprintln!("isotherm-load: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().and_then(|command| command.into_string().ok());
     match command.as_deref() {
         Some("replay") => {}
+        Some("scenario") => return scenario_command::run(arguments.collect()),
         Some("growth") => return growth(arguments.collect()),
-        _ => bail!("there are replay and growth\n\n{USAGE}"),
+        Some("--help" | "-h") => {
+            println!("{USAGE}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => bail!("there are replay, scenario and growth\n\n{USAGE}"),
     }
     let Some(options) = options(arguments.collect())? else {
         println!("{USAGE}");
