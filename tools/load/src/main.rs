@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use isotherm::limits;
 use isotherm_load::growth::{self, Growth, Plan};
 use isotherm_load::number::DecimalSign;
+use isotherm_load::progress::Progress;
 use isotherm_load::sender::Sender;
 use isotherm_load::table::{self, Columns, Dialect, Field};
 use isotherm_load::{replay, summary};
@@ -124,7 +125,7 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
             Long("missing") => dialect.missing.add(&parser.value()?.string()?),
             Long("time-format") => dialect.time_format = parser.value()?.string()?.parse()?,
             Long("zone") => dialect.zone = parser.value()?.string()?.parse()?,
-            Long("batch") => plan.batch = parser.value()?.parse_with(batch)?,
+            Long("batch") => plan.batch = batch(&parser.value()?.string()?)?,
             Long("connections") => plan.connections = parser.value()?.parse::<usize>()?.max(1),
             Long("patience") => options.patience = Duration::from_secs(parser.value()?.parse()?),
             Short('h') | Long("help") => return Ok(None),
@@ -174,7 +175,10 @@ fn import(options: &Options) -> Result<ExitCode> {
     if !rows.is_empty() {
         println!("Sending {} readings to {}", rows.len(), options.url);
     }
-    let sent = replay::send(&Sender::new(&options.url, options.patience), rows, options.plan);
+    let sender = Sender::new(&options.url, options.patience);
+    let progress = Progress::new("replay", "readings", u64::try_from(rows.len()).ok());
+    let sent = replay::send(&sender, rows, options.plan, &progress);
+    progress.finish();
     println!("{}", summary::of_sending(&sent, rows));
     if let Some(error) = sent.error {
         return Err(error);

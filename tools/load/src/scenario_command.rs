@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use isotherm::UnixMillis;
+use isotherm_load::progress::Progress;
 use isotherm_load::scenario::{self, Totals};
 use isotherm_load::sender::Sender;
 
@@ -35,7 +36,7 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Options> {
         match argument {
             Long("url") => options.url = parser.value()?.string()?,
             Long("seed") => options.seed = parser.value()?.parse()?,
-            Long("now") => options.end = parser.value()?.parse_with(instant)?,
+            Long("now") => options.end = instant(&parser.value()?.string()?)?,
             Long("no-limits") => options.sets_limits = false,
             other => bail!("{}; see isotherm-load --help", other.unexpected()),
         }
@@ -55,7 +56,9 @@ pub(crate) fn run(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
     );
     let sender = Sender::new(&options.url, PATIENCE);
     let batches: Vec<_> = scenario.readings.chunks(BATCH).map(<[_]>::to_vec).collect();
-    let totals = sender.deliver_all(&batches, CONNECTIONS)?;
+    let progress = Progress::new("scenario", "readings", u64::try_from(*sent).ok());
+    let totals = sender.deliver_watched(&batches, CONNECTIONS, &progress)?;
+    progress.finish();
     println!("{} are accepted, {} rejected", totals.accepted, totals.rejected);
     if options.sets_limits {
         match scenario::set_limits(&sender)? {
