@@ -212,6 +212,34 @@ fn the_rules_do_what_their_tests_say() {
     }
 }
 
+/// What stands behind `key` in the lines of a text, in their order.
+fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    text.lines().filter_map(|line| line.trim().strip_prefix(key)).collect()
+}
+
+#[test]
+fn the_readme_says_of_each_alert_what_it_means_and_what_to_do() {
+    let (readme, rules) = (file("README.md"), file("rules.yml"));
+    let meanings = readme.split("## What the alerts mean\n").nth(1).unwrap();
+    let (meanings, actions) = meanings.split_once("## What to do\n").unwrap();
+    let alerts = values(&rules, "- alert: ");
+    let severities = values(&rules, "severity: ");
+    assert_eq!(alerts.len(), severities.len());
+    for (alert, severity) in alerts.iter().zip(severities) {
+        let row = meanings.lines().find(|line| line.starts_with(&format!("| `{alert}` |")));
+        let row = row.unwrap_or_else(|| panic!("{alert} is not in the table"));
+        // That of one alert is made of its labels.
+        let first = if severity.starts_with('\'') { "page" } else { severity };
+        assert!(row.contains(&format!("| {first}")), "{alert} is no {first} in the table");
+        let is_told = [".**", "**"].iter().any(|end| actions.contains(&format!("**{alert}{end}")));
+        assert!(is_told, "what to do about {alert}?");
+    }
+    for named in values(&rules, "runbook: 'deploy/observability/README.md, ") {
+        let name = named.trim_matches(['"', '\'']);
+        assert!(alerts.contains(&name), "{named} is no paragraph");
+    }
+}
+
 /// Readings that are stored, repeated, rejected and contradicting.
 fn send_some_of_everything(service: &Service) {
     let now = now_ms();
