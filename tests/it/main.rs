@@ -43,6 +43,7 @@ mod page;
 mod prose;
 mod pruning;
 mod quarantine;
+mod questions;
 mod readme;
 mod real_data;
 mod redis;

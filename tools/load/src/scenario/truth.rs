@@ -56,9 +56,11 @@ pub struct Now {
     pub sum: i64,
     /// How many there are.
     pub devices: i64,
-    /// The warmest of them.
+    /// The readings themselves.
+    pub newest: Vec<Measured>,
+    /// The warmest of them, or one of them.
     pub warmest: Measured,
-    /// The coldest of them.
+    /// The coldest of them, or one of them.
     pub coldest: Measured,
     /// The sensors that are silent, by name.
     pub silent: Vec<String>,
@@ -164,10 +166,15 @@ impl Truth {
         Self { end, now, silent, outside, void, typo, clock, totals, standing }
     }
 
-    /// The room's warmest reading from `from` on and before `to`; of two, the earlier one.
+    /// What stands in a room from `from` on and before `to`.
+    pub fn standing_in(&self, region: &str, from: i64, to: i64) -> impl Iterator<Item = &Measured> {
+        let here = self.standing.iter().filter(move |it| it.region == region);
+        here.filter(move |it| (from..to).contains(&it.at))
+    }
+
+    /// The warmest of these; of two, the earlier one.
     pub fn warmest(&self, region: &str, from: i64, to: i64) -> Option<&Measured> {
-        let here = self.standing.iter().filter(|it| it.region == region);
-        let here = here.filter(|it| (from..to).contains(&it.at));
+        let here = self.standing_in(region, from, to);
         here.reduce(|warmest, it| if it.millicelsius > warmest.millicelsius { it } else { warmest })
     }
 
@@ -247,6 +254,7 @@ fn now(newest: &BTreeMap<&str, &Measured>, silent: &[Silent]) -> Vec<Now> {
             region: room.region,
             sum: speaking.iter().map(|it| it.millicelsius).sum(),
             devices: count(&speaking),
+            newest: speaking.iter().map(|it| (*it).clone()).collect(),
             warmest: (**speaking.iter().max_by_key(by_temperature)?).clone(),
             coldest: (**speaking.iter().min_by_key(by_temperature)?).clone(),
             silent: here().filter(|it| !speaks(it)).map(|it| it.device_id.clone()).collect(),
