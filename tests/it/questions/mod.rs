@@ -100,7 +100,7 @@ fn each_question_has_one_request_with_the_right_answer() {
 }
 
 /// What `body` fails with, after the question.
-fn failure(title: &str, body: impl FnOnce()) -> Option<String> {
+pub(crate) fn failure(title: &str, body: impl FnOnce()) -> Option<String> {
     let panicked = catch_unwind(AssertUnwindSafe(body)).err()?;
     let said = panicked.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panicked.downcast_ref::<&str>().copied());
