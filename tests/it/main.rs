@@ -51,6 +51,7 @@ mod page;
 mod prose;
 mod pruning;
 mod quarantine;
+mod questions;
 mod readme;
 mod real_data;
 mod redis;

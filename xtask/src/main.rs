@@ -6,6 +6,7 @@
 //! - `tools`: installs third-party programs that some tests need;
 //! - `crash`: runs the full crash test;
 //! - `bench`: measures the rate of the service, and what it costs;
+//! - `replay`, `scenario`: send the readings of a file, or made-up ones;
 //! - `size`: checks the sizes of the components;
 //! - `reproducible`: checks that they have the same bytes when they are built elsewhere.
 
@@ -63,6 +64,9 @@ cargo xtask replay FILE [--url http://127.0.0.1:3000] [...]
 cargo xtask export --out FILE.{parquet,csv,ndjson} [--from INSTANT] [--to INSTANT] [...]
     Writes the single readings of a range to a file, and compares their sum with the
     service's figures; `--help` lists the rest.
+cargo xtask scenario [--url http://127.0.0.1:3000] [--seed 1] [--now INSTANT] [--no-limits]
+    Sends two days of nine made-up cold rooms with 40 sensors, and says what went wrong
+    in them: something to look at, and the data of docs/questions.md.
 
 cargo xtask build [--conformance]
     Builds the components into target/wasm32-wasip2/release, or the one that checks a
@@ -97,7 +101,7 @@ fn run() -> Result<ExitCode> {
         "bench" => bench::run(&shell, rest),
         "size" => build(&shell).and_then(|()| size::check()),
         "reproducible" => reproducible::check(&shell),
-        "replay" => replay(&shell, &rest),
+        "replay" | "scenario" => load(&shell, &command, &rest),
         "build" if rest == ["--conformance"] => build_conformance(&shell),
         "build" => build(&shell),
         "target" => target::ensure(&shell),
@@ -164,16 +168,17 @@ fn program(name: &str) -> Result<PathBuf> {
     Ok(here.with_file_name(name))
 }
 
-fn replay(shell: &Shell, arguments: &[String]) -> Result<()> {
+/// Runs a command of `isotherm-load`.
+fn load(shell: &Shell, command: &str, arguments: &[String]) -> Result<()> {
     // File names are relative to where the command was given.
     shell.change_dir(std::env::current_dir()?);
     let manifest = root().join("Cargo.toml");
     cmd!(shell, "cargo run --quiet --locked --manifest-path {manifest} --package isotherm-load --")
-        .args(["replay"])
+        .arg(command)
         .args(arguments)
         .quiet()
         .run()
-        .context("the replay did not end well")
+        .with_context(|| format!("{command} did not end well"))
 }
 
 /// Its exit status is that of the export, which says whether the file is right.

@@ -125,7 +125,11 @@ impl Tools {
         step("Programs that some tests need");
         let mut tools = Self::default();
         if !is_there(shell, "curl") {
-            tools.skip("readme::", "the README's example (install curl)");
+            tools.skip(
+                "readme::",
+                "the README's example, and the documented questions (install curl)",
+            );
+            tools.filter.extend(["--skip", "questions::each_question"]);
         }
         if !is_there(shell, "prlimit") {
             let what = "the full disk (install util-linux's prlimit)";
@@ -187,7 +191,9 @@ impl Tools {
     /// What `deploy/backup/isotherm-backup` needs.
     fn find_for_backup(&mut self, shell: &Shell) {
         if !is_there(shell, "sqlite3") {
-            let what = "the script for backups (install sqlite3)";
+            let what = "the script for backups, and the questions, one of which it answers \
+                        (install sqlite3)";
+            self.filter.extend(["--skip", "questions::each_question"]);
             self.skip("backup_script::", what);
             self.filter.extend(["--skip", "restore_script::"]);
         }

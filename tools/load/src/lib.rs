@@ -6,6 +6,8 @@
 //! - [`left_out`]: why a row is not sent;
 //! - [`summary`]: what became of a file's rows, in words;
 //! - [`replay`]: sends a file's readings, and tells what became of each;
+//! - [`progress`]: how far long work has come, for all commands of the project;
+//! - [`scenario`]: two days of nine cold rooms, and what is true of them;
 //! - [`sender`]: batches over HTTP, sent again until they are acknowledged.
 
 #![forbid(unsafe_code)]
@@ -14,7 +16,9 @@ pub mod growth;
 pub mod left_out;
 pub mod number;
 pub mod pattern;
+pub mod progress;
 pub mod replay;
+pub mod scenario;
 pub mod sender;
 pub mod summary;
 pub mod table;

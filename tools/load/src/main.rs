@@ -1,5 +1,5 @@
-//! `isotherm-load replay` sends the readings of a CSV file; `growth` measures answers
-//! with little and with much data.
+//! `isotherm-load replay` sends the readings of a CSV file, `scenario` those of nine made-up
+//! cold rooms; `growth` measures answers with little and with much data.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
@@ -12,9 +12,12 @@ use anyhow::{Context, Result, bail, ensure};
 use isotherm::limits;
 use isotherm_load::growth::{self, Growth, Plan};
 use isotherm_load::number::DecimalSign;
+use isotherm_load::progress::Progress;
 use isotherm_load::sender::Sender;
 use isotherm_load::table::{self, Columns, Dialect, Field};
 use isotherm_load::{replay, summary};
+
+mod scenario_command;
 
 const USAGE: &str = "\
 cargo xtask replay FILE [--url http://127.0.0.1:3000]
@@ -42,6 +45,12 @@ cargo xtask replay FILE [--url http://127.0.0.1:3000]
     can't have become hyphens. Readings older than the node's `retention` are
     rejected: serve old data with --variable retention=0.
 
+cargo xtask scenario [--url http://127.0.0.1:3000] [--seed 1] [--now INSTANT] [--no-limits]
+    Two days of nine made-up cold rooms with 40 sensors, one reading a minute, and what
+    goes wrong in such rooms: the data of the questions in docs/questions.md. It ends
+    now, or at an instant like 2026-11-26T07:20:00Z, and is always the same for a seed
+    and an end. The rooms get limits, if the node keeps limits.
+
 isotherm-load growth [--url http://127.0.0.1:3000] [--regions 50] [--days 365]
     One reading a minute and region, sent to a service that has nothing yet and
     runs with --variable retention=0; how long answers take after the first day,
@@ -59,13 +68,26 @@ struct Options {
     patience: Duration,
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    // One line, with its causes: it is for the person that gave the command.
+    run().unwrap_or_else(|error| {
+        eprintln!("isotherm-load: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().and_then(|command| command.into_string().ok());
     match command.as_deref() {
         Some("replay") => {}
+        Some("scenario") => return scenario_command::run(arguments.collect()),
         Some("growth") => return growth(arguments.collect()),
-        _ => bail!("there are replay and growth\n\n{USAGE}"),
+        Some("--help" | "-h") => {
+            println!("{USAGE}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => bail!("there are replay, scenario and growth\n\n{USAGE}"),
     }
     let Some(options) = options(arguments.collect())? else {
         println!("{USAGE}");
@@ -103,7 +125,7 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
             Long("missing") => dialect.missing.add(&parser.value()?.string()?),
             Long("time-format") => dialect.time_format = parser.value()?.string()?.parse()?,
             Long("zone") => dialect.zone = parser.value()?.string()?.parse()?,
-            Long("batch") => plan.batch = parser.value()?.parse_with(batch)?,
+            Long("batch") => plan.batch = batch(&parser.value()?.string()?)?,
             Long("connections") => plan.connections = parser.value()?.parse::<usize>()?.max(1),
             Long("patience") => options.patience = Duration::from_secs(parser.value()?.parse()?),
             Short('h') | Long("help") => return Ok(None),
@@ -153,7 +175,10 @@ fn import(options: &Options) -> Result<ExitCode> {
     if !rows.is_empty() {
         println!("Sending {} readings to {}", rows.len(), options.url);
     }
-    let sent = replay::send(&Sender::new(&options.url, options.patience), rows, options.plan);
+    let sender = Sender::new(&options.url, options.patience);
+    let progress = Progress::new("replay", "readings", u64::try_from(rows.len()).ok());
+    let sent = replay::send(&sender, rows, options.plan, &progress);
+    progress.finish();
     println!("{}", summary::of_sending(&sent, rows));
     if let Some(error) = sent.error {
         return Err(error);

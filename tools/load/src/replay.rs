@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Error;
 
 use crate::left_out::Tally;
+use crate::progress::Progress;
 use crate::sender::{Delivered, Sender};
 use crate::table::{Row, WireReading};
 
@@ -59,15 +60,17 @@ pub struct Conflict {
     pub earlier: Option<u64>,
 }
 
-/// Sends `rows`. An error ends the sending. It is returned with what became of the
-/// rest.
-pub fn send(sender: &Sender, rows: &[Row], plan: Plan) -> Sent {
+/// Sends `rows`; `progress` has those that were answered. An error ends the sending. It is
+/// returned with what became of the rest.
+pub fn send(sender: &Sender, rows: &[Row], plan: Plan, progress: &Progress) -> Sent {
     let stop = AtomicBool::new(false);
     let mut sent = Sent::default();
     std::thread::scope(|scope| {
         let stop = &stop;
         let lanes = lanes(rows, plan.connections).into_iter();
-        let deliver = |batch: &[&WireReading]| sender.deliver_and_wait(batch);
+        let deliver = |batch: &[&WireReading]| {
+            sender.deliver_and_wait(batch).inspect(|_answered| progress.add(batch.len()))
+        };
         let workers: Vec<_> = lanes
             .map(|lane| scope.spawn(move || send_lane(&lane, plan.batch, stop, deliver)))
             .collect();

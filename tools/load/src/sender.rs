@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use ureq::http::Method;
 
+use crate::progress::Progress;
+
 /// How long to wait for an answer. After a lost connection, 429 or 503, a request is
 /// sent again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -290,12 +292,23 @@ impl Sender {
         batches: &[Vec<T>],
         connections: usize,
     ) -> Result<Totals> {
+        self.deliver_watched(batches, connections, &Progress::hidden())
+    }
+
+    /// The same, and `progress` has the readings that are delivered.
+    pub fn deliver_watched<T: Serialize + Sync>(
+        &self,
+        batches: &[Vec<T>],
+        connections: usize,
+        progress: &Progress,
+    ) -> Result<Totals> {
         let next = Mutex::new(batches.iter());
         let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = || -> Result<Totals> {
             let mut totals = Totals::default();
             while let Some(batch) = take() {
                 totals.add(self.deliver(batch)?);
+                progress.add(batch.len());
             }
             Ok(totals)
         };
