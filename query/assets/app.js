@@ -1,5 +1,6 @@
 // The page: which view is open, and how it is kept up to date.
 
+import { get } from "./api.js";
 import { Compare } from "./compare.js";
 import { Corrections } from "./corrections.js";
 import { Device } from "./device.js";
@@ -8,12 +9,12 @@ import { duration, instant } from "./format.js";
 import { keep, lastKept } from "./kept.js";
 import { Kiosk } from "./kiosk.js";
 import { Conflicts, Quarantine, Rejections } from "./lists.js";
-import { showViews, showZone } from "./navigation.js";
+import { showRetention, showViews, showZone } from "./navigation.js";
 import { Overview } from "./overview.js";
 import { Region } from "./region.js";
 import { has, knowsRoutes, learnRoutes } from "./routes.js";
 import { Status } from "./status.js";
-import { learnZone, onZone } from "./zone.js";
+import { onZone, takeNodeZone } from "./zone.js";
 
 const POLL_MS = 2_000;
 const POLL_MS_MAX = 30_000;
@@ -170,12 +171,16 @@ async function failed(error, shown, hash) {
   say("error", isOld ? "Old" : "No answer", `${error.status ? "The service can't answer" : "No answer"}: ${error.message}.${old} Trying again.`);
 }
 
-/** Learns what the node can do, and in which zone it is. */
+/** Learns what the node can do, in which zone it is, and for how long it keeps readings. */
 async function learn() {
   const wasKnown = knowsRoutes();
   try {
     await learnRoutes();
-    await learnZone();
+    if (has("/v1/status")) {
+      const status = await get("v1/status");
+      takeNodeZone(status.time_zone);
+      showRetention(status);
+    }
   } catch {
     // Without an answer, the page opens all the same, and learns it later.
     setTimeout(learn, POLL_MS_MAX);

@@ -1,10 +1,10 @@
 // One device: its line, its latest reading, its gaps, what it measured, and how often
 // it is expected to report.
 
-import { allCsv, get, getOrProblem, now, ofDevice, ofList } from "./api.js";
+import { allCsv, get, getOrProblem, isAddressable, now, ofDevice, ofList, ofRegion } from "./api.js";
 import { Chart } from "./chart.js";
 import { save } from "./download.js";
-import { Excursions, spansOfExcursions } from "./excursions.js";
+import { Excursions, isLimited, spansOfExcursions } from "./excursions.js";
 import { age, celsius, count, counted, DAY, duration, element, instant, moment, setText } from "./format.js";
 import { IntervalForm } from "./interval.js";
 import { button, RangeBar } from "./rangebar.js";
@@ -86,8 +86,18 @@ export class Device {
     const shown = { ...time, ...wholeSteps(time, STEPS[step]), step, step_ms: STEPS[step], usable };
     const to = Math.max(shown.begin + 1, Math.min(shown.end, now()));
     const part = (below) => (has(`${PATTERN}${below}`) ? getOrProblem(ofDevice(this.name, below, { from: shown.begin, to })) : null);
-    const [windows, gaps, outside] = await Promise.all([this.windows(shown, to), part("/gaps"), part("/excursions")]);
-    return { answer: device, shown, windows, gaps, outside };
+    const [windows, gaps, [limits, outside]] = await Promise.all([this.windows(shown, to), part("/gaps"), this.outside(device, shown, to)]);
+    return { answer: device, shown, windows, gaps, limits, outside };
+  }
+
+  /** The limits of the region that it is in, and its excursions. */
+  async outside({ region }, { begin: from }, to) {
+    const pattern = "/v1/regions/{region}/limits";
+    if (!has(pattern) || !has(`${PATTERN}/excursions`) || !isAddressable(region)) return [null, null];
+    const limits = await getOrProblem(ofRegion(region, "/limits"));
+    if (limits.problem || !isLimited(limits)) return [limits.problem ? null : limits, { excursions: [] }];
+    if (to - from > READINGS_MS_MAX) return [limits, { problem: "Excursions of a device are listed for 31 days at most: choose a shorter time." }];
+    return [limits, await getOrProblem(ofDevice(this.name, "/excursions", { from, to }))];
   }
 
   async windows(shown, to) {
@@ -96,7 +106,7 @@ export class Device {
     return asWindows(await get(ofDevice(this.name, "/readings", { from, to })));
   }
 
-  show({ answer: device, shown, windows, gaps, outside }) {
+  show({ answer: device, shown, windows, gaps, limits, outside }) {
     this.shown = shown;
     this.bar.take(shown);
     this.showNow(device);
@@ -106,9 +116,9 @@ export class Device {
       ...(figures.count ? [`from ${celsius(figures.min_c)} to ${celsius(figures.max_c)}`] : []),
       `${instant(shown.from)} to ${instant(shown.to)}`,
     ].join(" · "));
-    this.drawChart(windows, gaps, outside);
+    this.drawChart(windows, gaps, limits, outside);
     this.showGaps(gaps);
-    this.excursions.show(outside, outside, shown);
+    this.excursions.show(outside, limits, shown);
     this.showFacts(device);
     const rows = (device.regions ?? []).map((r) => [regionLink(r.region), count(r.count), celsius(r.average_c), celsius(r.temperature_c), moment(r.newest)]);
     replaceWith(this.regions, table("The regions it reported for", ["Region", ...["Readings", "Average", "Latest"].map(numbers), "Measured"], rows));
@@ -123,13 +133,13 @@ export class Device {
     this.now.classList.toggle("old", device.silent === true);
   }
 
-  drawChart(windows, gaps, outside) {
+  drawChart(windows, gaps, limits, outside) {
     const values = (key) => windows.map((window) => window[key]);
     const silent = (gaps?.gaps ?? []).map(({ begin, end }) => ({ kind: "gap", from: Date.parse(begin), to: end ? Date.parse(end) : now() }));
     this.chart.draw({
       from: this.shown.from, to: this.shown.to, times: windows.map(({ from }) => Date.parse(from)),
       band: { low: values("min_c"), high: values("max_c") }, lines: [{ label: "Average", values: values("average_c") }],
-      limits: outside, spans: [...silent, ...spansOfExcursions(outside?.excursions)],
+      limits, spans: [...silent, ...spansOfExcursions(outside?.excursions)],
     });
     this.figure.classList.remove("waiting");
   }

@@ -49,8 +49,12 @@ export class Devices {
     const listed = found.slice(0, this.shown);
     const rows = deviceRows(listed);
     const [first, ...others] = DEVICE_COLUMNS;
-    listed.forEach((device, index) => rows[index].splice(1, 0, regionLink(device.region)));
-    if (rows.length > 0) replaceWith(this.list, table("Devices, the silent ones first", [first, "Region", ...others], rows));
+    // When it was first seen is on its own page.
+    listed.forEach((device, index) => {
+      rows[index].splice(1, 0, regionLink(device.region));
+      rows[index].pop();
+    });
+    if (rows.length > 0) replaceWith(this.list, table("Devices, the silent ones first", [first, "Region", ...others.slice(0, -1)], rows));
     else this.list.replaceChildren(element("p", { className: "quiet", textContent: this.devices.length ? "None of this name." : "" }));
     this.more.hidden = found.length <= this.shown;
   }

@@ -7,14 +7,20 @@ import { celsius, clock, count, counted, duration, element, moment, setText } fr
 import { button } from "./rangebar.js";
 import { has } from "./routes.js";
 import { numbers, replaceWith, table } from "./tables.js";
+import { dateOf, zone } from "./zone.js";
 
-const SIDES = { above: "above", below: "below" };
+const SIDES = { high: "above", low: "below" };
+const COLUMNS = ["Begin", "End", "Outside for", "Extreme", ...["Readings", "Devices", "Gaps"].map(numbers), "Figures"];
+const FIGURES = { reading: "exact", minute: "by the minute" };
 
 /** How long an excursion took; of one that goes on, so far. */
 const length = ({ begin, end, duration_ms }) => duration_ms ?? Math.max(0, (end ? Date.parse(end) : now()) - Date.parse(begin));
 
-/** How many gaps there are, of a number or a list. */
-const gapsOf = ({ gaps }) => (Array.isArray(gaps) ? gaps.length : gaps);
+/** How many gaps there are, and how long the longest is. */
+const gapsOf = ({ gaps, longest_gap_ms: longest }) => (gaps > 0 && longest ? `${count(gaps)}, longest ${duration(longest)}` : count(gaps));
+
+/** Whether a region has limits of which there can be excursions. */
+export const isLimited = (limits) => limits?.low_c != null || limits?.high_c != null;
 
 const signed = (value) => (value == null ? "none" : `${value} °C`);
 
@@ -63,28 +69,25 @@ export class Excursions {
     this.time = { from: begin, to: Math.min(end, now()) };
     const { excursions = [], problem } = answer;
     if (problem) limits = null;
-    const isLimited = limits && (limits.low_c != null || limits.high_c != null);
-    setText(this.words, problem ?? `${isLimited ? `${excursionsInWords(excursions)}. ` : ""}${limits ? limitsInWords(limits) : ""}`);
+    setText(this.words, problem ?? `${isLimited(limits) ? `${excursionsInWords(excursions)}. ` : ""}${limits ? limitsInWords(limits) : ""}`);
     this.words.classList.toggle("failed", excursions.some((one) => one.end == null));
     const rows = excursions.map((one) => [
       moment(one.begin), one.end ? moment(one.end) : "goes on", duration(length(one)),
-      [celsius(one.extreme_c), SIDES[one.side], one.extreme_at && `at ${clock(one.extreme_at, Date.parse(one.begin))}`].filter(Boolean).join(" "),
-      count(one.readings), count(one.devices), count(gapsOf(one)), ...(one.exact === undefined ? [] : [one.exact ? "exact" : "by the minute"]),
+      [SIDES[one.kind], celsius(one.extreme_c), one.extreme_at && `at ${clock(one.extreme_at, Date.parse(one.begin))}`, one.extreme_device]
+        .filter(Boolean).join(" "),
+      count(one.readings), count(one.devices), gapsOf(one), FIGURES[one.resolution],
     ]);
-    const columns = ["Begin", "End", "Outside for", "Extreme", ...["Readings", "Devices", "Gaps"].map(numbers), ...(rows[0]?.length === 8 ? ["Figures"] : [])];
-    if (rows.length > 0) replaceWith(this.list, table("Excursions in the time shown", columns, rows));
+      if (rows.length > 0) replaceWith(this.list, table("Excursions in the time shown", COLUMNS, rows));
     else this.list.replaceChildren();
     this.csv.hidden = rows.length === 0;
-    this.report.hidden = this.region === null || !isLimited;
+    this.report.hidden = this.region === null || !isLimited(limits);
     if (!this.report.hidden) this.link();
   }
 
-  /** The print view is a page of its own. */
+  /** The print view is a page of its own, of whole days. */
   link() {
-    const query = new URLSearchParams({
-      region: this.region, from: new Date(this.time.from).toISOString(), to: new Date(this.time.to).toISOString(),
-    });
-    this.report.href = `assets/report.html?${query}`;
+    const days = { from: dateOf(this.time.from), to: dateOf(this.time.to - 1) };
+    this.report.href = `assets/report.html#${new URLSearchParams({ region: this.region, ...days, zone: zone() })}`;
   }
 
   async download(title) {

@@ -3,6 +3,7 @@
 import { element } from "./format.js";
 import { option } from "./rangebar.js";
 import { has } from "./routes.js";
+import { retentionInWords } from "./status.js";
 import { chooseZone, onZone, zone, zones } from "./zone.js";
 
 /** The views, with the route that each needs. */
@@ -16,6 +17,7 @@ const LINKS = [
 const WITHIN = { "#/region": "#/", "#/device": "#/devices" };
 
 const list = document.getElementById("views");
+const kept = document.getElementById("kept");
 const times = document.getElementById("times");
 
 /** Shows the links, and which of them is open. */
@@ -44,6 +46,11 @@ export function showZone() {
     option("node", `${node} (${unknown ? "instead of the node's" : "the node's"})`), option("here", `${here} (yours)`));
   select.value = choice;
   times.replaceChildren(element("label", {}, "Times are ", select), why);
+}
+
+/** Says for how long single readings are kept. */
+export function showRetention(status) {
+  kept.textContent = retentionInWords(status) ?? "";
 }
 
 onZone(showZone);

@@ -7,7 +7,7 @@ import { seriesOf, valuesAt, LINES_MAX } from "./devicelines.js";
 import { deviceRows, DEVICE_COLUMNS } from "./devicerows.js";
 import { save } from "./download.js";
 import { MARKS, marksOfWindows } from "./drawn.js";
-import { Excursions, pathsOfExcursions, spansOfExcursions } from "./excursions.js";
+import { Excursions, isLimited, pathsOfExcursions, spansOfExcursions } from "./excursions.js";
 import { Figures } from "./figures.js";
 import { celsius, count, counted, element, HOUR, instant, moment, setText } from "./format.js";
 import { LimitsForm } from "./limits.js";
@@ -102,14 +102,20 @@ export class Region {
     const shown = await this.shownTime(region);
     const { from, to } = shown;
     const excursions = { from: shown.begin, to: Math.max(shown.begin + 1, Math.min(shown.end, now())) };
-    const [series, figures, devices, limits, outside] = await Promise.all([
+    const limits = this.paths.limits && await getOrProblem(this.paths.limits);
+    const [series, figures, devices, outside] = await Promise.all([
       get(ofRegion(this.name, "/windows", stepQuery(shown))), get(ofRegion(this.name, "", { from, to })),
-      get(this.devicesPath()), this.paths.limits && getOrProblem(this.paths.limits),
-      this.paths.excursions && getOrProblem(this.paths.excursions(excursions)),
+      get(this.devicesPath()), this.outside(limits, excursions),
     ]);
     const names = devices.devices.map(({ device_id }) => device_id);
     const lines = this.hasLines ? await seriesOf(names, stepQuery(shown)) : [];
     return { answer: region, shown, windows: series.windows, figures, devices, limits, outside, lines };
+  }
+
+  /** The excursions of a time; without limits there are none to ask for. */
+  outside(limits, time) {
+    if (!this.paths.excursions || !limits || limits.problem) return null;
+    return isLimited(limits) ? getOrProblem(this.paths.excursions(time)) : { excursions: [] };
   }
 
   show({ answer, shown, windows, figures, devices, limits, outside, lines }) {

@@ -1,9 +1,6 @@
 // The zone in which times are shown: the node's, or the viewer's. It is kept by the
 // browser; the page always says which.
 
-import { get } from "./api.js";
-import { has } from "./routes.js";
-
 const KEPT = "isotherm-zone";
 const KEPT_NODE = "isotherm-node-zone";
 const DAY = 86_400_000;
@@ -91,11 +88,6 @@ export function takeNodeZone(name) {
 
 // Until the node says it: the zone that it had the last time.
 takeNodeZone(kept(KEPT_NODE));
-
-/** Asks the node for its zone, if it has one. */
-export async function learnZone() {
-  if (has("/v1/status")) takeNodeZone((await get("v1/status")).time_zone);
-}
 
 /** The fields of an instant in the zone that is shown, as text. */
 export function fields(ms) {

@@ -72,6 +72,11 @@ export async function serve({ port = 0, without = [], timeZone = "Europe/Berlin"
   });
   await new Promise((listens) => { server.listen(port, "127.0.0.1", listens); });
   mock.url = `http://127.0.0.1:${server.address().port}`;
+  /** Takes the service away, and every connection with it. */
+  mock.fall = () => {
+    mock.isDown = true;
+    server.closeAllConnections();
+  };
   mock.tell = () => streams.forEach((stream) => stream.write("event: readings\ndata: 2\n\n"));
   mock.close = () => new Promise((closed) => {
     server.close(closed);

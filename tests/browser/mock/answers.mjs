@@ -110,6 +110,8 @@ function figures(call, { all, typo }, from, to) {
 
 function latest(call, found) {
   const { house } = call;
+  // What is now came with the list of devices.
+  if (call.without.includes("/v1/devices")) return {};
   const known = house.latest(found.name);
   const [silent, heard] = [known.filter((one) => house.isSilent(one)), known.filter((one) => !house.isSilent(one))];
   const ordered = heard.toSorted((a, b) => a.temperature_c - b.temperature_c);
@@ -249,11 +251,14 @@ function limits(call) {
 
 function excursions(call, found, devices) {
   const { from, to } = range(call);
+  if (!found.limits) throw new Refusal(404, "the region has no limits; set them by PUT /v1/regions/{region}/limits");
+  const { low_c, high_c } = found.limits;
   const listed = call.house.excursions(found, devices, from, to).map(({ last, ...made }) => ({
-    ...made, begin: instant(made.begin), end: instant(made.end), extreme_at: instant(made.extreme_at),
-    duration_ms: (made.end ?? call.house.now) - made.begin, exact: true,
+    region: found.name, ...made, begin: instant(made.begin), end: instant(made.end), extreme_at: instant(made.extreme_at),
+    duration_ms: (made.end ?? call.house.now) - made.begin, open: made.end === null, longest_gap_ms: null,
+    resolution: "reading", low_c, high_c, revision: 7,
   }));
-  return { region: found.name, from: instant(from), to: instant(to), ...found.limits, excursions: listed };
+  return { region: found.name, from: instant(from), to: instant(to), low_c, high_c, excursions: listed };
 }
 
 function regionExcursions(call) {
@@ -354,9 +359,10 @@ function corrections({ house, method, body }) {
 
 function status({ house, timeZone }) {
   return {
-    as_of: instant(house.now), version: "0.1.0", time_zone: timeZone, retention: "400d", retention_ms: 400 * DAY,
-    database_bytes: 14_200_000, journal_bytes: 82_000, bytes: 14_282_000, growth_bytes_per_day: 346_000,
-    forecast_bytes: 140_500_000, flash_bytes_per_day: 61_000_000,
-    oldest_reading: instant(house.begin), readings: 2_304_000, regions: 10, devices: 40, void_values: [85, -127],
+    as_of: instant(house.now), version: "0.1.0", now: instant(house.now), time_zone: timeZone, retention_ms: 400 * DAY,
+    readings: 2_304_000, regions: 10, devices: 40, oldest_reading: instant(house.begin), newest: instant(house.now),
+    database_bytes: 14_200_000, database_free_bytes: 120_000, ledger_bytes: 13_100_000, journal_entries: 0, journal_bytes: 0,
+    readings_per_day: 57_600, growth_bytes_per_day: 346_000, forecast_bytes_in_a_year: 140_500_000,
+    written_bytes_per_day: 61_000_000, void_values: [85, -127],
   };
 }

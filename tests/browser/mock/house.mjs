@@ -154,10 +154,10 @@ export class House {
       const values = devices.map((device) => this.reading(device, time)).filter((value) => value !== null);
       const outside = values.filter((value) => (high_c != null && value > high_c) || (low_c != null && value < low_c));
       if (outside.length > 0) {
-        open ??= { begin: time, extreme_c: outside[0], extreme_at: time, readings: 0, devices: 0, gaps: 0, side: outside[0] > high_c ? "above" : "below" };
+        open ??= { begin: time, extreme_c: outside[0], extreme_at: time, readings: 0, devices: 0, gaps: 0, kind: high_c != null && outside[0] > high_c ? "high" : "low" };
         open.readings += outside.length;
         open.devices = Math.max(open.devices, outside.length);
-        const extreme = open.side === "above" ? Math.max(...outside) : Math.min(...outside);
+        const extreme = open.kind === "high" ? Math.max(...outside) : Math.min(...outside);
         if (Math.abs(extreme) < Math.abs(open.extreme_c)) Object.assign(open, { extreme_c: extreme, extreme_at: time });
         open.last = time;
       } else if (open) {
