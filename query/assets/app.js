@@ -41,7 +41,8 @@ let view = null;
 let opened = null;
 let timer = null;
 let failures = 0;
-/** When the figures that are shown came, and whether they are kept ones. */
+/** The figures that are shown, when they came, and whether they are old. */
+let lastModel = null;
 let lastGood = null;
 let isOld = false;
 
@@ -82,7 +83,7 @@ function open() {
     view?.close();
     opened = { View, name };
     view = new View(main, name, query, refresh);
-    lastGood = null;
+    lastModel = lastGood = null;
     isOld = false;
     say("loading", "Loading");
   }
@@ -119,6 +120,7 @@ async function refresh() {
     const model = await shown.load();
     if (!isShown()) return;
     shown.show(model);
+    lastModel = model;
     failures = 0;
     told(model.answer);
     if (!model.answer.stale) keep(hash, model);
@@ -161,12 +163,11 @@ async function failed(error, shown, hash) {
   if (lastGood === null && !(error.status >= 400 && error.status < 500)) {
     const kept = await lastKept(hash);
     if (shown !== view || hash !== location.hash) return;
-    if (kept) {
-      shown.show(kept.model, kept.at);
-      lastGood = kept.at;
-    }
+    if (kept) [lastModel, lastGood] = [kept.model, kept.at];
   }
   isOld = lastGood !== null;
+  // Once more, so that how long ago something was goes on.
+  if (isOld && lastModel) shown.show(lastModel, lastGood);
   const old = isOld ? ` What is shown is of ${instant(lastGood)}, ${duration(Date.now() - lastGood)} ago.` : "";
   say("error", isOld ? "Old" : "No answer", `${error.status ? "The service can't answer" : "No answer"}: ${error.message}.${old} Trying again.`);
 }

@@ -67,6 +67,11 @@ export class Card {
       && !this.isAsked && !this.hasFailed;
   }
 
+  /** Whether its number is only known from its hours. */
+  get needsHour() {
+    return this.isDue && this.region.latest_average_c == null;
+  }
+
   /** Whether it has an average that is not known here. */
   get isUnknown() {
     return this.region.newest != null && this.current == null;
@@ -94,11 +99,12 @@ export class Card {
   showNow(region) {
     const { latest_average_c: average, latest_devices: devices } = region;
     const isOld = average == null;
-    this.node.classList.toggle("old", isOld);
+    this.node.classList.toggle("old", isOld && region.newest != null);
     if (!isOld) {
       setText(this.average, celsius(average));
-      this.say(`now · ${counted(devices, "device", "devices")}`);
+      this.say(counted(devices, "device", "devices"));
     }
+    this.what.classList.toggle("when", !isOld);
     const of = (words, value, id, at) => [`${words} ${celsius(value)} `, deviceLink(id), ` ${clock(at, now())}`];
     this.extremes.hidden = isOld;
     if (!isOld) {
@@ -152,5 +158,6 @@ export class Card {
   say(words, isFailure = false) {
     setText(this.what, words);
     this.what.classList.toggle("failed", isFailure);
+    if (isFailure) this.what.classList.remove("when");
   }
 }

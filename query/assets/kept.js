@@ -3,6 +3,9 @@
 
 const NAME = "isotherm-figures";
 const KEPT_MAX = 40;
+/** How often a view's answers are kept: each time is a write. */
+const EVERY_MS = 30_000;
+const written = new Map();
 
 /** The name of what is kept for a view's address. */
 const keyOf = (hash) => new URL(`kept?${encodeURIComponent(hash)}`, document.baseURI).href;
@@ -12,7 +15,8 @@ const isThere = () => "caches" in globalThis;
 
 /** Keeps what a view has shown. */
 export async function keep(hash, model) {
-  if (!isThere()) return;
+  if (!isThere() || Date.now() - (written.get(hash) ?? -Infinity) < EVERY_MS) return;
+  written.set(hash, Date.now());
   try {
     const store = await caches.open(NAME);
     const key = keyOf(hash);

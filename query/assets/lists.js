@@ -110,7 +110,7 @@ export class Quarantine extends Records {
 
   row({ name, reason, readings, bytes: size }) {
     const again = button("Try again", () => this.retry(`v1/quarantine/${encodeURIComponent(name)}/retry`));
-    again.setAttribute("aria-label", `Try ${name} again`);
+    again.setAttribute("aria-label", `Try again: ${name}`);
     const words = REASONS[reason] ? `${reason}: ${REASONS[reason]}` : reason;
     return [name, element("span", { className: "long", textContent: words }), count(readings), bytes(size),
       has("/v1/quarantine/{name}/retry", "post") ? again : "–"];

@@ -29,8 +29,11 @@ export function showViews() {
   const open = location.hash.replace(/\?.*$/, "").replace(/^(#\/\w*).*$/, "$1") || "#/";
   for (const link of list.querySelectorAll("a")) {
     const isOpen = link.getAttribute("href") === (WITHIN[open] ?? open);
-    if (isOpen) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (isOpen) {
+      link.setAttribute("aria-current", "page");
+      // On a phone the links are in a row that scrolls.
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else link.removeAttribute("aria-current");
   }
 }
 

@@ -75,9 +75,10 @@ export class Overview {
     return { answer: await getAll("v1/regions", "regions") };
   }
 
-  show({ answer }) {
+  /** Shows a list. Of one that was kept by the browser, the hours can't be asked for. */
+  show({ answer }, keptAt = null) {
     this.listed = answer.regions.map((region) => this.card(region));
-    this.stale = answer.stale;
+    this.stale = answer.stale || keptAt !== null;
     this.isComplete = answer.complete;
     this.showTrouble(answer.regions);
     this.arrange();
@@ -177,7 +178,7 @@ export class Overview {
   /** The card to ask for: one in view before those that only the order needs. */
   next() {
     const inView = this.shown.find(({ isDue, isVisible }) => isDue && isVisible);
-    return inView ?? (this.isByAverage ? this.shown.find(({ isDue }) => isDue) : undefined);
+    return inView ?? (this.isByAverage ? this.shown.find(({ needsHour }) => needsHour) : undefined);
   }
 
   async ask(card) {

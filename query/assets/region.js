@@ -142,15 +142,15 @@ export class Region {
   showNow({ latest_average_c: average, latest_devices: devices, warmest_c, warmest_device, coldest_c, coldest_device, silent = [], within_limits: isWithin }) {
     this.now.hidden = average === undefined;
     if (average === undefined) return;
-    const words = average === null ? "No device reports now." : [
-      `Now ${celsius(average)} on average of ${counted(devices, "device", "devices")}`,
+    const words = average === null ? "no device reports" : [
+      `${celsius(average)} on average of ${counted(devices, "device", "devices")}`,
       `warmest ${celsius(warmest_c)} (${warmest_device})`, `coldest ${celsius(coldest_c)} (${coldest_device})`,
     ].join(" · ");
     const troubles = [
       ...(isWithin === false ? ["outside its limits"] : []),
       ...(silent.length > 0 ? [`silent: ${silent.join(", ")}`] : []),
     ];
-    const said = [element("span", { textContent: words }),
+    const said = [element("span", {}, element("span", { className: "when" }), words),
       ...troubles.map((text) => element("strong", { className: "trouble", textContent: text }))];
     replaceWith(this.now, ...said);
   }

@@ -24,7 +24,7 @@ export function outsideOf({ within_limits: isWithin, high_c, low_c, warmest_c, c
  * device, with a silent one, and the others. */
 export function rank(region) {
   if (outsideOf(region)) return 0;
-  if (isTold(region) && region.latest_average_c === null) return 1;
+  if (region.latest_average_c === null && region.newest != null) return 1;
   return region.silent_devices > 0 ? 2 : 3;
 }
 

@@ -96,8 +96,8 @@ function inked(name) {
 }
 
 const VIEWS = {
-  overview: "#/", compare: "#/compare", "compare-yesterday": "#/compare?range=yesterday", region: "#/region/freezer-1?range=7d",
-  lines: "#/region/freezer-3?lines=devices", single: "#/region/frezer-1", devices: "#/devices", device: "#/device/freezer-2-s3",
+  overview: "#/", compare: "#/compare", "compare-yesterday": "#/compare?range=yesterday", region: "#/region/freezer-1?range=24h&step=1h",
+  lines: "#/region/freezer-3?step=1h&lines=devices", single: "#/region/frezer-1", devices: "#/devices", device: "#/device/freezer-2-s3?range=6h&step=15m",
   conflicts: "#/conflicts", quarantine: "#/quarantine", rejections: "#/rejections",
   corrections: "#/corrections?device_id=freezer-3-s2&timestamp=2026-11-26T00:10:00Z&expect_c=85", status: "#/status", kiosk: "#/kiosk",
 };
@@ -312,7 +312,7 @@ test("conflicts, quarantine and rejections are pages in the words of the interfa
   await page.getByRole("cell", { name: "-127.00 °C" }).waitFor();
   await page.getByRole("link", { name: "Quarantine" }).click();
   await page.getByText("ahead_of_clock: waits until the node's clock is set").waitFor();
-  await page.getByRole("button", { name: /Try in.* again/ }).first().click();
+  await page.getByRole("button", { name: /Try again: in/ }).first().click();
   await page.getByText("1 entry was tried again").waitFor();
   await page.getByText("1 entry with 1 reading").waitFor();
   await page.getByRole("button", { name: "Try all again" }).click();
@@ -422,6 +422,9 @@ test("it is installable, opens without the service, and says how old its figures
   await state("error");
   await page.getByRole("alert").getByText(/What is shown is of 2\d{3}-.* ago\./).waitFor();
   assert.equal(await page.locator("#state").textContent(), "Old");
+  // Nothing that is old says that it is now.
+  const when = await page.locator(".now .when").evaluate((node) => getComputedStyle(node, "::before").content);
+  assert.equal(when, '"Then: "');
   await page.getByText(/on average of [\d,]+ readings/).waitFor();
   await page.getByText("Day (Europe/Berlin)").waitFor();
   assert.equal(await page.evaluate("document.body.classList.contains('old')"), true);
