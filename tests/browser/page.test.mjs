@@ -3,6 +3,7 @@
 // ISOTHERM_EMPTY_URL has nothing. Screenshots go to ISOTHERM_SCREENSHOTS.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer, request as forward } from "node:http";
 import { join } from "node:path";
 import { after, before, beforeEach, afterEach, test } from "node:test";
@@ -168,6 +169,17 @@ test("the regions are there, and a click opens the chart of one", async () => {
   await page.goBack();
   await page.getByText("8,759 readings").waitFor();
   assert.deepEqual(errors, []);
+});
+
+test("its icons are those of the files, byte by byte", async () => {
+  for (const size of [192, 512]) {
+    const answer = await fetch(`${url}/assets/icon-${size}.png`);
+    assert.equal(answer.headers.get("content-type"), "image/png");
+    const file = readFileSync(new URL(`../../query/assets/icon-${size}.png`, import.meta.url));
+    assert.ok(file.equals(Buffer.from(await answer.arrayBuffer())), `${size}`);
+  }
+  const manifest = await fetch(`${url}/assets/isotherm.webmanifest`);
+  assert.equal(manifest.headers.get("content-type"), "application/manifest+json");
 });
 
 test("a new reading moves the number within five seconds", async () => {
