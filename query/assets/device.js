@@ -1,7 +1,7 @@
 // One device: its line, its latest reading, its gaps, what it measured, and how often
 // it is expected to report.
 
-import { allCsv, get, getOrProblem, isAddressable, now, ofDevice, ofList, ofRegion } from "./api.js";
+import { allCsv, get, getAll, getOrProblem, isAddressable, now, ofDevice, ofList, ofRegion } from "./api.js";
 import { Chart } from "./chart.js";
 import { save } from "./download.js";
 import { Excursions, isLimited, spansOfExcursions } from "./excursions.js";
@@ -103,7 +103,7 @@ export class Device {
   async windows(shown, to) {
     if (has(`${PATTERN}/windows`)) return (await get(ofDevice(this.name, "/windows", stepQuery(shown)))).windows;
     const from = Math.max(shown.begin, to - READINGS_MS_MAX);
-    return asWindows(await get(ofDevice(this.name, "/readings", { from, to })));
+    return asWindows(await getAll(ofDevice(this.name, "/readings", { from, to, limit: 1000 }), "readings"));
   }
 
   show({ answer: device, shown, windows, gaps, limits, outside }) {

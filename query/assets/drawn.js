@@ -41,7 +41,8 @@ export function marksOf(plot, { limits, marks = [] }) {
   inside(plot, (ctx, bbox, ratio) => {
     for (const [value, isHigh] of [[limits?.high_c, true], [limits?.low_c, false]]) {
       if (value == null) continue;
-      const y = Math.round(plot.valToPos(value, "y", true));
+      // A line of an odd width is sharp between two pixels.
+      const y = Math.round(plot.valToPos(value, "y", true)) + (ratio % 2) / 2;
       ctx.strokeStyle = ctx.fillStyle = colour("--bad");
       ctx.lineWidth = ratio;
       ctx.setLineDash([6 * ratio, 4 * ratio]);

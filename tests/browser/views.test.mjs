@@ -75,7 +75,8 @@ async function open(hash) {
   await state("live");
 }
 
-/** How many pixels of the chart have a colour, and how many columns and rows they are in. */
+/** How many pixels of the chart have a colour, how many columns and rows they are in, and
+ * how long the longest line of them is from left to right. */
 function inked(name) {
   return page.locator("canvas").evaluate((canvas, variable) => {
     const probe = document.createElement("canvas").getContext("2d");
@@ -84,14 +85,16 @@ function inked(name) {
     const wanted = probe.getImageData(0, 0, 1, 1).data;
     const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     const [columns, rows] = [new Set(), new Set()];
-    let pixels = 0;
+    let [pixels, run, longest, last] = [0, 0, 0, -1];
     for (let at = 0; at < data.length; at += 4) {
       if ([0, 1, 2].some((channel) => Math.abs(data[at + channel] - wanted[channel]) > 3) || data[at + 3] < 250) continue;
       pixels += 1;
+      run = at === last + 4 ? run + 1 : 1;
+      [longest, last] = [Math.max(longest, run), at];
       columns.add((at / 4) % width);
       rows.add(Math.floor(at / 4 / width));
     }
-    return { pixels, columns: columns.size, rows: rows.size };
+    return { pixels, columns: columns.size, rows: rows.size, longest };
   }, name);
 }
 
@@ -142,7 +145,7 @@ test("who is silent, and since when, is one click away", async () => {
   await page.locator(".alarm").getByRole("link", { name: "freezer-2-s3" }).click();
   await page.getByText(/silent for 5 h/).waitFor();
   await page.getByRole("cell", { name: "goes on" }).waitFor();
-  assert.ok((await inked("--gap-edge")).columns > 100, "the gap is in the chart");
+  assert.ok((await inked("--gap-edge")).longest > 60, "the gap is in the chart");
 });
 
 test("how long it was outside is in the region's view, and drawn", async () => {
@@ -151,7 +154,9 @@ test("how long it was outside is in the region's view, and drawn", async () => {
   await card("freezer-1").locator("a.face").click();
   await page.getByText(/1 excursion · outside for 3\d min.* in all · one goes on/).waitFor();
   await page.getByRole("cell", { name: /^above -\d+\.\d\d °C at/ }).waitFor();
-  assert.ok((await inked("--outside-edge")).columns > 10, "the band and the limits are there");
+  const { columns, longest } = await inked("--outside-edge");
+  assert.ok(longest > 15 && longest < 60, `the excursion is ${longest} pixels wide`);
+  assert.ok(columns > 500, `the limits are ${columns} pixels wide`);
   const report = new URL(await page.getByRole("link", { name: "Print view" }).getAttribute("href"), mock.url);
   const shown = new URLSearchParams(report.hash.slice(1));
   assert.deepEqual([shown.get("region"), shown.get("zone")], ["freezer-1", "Europe/Berlin"]);
@@ -375,6 +380,9 @@ test("a node that lacks routes is asked for none of them", async () => {
   for (const hash of ["#/", "#/region/freezer-1", "#/device/dock-s1", "#/conflicts"]) await open(hash);
   const links = await page.locator("#views a").allTextContents();
   assert.deepEqual(links, ["Regions", "Compare", "Conflicts", "Quarantine"]);
+  // Without windows of devices, the line is that of all single readings.
+  await open("#/device/dock-s1?range=24h");
+  await page.getByText(/on average of 1,4\d\d readings/).waitFor();
   await open("#/devices");
   await page.getByRole("heading", { name: "Regions" }).waitFor();
   await open("#/region/freezer-1");

@@ -276,11 +276,13 @@ function readings(call) {
   const found = one(call);
   const { from, to } = range(call);
   const made = [];
-  for (let at = Math.ceil(from / MINUTE) * MINUTE; at < to && made.length < 1000; at += MINUTE) {
+  let at = Math.ceil(from / MINUTE) * MINUTE;
+  for (; at < to && made.length < 1000; at += MINUTE) {
     const value = house.reading(found, at);
     if (value !== null) made.push({ timestamp: instant(at), region: found.region, temperature_c: value });
   }
-  return { device_id: found.device_id, kept_from: instant(house.begin), readings: made };
+  const next = at < to && { next: `?${new URLSearchParams({ from: instant(at), to: instant(to), limit: 1000 })}` };
+  return { device_id: found.device_id, kept_from: instant(house.begin), readings: made, ...next };
 }
 
 function allReadings(call) {
