@@ -13,10 +13,11 @@ const TIMEOUT_MS = 15_000;
 
 /** The answer at `url`, which is relative to the page: a proxy may serve that below
  * a path of its own. */
-async function ask(url, accept) {
+async function ask(url, accept, sent = {}) {
   let answer;
   try {
-    answer = await fetch(url, { headers: { accept }, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    answer = await fetch(url, { ...sent, headers: { accept, ...sent.headers }, signal });
   } catch {
     throw new Failure(0, "the service can't be reached");
   }
@@ -46,7 +47,7 @@ function following(next, answerUrl) {
 }
 
 /** The JSON at `url`, and the URL of the page that follows it, if one does. */
-async function getPage(url) {
+export async function getPage(url) {
   const answer = await ask(url, "application/json");
   const body = await answer.json();
   if (body.as_of) ahead = Math.max(ahead, Date.parse(body.as_of) - Date.now());
@@ -56,6 +57,17 @@ async function getPage(url) {
 /** The JSON at `path`. */
 export async function get(path) {
   return (await getPage(path)).body;
+}
+
+/** The JSON at `path`; where the service has nothing there, or refuses as it is asked
+ * for too much, a document with the `problem` in its words. */
+export async function getOrProblem(path) {
+  try {
+    return await get(path);
+  } catch (error) {
+    if (error.status >= 400 && error.status < 500) return { problem: error.message };
+    throw error;
+  }
 }
 
 /** The JSON at `path` with the records of all its pages in `list`. It is `complete`
@@ -71,6 +83,27 @@ export async function getAll(path, list) {
   return { ...pages[0], complete, [list]: pages.flatMap((page) => page[list]) };
 }
 
+/** Sends a document, or none, and returns the answer's, if it has one. */
+export async function send(method, path, document) {
+  const body = document === undefined ? {} : { body: JSON.stringify(document), headers: { "content-type": "application/json" } };
+  const answer = await ask(path, "application/json", { method, ...body });
+  const text = await answer.text();
+  return text ? JSON.parse(text) : {};
+}
+
+/** The lines of all pages of the CSV at `path`, with the first page's header line. */
+export async function allCsv(path) {
+  const parts = [];
+  for (let url = path; url;) {
+    const answer = await ask(url, "text/csv");
+    const text = await answer.text();
+    parts.push(parts.length === 0 ? text : text.replace(/^[^\n]*\n/, ""));
+    const next = answer.headers.get("link")?.match(/<([^>]*)>;\s*rel="next"/)?.[1];
+    url = next ? following(next, answer.url) : null;
+  }
+  return new Blob(parts, { type: "text/csv" });
+}
+
 /** The CSV at `path`. */
 export async function csv(path) {
   return (await ask(path, "text/csv")).blob();
@@ -82,13 +115,31 @@ export function isAddressable(name) {
   return name !== "." && name !== "..";
 }
 
+/** The query of a path. Times are text there: a number of long ago looks like seconds. */
+function search(query) {
+  const text = (key, value) =>
+    (["from", "to"].includes(key) && typeof value === "number" ? new Date(value).toISOString() : value);
+  const pairs = Object.entries(query).filter(([, value]) => value != null);
+  const made = new URLSearchParams(pairs.map(([key, value]) => [key, text(key, value)])).toString();
+  return made && `?${made}`;
+}
+
+function ofNamed(kind, name, below, query) {
+  if (!isAddressable(name)) throw new Failure(0, "no URL can have this name");
+  return `v1/${kind}/${encodeURIComponent(name)}${below}${search(query)}`;
+}
+
 /** The path of a region, or of what is below it. */
 export function ofRegion(name, below = "", query = {}) {
-  if (!isAddressable(name)) throw new Failure(0, "no URL can have this name");
-  // Times as text: a number of long ago looks like seconds.
-  const text = (key, value) =>
-    (["from", "to"].includes(key) ? new Date(value).toISOString() : value);
-  const pairs = Object.entries(query).map(([key, value]) => [key, text(key, value)]);
-  const search = new URLSearchParams(pairs).toString();
-  return `v1/regions/${encodeURIComponent(name)}${below}${search && `?${search}`}`;
+  return ofNamed("regions", name, below, query);
+}
+
+/** The path of a device, or of what is below it. */
+export function ofDevice(name, below = "", query = {}) {
+  return ofNamed("devices", name, below, query);
+}
+
+/** The path of a list. */
+export function ofList(path, query = {}) {
+  return `v1/${path}${search(query)}`;
 }

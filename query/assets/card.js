@@ -1,40 +1,19 @@
-// The card of a region: the average of its newest hour, a sparkline, and how fresh
-// it is.
+// The card of a region: what its devices measure now, a sparkline, and how fresh it
+// is. A node that does not tell what is now has the average of the newest hour.
 
 import { get, isAddressable, now, ofRegion } from "./api.js";
-import { alone } from "./chart.js";
-import { celsius, counted, element, HOUR, markFreshness, setText } from "./format.js";
+import { celsius, clock, counted, element, HOUR, instant, markFreshness, setText } from "./format.js";
+import { drawn, spark } from "./spark.js";
+import { deviceLink, replaceWith } from "./tables.js";
+import { isTold, rank, troublesOf } from "./trouble.js";
 
 const SPARK_HOURS = 24;
-const SVG = "http://www.w3.org/2000/svg";
 
 /** The path of the hours up to the newest reading. */
 function hoursUpTo(region) {
   const to = (Math.floor(Date.parse(region.newest) / HOUR) + 1) * HOUR;
   const from = Math.max(0, to - SPARK_HOURS * HOUR);
   return ofRegion(region.region, "/windows", { from, to, step: "1h" });
-}
-
-/** The sparkline of averages as two paths: the lines between neighbours, and the
- * dots of those that have none. */
-function spark(averages) {
-  const known = averages.filter((value) => value != null);
-  const low = Math.min(...known);
-  const span = Math.max(...known) - low || 1;
-  const at = (index) => {
-    const x = (index * 100) / Math.max(1, averages.length - 1);
-    const y = 28 - (24 * (averages[index] - low)) / span;
-    return `${x.toFixed(1)} ${y.toFixed(1)}`;
-  };
-  const to = (value, index) => (value == null ? "" : `${averages[index - 1] == null ? "M" : "L"}${at(index)}`);
-  return [averages.map(to).join(""), alone(averages).map((index) => `M${at(index)}h.1`).join("")];
-}
-
-/** A new element of a drawing. */
-function drawn(name, attributes) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
 }
 
 /** A region in the list. What fails for it leaves the others alone. */
@@ -44,7 +23,7 @@ export class Card {
     /** What the list says of it. */
     this.region = null;
     /** The average of its newest hour, and the revision that this is of. */
-    this.current = null;
+    this.hour = null;
     this.revision = null;
     this.isVisible = false;
     this.isAsked = false;
@@ -63,16 +42,22 @@ export class Card {
     });
     svg.append(this.line, this.dots);
     const href = `#/region/${encodeURIComponent(this.name)}`;
-    const link = element("a", isAddressable(this.name) ? { href } : {},
-      element("span", { className: "name", textContent: this.name }),
-      this.average, this.what, svg, this.fresh);
-    this.node = element("li", {}, link);
+    this.link = element("a", { className: "face", ...(isAddressable(this.name) && { href }) },
+      element("span", { className: "name", textContent: this.name }), this.average, this.what, svg, this.fresh);
+    this.extremes = element("p", { className: "extremes", hidden: true });
+    this.trouble = element("ul", { className: "troubles", hidden: true });
+    this.node = element("li", { className: "card" }, this.link, this.extremes, this.trouble);
     this.node.dataset.region = this.name;
   }
 
   /** When its newest reading was measured. */
   get newest() {
     return this.region.newest == null ? -Infinity : Date.parse(this.region.newest);
+  }
+
+  /** The number that it shows. */
+  get current() {
+    return this.region?.latest_average_c ?? this.hour;
   }
 
   /** Whether to ask for its hours: they have changed, and since the last list it
@@ -82,20 +67,55 @@ export class Card {
       && !this.isAsked && !this.hasFailed;
   }
 
+  /** Whether its number is only known from its hours. */
+  get needsHour() {
+    return this.isDue && this.region.latest_average_c == null;
+  }
+
   /** Whether it has an average that is not known here. */
   get isUnknown() {
     return this.region.newest != null && this.current == null;
+  }
+
+  /** How urgent it is: the lower, the worse. */
+  get rank() {
+    return rank(this.region);
   }
 
   /** Takes what a new list says of the region. */
   update(region) {
     this.region = region;
     this.hasFailed = false;
+    if (isTold(region)) this.showNow(region);
   }
 
   tick() {
     markFreshness(this.fresh, this.region.newest, now());
     if (this.region.newest == null) this.showHours([]);
+  }
+
+  /** The newest reading of each device. Where none reports, the number that is shown
+   * is marked as old. */
+  showNow(region) {
+    const { latest_average_c: average, latest_devices: devices } = region;
+    const isOld = average == null;
+    this.node.classList.toggle("old", isOld && region.newest != null);
+    if (!isOld) {
+      setText(this.average, celsius(average));
+      this.say(counted(devices, "device", "devices"));
+    }
+    this.what.classList.toggle("when", !isOld);
+    const of = (words, value, id, at) => [`${words} ${celsius(value)} `, deviceLink(id), ` ${clock(at, now())}`];
+    this.extremes.hidden = isOld;
+    if (!isOld) {
+      replaceWith(this.extremes,
+        element("span", {}, ...of("▲", region.warmest_c, region.warmest_device, region.warmest_at)),
+        element("span", {}, ...of("▼", region.coldest_c, region.coldest_device, region.coldest_at)));
+    }
+    const troubles = troublesOf(region);
+    this.trouble.hidden = troubles.length === 0;
+    this.node.classList.toggle("outside", region.within_limits === false);
+    replaceWith(this.trouble, ...troubles);
   }
 
   /** Asks for the hours, and shows them, or why there are none. */
@@ -114,10 +134,13 @@ export class Card {
 
   showHours(windows) {
     const hour = windows.findLast((window) => window.count > 0);
-    this.current = hour?.average_c ?? null;
-    setText(this.average, celsius(this.current));
+    this.hour = hour?.average_c ?? null;
     const devices = hour?.devices == null ? "" : ` · ${counted(hour.devices, "device", "devices")}`;
-    this.say(hour ? `${hour.from.slice(0, 13).replace("T", " ")} h${devices}` : "no counted reading");
+    const words = hour ? `hour of ${instant(hour.from).slice(0, 16)}${devices}` : "no counted reading";
+    if (this.region.latest_average_c == null) {
+      setText(this.average, celsius(this.hour));
+      this.say(words);
+    }
     const [line, dots] = spark(windows.map((window) => window.average_c));
     this.line.setAttribute("d", line);
     this.dots.setAttribute("d", dots);
@@ -135,5 +158,6 @@ export class Card {
   say(words, isFailure = false) {
     setText(this.what, words);
     this.what.classList.toggle("failed", isFailure);
+    if (isFailure) this.what.classList.remove("when");
   }
 }

@@ -1,5 +1,7 @@
 // Figures and times as text, and elements to put them in.
 
+import { fields, offset, offsetText, zone } from "./zone.js";
+
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
@@ -20,10 +22,53 @@ export function counted(value, one, many) {
   return value === 1 ? `1 ${one}` : `${count(value)} ${many}`;
 }
 
-/** An instant, to the second, as RFC 3339 without its T. */
-export function instant(ms) {
+/** An instant, to the second, in the zone that is shown: the date and time of day as in
+ * RFC 3339, and `Z` or how far that zone is ahead of UTC. */
+export function instant(time) {
+  if (time == null) return "–";
+  const ms = typeof time === "string" ? Date.parse(time) : time;
+  const { year, month, day, hour, minute, second } = fields(ms);
+  return `${year}-${month}-${day} ${hour}:${minute}:${second}${offsetText(ms)}`;
+}
+
+/** The same for a table, whose zone the page says: with an offset only in an hour that
+ * the clocks of that zone show twice. */
+export function moment(time) {
+  if (time == null) return "–";
+  const ms = typeof time === "string" ? Date.parse(time) : time;
+  const text = instant(ms);
+  if (zone() === "UTC") return text;
+  const isTwice = offset(ms) > offset(ms + HOUR) || offset(ms - HOUR) > offset(ms);
+  return isTwice ? text : text.slice(0, 19);
+}
+
+/** The time of day of an instant; with the date, if it is not that of `now`. */
+export function clock(time, now) {
+  if (time == null) return "–";
+  const [then, today] = [fields(Date.parse(time)), fields(now)];
+  const isToday = ["year", "month", "day"].every((name) => then[name] === today[name]);
+  return `${isToday ? "" : `${then.month}-${then.day} `}${then.hour}:${then.minute}`;
+}
+
+/** How long something took, in its two largest units: `1 h 5 min`. */
+export function duration(ms) {
   if (ms == null) return "–";
-  return new Date(ms).toISOString().replace("T", " ").replace(/\.\d+Z$/, "Z");
+  const first = UNITS.findIndex(([unit]) => ms >= unit);
+  if (first < 0) return "0 s";
+  const [unit, name] = UNITS[first];
+  const [next, nextName] = UNITS[first + 1] ?? [];
+  const rest = next ? Math.floor((ms % unit) / next) : 0;
+  return `${Math.floor(ms / unit)} ${name}${rest ? ` ${rest} ${nextName}` : ""}`;
+}
+
+const BYTES = [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "bytes"]];
+
+/** A number of bytes, in powers of ten. */
+export function bytes(value) {
+  if (value == null) return "–";
+  const [unit, name] = BYTES.find(([unit]) => Math.abs(value) >= unit) ?? BYTES.at(-1);
+  const number = value / unit;
+  return `${number.toLocaleString("en", { maximumFractionDigits: number < 10 && unit > 1 ? 1 : 0 })} ${name}`;
 }
 
 /** How far clocks may differ, with the time that a reading takes. */

@@ -1,24 +1,32 @@
-// All regions at a glance: a card each. Those in view are asked about, or all where
-// their order depends on it.
+// All regions at a glance: a card each, and what is wrong before them. The hours of
+// those in view are asked for, or of all where their order depends on it.
 
 import { getAll } from "./api.js";
 import { Card } from "./card.js";
 import { count, counted, element, setText } from "./format.js";
+import { deviceLink, regionLink, replaceWith } from "./tables.js";
+import { isTold, outsideOf } from "./trouble.js";
 
 const AT_ONCE = 4;
 
 /** The orders, and those of them that need the average of each card. */
 const BY_AVERAGE = ["warmest", "coldest"];
+const byName = (a, b) => (a.name < b.name ? -1 : 1);
 const ORDERS = {
-  name: ["by name", (a, b) => (a.name < b.name ? -1 : 1)],
+  worst: ["worst first", (a, b) => a.rank - b.rank || byName(a, b)],
+  name: ["by name", byName],
   warmest: ["warmest first", (a, b) => (b.current ?? -Infinity) - (a.current ?? -Infinity)],
   coldest: ["coldest first", (a, b) => (a.current ?? Infinity) - (b.current ?? Infinity)],
   oldest: ["longest silent first", (a, b) => a.newest - b.newest],
 };
 
-/** The view of all regions. `refresh` asks the service, and says what it covers. */
+/** How many are named in the line of what is wrong. */
+const NAMED_MAX = 8;
+
+/** The view of all regions. `load` asks the service, and `show` shows the answer. */
 export class Overview {
   constructor(main) {
+    this.title = "";
     /** The cards by the names of their regions, those of the last list, and of
      * these the ones that are shown, in their order. */
     this.cards = new Map();
@@ -36,6 +44,8 @@ export class Overview {
       this.order.append(element("option", { value, textContent: text }));
     }
     this.list = element("ul", { className: "regions" });
+    this.trouble = element("p", { className: "alarm", hidden: true });
+    this.trouble.setAttribute("role", "status");
     this.tools = element("div", { className: "tools", hidden: true },
       element("label", {}, "Filter", this.filter), element("label", {}, "Order", this.order));
     for (const control of [this.filter, this.order]) {
@@ -50,7 +60,7 @@ export class Overview {
       }
       this.draw();
     }, { rootMargin: "200px" });
-    main.replaceChildren(element("h1", { textContent: "Regions" }), this.summary, this.tools, this.list);
+    main.replaceChildren(element("h1", { textContent: "Regions" }), this.trouble, this.summary, this.tools, this.list);
     this.ticking = setInterval(() => this.tick(), 1000);
   }
 
@@ -61,14 +71,31 @@ export class Overview {
     this.observer.disconnect();
   }
 
-  async refresh() {
-    const answer = await getAll("v1/regions", "regions");
+  async load() {
+    return { answer: await getAll("v1/regions", "regions") };
+  }
+
+  /** Shows a list. Of one that was kept by the browser, the hours can't be asked for. */
+  show({ answer }, keptAt = null) {
     this.listed = answer.regions.map((region) => this.card(region));
-    this.stale = answer.stale;
+    this.stale = answer.stale || keptAt !== null;
     this.isComplete = answer.complete;
+    this.showTrouble(answer.regions);
     this.arrange();
     this.draw();
-    return answer;
+  }
+
+  /** Says what is wrong anywhere, whatever is filtered. */
+  showTrouble(regions) {
+    const outside = regions.filter(outsideOf);
+    const silent = regions.flatMap((region) => region.silent ?? []);
+    const devices = regions.reduce((sum, { silent_devices: some = 0 }) => sum + some, 0);
+    const named = (links, all) => [...links.slice(0, NAMED_MAX).flatMap((link, index) => (index ? [", ", link] : [link])),
+      ...(all > NAMED_MAX ? [` and ${count(all - NAMED_MAX)} more`] : []), ". "];
+    this.trouble.hidden = outside.length + devices === 0;
+    replaceWith(this.trouble,
+      ...(outside.length ? [element("span", {}, "Outside limits: ", ...named(outside.map(({ region }) => regionLink(region)), outside.length))] : []),
+      ...(devices ? [element("span", {}, `${counted(devices, "device", "devices")} silent: `, ...named(silent.map(deviceLink), devices))] : []));
   }
 
   /** The card of a region, with what a list says of it. */
@@ -125,6 +152,8 @@ export class Overview {
 
   orderText() {
     const unknown = this.shown.filter(({ isUnknown }) => isUnknown).length;
+    const isNow = this.shown.every(({ region }) => isTold(region));
+    if (isNow) return "now is the newest reading of each device";
     if (!this.isByAverage || unknown === 0) return "the average is that of the newest hour with readings";
     return `${counted(unknown, "average is", "averages are")} not known`;
   }
@@ -149,7 +178,7 @@ export class Overview {
   /** The card to ask for: one in view before those that only the order needs. */
   next() {
     const inView = this.shown.find(({ isDue, isVisible }) => isDue && isVisible);
-    return inView ?? (this.isByAverage ? this.shown.find(({ isDue }) => isDue) : undefined);
+    return inView ?? (this.isByAverage ? this.shown.find(({ needsHour }) => needsHour) : undefined);
   }
 
   async ask(card) {

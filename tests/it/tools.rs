@@ -37,7 +37,7 @@ fn the_page_in_a_browser() {
     let screenshots = root().join("target/screenshots");
     std::fs::create_dir_all(&screenshots).unwrap();
     let tested = Command::new("node")
-        .args(["--test", "--test-timeout=180000", "page.test.mjs"])
+        .args(["--test", "--test-timeout=600000", "page.test.mjs", "views.test.mjs"])
         .current_dir(root().join("tests/browser"))
         .env("ISOTHERM_CHROMIUM", variable("ISOTHERM_CHROMIUM"))
         .env("ISOTHERM_URL", service.sender().url())

@@ -16,11 +16,16 @@ const HEADERS: [(&str, &str); 3] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-         img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         img-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
 ];
+
+/// The file that keeps the page for a time without the service. It is in `/assets/`, and
+/// may answer for the page, which is one level above.
+const WORKER: &str = "sw.js";
+const WORKER_HEADER: (&str, &str) = ("service-worker-allowed", "../");
 
 /// `GET /`: the page.
 pub(crate) fn page<H: Host>(call: &Call<'_, H>) -> HandlerResult {
@@ -45,7 +50,7 @@ pub(crate) fn file<H: Host>(call: &Call<'_, H>, name: &str) -> HandlerResult {
         true => Response::not_modified(&tag),
         false => Response::revalidated(media_type, &tag, content),
     };
-    for (header, value) in HEADERS {
+    for (header, value) in HEADERS.into_iter().chain((name == WORKER).then_some(WORKER_HEADER)) {
         response = response.with_header(header, value);
     }
     Ok(response.into())
@@ -65,6 +70,8 @@ fn media_type(name: &str) -> Option<&'static str> {
         "js" => Some("text/javascript; charset=utf-8"),
         "json" => Some("application/json"),
         "svg" => Some("image/svg+xml"),
+        "png" => Some("image/png"),
+        "webmanifest" => Some("application/manifest+json"),
         "txt" => Some("text/plain; charset=utf-8"),
         _ => None,
     }
@@ -76,7 +83,14 @@ mod tests {
 
     #[test]
     fn plain_names_of_known_endings_have_a_type_and_paths_have_none() {
-        for name in ["index.html", "app.css", "uPlot.iife.min.js", "openapi.json", "icon.svg"] {
+        for name in [
+            "index.html",
+            "app.css",
+            "uPlot.iife.min.js",
+            "openapi.json",
+            "icon.svg",
+            "a.webmanifest",
+        ] {
             assert!(media_type(name).is_some(), "{name}");
         }
         for name in ["", ".js", "..js", "../x.js", "a/b.js", "a%2Fb.js", "x", "x.exe", ".git.js"] {

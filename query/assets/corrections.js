@@ -1,0 +1,89 @@
+// Corrections: those that were made, and a form that takes a reading back or replaces
+// it. The reading stays where it is; a correction is an entry of its own.
+
+import { getPage, ofList, send } from "./api.js";
+import { field, form, numberOf, textOf } from "./forms.js";
+import { celsius, counted, element, moment, setText } from "./format.js";
+import { button, option } from "./rangebar.js";
+import { has } from "./routes.js";
+import { deviceLink, numbers, regionLink, replaceWith, table } from "./tables.js";
+
+const COLUMNS = ["Made", "Device", "Measured", numbers("Was"), numbers("Becomes"), "Region", "Why", "By", "State"];
+const ABOUT = "A counted reading that is wrong can be taken back, replaced, or moved to another region. It is named by its device and instant, and what it is expected to be: a correction of something else does nothing.";
+
+export class Corrections {
+  constructor(main, _name, query, refresh) {
+    this.title = "Corrections";
+    this.refresh = refresh;
+    this.build(query);
+    this.summary = element("p", { textContent: "Loading" });
+    this.rows = element("div");
+    this.more = button("More", () => this.takeMore(), { hidden: true });
+    main.replaceChildren(element("h1", { textContent: "Corrections" }), element("p", { className: "quiet about", textContent: ABOUT }),
+      this.change, this.summary, this.rows, this.more);
+  }
+
+  build(query) {
+    const given = (key) => query.get(key) ?? "";
+    this.device = field("Device", { required: true, value: given("device_id") });
+    this.at = field("Measured at", { required: true, value: given("timestamp") }, "RFC 3339, like 2026-11-25T14:05:00Z, or Unix milliseconds.");
+    this.expected = field("It is now (°C)", { required: true, value: given("expect_c") }, "The correction is for this value alone.");
+    const kind = element("select", { id: "correction-kind" }, option("withdraw", "Take it back"), option("replace", "Replace it by"));
+    this.kind = { input: kind, node: element("div", { className: "field" }, element("label", { htmlFor: kind.id, textContent: "What to do" }), kind) };
+    this.value = field("Right value (°C)", { disabled: true });
+    kind.onchange = () => { this.value.input.disabled = kind.value !== "replace"; };
+    this.region = field("Region", {}, "Only to move the reading to another region.");
+    this.reason = field("Reason", { required: true, maxLength: 200 });
+    const fields = [this.device, this.at, this.expected, this.kind, this.value, this.region, this.reason];
+    this.form = form(fields, "Correct the reading", () => this.post());
+    this.change = element("details", { className: "panel change", open: query.has("device_id"), hidden: !has("/v1/corrections", "post") },
+      element("summary", { textContent: "Correct a reading" }), this.form);
+  }
+
+  close() {}
+
+  async post() {
+    const at = textOf(this.at);
+    const isReplaced = this.kind.input.value === "replace";
+    const temperature_c = isReplaced ? numberOf(this.value) : null;
+    if (isReplaced && temperature_c === null) throw new Error("The right value is missing.");
+    const region = textOf(this.region);
+    const correction = {
+      device_id: textOf(this.device), timestamp: /^\d+$/.test(at) ? Number(at) : at, expect_c: numberOf(this.expected),
+      temperature_c, ...(region && { region }), reason: textOf(this.reason),
+    };
+    await send("POST", "v1/corrections", correction);
+    this.refresh();
+    return isReplaced ? "The correction is on disk: the reading is replaced if it is what you say." : "The correction is on disk: the reading is taken back if it is what you say.";
+  }
+
+  async load() {
+    const { body, next } = await getPage(ofList("corrections", { limit: 200 }));
+    return { answer: body, next: next && String(next) };
+  }
+
+  show({ answer, next }) {
+    this.older ??= [];
+    this.next ??= next;
+    this.newest = answer.corrections;
+    this.arrange();
+  }
+
+  arrange() {
+    const all = [...this.newest, ...this.older];
+    setText(this.summary, all.length === 0 ? "Nothing was corrected." : `${counted(all.length, "correction", "corrections")}`);
+    const row = (c) => [moment(c.made ?? c.at), deviceLink(c.device_id), moment(c.timestamp), celsius(c.expect_c),
+      c.temperature_c == null ? "taken back" : celsius(c.temperature_c), c.region ? regionLink(c.region) : "as it was",
+      element("span", { className: "long", textContent: c.reason ?? "–" }), c.by, c.state];
+    if (all.length === 0) this.rows.replaceChildren();
+    else replaceWith(this.rows, table("Corrections, the newest first", COLUMNS, all.map(row)));
+    this.more.hidden = !this.next;
+  }
+
+  async takeMore() {
+    const { body, next } = await getPage(this.next);
+    this.older.push(...body.corrections);
+    this.next = next && String(next);
+    this.arrange();
+  }
+}

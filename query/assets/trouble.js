@@ -1,0 +1,46 @@
+// What is wrong in a region at this moment, and how urgent it is. It is the same on
+// its card, in the summary and on the wall.
+
+import { celsius, counted, element } from "./format.js";
+import { deviceLink } from "./tables.js";
+
+/** How many names are said. */
+const NAMES_MAX = 3;
+
+/** Whether the node says what is now. */
+export function isTold(region) {
+  return region.latest_average_c !== undefined;
+}
+
+/** On which side of its limits a region is, and its worst reading there. */
+export function outsideOf({ within_limits: isWithin, high_c, low_c, warmest_c, coldest_c, warmest_device, coldest_device }) {
+  if (isWithin !== false) return null;
+  const isAbove = high_c != null && warmest_c != null && warmest_c > high_c;
+  return isAbove ? { side: "above", limit: high_c, value: warmest_c, device: warmest_device }
+    : { side: "below", limit: low_c, value: coldest_c, device: coldest_device };
+}
+
+/** How urgent a region is; the lower, the worse: outside its limits, without any
+ * device, with a silent one, and the others. */
+export function rank(region) {
+  if (outsideOf(region)) return 0;
+  if (region.latest_average_c === null && region.newest != null) return 1;
+  return region.silent_devices > 0 ? 2 : 3;
+}
+
+/** What is wrong, as items of a list with links to the devices. */
+export function troublesOf(region) {
+  const made = [];
+  const outside = outsideOf(region);
+  if (outside) {
+    made.push(element("li", { className: "trouble" },
+      `${outside.side} the limit of ${outside.limit} °C: ${celsius(outside.value)}`));
+  }
+  const { silent_devices: count = 0, silent = [] } = region;
+  if (count > 0) {
+    const named = silent.slice(0, NAMES_MAX).flatMap((name, index) => [index ? ", " : "", deviceLink(name)]);
+    const more = count > NAMES_MAX ? [` and ${count - Math.min(NAMES_MAX, silent.length)} more`] : [];
+    made.push(element("li", { className: "trouble" }, `${counted(count, "device", "devices")} silent: `, ...named, ...more));
+  }
+  return made;
+}
