@@ -21,11 +21,15 @@ const SOURCES: [&str; 7] = [
 
 /// Fails where a component that `manifest` names is missing, or older than a source.
 pub(crate) fn check(manifest: &str) -> Result<()> {
-    let directory = root().join("target/wasm32-wasip2/release");
+    let directory = root().join("target/wasm32-wasip2");
     let (names, build): (&[&str], _) = match manifest.contains("conformance") {
-        true => (&["isotherm_conformance.wasm"], "cargo xtask build --conformance"),
+        true => (&["release/isotherm_conformance.wasm"], "cargo xtask build --conformance"),
         false => (
-            &["isotherm_ingest.wasm", "isotherm_query.wasm", "isotherm_inspect.wasm"],
+            &[
+                "release/isotherm_ingest.wasm",
+                "small/isotherm_query.wasm",
+                "small/isotherm_inspect.wasm",
+            ],
             "cargo xtask build",
         ),
     };

@@ -6,7 +6,6 @@ use isotherm_it::{Service, root};
 use serde_json::json;
 
 use crate::support::assert::check_problem;
-use crate::support::service::Expect as _;
 
 #[test]
 fn the_page_and_all_its_files_are_served_and_load_nothing_from_elsewhere() {

@@ -69,7 +69,7 @@ cargo xtask scenario [--url http://127.0.0.1:3000] [--seed 1] [--now INSTANT] [-
     in them: something to look at, and the data of docs/questions.md.
 
 cargo xtask build [--conformance]
-    Builds the components into target/wasm32-wasip2/release, or the one that checks a
+    Builds the components into target/wasm32-wasip2, or the one that checks a
     runtime.
 
 cargo xtask target
@@ -143,7 +143,7 @@ fn step(what: &str) {
     println!("\n=> {what}");
 }
 
-/// Builds both components, and installs their target if it is missing.
+/// Builds the components, and installs their target if it is missing.
 fn build(shell: &Shell) -> Result<()> {
     target::ensure(shell)?;
     step("Building the components for wasm32-wasip2");

@@ -34,20 +34,28 @@ pub(crate) fn cargo_home() -> Result<PathBuf> {
     Ok(std::env::home_dir().context("there is no home directory")?.join(".cargo"))
 }
 
+/// The components by the profiles that they are built with, as in `spin.toml`.
+const PROFILES: [(&str, &[&str]); 2] =
+    [("release", &["isotherm-ingest"]), ("small", &["isotherm-query", "isotherm-inspect"])];
+
 /// Builds the components in `source` into `target`.
 pub(crate) fn build(shell: &Shell, source: &Path, target: &Path, home: &Path) -> Result<()> {
     let flags = rustflags(shell, home)?;
     let _directory = shell.push_dir(source);
-    cmd!(shell, "cargo build --release --locked --target wasm32-wasip2 --target-dir {target}")
-        .args(["--package", "isotherm-ingest", "--package", "isotherm-query"])
-        .args(["--package", "isotherm-inspect"])
-        .env("CARGO_HOME", home)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags)
-        .env("CARGO_INCREMENTAL", "0")
-        .env_remove("RUSTC_WRAPPER")
-        .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .quiet()
-        .run()?;
+    for (profile, packages) in PROFILES {
+        let packages = packages.iter().flat_map(|package| ["--package", package]);
+        cmd!(shell, "cargo build --profile {profile} --locked --target wasm32-wasip2")
+            .args(packages)
+            .arg("--target-dir")
+            .arg(target)
+            .env("CARGO_HOME", home)
+            .env("CARGO_ENCODED_RUSTFLAGS", &flags)
+            .env("CARGO_INCREMENTAL", "0")
+            .env_remove("RUSTC_WRAPPER")
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .quiet()
+            .run()?;
+    }
     Ok(())
 }
 
@@ -72,8 +80,8 @@ pub(crate) fn check(shell: &Shell) -> Result<()> {
     build(shell, &source, &there, &other_home)?;
 
     step("Comparing them");
-    for component in ["isotherm_ingest", "isotherm_query", "isotherm_inspect"] {
-        let file = format!("wasm32-wasip2/release/{component}.wasm");
+    for component in ["release/isotherm_ingest", "small/isotherm_query", "small/isotherm_inspect"] {
+        let file = format!("wasm32-wasip2/{component}.wasm");
         let (one, other) = (here.join(&file), there.join(&file));
         let same = shell.read_binary_file(&one)? == shell.read_binary_file(other)?;
         ensure!(same, "{component} has other bytes when it is built elsewhere");

@@ -4,15 +4,19 @@ use anyhow::{Context, Result, bail};
 
 use crate::{root, step};
 
-/// The components, and the largest size of each, in bytes. All of them fold.
-const LIMITS: [(&str, u64); 3] =
-    [("isotherm_ingest", 370_000), ("isotherm_query", 500_000), ("isotherm_inspect", 500_000)];
+/// The components, by their profiles, and the largest size of each, in bytes. All of them
+/// fold. `inspect` has everything that is not needed for an average.
+const LIMITS: [(&str, u64); 3] = [
+    ("release/isotherm_ingest", 510_000),
+    ("small/isotherm_query", 490_000),
+    ("small/isotherm_inspect", 660_000),
+];
 
 /// Prints the sizes. Fails if a component has outgrown its limit.
 pub(crate) fn check() -> Result<()> {
     step("Sizes of the components");
     for (component, bytes_max) in LIMITS {
-        let file = root().join(format!("target/wasm32-wasip2/release/{component}.wasm"));
+        let file = root().join(format!("target/wasm32-wasip2/{component}.wasm"));
         let bytes = std::fs::metadata(&file)
             .with_context(|| format!("{} was not built", file.display()))?
             .len();
