@@ -27,7 +27,10 @@ export class Card {
     this.revision = null;
     this.isVisible = false;
     this.isAsked = false;
+    /** Whether asking failed since the last list, and why the hours it has are not
+     * those of now: that stays until they come. */
     this.hasFailed = false;
+    this.failure = null;
     this.build();
   }
 
@@ -102,9 +105,9 @@ export class Card {
     this.node.classList.toggle("old", isOld && region.newest != null);
     if (!isOld) {
       setText(this.average, celsius(average));
-      this.say(counted(devices, "device", "devices"));
+      this.sayNow(devices);
     }
-    this.what.classList.toggle("when", !isOld);
+    this.what.classList.toggle("when", !isOld && this.failure === null);
     const of = (words, value, id, at) => [`${words} ${celsius(value)} `, deviceLink(id), ` ${clock(at, now())}`];
     this.extremes.hidden = isOld;
     if (!isOld) {
@@ -133,6 +136,7 @@ export class Card {
   }
 
   showHours(windows) {
+    this.failure = null;
     const hour = windows.findLast((window) => window.count > 0);
     this.hour = hour?.average_c ?? null;
     const devices = hour?.devices == null ? "" : ` · ${counted(hour.devices, "device", "devices")}`;
@@ -140,6 +144,9 @@ export class Card {
     if (this.region.latest_average_c == null) {
       setText(this.average, celsius(this.hour));
       this.say(words);
+    } else {
+      this.sayNow(this.region.latest_devices);
+      this.what.classList.add("when");
     }
     const [line, dots] = spark(windows.map((window) => window.average_c));
     this.line.setAttribute("d", line);
@@ -151,8 +158,14 @@ export class Card {
     // Without a status, it is not the service's failure but a mistake here.
     if (error.status === undefined) console.error(error);
     this.hasFailed = true;
+    this.failure = `No answer: ${error.message}`;
     setText(this.average, celsius(this.current));
-    this.say(`No answer: ${error.message}`, true);
+    this.say(this.failure, true);
+  }
+
+  /** How many devices the number is of, unless the hours below it have failed. */
+  sayNow(devices) {
+    this.say(this.failure ?? counted(devices, "device", "devices"), this.failure !== null);
   }
 
   say(words, isFailure = false) {

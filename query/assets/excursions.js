@@ -95,10 +95,11 @@ export class Excursions {
   }
 }
 
-/** What a region's view asks for, where the node has it. */
+/** What a region's view asks for, where the node has it. No path is made before it is
+ * asked for: a name that no URL can have fails then, and not the view. */
 export function pathsOfExcursions(name) {
   return {
     excursions: has("/v1/regions/{region}/excursions") ? (time) => ofRegion(name, "/excursions", time) : null,
-    limits: has("/v1/regions/{region}/limits") ? ofRegion(name, "/limits") : null,
+    limits: has("/v1/regions/{region}/limits") ? () => ofRegion(name, "/limits") : null,
   };
 }

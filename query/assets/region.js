@@ -102,7 +102,7 @@ export class Region {
     const shown = await this.shownTime(region);
     const { from, to } = shown;
     const excursions = { from: shown.begin, to: Math.max(shown.begin + 1, Math.min(shown.end, now())) };
-    const limits = this.paths.limits && await getOrProblem(this.paths.limits);
+    const limits = this.paths.limits && await getOrProblem(this.paths.limits());
     const [series, figures, devices, outside] = await Promise.all([
       get(ofRegion(this.name, "/windows", stepQuery(shown))), get(ofRegion(this.name, "", { from, to })),
       get(this.devicesPath()), this.outside(limits, excursions),

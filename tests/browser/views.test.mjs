@@ -14,6 +14,8 @@ const DESKTOP = { width: 1200, height: 900 };
 const PHONE = { width: 390, height: 800 };
 const WALL = { width: 1920, height: 1080 };
 const HOUR = 3_600_000;
+/** How many pixels a line of a chart's grid is wide at most. */
+const GRID_WIDTH = 2;
 const DAY = 24 * HOUR;
 const ASSETS = new URL("../../query/assets/", import.meta.url).pathname;
 /** The routes that this release is the first to have. */
@@ -76,9 +78,10 @@ async function open(hash) {
 }
 
 /** How many pixels of the chart have a colour, how many columns and rows they are in, and
- * how long the longest line of them is from left to right. */
+ * how long the longest line of them is from left to right. A line of the grid crosses
+ * some, where the time of day has it: it does not end them. */
 function inked(name) {
-  return page.locator("canvas").evaluate((canvas, variable) => {
+  return page.locator("canvas").evaluate((canvas, { name: variable, GRID_WIDTH }) => {
     const probe = document.createElement("canvas").getContext("2d");
     probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
     probe.fillRect(0, 0, 1, 1);
@@ -89,13 +92,14 @@ function inked(name) {
     for (let at = 0; at < data.length; at += 4) {
       if ([0, 1, 2].some((channel) => Math.abs(data[at + channel] - wanted[channel]) > 3) || data[at + 3] < 250) continue;
       pixels += 1;
-      run = at === last + 4 ? run + 1 : 1;
+      const onward = (at - last) / 4;
+      run = last >= 0 && onward <= 1 + GRID_WIDTH ? run + onward : 1;
       [longest, last] = [Math.max(longest, run), at];
       columns.add((at / 4) % width);
       rows.add(Math.floor(at / 4 / width));
     }
     return { pixels, columns: columns.size, rows: rows.size, longest };
-  }, name);
+  }, { name, GRID_WIDTH });
 }
 
 const VIEWS = {
