@@ -6,17 +6,19 @@ use crate::api::answer::{HandlerResult, Listing};
 use crate::api::call::Call;
 use crate::api::health::listed;
 use crate::domain::range::Span;
-use crate::domain::reading::UnixMillis;
+use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::host::Host;
 use crate::http::document::Table;
 use crate::read::fresh::fold_and_read;
 use crate::read::status::{Contents, contents};
-use crate::settings::Horizon;
+use crate::settings::{self, Horizon};
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 19] = [
     "version",
     "now",
     "retention_ms",
+    "void_values",
+    "time_zone",
     "readings",
     "regions",
     "devices",
@@ -37,6 +39,10 @@ const COLUMNS: [&str; 17] = [
 pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let (host, now) = (call.host, call.now);
     let retention_ms = Horizon::from_variables(host)?.retention_ms;
+    let void_values: Vec<f64> =
+        settings::void_values(host)?.into_iter().map(MilliCelsius::to_celsius).collect();
+    let settings =
+        [retention_ms.into(), void_values.into(), settings::time_zone(host)?.name().into()];
     let read = fold_and_read(
         host,
         Span::ALL_TIME,
@@ -46,7 +52,7 @@ pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     )?;
     // After the fold: what is left. A journal that can't be read is in the log already.
     let journal = listed(host).ok().map(|(left, _)| [left.unfolded(), left.journal_bytes()]);
-    let row = figures(&read.value, journal, retention_ms, now);
+    let row = figures(&read.value, journal, (retention_ms, settings), now);
     let table = Table { columns: COLUMNS.into(), rows: vec![row] };
     Ok(read.covered.answer(call, table, Listing::default()))
 }
@@ -55,7 +61,7 @@ pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
 fn figures(
     contents: &Contents,
     journal: Option<[usize; 2]>,
-    retention_ms: Option<i64>,
+    (retention_ms, [retention, void_values, time_zone]): (Option<i64>, [Value; 3]),
     now: UnixMillis,
 ) -> Vec<Value> {
     let instant = |ms: i64| UnixMillis::new(ms).filter(|_| contents.readings > 0);
@@ -66,7 +72,9 @@ fn figures(
     vec![
         env!("CARGO_PKG_VERSION").into(),
         now.into(),
-        retention_ms.into(),
+        retention,
+        void_values,
+        time_zone,
         contents.readings.into(),
         contents.regions.into(),
         contents.devices.into(),

@@ -84,7 +84,8 @@ pub(crate) fn contents<H: Host>(
 
 fn figures(sql: &impl Sql, now: UnixMillis) -> Result<Contents, Error> {
     let statement = "\
-        SELECT coalesce(sum(readings), 0), count(*), coalesce(min(oldest), 0), \
+        SELECT coalesce(sum(readings), 0), count(nullif(readings, 0)), \
+               coalesce(min(oldest), 0), \
                coalesce(max(newest), 0), \
                coalesce((SELECT max(id) FROM devices), 0), \
                coalesce((SELECT min(minute) FROM ledger), -1), \
