@@ -1,7 +1,6 @@
 //! Sends batches over HTTP, and sends them again until they are acknowledged.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};

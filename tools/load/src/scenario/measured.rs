@@ -1,6 +1,6 @@
 //! The rooms, and what the sensors in them measure.
 
-use super::MINUTE_MS;
+use super::{MINUTE_MS, RENAMED};
 
 /// A room, as its region is named, and how warm it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(super) fn room_of(sensor: u16) -> Option<&'static Room> {
 /// The name of a sensor, from 0. One has that of its factory.
 pub(super) fn name_of(sensor: u16) -> String {
     match sensor + 1 {
-        20 => "esp32-a4cf12".to_owned(),
+        20 => RENAMED.0.to_owned(),
         number => format!("t-{number:02}"),
     }
 }

@@ -42,6 +42,9 @@ const TYPO: (&str, &str, i64, i64) = ("t-31", "diary", 9 * HOUR_MS, 11 * HOUR_MS
 /// The room that the typo meant.
 const MEANT: &str = "dairy";
 
+/// The sensor that is sent by the name of its factory, and the name that it gets.
+const RENAMED: (&str, &str) = ("esp32-a4cf12", "t-20");
+
 /// The sensor whose clock is an hour ahead, and how long before the end that began.
 const CLOCK: (&str, i64) = ("t-38", 30 * MINUTE_MS);
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DAY_MS, HOUR_MS, MEANT, MINUTE_MS, ROOMS, Reading, TYPO, VOID};
+use super::{DAY_MS, HOUR_MS, MEANT, MINUTE_MS, RENAMED, ROOMS, Reading, TYPO, VOID};
 
 /// How far ahead of the node's clock a reading may be (the variable `max_skew`).
 const AHEAD_MS_MAX: i64 = 5 * MINUTE_MS;
@@ -15,8 +15,8 @@ const SILENT_AFTER_MS: i64 = 3 * MINUTE_MS;
 pub struct Truth {
     /// When it ends: now.
     pub end: i64,
-    /// What stands in the end, in the order of its times: accepted, not void, and in the
-    /// right room.
+    /// What stands in the end, in the order of its times: accepted, not void, in the right
+    /// room, and by the name that its sensor has in the end.
     pub standing: Vec<Measured>,
     /// Each room now.
     pub now: Vec<Now>,
@@ -149,6 +149,9 @@ impl Truth {
         let typo = typo(&standing);
         for it in standing.iter_mut().filter(|it| it.region == typo.region) {
             it.region = typo.meant;
+        }
+        for it in standing.iter_mut().filter(|it| it.device_id == RENAMED.0) {
+            RENAMED.1.clone_into(&mut it.device_id);
         }
         standing.sort_by(|a, b| (a.at, &a.device_id).cmp(&(b.at, &b.device_id)));
         let newest = newest(&standing);
