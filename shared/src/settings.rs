@@ -176,8 +176,8 @@ pub fn time_zone(host: &impl Host) -> Result<Zone, Error> {
     found.ok_or_else(|| Error::Misconfigured { variable: NAME, cause: rule() })
 }
 
-/// Reads every variable that both components use: a node with an unreadable one is not
-/// ready, even if no request has needed it yet. (Only `query` has zones.)
+/// Reads every variable that all components use: a node with an unreadable one is not
+/// ready, even if no request has needed it yet. (`ingest` has no zones.)
 pub fn check(host: &impl Host) -> Result<(), Error> {
     Horizon::from_variables(host)?;
     max_body_bytes(host)?;

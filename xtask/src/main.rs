@@ -1,7 +1,7 @@
 //! The project's commands. People and CI run the same ones.
 //!
 //! - `target`: installs the target wasm32-wasip2;
-//! - `up`: builds and serves the two components;
+//! - `up`: builds and serves the components;
 //! - `test`: runs everything that CI runs;
 //! - `tools`: installs third-party programs that some tests need;
 //! - `crash`: runs the full crash test;
@@ -31,7 +31,7 @@ mod up;
 
 const USAGE: &str = "\
 cargo xtask up [--runtime spin|embedded] [--listen 127.0.0.1:3000] [--variable NAME=VALUE]...
-    Builds both components and serves them: with `spin` where it is on the PATH,
+    Builds the components and serves them: with `spin` where it is on the PATH,
     otherwise with the embedded runtime.
 
 cargo xtask test [--runtime embedded|spin]

@@ -1,4 +1,4 @@
-//! `cargo xtask up`: builds both components and serves them.
+//! `cargo xtask up`: builds the components and serves them.
 
 use std::path::{Path, PathBuf};
 
