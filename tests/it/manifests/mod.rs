@@ -31,8 +31,9 @@ fn every_overlay_renders_and_is_valid() {
 }
 
 /// Mistakes: in which overlay, what is replaced by what, and how the problem is named.
-const MISTAKES: [(&str, &str, &str, &str); 17] = [
+const MISTAKES: [(&str, &str, &str, &str); 18] = [
     ("edge", "  - ingest\n", "  - ingress\n", "no component ingress in spin.toml"),
+    ("edge", "  - inspect\n", "", "no SpinApp has the component inspect"),
     ("edge", "    - name: default\n", "    - name: journal\n", "keyValueStores are [\"journal\"]"),
     ("edge", "name: retention\n", "name: retain\n", "no variable retain in spin.toml"),
     ("edge", "  replicas: 1\n", "  replica: 1\n", "'replica' was unexpected"),

@@ -31,6 +31,11 @@ pub(super) fn inconsistencies(objects: &[Value]) -> Vec<String> {
         }
         problems.extend(found.into_iter().map(|what| format!("SpinApp {}: {what}", name(app))));
     }
+    let has = |component: &str| {
+        apps.iter().any(|app| list(&app["spec"]["components"]).iter().any(|c| c == component))
+    };
+    let missing = spin.components().filter(|component| !has(component));
+    problems.extend(missing.map(|component| format!("no SpinApp has the component {component}")));
     problems.extend(routes::inconsistencies(objects, &apps, &spin));
     let namespaces: BTreeSet<_> = objects
         .iter()

@@ -72,6 +72,10 @@ impl Spin {
         self.0["component"].get(id)?.as_table()
     }
 
+    pub(super) fn components(&self) -> impl Iterator<Item = &str> {
+        self.0["component"].as_table().unwrap().keys().map(String::as_str)
+    }
+
     pub(super) fn labels(&self, component: &str, stores: &str) -> BTreeSet<&str> {
         let labels = self.component(component).and_then(|table| table.get(stores)?.as_array());
         labels.into_iter().flatten().filter_map(toml::Value::as_str).collect()
