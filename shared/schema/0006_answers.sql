@@ -1,8 +1,8 @@
 -- Schema version 6. The regions of a device are found by an index. How often a device is
--- expected to send can be set. Counted readings can be corrected. Runs that are written from now on have a late flag for
--- each reading, and for each device its lowest and highest temperature and the last gaps
--- between its readings (ledger/row.rs, device_window.rs), which older releases can't
--- read.
+-- expected to send can be set. Counted readings can be corrected. Runs that are written from
+-- now on have a late flag for each reading, and for each device its lowest and highest
+-- temperature and the last gaps between its readings (ledger/row.rs, device_window.rs),
+-- which older releases can't read.
 
 CREATE INDEX region_devices_by_device ON region_devices (device);
 
@@ -35,10 +35,13 @@ CREATE TABLE corrections (
     ms       INTEGER NOT NULL CHECK (ms BETWEEN 0 AND 59999), -- of the reading
     hash     BLOB NOT NULL,    -- SHA-256 of what the correction says
     expected INTEGER,          -- thousandths of a degree Celsius; NULL: withdrawn
-    milli    INTEGER,          -- thousandths of a degree Celsius; NULL: is withdrawn
+    milli    INTEGER,          -- thousandths of a degree Celsius; NULL: is withdrawn, or stays as it is if it is moved
     region   INTEGER REFERENCES regions (id), -- where it is moved to
+    expected_region INTEGER REFERENCES regions (id), -- where it is expected to stand; NULL: anywhere
     reason   TEXT NOT NULL,
     made     INTEGER NOT NULL, -- when it was accepted, Unix milliseconds
+    by       TEXT,             -- whose credential asked for it; NULL: not known
+    in_force INTEGER NOT NULL CHECK (in_force IN (0, 1)), -- 0: its hour was pruned, or being pruned, when it came
     PRIMARY KEY (minute, device, ms, hash)
 ) STRICT, WITHOUT ROWID;
 
@@ -47,10 +50,20 @@ CREATE TABLE aliases (
     kind TEXT NOT NULL CHECK (kind IN ('devices', 'regions')),
     name TEXT NOT NULL,        -- the name before
     id   INTEGER NOT NULL,     -- whose name it was
-    made INTEGER NOT NULL,     -- when it was given up, Unix milliseconds
-    reason TEXT NOT NULL,
     PRIMARY KEY (kind, name)
 ) STRICT, WITHOUT ROWID;
+
+-- All renamings and ends of merges, in their order.
+CREATE TABLE renamings (
+    id     INTEGER PRIMARY KEY,
+    kind   TEXT NOT NULL CHECK (kind IN ('devices', 'regions')),
+    name   TEXT NOT NULL,      -- the name before
+    new    TEXT NOT NULL,      -- the name that took its place
+    merged INTEGER NOT NULL CHECK (merged IN (0, 1)), -- 1: there was another one of this name
+    made   INTEGER NOT NULL,   -- Unix milliseconds
+    by     TEXT,               -- whose credential asked for it; NULL: not known
+    reason TEXT NOT NULL
+) STRICT;
 
 -- A window may have lost all its readings. A CHECK can't be altered, so the table is
 -- created again.
@@ -103,7 +116,7 @@ CREATE TABLE device_windows_6 (
     start   INTEGER NOT NULL CHECK (start >= 0),            -- whole minutes since 1970-01-01T00:00:00Z
     first   INTEGER NOT NULL CHECK (first >= 0),            -- the first device that belongs to the run
     records INTEGER NOT NULL CHECK (records > 0),
-    run     BLOB NOT NULL,                                  -- of each record: device, readings, sum; for all time also oldest, newest, latest
+    run     BLOB NOT NULL,                                  -- of each record: device, readings, sum, lowest, highest; for all time also oldest, newest, latest, gaps
     UNIQUE (region, span, start, first)
 ) STRICT;
 

@@ -21,8 +21,11 @@ pub const BODY_BYTES_DEFAULT: usize = 8 * 1024 * 1024;
 /// readings and their journal entry at once.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The largest body of a request to `query`, in bytes: a setting, or a handful of
-/// corrections.
+/// The most renamings and merges that are listed.
+pub const RENAMINGS_LISTED_MAX: i64 = 100;
+
+/// The largest body of a request to `query` or `inspect`, in bytes: a setting, or a
+/// correction.
 pub const SMALL_BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// How much of a refused body is read and dropped, so that the client reads the answer.

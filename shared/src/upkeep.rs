@@ -105,7 +105,7 @@ pub(crate) fn tell_plausible<H: Host>(
     // What was copied may have changed before it was stored: a copy holds when it is the
     // same afterwards.
     for _ in 0..COPIES {
-        let set = database.read(ledger::region_limits::load_all)?;
+        let set = database.read(ledger::region_limits::by_all_names)?;
         let set = set.into_iter().map(|(name, set)| (name, set.plausible));
         let set = PlausibleByRegion::of(set);
         if set == told {

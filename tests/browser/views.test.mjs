@@ -305,7 +305,7 @@ test("a reading is taken back from the device's page, and the list says why", as
   await page.getByLabel("Reason").fill("held in a hand");
   const [at, value] = await Promise.all(["Measured at", "It is now (°C)"].map((label) => page.getByLabel(label).inputValue()));
   await page.getByRole("button", { name: "Correct the reading" }).click();
-  await page.getByText("The correction is on disk").waitFor();
+  await page.getByText("Done.", { exact: true }).waitFor();
   await page.getByRole("cell", { name: "held in a hand" }).waitFor();
   assert.deepEqual(mock.sent.at(-1).body,
     { device_id: "dock-s2", timestamp: at, expect_c: Number(value), temperature_c: null, reason: "held in a hand" });
@@ -313,6 +313,25 @@ test("a reading is taken back from the device's page, and the list says why", as
   await page.getByLabel("Right value (°C)").fill("−4,25");
   await page.getByRole("button", { name: "Correct the reading" }).click();
   await page.getByRole("cell", { name: "-4.25 °C" }).waitFor();
+  await page.getByText("Kept, and not applied: 3.00 °C stands in dock.").waitFor();
+});
+
+test("a region is renamed and merged on the page of corrections, which lists both", async () => {
+  await open("#/corrections");
+  await page.getByText("Rename or merge a region or a device").click();
+  const rename = async (from, into) => {
+    await page.getByLabel("Name now").fill(from);
+    await page.getByLabel("New name").fill(into);
+    await page.getByLabel("Reason").last().fill("a typo");
+    await page.getByRole("button", { name: "Rename or merge" }).click();
+  };
+  await rename("frezer-1", "freezer-9");
+  await page.getByText("frezer-1 is freezer-9 now, and still answers to its old name.").waitFor();
+  await rename("freezer-9", "dock");
+  await page.getByText("1,007 readings of freezer-9 moved to dock.").waitFor();
+  await page.getByRole("cell", { name: "merged" }).waitFor();
+  await page.getByRole("cell", { name: "renamed" }).waitFor();
+  assert.equal(mock.sent.length, 3);
 });
 
 test("conflicts, quarantine and rejections are pages in the words of the interface", async () => {

@@ -75,6 +75,55 @@ fn a_reading_is_withdrawn_and_its_trace_stays() {
 }
 
 #[test]
+fn what_was_taken_back_is_withdrawn_again_by_other_words_alone() {
+    let node = cold_room();
+    let at = NOW - 3 * MINUTE;
+    let withdrawal = correction("probe", at, json!(85), Value::Null);
+    let back = correction("probe", at, Value::Null, json!(85));
+    assert_eq!(correct(&node, &withdrawal)["state"], "applied");
+    assert_eq!(correct(&node, &back)["state"], "applied");
+    // The same words are the same correction, which was applied before.
+    assert_eq!(correct(&node, &withdrawal)["state"], "superseded");
+    check_fields(&node.look_at("/v1/regions/cold"), &json!({"count": 5, "max_c": 85.0}));
+    let list = node.look_at("/v1/corrections");
+    let state = |words: &Value| {
+        let mut all = list["corrections"].as_array().unwrap().iter();
+        all.find(|one| one["expect_c"] == words["expect_c"]).unwrap()["state"].clone()
+    };
+    let withdrawn = json!({"expect_c": 85.0});
+    assert_eq!((state(&withdrawn), state(&back)), (json!("superseded"), json!("applied")));
+    let mut again = withdrawal;
+    again["reason"] = json!("it was reset all the same");
+    assert_eq!(correct(&node, &again)["state"], "applied");
+    check_fields(&node.look_at("/v1/regions/cold"), &json!({"count": 4, "max_c": -19.0}));
+}
+
+#[test]
+fn a_reading_that_was_moved_stays_where_it_is_when_its_temperature_is_corrected() {
+    let mut node = Node::quiet(&[("retention", "0")]);
+    let time = |n: i64| NOW - n * MINUTE;
+    node.accept_and_wait(&(0..12).map(|n| json_reading("d", "r1", n, time(n))).collect());
+    for n in 0..12 {
+        let mut moved = correction("d", time(n), json!(n), json!(n));
+        moved["region"] = json!("r2");
+        correct(&node, &moved);
+        let changed = correction("d", time(n), json!(n), json!(n + 20));
+        assert_eq!(correct(&node, &changed)["state"], "applied");
+    }
+    let moved = json!({"count": 12, "min_c": 20.0});
+    check_fields(&node.look_at("/v1/regions/r2"), &moved);
+}
+
+#[test]
+fn a_device_is_corrected_by_a_name_that_it_had() {
+    let node = cold_room();
+    correct(&node, &json!({"device_id": "probe", "rename": "p-1", "reason": "labelled"}));
+    let withdrawal = correction("probe", NOW - 3 * MINUTE, json!(85), Value::Null);
+    let answer = correct(&node, &withdrawal);
+    check_fields(&answer, &json!({"ack": "folded", "device_id": "p-1", "state": "applied"}));
+}
+
+#[test]
 fn a_correction_waits_for_what_it_expects_and_of_two_one_stands() {
     let mut node = Node::quiet(&[("retention", "0")]);
     let at = NOW - 7 * MINUTE;
@@ -123,6 +172,9 @@ fn a_correction_that_can_not_be_meant_is_refused() {
         with("expect_c", json!("85")),
         with("timestamp", json!(NOW / 1_000)),
         with("region", json!("a/b")),
+        with("expect_region", json!("a/b")),
+        with("expect_region", json!(1)),
+        json!({"device_id": "probe", "rename": "p", "expect_region": "cold", "reason": "x"}),
         with("unit", json!("F")),
         with("from", json!("2026-01-01T00:00:00Z")),
         json!({"device_id": "probe", "rename": "probe", "reason": "x"}),
@@ -140,6 +192,9 @@ fn a_correction_that_can_not_be_meant_is_refused() {
         (status, problem["type"].as_str()),
         (422, Some("urn:isotherm:problem:not-correctable"))
     );
+    let mut stays = correction("probe", NOW, json!(1), json!(1));
+    (stays["expect_region"], stays["region"]) = (json!("cold"), json!("cold"));
+    assert_eq!(post(&node, &stays).0, 400);
     assert_eq!(post(&node, &json!({"region": "x", "withdraw": true, "reason": "x"})).0, 404);
     check_fields(&node.look_at("/v1/regions/cold"), &json!({"count": 5, "corrected": 0}));
 }

@@ -39,7 +39,7 @@ fn a_region_and_a_device_get_other_names_and_answer_to_the_old_ones() {
 
 /// Repeats a step until it is done. Returns how many readings were corrected, and in how
 /// many steps.
-fn in_steps(node: &Node, mut body: Value) -> (i64, usize) {
+pub(crate) fn in_steps(node: &Node, mut body: Value) -> (i64, usize) {
     let (mut corrected, mut steps) = (0, 0);
     loop {
         let answer = correct(node, &body);

@@ -47,7 +47,7 @@ fn assert_same(place: &str, told: &Names, known: &Names) {
 }
 
 /// The routes of all components.
-fn all_routes() -> impl Iterator<Item = Route<NativeHost>> {
+pub(crate) fn all_routes() -> impl Iterator<Item = Route<NativeHost>> {
     Route::INGEST.into_iter().chain(Route::QUERY).chain(Route::INSPECT)
 }
 

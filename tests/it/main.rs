@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod aliases;
 mod answers;
 mod backlog;
 mod backup;
@@ -25,6 +26,8 @@ mod contract;
 mod corrections;
 mod corrections_model;
 mod corrections_of_all;
+mod corrections_of_past;
+mod corrections_rule;
 mod costs;
 mod counters;
 mod damage;
@@ -43,6 +46,7 @@ mod limits_of_regions;
 mod local_time;
 mod log;
 mod manifests;
+mod merges;
 mod migration;
 mod model;
 mod names;

@@ -187,6 +187,10 @@ fn search<H: Host>(
     let limit = call.params.limit;
     database.read_at_once(|sql| {
         let expected = Expectations::load(sql, call.now)?;
+        // It may be a name that the region had before.
+        let own = wanted.region.map(|name| dictionary::now(sql, "regions", name)).transpose()?;
+        let own = own.flatten().map(|(_, name)| name);
+        let wanted = Wanted { region: own.as_deref().or(wanted.region), ..*wanted };
         let (mut found, mut after) = (Vec::new(), after.to_owned());
         for _ in 0..limits::DEVICES_SCANNED_MAX / limits::ITEMS_PER_PAGE_MAX {
             let devices = devices::all(sql, wanted.region, &after, limits::ITEMS_PER_PAGE_MAX)?;

@@ -24,8 +24,9 @@ use crate::read::fresh::{Fresh, fold_and_read};
 use crate::upkeep;
 use crate::wire::object::Object;
 
-/// The limits of a region, if some were ever set; `None` for an unknown region.
-type Found = Option<Option<RegionLimits>>;
+/// The name that a region has, and its limits, if some were ever set; `None` for an unknown
+/// region.
+type Found = Option<(String, Option<RegionLimits>)>;
 
 /// `GET`: what is set.
 pub(crate) fn read<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerResult {
@@ -61,14 +62,14 @@ fn answer<H: Host>(
         },
         |_snapshot| None,
     )?;
-    let found = value.ok_or_else(|| covered.missing(unknown_region()))?;
-    Ok(covered.answer(call, table(name, found), Listing::default()))
+    let (name, found) = value.ok_or_else(|| covered.missing(unknown_region()))?;
+    Ok(covered.answer(call, table(&name, found), Listing::default()))
 }
 
 fn found<H: Host>(database: &Database<'_, H>, region: &str) -> Result<Found, Error> {
     database.read_at_once(|sql| {
-        let is_known = dictionary::id_of(sql, "regions", region)?.is_some();
-        is_known.then(|| region_limits::of_region(sql, region)).transpose()
+        let Some((_, name)) = dictionary::now(sql, "regions", region)? else { return Ok(None) };
+        Ok(Some((name, region_limits::of_region(sql, region)?)))
     })
 }
 
@@ -80,24 +81,23 @@ fn set<H: Host>(
     limits: Limits,
     plausible: Plausible,
 ) -> Result<Found, Error> {
-    let mut standing = found(database, region)?;
-    let Some(set) = standing else { return Ok(None) };
+    let Some((name, mut set)) = found(database, region)? else { return Ok(None) };
     let before = set.map(|set| (set.limits, set.plausible)).unwrap_or_default();
     if before != (limits, plausible) {
-        standing = database.transaction(|sql| {
+        set = database.transaction(|sql| {
             let others = region_limits::count_plausible(sql, region)?;
             if !plausible.is_none() && others >= limits::PLAUSIBLE_REGIONS_MAX {
                 let narrow = "take the plausible limits of another region away";
                 return Err(Error::TooMuch { narrow });
             }
             region_limits::set(sql, region, limits, plausible, call.now)?;
-            region_limits::of_region(sql, region).map(Some)
+            region_limits::of_region(sql, region)
         })?;
     }
     // Also if nothing changed: a request that failed here is sent again.
     let journal = call.host.key_value().map_err(Error::Journal)?;
     upkeep::tell_plausible(database, &journal)?;
-    Ok(standing)
+    Ok(Some((name, set)))
 }
 
 /// The fields of the body.

@@ -6,8 +6,8 @@
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::journal::corrections::{self, Noted};
-use crate::ledger::corrections::{NewCorrection, add};
+use crate::journal::corrections;
+use crate::ledger::corrections::{Said, add, with_ids};
 use crate::ledger::database::Database;
 use crate::limits;
 
@@ -35,17 +35,15 @@ fn step<H: Host>(
     let host = database.host();
     let damaged = database.transaction(|sql| {
         let (noted, damaged) = corrections::load(host, journal, keys).map_err(Error::Journal)?;
-        let said: Vec<_> = noted.iter().filter_map(Noted::correction).collect();
-        let new: Vec<NewCorrection<'_>> = said
-            .iter()
-            .zip(&noted)
-            .map(|(correction, noted)| NewCorrection {
-                correction,
-                hash: &noted.hash,
-                made: noted.made,
-            })
-            .collect();
-        add(sql, &new)?;
+        let mut said = Vec::with_capacity(noted.len());
+        for one in &noted {
+            let said_by = |correction| {
+                let by = one.by.as_deref();
+                Said { correction, hash: one.hash, made: one.made, by }
+            };
+            said.extend(one.correction().map(said_by));
+        }
+        add(sql, &with_ids(sql, &said)?)?;
         Ok(damaged)
     })?;
     // After the commit, and before they are removed: a crash in between repeats this.

@@ -144,10 +144,10 @@ impl Table {
 }
 
 impl Fields {
-    /// A dictionary of structured fields (RFC 9651); null values are left out.
+    /// A dictionary of structured fields (RFC 9651); null values and lists are left out.
     pub(crate) fn dictionary(&self) -> String {
         let member = |(name, value): &(&str, Value)| match value {
-            Value::Null => None,
+            Value::Null | Value::Array(_) => None,
             Value::Bool(is) => Some(format!("{name}=?{}", u8::from(*is))),
             // Written as in a body: `Display` would add another writer to the
             // component.

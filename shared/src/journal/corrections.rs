@@ -2,11 +2,12 @@
 //! `correction/1/<SHA-256 of what it says, in hex>`. So a correction that is sent again
 //! overwrites itself, and damage in storage is detected.
 //!
-//! The value is a line with the time when it was accepted, in Unix milliseconds, and then
-//! what it says (`Correction::to_text`).
+//! The value is a line with the time when it was accepted, in Unix milliseconds, and, after a
+//! space, the name of the credential that asked for it, if it is known. Then comes what it
+//! says (`Correction::to_text`).
 
 use crate::base::digest::{hex, sha256};
-use crate::domain::correction::Correction;
+use crate::domain::correction::{Cause, Correction};
 use crate::domain::reading::UnixMillis;
 use crate::host::{Host, KeyValue, StoreError};
 use crate::journal::keys;
@@ -19,24 +20,31 @@ pub(crate) struct Noted {
     pub(crate) hash: [u8; 32],
     /// When it was accepted.
     pub(crate) made: UnixMillis,
+    /// The name of the credential, if it is known.
+    pub(crate) by: Option<String>,
     text: String,
 }
 
 impl Noted {
-    pub(crate) fn of(correction: &Correction<'_>, made: UnixMillis) -> Self {
+    pub(crate) fn of(correction: &Correction<'_>, cause: &Cause<'_>) -> Self {
         let text = correction.to_text();
         let hash = sha256(&text);
-        Self { key: format!("{}{}", keys::CORRECTION, hex(&hash)), hash, made, text }
+        let key = format!("{}{}", keys::CORRECTION, hex(&hash));
+        Self { key, hash, made: cause.made, by: cause.by.map(str::to_owned), text }
     }
 
     fn parse(key: String, value: Vec<u8>) -> Option<Self> {
         let value = String::from_utf8(value).ok()?;
-        let (made, text) = value.split_once('\n')?;
+        let (first, text) = value.split_once('\n')?;
+        let (made, by) = match first.split_once(' ') {
+            Some((made, by)) => (made, Some(by.to_owned())),
+            None => (first, None),
+        };
         let made = UnixMillis::new(made.parse().ok()?)?;
         Correction::parse(text)?;
         let hash = sha256(text);
         let is_whole = key == format!("{}{}", keys::CORRECTION, hex(&hash));
-        is_whole.then(|| Self { key, hash, made, text: text.to_owned() })
+        is_whole.then(|| Self { key, hash, made, by, text: text.to_owned() })
     }
 
     /// What it says.
@@ -51,7 +59,8 @@ pub(crate) fn append<H: Host>(
     store: &H::KeyValue,
     noted: &Noted,
 ) -> Result<(), StoreError> {
-    let value = format!("{}\n{}", noted.made.get(), noted.text);
+    let by = noted.by.as_ref().map_or(String::new(), |by| format!(" {by}"));
+    let value = format!("{}{by}\n{}", noted.made.get(), noted.text);
     retried(host, || store.set(&noted.key, value.as_bytes()))
 }
 

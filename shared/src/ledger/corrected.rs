@@ -1,45 +1,52 @@
 //! Adding newly counted readings to the windows, as the corrections that came before them
 //! say.
 
-use crate::domain::correction::stand;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::row::Row;
 use crate::ledger::sql::{placeholders, rows_per_statement};
-use crate::ledger::standing::{changes, of_reading, place, select};
+use crate::ledger::standing::{of_minutes, of_row, stood};
 use crate::ledger::windows::{self, EMPTY, SPANS};
 
 /// Adds the readings that stand of those that were just counted.
 ///
 /// Must run in the transaction that counted them.
 pub(crate) fn add(sql: &impl Sql, counted: Vec<Row>) -> Result<(), Error> {
-    let any = "SELECT 1 FROM corrections LIMIT 1";
-    if counted.is_empty() || sql.execute(any, &[]).map_err(Error::Regions)?.is_empty() {
+    let all = of_minutes(sql, &counted)?;
+    if all.is_empty() {
         return windows::add(sql, counted);
     }
-    let mut minutes: Vec<u32> = counted.iter().map(|row| row.minute).collect();
-    minutes.dedup();
-    let list: Vec<String> = minutes.iter().map(u32::to_string).collect();
-    let list = Value::Text(format!("[{}]", list.join(",")));
-    let all = select(sql, "minute IN (SELECT value FROM json_each(?1))", &[list])?;
     let (mut standing, mut corrected) = (Vec::with_capacity(counted.len()), Vec::new());
     for row in counted {
-        let own = of_reading(&all, place(row.minute.into(), row.key));
-        let (stands, _) = stand(row.region, row.millicelsius, &changes(own));
+        let (stands, _) = of_row(&row, &all);
         if stands.applied > 0 {
             corrected.push((row.region, row.minute));
             if stands.region != row.region {
                 corrected.push((stands.region, row.minute));
             }
         }
-        standing.extend(stands.millicelsius.map(|millicelsius| Row {
-            region: stands.region,
-            millicelsius,
-            ..row
-        }));
+        standing.extend(stood(&row, &stands));
     }
     windows::add(sql, standing)?;
     count(sql, &corrected)
+}
+
+/// For each counted row, and one of the same device and time with another content: what
+/// stands, and whether the other is known all the same, as its corrections explain the
+/// difference. It may have the region that the reading was moved to, and the temperature
+/// that stands.
+pub(crate) fn known(sql: &impl Sql, rows: Vec<(Row, Row)>) -> Result<Vec<(Row, Row, bool)>, Error> {
+    let counted: Vec<Row> = rows.iter().map(|(counted, _)| *counted).collect();
+    let all = of_minutes(sql, &counted)?;
+    let judged = |(counted, other): (Row, Row)| {
+        let (stands, own) = of_row(&counted, &all);
+        let is_region = counted.region == other.region
+            || own.iter().any(|stored| stored.change.region == Some(other.region));
+        let is_temperature = counted.millicelsius == other.millicelsius
+            || stands.millicelsius == Some(other.millicelsius);
+        (Row { region: stands.region, ..counted }, other, is_region && is_temperature)
+    };
+    Ok(rows.into_iter().map(judged).collect())
 }
 
 /// Counts corrected readings in the windows of these regions and minutes.

@@ -26,7 +26,8 @@ use crate::limits;
 pub enum Outcome {
     /// Counted, for the first time.
     Stored,
-    /// Counted before, with the same content.
+    /// Counted before, with the same content, or with the content that stands after its
+    /// corrections.
     Duplicate,
     /// Contradicts a counted reading of the same device and time; the counted one
     /// stands.
@@ -41,10 +42,20 @@ pub enum Outcome {
 /// Must run inside a transaction that holds the write lock.
 pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outcome>, Error> {
     let mut outcomes = vec![Outcome::TooOld; readings.len()];
-    let mut counted = Vec::with_capacity(readings.len());
+    post_rows(sql, &sorted_rows(sql, readings)?, &mut outcomes)?;
+    Ok(outcomes)
+}
+
+/// The same for rows, sorted by key. The outcome of each is stored at its index.
+pub(super) fn post_rows(
+    sql: &impl Sql,
+    rows: &[Row],
+    outcomes: &mut [Outcome],
+) -> Result<(), Error> {
+    let mut counted = Vec::with_capacity(rows.len());
     let mut repeats = Repeats::default();
-    let mut conflicts = Vec::new();
-    LEDGER.merge(sql, &sorted_rows(sql, readings)?, |standing, row| {
+    let mut others = Vec::new();
+    LEDGER.merge(sql, rows, |standing, row| {
         let outcome = match standing {
             None => {
                 counted.push(*row);
@@ -55,26 +66,41 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
                 Outcome::Duplicate
             }
             Some(standing) => {
-                repeats.conflict(standing);
-                conflicts.push(*row);
+                others.push((*standing, *row));
                 Outcome::Conflict
             }
         };
-        if let Some(place) = outcomes.get_mut(row.index as usize) {
-            *place = outcome;
-        }
+        set(outcomes, row, outcome);
         // A counted reading is never changed.
         false
     })?;
     corrected::add(sql, counted)?;
+    let mut conflicts = Vec::new();
+    for (standing, row, is_known) in corrected::known(sql, others)? {
+        match is_known {
+            true => {
+                repeats.duplicate(&standing);
+                set(outcomes, &row, Outcome::Duplicate);
+            }
+            false => {
+                repeats.conflict(&standing);
+                conflicts.push(row);
+            }
+        }
+    }
     repeats.count(sql)?;
     keep_conflicts(sql, &conflicts)?;
     let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
     add_to_tallies(
         sql,
         &[(FOLDS, 1), ("duplicates", count(Outcome::Duplicate)), ("conflicts", conflicts.len())],
-    )?;
-    Ok(outcomes)
+    )
+}
+
+fn set(outcomes: &mut [Outcome], row: &Row, outcome: Outcome) {
+    if let Some(place) = outcomes.get_mut(row.index as usize) {
+        *place = outcome;
+    }
 }
 
 /// The readings as rows, sorted by key; rows with the same key keep their order, as the

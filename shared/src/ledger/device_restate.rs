@@ -9,10 +9,11 @@ use crate::ledger::read::rows_of_device;
 use crate::ledger::restate::Restated;
 use crate::ledger::row::Row;
 use crate::ledger::sorted_run::{Keys, RunRecord};
+use crate::ledger::totals::correctable_from;
 
 const ALL: u16 = 0;
-const HOUR: u16 = 60;
-const DAY: u16 = 1_440;
+pub(super) const HOUR: u16 = 60;
+pub(super) const DAY: u16 = 1_440;
 
 /// A device in a region, and an hour.
 type Place = (i64, u64, i64);
@@ -70,7 +71,7 @@ fn of_rows<'a>(span: u16, rows: impl Iterator<Item = &'a Row>) -> Option<DeviceW
 }
 
 /// The windows of a device with these starts, in their order, as far as it has any.
-fn load(
+pub(super) fn load(
     sql: &impl Sql,
     region: i64,
     span: u16,
@@ -156,6 +157,10 @@ fn reading_of_day(
     let hours = load(sql, region, HOUR, device, starts)?;
     let hour = if is_first { hours.first() } else { hours.last() };
     let Some([_, _, hour]) = hour.map(RunRecord::group) else { return Ok(None) };
+    // The first row of an hour in which pruning stopped is not its first reading.
+    if is_first && hour < correctable_from(sql)? {
+        return Ok(None);
+    }
     let rows = rows_of_device(sql, device, hour, hour + i64::from(HOUR))?;
     let mut own = rows.into_iter().filter(|row| i64::from(row.region) == region);
     Ok(if is_first { own.next() } else { own.next_back() })

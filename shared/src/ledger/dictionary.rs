@@ -37,10 +37,28 @@ pub(crate) fn are_known<'a>(
     Ok(places.into_iter().map(|place| ids.get(place).is_some_and(|id| *id != 0)).collect())
 }
 
+/// SQL for the id of the region whose name, now or before, is bound as `?1`.
+pub(crate) const REGION_OF_NAME: &str = "coalesce( \
+    (SELECT id FROM regions WHERE name = ?1), \
+    (SELECT id FROM aliases WHERE kind = 'regions' AND name = ?1))";
+
+/// The same for a device.
+pub(crate) const DEVICE_OF_NAME: &str = "coalesce( \
+    (SELECT id FROM devices WHERE name = ?1), \
+    (SELECT id FROM aliases WHERE kind = 'devices' AND name = ?1))";
+
 /// The id of one name in `table`, if it is known.
 pub(crate) fn id_of(sql: &impl Sql, table: &str, name: &str) -> Result<Option<u64>, Error> {
     let ids = look_up(sql, table, &[name])?;
     Ok(ids.first().copied().filter(|id| *id != 0))
+}
+
+/// The id and the name of what has, or had, this name in `table`.
+pub(crate) fn now(sql: &impl Sql, table: &str, name: &str) -> Result<Option<(u64, String)>, Error> {
+    let Some(id) = id_of(sql, table, name)? else { return Ok(None) };
+    let names = of(sql, table, [id].into_iter())?;
+    let name = names.get(id).ok_or(Error::Corrupt("names"))?.to_owned();
+    Ok(Some((id, name)))
 }
 
 /// The ids of the names; 0 for a name without one. A name that was given up stands for

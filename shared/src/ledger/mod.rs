@@ -13,6 +13,7 @@ pub(crate) mod device_settings;
 pub(crate) mod device_window;
 pub(crate) mod dictionary;
 mod gaps;
+mod left_behind;
 mod prune;
 mod quarters;
 mod read;
@@ -26,6 +27,7 @@ pub(crate) mod sorted_run;
 mod sql;
 pub(crate) mod standing;
 mod totals;
+pub(crate) mod whole;
 pub(crate) mod windows;
 
 pub use count::Outcome;
@@ -38,5 +40,5 @@ pub(crate) use row::{LEDGER, key_at};
 pub(crate) use sql::{integers, placeholders, rows_per_statement};
 pub(crate) use totals::{
     ENTRIES, ENTRY_READINGS, FOLDS, Facts, PRUNED_BEFORE, REJECTED_PREFIX, Totals, count_entries,
-    count_rejections, facts, newest_by_region, tallies, tally, totals,
+    count_rejections, facts, first_whole_hour, newest_by_region, tallies, tally, totals,
 };

@@ -4,7 +4,7 @@ use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::integers;
-use crate::ledger::row::{DEVICE_BITS, LEDGER, MS_BITS, Row, key};
+use crate::ledger::row::{DEVICE_BITS, LEDGER, MS_BITS, Row, key, parts};
 use crate::ledger::sorted_run::{Keys, Run};
 use crate::ledger::standing::{between, standing};
 use crate::limits;
@@ -98,8 +98,8 @@ impl Place {
 
     /// What `new` takes.
     pub(crate) fn parts(self) -> [i64; 3] {
-        let device = (self.key >> MS_BITS).cast_signed();
-        [self.minute, device, (self.key & ((1 << MS_BITS) - 1)).cast_signed()]
+        let (device, ms) = parts(self.key);
+        [self.minute, device.cast_signed(), ms]
     }
 
     /// Of this reading.

@@ -6,7 +6,8 @@ use crate::domain::plausible::Plausible;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::error::Error;
 use crate::host::{Sql, Value};
-use crate::ledger::dictionary;
+use crate::ledger::dictionary::{self, REGION_OF_NAME};
+use crate::ledger::integers;
 
 /// What is set for a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,27 +45,33 @@ pub(crate) fn of_regions<'a>(
     names: impl Iterator<Item = &'a str>,
 ) -> Result<Vec<(String, RegionLimits)>, Error> {
     let names = Value::Text(dictionary::list_of(names));
-    select(sql, "WHERE r.name IN (SELECT value FROM json_each(?1)) ORDER BY r.name", &[names])
+    let which = "WHERE r.name IN (SELECT value FROM json_each(?1)) ORDER BY r.name";
+    of(sql, "regions", which, &[names])
 }
 
-/// All limits, in the order of the names of their regions.
-pub(crate) fn load_all(sql: &impl Sql) -> Result<Vec<(String, RegionLimits)>, Error> {
-    select(sql, "ORDER BY r.name", &[])
+/// All limits, by each name that their region has or had, in the order of these names.
+pub(crate) fn by_all_names(sql: &impl Sql) -> Result<Vec<(String, RegionLimits)>, Error> {
+    let names = "(SELECT id, name FROM regions \
+                  UNION ALL SELECT id, name FROM aliases WHERE kind = 'regions')";
+    of(sql, names, "ORDER BY r.name", &[])
 }
 
-/// The limits of a region, if any are set.
+/// The limits of a region, by a name that it has or had, if any are set.
 pub(crate) fn of_region(sql: &impl Sql, region: &str) -> Result<Option<RegionLimits>, Error> {
-    let found = select(sql, "WHERE r.name = ?1", &[Value::Text(region.to_owned())])?;
+    let which = format!("WHERE r.id = {REGION_OF_NAME}");
+    let found = of(sql, "regions", &which, &[Value::Text(region.to_owned())])?;
     Ok(found.into_iter().next().map(|(_, limits)| limits))
 }
 
-fn select(
+/// The limits of the regions that `which` selects of `names`.
+fn of(
     sql: &impl Sql,
+    names: &str,
     which: &str,
     bindings: &[Value],
 ) -> Result<Vec<(String, RegionLimits)>, Error> {
     let statement = format!(
-        "SELECT r.name, {COLUMNS} FROM limits AS l CROSS JOIN regions AS r ON r.id = l.region {which}"
+        "SELECT r.name, {COLUMNS} FROM limits AS l JOIN {names} AS r ON r.id = l.region {which}"
     );
     let rows = sql.execute(&statement, bindings).map_err(Error::Regions)?;
     rows.iter().map(|row| parsed(row)).collect::<Option<_>>().ok_or(Error::Corrupt("limits"))
@@ -102,15 +109,16 @@ pub(crate) fn set(
     plausible: Plausible,
     now: UnixMillis,
 ) -> Result<bool, Error> {
-    let statement = "\
-        INSERT INTO limits (region, low, high, for_ms, plausible_low, plausible_high, changed, \
+    let statement = format!(
+        "INSERT INTO limits (region, low, high, for_ms, plausible_low, plausible_high, changed, \
                             revision) \
-        SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, 1 FROM regions WHERE name = ?1 \
+        SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, 1 FROM regions WHERE id = {REGION_OF_NAME} \
         ON CONFLICT (region) DO UPDATE SET \
             low = excluded.low, high = excluded.high, for_ms = excluded.for_ms, \
             plausible_low = excluded.plausible_low, plausible_high = excluded.plausible_high, \
             changed = excluded.changed, revision = revision + 1 \
-        RETURNING revision";
+        RETURNING revision"
+    );
     let limit = |limit: Option<MilliCelsius>| {
         limit.map_or(Value::Null, |limit| Value::Integer(i64::from(limit.get())))
     };
@@ -123,12 +131,18 @@ pub(crate) fn set(
         limit(plausible.high),
         Value::Integer(now.get()),
     ];
-    let rows = sql.execute(statement, &bindings).map_err(Error::Regions)?;
+    let rows = sql.execute(&statement, &bindings).map_err(Error::Regions)?;
     Ok(!rows.is_empty())
 }
 
 /// How many other regions have plausible limits.
 pub(crate) fn count_plausible(sql: &impl Sql, but: &str) -> Result<usize, Error> {
-    let all = load_all(sql)?;
-    Ok(all.iter().filter(|(name, set)| name != but && !set.plausible.is_none()).count())
+    let statement = format!(
+        "SELECT count(*) FROM limits \
+         WHERE region IS NOT {REGION_OF_NAME} \
+               AND (plausible_low IS NOT NULL OR plausible_high IS NOT NULL)"
+    );
+    let rows = sql.execute(&statement, &[Value::Text(but.to_owned())]).map_err(Error::Regions)?;
+    let [count] = rows.first().and_then(|row| integers(row)).ok_or(Error::Corrupt("limits"))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }

@@ -38,6 +38,11 @@ pub(super) fn key(device: u64, ms: u64) -> u64 {
     device << MS_BITS | ms
 }
 
+/// The device and the milliseconds of a key.
+pub(super) fn parts(key: u64) -> (u64, i64) {
+    (key >> MS_BITS, (key & ((1 << MS_BITS) - 1)).cast_signed())
+}
+
 /// The key of a device's reading.
 pub(crate) fn key_at(minute: i64, device: u64, ms: u64) -> Keys<1> {
     let key = key(device, ms);
@@ -65,7 +70,7 @@ impl Row {
 
     /// The device's id.
     pub fn device(&self) -> u64 {
-        self.key >> MS_BITS
+        parts(self.key).0
     }
 
     /// When it was measured.
@@ -80,7 +85,7 @@ impl Row {
 
     /// Milliseconds into the minute.
     pub(crate) fn ms(&self) -> i64 {
-        (self.key & ((1 << MS_BITS) - 1)).cast_signed()
+        parts(self.key).1
     }
 
     /// The measured temperature.

@@ -34,6 +34,20 @@ pub(crate) fn tally(sql: &impl Sql, name: &str) -> Result<i64, Error> {
     }
 }
 
+/// The first minute whose readings can be corrected: of the first hour that is wholly in
+/// the ledger. Figures of an hour in which pruning stopped can't be computed anew.
+pub(crate) fn correctable_from(sql: &impl Sql) -> Result<i64, Error> {
+    Ok(first_whole_hour(tally(sql, PRUNED_BEFORE)?))
+}
+
+/// The first minute of the first hour from which nothing was pruned, given the time before
+/// which readings were, in Unix milliseconds.
+pub(crate) fn first_whole_hour(pruned_before: i64) -> i64 {
+    const MINUTES: i64 = 60;
+    let hour = MINUTES * UnixMillis::PER_MINUTE;
+    (pruned_before.saturating_add(hour - 1) / hour) * MINUTES
+}
+
 /// The prefix of the tallies of rejected readings; a reason's code follows.
 pub(crate) const REJECTED_PREFIX: &str = "rejected.";
 

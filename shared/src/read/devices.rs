@@ -5,7 +5,7 @@ use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
-use crate::ledger::dictionary;
+use crate::ledger::dictionary::{self, DEVICE_OF_NAME};
 use crate::ledger::integers;
 use crate::ledger::sorted_run::{Keys, RunRecord};
 
@@ -94,14 +94,14 @@ pub(crate) fn of_device(
     sql: &impl Sql,
     device: &str,
 ) -> Result<(String, Vec<DeviceSummary>), Error> {
-    let statement = "SELECT d.name, r.name, rd.region, rd.device \
-                     FROM devices AS d CROSS JOIN region_devices AS rd ON rd.device = d.id \
-                          CROSS JOIN regions AS r ON r.id = rd.region \
-                     WHERE d.id = coalesce( \
-                           (SELECT id FROM devices WHERE name = ?1), \
-                           (SELECT id FROM aliases WHERE kind = 'devices' AND name = ?1)) \
-                     ORDER BY r.name";
-    let rows = sql.execute(statement, &[Value::Text(device.to_owned())]).map_err(Error::Regions)?;
+    let statement = format!(
+        "SELECT d.name, r.name, rd.region, rd.device \
+         FROM devices AS d CROSS JOIN region_devices AS rd ON rd.device = d.id \
+              CROSS JOIN regions AS r ON r.id = rd.region \
+         WHERE d.id = {DEVICE_OF_NAME} ORDER BY r.name"
+    );
+    let rows =
+        sql.execute(&statement, &[Value::Text(device.to_owned())]).map_err(Error::Regions)?;
     let found = with_windows::<2>(sql, &rows)?;
     let own = found.first().map_or_else(|| device.to_owned(), |([own, _], _)| own.clone());
     let found = found.into_iter();
@@ -114,8 +114,8 @@ pub(crate) fn of_device(
     Ok((own, seen))
 }
 
-/// At most `most` devices with names after `after`, sorted by name. With a `region`, those
-/// that ever sent to it.
+/// At most `most` devices with names after `after`, sorted by name. With a `region`, by the
+/// name that it has, those that ever sent to it.
 pub(crate) fn all(
     sql: &impl Sql,
     region: Option<&str>,

@@ -350,13 +350,19 @@ function rejectionsByDevice(call) {
 function corrections({ house, method, body }) {
   if (method === "POST") {
     if (!body.reason) throw new Refusal(400, "reason must be there: say why");
+    if (body.rename) {
+      const isMerge = body.rename === "dock";
+      if (isMerge && !body.from) return { merged: body.region, into: body.rename, corrected: 1000, done: false, from: instant(house.now) };
+      house.renamings.unshift({ region: body.region, into: body.rename, merged: isMerge, made: instant(house.now), by: null, reason: body.reason });
+      return { [isMerge ? "merged" : "renamed"]: body.region, into: body.rename, corrected: isMerge ? 7 : 0, done: true, from: null };
+    }
     house.corrections.unshift({
       made: instant(house.now), region: null, by: "admin", ...body,
-      state: body.expect_c === 85 ? "applied" : "waiting",
+      state: body.temperature_c === -4.25 ? "waiting" : "applied", stands_region: "dock", stands_c: body.temperature_c === -4.25 ? 3 : null,
     });
-    return { ack: "folded", accepted: 1 };
+    return { ack: "folded", ...house.corrections[0] };
   }
-  return { corrections: house.corrections };
+  return { corrections: house.corrections, renamings: house.renamings };
 }
 
 function status({ house, timeZone }) {

@@ -61,6 +61,7 @@ export class House {
       timestamp: new Date(this.powerOn.timestamp).toISOString(), region: "freezer-3",
       expect_c: 85, temperature_c: null, reason: "power-on value of the sensor", by: "admin", state: "applied",
     }];
+    this.renamings = [];
     this.conflictAt = minute - 4 * HOUR;
     this.lateAt = minute - 3 * HOUR;
   }

@@ -3,8 +3,10 @@
 use http::StatusCode;
 
 use super::body::{device, invalid, region, rejected};
+use super::by;
 use crate::api::answer::HandlerResult;
 use crate::api::call::Call;
+use crate::domain::correction::Cause;
 use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -13,9 +15,11 @@ use crate::http::document::Fields;
 use crate::http::{Kind, Problem, Response};
 use crate::ledger::database::{Budget, Database};
 use crate::ledger::dictionary;
-use crate::ledger::renaming::{self, Into, Progress, Whole};
+use crate::ledger::renaming::{self, Renaming};
+use crate::ledger::whole::{self, Progress, Task, Whole};
 use crate::limits;
 use crate::read::fresh::fold_and_read;
+use crate::upkeep;
 use crate::wire::item;
 use crate::wire::json;
 use crate::wire::object::Object;
@@ -27,14 +31,15 @@ pub(super) fn correct_all<H: Host>(
     body: &Object<'_>,
     reason: &str,
 ) -> HandlerResult {
-    let (device, region) = (device(body)?, region(body)?);
+    let (device, region) = (device(body)?, region(body, "region")?);
     let (whole, name) = match (&device, &region) {
         (Some(device), None) => (Whole::Device, device.as_str()),
         (None, Some(region)) => (Whole::Region, region.as_str()),
         _ => return Err(invalid("give either device_id or region")),
     };
-    if ["timestamp", "expect_c", "temperature_c"].iter().any(|field| body.raw(field).is_some()) {
-        return Err(invalid("timestamp, expect_c and temperature_c go with one reading"));
+    const OF_ONE: [&str; 4] = ["timestamp", "expect_c", "expect_region", "temperature_c"];
+    if OF_ONE.iter().any(|field| body.raw(field).is_some()) {
+        return Err(invalid(format!("{} go with one reading", OF_ONE.join(", "))));
     }
     let new = match body.text("rename").map_err(invalid)? {
         Some(new) => Some(match whole {
@@ -44,9 +49,6 @@ pub(super) fn correct_all<H: Host>(
         None if body.raw("withdraw") == Some("true") => None,
         None => return Err(invalid("rename must be a name, or withdraw true")),
     };
-    if new.as_deref() == Some(name) {
-        return Err(invalid("rename is the name that it has"));
-    }
     let from = match body.value("from") {
         Some(raw) => item::timestamp_of_text(&json::unquoted(raw).unwrap_or_default())
             .map_err(|_rejection| invalid("from must be taken from the answer before"))?
@@ -58,17 +60,26 @@ pub(super) fn correct_all<H: Host>(
         call.host,
         Span::ALL_TIME,
         call.now,
-        |database| database.read(|sql| dictionary::id_of(sql, whole.table(), name)),
+        |database| database.read(|sql| dictionary::now(sql, whole.table(), name)),
         |_snapshot| None,
     )?;
-    let id = read.value.ok_or_else(|| {
+    let (id, own) = read.value.ok_or_else(|| {
         let detail = "unknown name: no reading of it has been counted";
         read.covered.missing(Problem::new(Kind::NotFound, detail))
     })?;
+    // A name that it had before can be its name again.
+    if own == name && new.as_deref() == Some(name) {
+        return Err(invalid("rename is the name that it has"));
+    }
+    let cause = Cause { made: call.now, reason, by: by(call) };
     let database = Database::open(call.host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
-    let (action, progress) = database.transaction(|sql| {
-        step(sql, whole, (name, id), new.as_deref(), from, (call.now, reason))
-    })?;
+    let (action, progress) =
+        database.transaction(|sql| step(sql, whole, id, new.as_deref(), from, cause))?;
+    if whole == Whole::Region && action != "withdrawn" {
+        // What is plausible is known to `ingest` by names.
+        let journal = call.host.key_value().map_err(Error::Journal)?;
+        upkeep::tell_plausible(&database, &journal)?;
+    }
     let next = progress.next.and_then(|minute| UnixMillis::from_minute(minute, 0));
     let record = Fields::of([
         (action, name.into()),
@@ -87,25 +98,31 @@ type Done = (&'static str, Progress);
 fn step(
     sql: &impl Sql,
     whole: Whole,
-    own: (&str, u64),
+    id: u64,
     new: Option<&str>,
     from: i64,
-    why: (UnixMillis, &str),
+    cause: Cause<'_>,
 ) -> Result<Done, Error> {
-    let (_, id) = own;
+    let task = |into| Task { whole, id, into, cause };
     let Some(new) = new else {
-        let done = renaming::correct(sql, whole, id, Into::Nothing, from, why)?;
-        return Ok(("withdrawn", done));
+        return Ok(("withdrawn", whole::correct(sql, &task(None), from)?));
     };
+    // It may have been asked for by a name that it had before.
+    let names = dictionary::of(sql, whole.table(), [id].into_iter())?;
+    let name = names.get(id).ok_or(Error::Corrupt("names"))?;
+    if name == new {
+        return Ok(("renamed", Progress::default()));
+    }
+    let renaming = Renaming { whole, name, id, new, cause };
     let other = dictionary::id_of(sql, whole.table(), new)?;
     // A name that it had before is free to be its name again.
     let Some(other) = other.filter(|other| *other != id) else {
-        renaming::rename(sql, whole, own, new, why)?;
+        renaming::rename(sql, &renaming)?;
         return Ok(("renamed", Progress::default()));
     };
-    let done = renaming::correct(sql, whole, id, Into::Other(new, other), from, why)?;
+    let done = whole::correct(sql, &task(Some(other)), from)?;
     if done.next.is_none() {
-        renaming::end_merge(sql, whole, own, other, why)?;
+        renaming::end_merge(sql, &renaming, other)?;
     }
     Ok(("merged", done))
 }

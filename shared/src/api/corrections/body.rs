@@ -13,6 +13,7 @@ pub(super) const FIELDS: &[&str] = &[
     "device_id",
     "timestamp",
     "expect_c",
+    "expect_region",
     "temperature_c",
     "region",
     "reason",
@@ -48,9 +49,11 @@ pub(super) fn device<'a>(body: &Object<'a>) -> Result<Option<DeviceId<'a>>, Refu
     name.map(|name| item::device_id(name).map_err(rejected)).transpose()
 }
 
-pub(super) fn region<'a>(body: &Object<'a>) -> Result<Option<Region<'a>>, Refusal> {
-    let name = body.text("region").map_err(invalid)?;
-    name.map(|name| item::region(name).map_err(rejected)).transpose()
+/// The region in this field, if there is one.
+pub(super) fn region<'a>(body: &Object<'a>, field: &str) -> Result<Option<Region<'a>>, Refusal> {
+    let name = body.text(field).map_err(invalid)?;
+    let refused = |rejection: Rejection| invalid(rejection.detail.replace("region", field));
+    name.map(|name| item::region(name).map_err(refused)).transpose()
 }
 
 /// A temperature, or `null`. It must be there.

@@ -12,7 +12,7 @@ use crate::api::answer::{Answered, HandlerResult, Listing};
 use crate::api::call::Call;
 use crate::base::digest::hex;
 use crate::base::page::Page;
-use crate::domain::correction::{Correction, Fate};
+use crate::domain::correction::{Cause, Correction, Fate};
 use crate::domain::range::Span;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::error::{Error, best_effort};
@@ -22,28 +22,34 @@ use crate::http::params::no_such_page;
 use crate::http::{Kind, Problem, Refusal, Response};
 use crate::journal::corrections::{self as journaled, Noted};
 use crate::journal::door;
-use crate::read::corrections::{CorrectionKey, Listed, select};
+use crate::ledger::first_whole_hour;
+use crate::read::corrections::{CorrectionKey, Listed, Renaming, renamings, select};
 use crate::read::fresh::{Fresh, fold_and_read};
 use crate::settings::Horizon;
 use crate::upkeep;
 use crate::wire::object::Object;
 
 /// The columns of `cells`.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 13] = [
     "id",
     "device_id",
     "timestamp",
     "expect_c",
+    "expect_region",
     "temperature_c",
     "region",
     "reason",
     "made",
+    "by",
     "state",
+    "stands_region",
+    "stands_c",
 ];
 
 fn state(fate: Option<Fate>) -> &'static str {
     match fate {
         Some(Fate::Applied) => "applied",
+        Some(Fate::Superseded) => "superseded",
         Some(Fate::Waiting) => "waiting",
         Some(Fate::Conflict) => "conflict",
         None => "too_old",
@@ -56,17 +62,36 @@ fn cells(one: &Listed) -> Option<Vec<Value>> {
         Some(millicelsius) => Some(Value::from(MilliCelsius::new(millicelsius)?.to_celsius())),
         None => Some(Value::Null),
     };
+    let stands = one.stands.as_ref();
     Some(vec![
         hex(hash).into(),
         one.device.as_str().into(),
         UnixMillis::from_minute(*minute, *ms)?.into(),
         celsius(one.expected)?,
+        one.expected_region.as_deref().into(),
         celsius(one.millicelsius)?,
         one.region.as_deref().into(),
         one.reason.as_str().into(),
         UnixMillis::new(one.made)?.into(),
+        one.by.as_deref().into(),
         state(one.fate).into(),
+        stands.map(|(region, _)| region.as_str()).into(),
+        celsius(stands.and_then(|(_, millicelsius)| *millicelsius))?,
     ])
+}
+
+/// A renaming or a merge, as JSON.
+fn renamed(one: &Renaming) -> Value {
+    let what = if one.kind == "devices" { "device_id" } else { "region" };
+    let record = [
+        (what, one.name.as_str().into()),
+        ("into", one.new.as_str().into()),
+        ("merged", one.is_merged.into()),
+        ("made", one.made.into()),
+        ("by", one.by.as_deref().into()),
+        ("reason", one.reason.as_str().into()),
+    ];
+    Value::Object(record.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// A key before all others.
@@ -81,20 +106,28 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
         Some(token) => key(token).ok_or_else(no_such_page)?,
         None => BEGINNING,
     };
+    let is_first = call.params.after().is_none();
     let read = fold_and_read(
         call.host,
         Span { range: Some(range), from, to },
         call.now,
         |database| {
             let most = Page::<()>::to_read(limit);
-            database.read_at_once(|sql| select(sql, bounds, None, &after, most))
+            database.read_at_once(|sql| {
+                let all = select(sql, bounds, None, &after, most)?;
+                let renamings = is_first.then(|| renamings(sql)).transpose()?;
+                Ok((all, renamings))
+            })
         },
         |_snapshot| None,
     )?;
-    let page = Page::of(read.value, limit);
+    let (all, renamings) = read.value;
+    let page = Page::of(all, limit);
     let listing = Listing {
         list: Some("corrections"),
-        about: Fields::default(),
+        about: renamings.map_or_else(Fields::default, |all| {
+            Fields::of([("renamings", all.iter().map(renamed).collect::<Vec<_>>().into())])
+        }),
         complete: None,
         next: page.last().map(|last| call.params.next_page(&token(&last.key))),
     };
@@ -138,19 +171,24 @@ fn single<H: Host>(call: &Call<'_, H>, body: &Object<'_>, reason: &str) -> Handl
         device_id: device(body)?.ok_or_else(|| invalid("device_id is missing"))?,
         timestamp: timestamp(body)?,
         expected: celsius(body, "expect_c")?,
+        expected_region: region(body, "expect_region")?,
         temperature: celsius(body, "temperature_c")?,
-        region: region(body)?,
+        region: region(body, "region")?,
         reason: reason.into(),
     };
     if correction.temperature.is_none() && correction.region.is_some() {
         return Err(invalid("a reading that is withdrawn has no region"));
     }
-    if correction.expected == correction.temperature && correction.region.is_none() {
-        return Err(invalid("temperature_c is expect_c, and no region is given: nothing changes"));
+    let stays = correction.region.is_none() || correction.region == correction.expected_region;
+    if correction.expected == correction.temperature && stays {
+        return Err(invalid(
+            "temperature_c is expect_c, and no other region is given: nothing changes",
+        ));
     }
     let store = call.host.key_value().map_err(Error::Journal)?;
     check_age(call, &store, correction.timestamp)?;
-    let noted = Noted::of(&correction, call.now);
+    let cause = Cause { made: call.now, reason, by: by(call) };
+    let noted = Noted::of(&correction, &cause);
     journaled::append(call.host, &store, &noted).map_err(Error::Journal)?;
     // If that fails, they wait: the answer says so.
     best_effort(upkeep::fold_corrections(call.host, call.now));
@@ -183,6 +221,12 @@ fn single<H: Host>(call: &Call<'_, H>, body: &Object<'_>, reason: &str) -> Handl
     Ok(Answered { after_answer, ..response.into() })
 }
 
+/// The name of the credential that asks for a correction. It is not known without access
+/// control.
+fn by<'a, H: Host>(_call: &'a Call<'_, H>) -> Option<&'a str> {
+    None
+}
+
 /// Refuses a reading that the ledger does not have any more, or soon will not have.
 fn check_age<H: Host>(
     call: &Call<'_, H>,
@@ -192,10 +236,11 @@ fn check_age<H: Host>(
     let horizon = Horizon::from_variables(call.host)?;
     let door = door::load(call.host, store).map_err(Error::Journal)?;
     let is_kept = horizon.retention_ms.is_none_or(|ms| at >= call.now.saturating_sub(ms));
-    if is_kept && at >= door.pruned_before {
+    let first = first_whole_hour(door.pruned_before.get());
+    if is_kept && at.minute() >= first {
         return Ok(());
     }
-    let detail = "the reading is older than retention: single readings of that time are deleted, \
+    let detail = "the reading is older than retention: single readings of its hour are deleted, \
                   and averages can't be computed anew without them";
     Err(Problem::new(Kind::NotCorrectable, detail).into())
 }
