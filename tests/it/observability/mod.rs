@@ -4,6 +4,7 @@
 //! `cargo xtask tools` unpacks both, and `cargo xtask test` says in
 //! `ISOTHERM_PROMETHEUS` where they are; without them, these tests are skipped by name.
 
+mod alerts;
 mod dashboards;
 mod scraper;
 
