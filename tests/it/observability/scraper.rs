@@ -122,12 +122,18 @@ impl Prometheus {
         prometheus
     }
 
-    /// How many series the query has at the moment.
+    /// How many series the query has at the moment, with a value that is a number.
     pub(super) fn series(&self, query: &str) -> usize {
+        let is_number = |series: &&Value| series["value"][1] != "NaN";
+        self.ask(query).iter().filter(is_number).count()
+    }
+
+    /// The series that the query has at the moment.
+    pub(super) fn ask(&self, query: &str) -> Vec<Value> {
         let query: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let answer = self.sender.get(&format!("/api/v1/query?query={query}")).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.json().unwrap()["data"]["result"].as_array().unwrap().len()
+        answer.json().unwrap()["data"]["result"].as_array().unwrap().clone()
     }
 
     /// The rules and what they are: name, query, kind, and whether they can be evaluated.
