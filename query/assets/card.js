@@ -1,5 +1,6 @@
 // The card of a region: what its devices measure now, a sparkline, and how fresh it
-// is. A node that does not tell what is now has the average of the newest hour.
+// is. Where no device reports, nothing is measured now, and no temperature is shown. While
+// the node does not tell what is now, it is the average of the newest hour, marked as that.
 
 import { get, isAddressable, now, ofRegion } from "./api.js";
 import { celsius, clock, counted, element, HOUR, instant, markFreshness, setText } from "./format.js";
@@ -24,6 +25,7 @@ export class Card {
     this.region = null;
     /** The average of its newest hour, and the revision that this is of. */
     this.hour = null;
+    this.hourWords = "";
     this.revision = null;
     this.isVisible = false;
     this.isAsked = false;
@@ -58,9 +60,25 @@ export class Card {
     return this.region.newest == null ? -Infinity : Date.parse(this.region.newest);
   }
 
-  /** The number that it shows. */
+  /** The number that it shows: none where no device reports. */
   get current() {
-    return this.region?.latest_average_c ?? this.hour;
+    return this.isQuiet ? null : this.region.latest_average_c ?? this.hour;
+  }
+
+  /** Whether it had readings, and no device reports now. */
+  get isQuiet() {
+    return this.region.latest_devices === 0 && this.region.newest != null;
+  }
+
+  /** Whether its number is the average of its newest hour. */
+  get isHour() {
+    return this.region.latest_average_c == null && !this.isQuiet;
+  }
+
+  /** What stands in the place of the number. */
+  get headline() {
+    if (!this.isQuiet) return celsius(this.current);
+    return this.region.silent_devices > 0 ? "silent" : "no device here";
   }
 
   /** Whether to ask for its hours: they have changed, and since the last list it
@@ -72,12 +90,12 @@ export class Card {
 
   /** Whether its number is only known from its hours. */
   get needsHour() {
-    return this.isDue && this.region.latest_average_c == null;
+    return this.isDue && this.isHour;
   }
 
   /** Whether it has an average that is not known here. */
   get isUnknown() {
-    return this.region.newest != null && this.current == null;
+    return this.region.newest != null && this.current == null && !this.isQuiet;
   }
 
   /** How urgent it is: the lower, the worse. */
@@ -97,15 +115,18 @@ export class Card {
     if (this.region.newest == null) this.showHours([]);
   }
 
-  /** The newest reading of each device. Where none reports, the number that is shown
-   * is marked as old. */
+  /** The newest reading of each device. Where none reports, it says so, and when the last
+   * reading was; an hour's average from before is marked as old. */
   showNow(region) {
-    const { latest_average_c: average, latest_devices: devices } = region;
-    const isOld = average == null;
-    this.node.classList.toggle("old", isOld && region.newest != null);
-    if (!isOld) {
-      setText(this.average, celsius(average));
-      this.sayNow(devices);
+    const isOld = region.latest_average_c == null;
+    this.node.classList.toggle("without-data", this.isQuiet);
+    this.node.classList.toggle("old", this.isHour && region.newest != null);
+    if (!this.isHour) {
+      setText(this.average, this.headline);
+      this.sayNow();
+    } else if (this.hour !== null) {
+      setText(this.average, this.headline);
+      this.say(this.failure ?? this.hourWords, this.failure !== null);
     }
     this.what.classList.toggle("when", !isOld && this.failure === null);
     const of = (words, value, id, at) => [`${words} ${celsius(value)} `, deviceLink(id), ` ${clock(at, now())}`];
@@ -140,13 +161,13 @@ export class Card {
     const hour = windows.findLast((window) => window.count > 0);
     this.hour = hour?.average_c ?? null;
     const devices = hour?.devices == null ? "" : ` · ${counted(hour.devices, "device", "devices")}`;
-    const words = hour ? `hour of ${instant(hour.from).slice(0, 16)}${devices}` : "no counted reading";
-    if (this.region.latest_average_c == null) {
-      setText(this.average, celsius(this.hour));
-      this.say(words);
+    this.hourWords = hour ? `hour of ${instant(hour.from).slice(0, 16)}${devices}` : "no counted reading";
+    setText(this.average, this.headline);
+    if (this.isHour) {
+      this.say(this.hourWords);
     } else {
-      this.sayNow(this.region.latest_devices);
-      this.what.classList.add("when");
+      this.sayNow();
+      this.what.classList.toggle("when", !this.isQuiet);
     }
     const [line, dots] = spark(windows.map((window) => window.average_c));
     this.line.setAttribute("d", line);
@@ -159,13 +180,16 @@ export class Card {
     if (error.status === undefined) console.error(error);
     this.hasFailed = true;
     this.failure = `No answer: ${error.message}`;
-    setText(this.average, celsius(this.current));
+    setText(this.average, this.headline);
     this.say(this.failure, true);
   }
 
-  /** How many devices the number is of, unless the hours below it have failed. */
-  sayNow(devices) {
-    this.say(this.failure ?? counted(devices, "device", "devices"), this.failure !== null);
+  /** How many devices the number is of, or when the last reading was; unless the hours below
+   * it have failed. */
+  sayNow() {
+    const { latest_devices: devices, newest } = this.region;
+    const words = this.isQuiet ? `last reading ${instant(newest).slice(0, 16)}` : counted(devices, "device", "devices");
+    this.say(this.failure ?? words, this.failure !== null);
   }
 
   say(words, isFailure = false) {

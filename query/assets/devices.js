@@ -48,13 +48,13 @@ export class Devices {
       : `${count(found.length)} of ${counted(this.devices.length, "device", "devices")} · ${count(silent)} silent`);
     const listed = found.slice(0, this.shown);
     const rows = deviceRows(listed);
-    const [first, ...others] = DEVICE_COLUMNS;
+    const [first, state, ...others] = DEVICE_COLUMNS;
     // When it was first seen is on its own page.
     listed.forEach((device, index) => {
-      rows[index].splice(1, 0, regionLink(device.region));
+      rows[index].splice(2, 0, regionLink(device.region));
       rows[index].pop();
     });
-    if (rows.length > 0) replaceWith(this.list, table("Devices, the silent ones first", [first, "Region", ...others.slice(0, -1)], rows));
+    if (rows.length > 0) replaceWith(this.list, table("Devices, the silent ones first", [first, state, "Region", ...others.slice(0, -1)], rows));
     else this.list.replaceChildren(element("p", { className: "quiet", textContent: this.devices.length ? "None of this name." : "" }));
     this.more.hidden = found.length <= this.shown;
   }

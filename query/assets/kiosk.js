@@ -11,6 +11,12 @@ const OLD_MS = 60_000;
 /** How much wider than high a tile looks good. */
 const TILE_RATIO = 1.7;
 
+/** What a region is that has no trouble: nothing says so of one without limits. */
+function orderOf({ low_c: low, high_c: high }) {
+  if (low === undefined) return "reports";
+  return low === null && high === null ? "no limits set" : "in order";
+}
+
 /** In how many columns `count` tiles are largest. */
 function columnsFor(count, width, height) {
   const size = (columns) => Math.min(width / columns / TILE_RATIO, height / Math.ceil(count / columns));
@@ -95,7 +101,7 @@ export class Kiosk {
     setText(extreme, latest == null ? "" : outside ? `${outside.device} · average ${number(latest)}` : `${number(region.coldest_c)} to ${number(region.warmest_c)}`);
     const silent = region.silent_devices > 0 ? `${counted(region.silent_devices, "device", "devices")} silent` : "";
     const last = region.newest ? `last ${age(now() - Date.parse(region.newest))}` : "no reading";
-    setText(state, [outside && `${outside.side} ${outside.limit} °C`, silent, isOld && last].filter(Boolean).join(" · ") || "in order");
+    setText(state, [outside && `${outside.side} ${outside.limit} °C`, silent, isOld && last].filter(Boolean).join(" · ") || orderOf(region));
     tile.node.dataset.state = outside ? "outside" : isOld ? "old" : silent ? "silent" : "good";
     return tile.node;
   }

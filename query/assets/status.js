@@ -32,12 +32,17 @@ const FIELDS = [
   ["version", "Release", String],
 ];
 
+const BACKUPS = "This node makes none by itself, and does not know when the last one was made: the command "
+  + "isotherm-backup copies the regions database and the journal while the service runs, and its timer or cron does so "
+  + "every night. The directory of the backups says when the last one was. A backup has to hold at most the two sizes above.";
+
 export class Status {
   constructor(main) {
     this.title = "Status";
     this.words = element("p", { textContent: "Loading" });
     this.facts = element("div");
-    main.replaceChildren(element("h1", { textContent: "Status" }), this.words, this.facts);
+    main.replaceChildren(element("h1", { textContent: "Status" }), this.words, this.facts,
+      element("h2", { textContent: "Backups" }), element("p", { className: "about", textContent: BACKUPS }));
   }
 
   close() {}

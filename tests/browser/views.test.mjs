@@ -139,8 +139,55 @@ test("a card has what is now: the average of the newest readings, the warmest, w
   const order = await page.locator("[data-region]").evaluateAll((nodes) => nodes.map((node) => node.dataset.region));
   assert.deepEqual(order.slice(0, 4), ["freezer-1", "frezer-1", "freezer-2", "cold-room-1"]);
   await page.locator(".alarm").getByText("Outside limits: freezer-1.").waitFor();
-  // Nothing of the mistyped name looks as if it were of now.
-  assert.ok((await card("frezer-1").getAttribute("class")).includes("old"));
+  assert.deepEqual(errors, []);
+});
+
+test("a region whose devices are all silent has no temperature, but when the last reading was", async () => {
+  mock.isFrozen = true;
+  const silent = "cold-room-3";
+  for (const device of mock.house.devices.filter(({ region }) => region === silent)) device.newest = mock.house.silentSince;
+  await open("#/");
+  for (const name of [silent, "frezer-1"]) {
+    // Also once its hours are there.
+    await page.waitForFunction((region) => document.querySelector(`[data-region="${region}"] .spark path.alone`)?.getAttribute("d") !== null
+      && document.querySelector(`[data-region="${region}"] .spark path`).hasAttribute("d"), name);
+    const face = await card(name).locator("a.face").innerText();
+    assert.match(face, /silent/);
+    assert.match(face, /last reading 2\d{3}-\d\d-\d\d \d\d:\d\d/);
+    assert.doesNotMatch(face, /°C|now|hour of/);
+    assert.equal(await card(name).locator(".what").evaluate((node) => getComputedStyle(node, "::before").content), "none");
+  }
+  const of = (order) => page.locator("[data-region]").evaluateAll((nodes) => nodes.map((node) => node.dataset.region))
+    .then((names) => names.slice(order));
+  // They are neither warm nor cold, so they come last.
+  for (const order of ["warmest", "coldest"]) {
+    await page.getByLabel("Order").selectOption(order);
+    assert.deepEqual((await of(-2)).sort(), [silent, "frezer-1"], order);
+  }
+  assert.deepEqual(errors, []);
+});
+
+test("on a phone, whether a device is silent is in sight, and tables scroll in their own box", async () => {
+  await page.setViewportSize(PHONE);
+  for (const hash of ["#/devices", "#/region/freezer-2"]) {
+    await open(hash);
+    const state = page.getByRole("cell", { name: /^silent for 5 h/ });
+    const { x, width } = await state.boundingBox();
+    assert.ok(x >= 0 && x + width <= PHONE.width, `${hash}: ${x} to ${x + width}`);
+  }
+  for (const hash of ["#/devices", "#/region/freezer-2", "#/device/freezer-3-s2", "#/rejections", "#/conflicts", "#/quarantine", "#/corrections"]) {
+    await open(hash);
+    await page.locator("table.rows").first().waitFor();
+    const boxes = await page.locator("table.rows").evaluateAll((tables) => tables.map((table) => {
+      const box = table.closest(".scroll");
+      return { right: box?.getBoundingClientRect().right, overflow: box && getComputedStyle(box).overflowX };
+    }));
+    for (const { right, overflow } of boxes.filter(({ right }) => right !== 0)) {
+      assert.ok(right <= PHONE.width && overflow === "auto", `${hash}: ${right} ${overflow}`);
+    }
+    const wide = await page.evaluate("document.documentElement.scrollWidth");
+    assert.equal(wide, PHONE.width, hash);
+  }
   assert.deepEqual(errors, []);
 });
 
@@ -422,6 +469,10 @@ test("the wall has the worst first, says what is old, and goes on by itself", as
   const first = page.locator(".tiles li").first();
   await first.getByText("freezer-1", { exact: true }).waitFor();
   await first.getByText("above -18 °C").waitFor();
+  // Without limits, nothing says that a temperature is in order.
+  const tile = (name) => page.locator(".tiles li", { has: page.getByText(name, { exact: true }) });
+  assert.equal(await tile("dock").locator(".state").textContent(), "no limits set");
+  assert.equal(await tile("cold-room-2").locator(".state").textContent(), "in order");
   assert.equal(await page.locator("header").isVisible(), false);
   const before = await page.locator(".clock").textContent();
   await page.clock.runFor(2_000);
