@@ -12,6 +12,7 @@ use super::{file, metrics_in};
 use crate::questions;
 use crate::support::readings::{DAY, HOUR, MINUTE, celsius, json_reading};
 use crate::support::service::{Expect as _, until};
+use crate::tools::check;
 
 /// The dashboard's panels, also those in rows, and what they ask for: title and target.
 fn targets(dashboard: &Value) -> Vec<(String, Value)> {
@@ -201,9 +202,13 @@ fn go_on(service: &Service, scenario: &Scenario) {
         "device_id": "t-01", "timestamp": last.timestamp, "expect_c": celsius(last.millicelsius),
         "temperature_c": -20.5, "reason": "its calibration",
     });
-    let correction = correction.to_string();
-    let corrected = service.sender().post_to("/v1/corrections", correction.as_bytes()).unwrap();
-    assert!(corrected.status < 300, "{}", corrected.body);
+    let corrected = std::process::Command::new("curl")
+        .args(["--silent", "--fail-with-body", "--header", "content-type: application/json"])
+        .args(["--data", &correction.to_string()])
+        .arg(format!("{}/v1/corrections", service.sender().url()))
+        .output()
+        .unwrap();
+    check(&corrected);
     service.settled();
 }
 

@@ -208,12 +208,6 @@ impl Sender {
         answer(request.send(body)?)
     }
 
-    /// One POST of `body` as JSON to `path`; any answer is returned.
-    pub fn post_to(&self, path: &str, body: &[u8]) -> Result<Answer> {
-        let request = self.agent.post(format!("{}{path}", self.url));
-        answer(request.header("content-type", "application/json").send(body)?)
-    }
-
     /// One PUT of `body` as JSON to `path`; any answer is returned.
     pub fn put(&self, path: &str, body: &[u8]) -> Result<Answer> {
         let request = self.agent.put(format!("{}{path}", self.url));
