@@ -115,6 +115,10 @@ pub const DETAIL_RECORDS_MAX: i64 = 200_000;
 /// up.
 pub const READINGS_RANGE_DAYS_MAX: i64 = 31;
 
+/// The most readings, and minutes in which they are looked up, that a page of a device's
+/// windows is computed from: half a second. A page that reaches it ends early.
+pub const STEP_READINGS_MAX: usize = 200_000;
+
 /// The most regions whose newest reading is in `/metrics`: each is a time series in
 /// whatever scrapes it.
 pub const REGIONS_IN_METRICS_MAX: i64 = 1_000;

@@ -32,6 +32,7 @@ mod costs;
 mod counters;
 mod damage;
 mod dense;
+mod device_windows;
 mod devices;
 mod door;
 mod events;

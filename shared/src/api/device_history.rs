@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::api::answer::{HandlerResult, Listing};
 use crate::api::call::Call;
+use crate::api::windows::step_range;
 use crate::base::page::Page;
 use crate::domain::range::{Range, Span};
 use crate::domain::reading::{DeviceId, UnixMillis};
@@ -15,9 +16,9 @@ use crate::http::params::{Param, QueryParams, next_page};
 use crate::http::path::unknown_device;
 use crate::http::{Kind, Problem};
 use crate::ledger;
-use crate::ledger::device_window::DeviceWindow;
 use crate::limits;
 use crate::read::device_history::{self, Gap, KeptReading};
+use crate::read::device_steps::{self, StepFigures};
 use crate::read::devices;
 use crate::read::fresh::fold_and_read;
 use crate::read::silence::Expectations;
@@ -80,46 +81,29 @@ fn bounds(params: &QueryParams<'_>, now: UnixMillis) -> Result<(UnixMillis, Unix
     Ok((from, to))
 }
 
-/// `GET /v1/devices/{device_id}/windows`: its figures for each step of a range, of an hour
-/// or more.
+/// `GET /v1/devices/{device_id}/windows`: its figures for each step of a range.
 pub(crate) fn windows<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
     let (params, zone) = (&call.params, &call.params.zone);
     let step = params.step.unwrap_or(Step::HOUR);
-    let default_to = step.default_to(zone, call.now);
-    let default_from = step.default_from(zone, params.to.unwrap_or(default_to));
-    let range = params.range(default_from, default_to)?.hours();
+    let range = step_range(params, step, call.now)?;
     let page = step.cut(zone, range, limits::WINDOWS_PER_PAGE_MAX);
-    if page.iter().flat_map(Range::edges).any(|minute| minute % 60 != 0) {
-        let rule = "step must be a whole number of hours here, or days that begin with an hour of \
-                    UTC; ask for the device's readings instead";
-        return Err(Problem::new(Kind::BadParameter, rule).into());
-    }
-    let end = page.last().map_or(range.to(), Range::to);
     let span = Span { range: Some(range), from: Some(range.from()), to: Some(range.to()) };
     let read = fold_and_read(
         call.host,
         span,
         call.now,
         |database| {
-            let name = device.as_str();
-            database.read_at_once(|sql| device_history::steps(sql, name, &page))
+            database.read_at_once(|sql| {
+                let steps = device_steps::steps(sql, device.as_str(), &page)?;
+                Ok((steps, ledger::tally(sql, ledger::PRUNED_BEFORE)?))
+            })
         },
         |_snapshot| None,
     )?;
-    let steps = read.value.as_ref().ok_or_else(|| read.covered.missing(unknown_device()))?;
-    let row = |(step, window): (&Range, &Option<DeviceWindow>)| {
-        let extremes = window.and_then(|window| window.extremes());
-        vec![
-            step.from().into(),
-            step.to().into(),
-            window.map_or(0, |window| window.readings()).into(),
-            window.map(|window| window.average_celsius()).into(),
-            extremes.map(|extremes| extremes.min.to_celsius()).into(),
-            extremes.map(|extremes| extremes.max.to_celsius()).into(),
-        ]
-    };
-    let rows = page.iter().zip(steps).map(row).collect();
-    let columns = vec!["from", "to", "count", "average_c", "min_c", "max_c"];
+    let (steps, pruned_before) = &read.value;
+    let steps = steps.as_ref().ok_or_else(|| read.covered.missing(unknown_device()))?;
+    let last = steps.len().checked_sub(1).and_then(|last| page.get(last));
+    let end = last.map_or(range.to(), Range::to);
     let step_text = params.text(Param::Step).unwrap_or("1h");
     let listing = Listing {
         list: Some("windows"),
@@ -128,11 +112,29 @@ pub(crate) fn windows<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Han
             ("step", step_text.into()),
             ("step_ms", step.ms(zone).into()),
             ("time_zone", zone.name().into()),
+            ("kept_from", kept_from(*pruned_before)),
         ]),
         complete: None,
         next: (end < range.to()).then(|| params.next_range(end, range.to(), step_text)),
     };
+    let columns = vec!["from", "to", "count", "average_c", "min_c", "max_c"];
+    let rows = page.iter().zip(steps).map(window_row).collect();
     Ok(read.covered.answer(call, Table { columns, rows }, listing))
+}
+
+/// A step with its figures; `null` if they are not known.
+fn window_row((step, figures): (&Range, &StepFigures)) -> Vec<Value> {
+    let window = figures.window.filter(|_| figures.is_known);
+    let extremes = window.and_then(|window| window.extremes());
+    let count = window.map_or(0, |window| window.readings());
+    vec![
+        step.from().into(),
+        step.to().into(),
+        figures.is_known.then_some(count).into(),
+        window.map(|window| window.average_celsius()).into(),
+        extremes.map(|extremes| extremes.min.to_celsius()).into(),
+        extremes.map(|extremes| extremes.max.to_celsius()).into(),
+    ]
 }
 
 /// `GET /v1/devices/{device_id}/gaps`: the times between its readings, in the range, that

@@ -19,7 +19,7 @@ use crate::read::fresh::fold_and_read;
 /// Answers with a window for each step, also where there is no reading.
 pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerResult {
     let (step, zone) = (call.params.step.unwrap_or(Step::HOUR), &call.params.zone);
-    let range = range(&call.params, step, call.now)?;
+    let range = step_range(&call.params, step, call.now)?;
     let page = step.cut(zone, range, limits::WINDOWS_PER_PAGE_MAX);
     let end = page.last().map_or(range.to(), Range::to);
     let span = Span { range: Some(range), from: Some(range.from()), to: Some(range.to()) };
@@ -59,7 +59,11 @@ fn table(page: &[Range], steps: &[Option<Summary>]) -> Table {
 }
 
 /// From `from` to `to`, widened to whole minutes, with the defaults of the step.
-fn range(params: &QueryParams<'_>, step: Step, now: UnixMillis) -> Result<Range, Problem> {
+pub(crate) fn step_range(
+    params: &QueryParams<'_>,
+    step: Step,
+    now: UnixMillis,
+) -> Result<Range, Problem> {
     let default_to = step.default_to(&params.zone, now);
     let default_from = step.default_from(&params.zone, params.to.unwrap_or(default_to));
     params.range(default_from, default_to)

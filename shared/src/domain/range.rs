@@ -38,13 +38,6 @@ impl Range {
     pub fn to(&self) -> UnixMillis {
         UnixMillis::from_minute(self.to_minute, 0).unwrap_or(UnixMillis::MAX)
     }
-
-    /// The smallest range of whole hours of UTC that covers it.
-    pub(crate) fn hours(&self) -> Self {
-        let last = UnixMillis::MAX.minute() + 1;
-        let to = (self.to_minute + 59) / 60 * 60;
-        Self { from_minute: self.from_minute / 60 * 60, to_minute: to.min(last) }
-    }
 }
 
 /// The time span of a query.

@@ -1,15 +1,10 @@
-//! Queries about one device and a range of time: its readings, its figures step by step,
-//! and the gaps between its readings.
+//! Queries about one device and a range of time: its readings, and the gaps between them.
 
-use crate::domain::range::Range;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::error::Error;
-use crate::host::{Sql, Value};
-use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
+use crate::host::Sql;
 use crate::ledger::dictionary;
-use crate::ledger::sorted_run::{Keys, RunRecord};
-use crate::ledger::{self, Row, integers};
-use crate::limits;
+use crate::ledger::{self, Row};
 
 /// A reading that the ledger has.
 pub(crate) struct KeptReading {
@@ -72,59 +67,6 @@ fn rows(
     }
     found.truncate(limit);
     Ok(Some(found))
-}
-
-/// What a device measured in a step of a range.
-pub(crate) type StepFigures = Option<DeviceWindow>;
-
-/// The figures of a device for each step, over all its regions; `None` for an unknown
-/// device. A step begins where the one before it ends. All are in whole hours of UTC: these
-/// are the finest windows of devices.
-pub(crate) fn steps(
-    sql: &impl Sql,
-    device: &str,
-    steps: &[Range],
-) -> Result<Option<Vec<StepFigures>>, Error> {
-    const HOUR: i64 = 60;
-    const DAY: i64 = 24 * HOUR;
-    let Some(device) = dictionary::id_of(sql, "devices", device)? else { return Ok(None) };
-    let mut edges = steps.iter().flat_map(Range::edges);
-    // Days of UTC, if the steps are made of them.
-    let span = if edges.all(|edge| edge % DAY == 0) { DAY } else { HOUR };
-    let regions = "SELECT region FROM region_devices WHERE device = ?1 ORDER BY region";
-    let rows =
-        sql.execute(regions, &[Value::Integer(device.cast_signed())]).map_err(Error::Regions)?;
-    let starts = || {
-        let (from, to) = (steps.first().map(Range::edges), steps.last().map(Range::edges));
-        let (from, to) = (from.map_or(0, |[from, _]| from), to.map_or(0, |[_, to]| to));
-        std::iter::successors(Some(from), move |start| Some(start + span))
-            .take_while(move |start| *start < to)
-    };
-    let windows = i64::try_from(starts().count().saturating_mul(rows.len())).unwrap_or(i64::MAX);
-    if windows > limits::WINDOWS_READ_MAX {
-        return Err(Error::TooMuch { narrow: "narrow it by from and to" });
-    }
-    let mut wanted = Vec::new();
-    for row in rows {
-        let [region] = integers(&row).ok_or(Error::Corrupt("region"))?;
-        let keys = |start| Keys { group: [region, span, start], from: device, to: device };
-        wanted.extend(starts().map(keys));
-    }
-    let mut figures: Vec<StepFigures> = vec![None; steps.len()];
-    for run in DEVICE_WINDOWS.load(sql, &wanted)? {
-        let windows: Vec<DeviceWindow> = DEVICE_WINDOWS.decode(&run)?;
-        let Some(window) = windows.iter().find(|window| window.device() == device) else {
-            continue;
-        };
-        let [_, _, start] = window.group();
-        let index = steps.partition_point(|step| step.edges()[1] <= start);
-        match figures.get_mut(index) {
-            Some(Some(step)) => step.merge(window),
-            Some(step) => *step = Some(*window),
-            None => {}
-        }
-    }
-    Ok(Some(figures))
 }
 
 /// A time between two readings of a device that follow each other.

@@ -8,6 +8,7 @@ pub(crate) mod conflicts;
 pub(crate) mod corrections;
 pub(crate) mod details;
 pub(crate) mod device_history;
+pub(crate) mod device_steps;
 pub(crate) mod devices;
 pub(crate) mod excursions;
 pub(crate) mod export;
