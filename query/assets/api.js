@@ -59,14 +59,15 @@ export async function get(path) {
   return (await getPage(path)).body;
 }
 
-/** The JSON at `path`; where the service has nothing there, or refuses as it is asked
- * for too much, a document with the `problem` in its words. */
-export async function getOrProblem(path) {
+/** What `ask` answers; if that fails, a document with the `problem` in words. So a part of a
+ * view that fails leaves the others. */
+export async function orProblem(ask) {
   try {
-    return await get(path);
+    return await ask();
   } catch (error) {
-    if (error.status >= 400 && error.status < 500) return { problem: error.message };
-    throw error;
+    // Without a status, it is not the service's failure but a mistake here.
+    if (error.status === undefined) throw error;
+    return { problem: error.message };
   }
 }
 

@@ -1,6 +1,6 @@
 // Some regions in one chart, and their figures in one table.
 
-import { getAll, get, isAddressable, now, ofList, ofRegion } from "./api.js";
+import { getAll, get, isAddressable, now, ofList, ofRegion, orProblem } from "./api.js";
 import { Chart } from "./chart.js";
 import { COLOURS } from "./colours.js";
 import { each, valuesAt } from "./devicelines.js";
@@ -67,7 +67,7 @@ export class Compare {
     const coarsest = steps.toSorted((a, b) => STEPS[b] - STEPS[a]).at(0);
     const step = usable.includes(this.chosen.step) ? this.chosen.step : coarsest;
     const shown = { ...time, ...wholeSteps(time, STEPS[step]), step, step_ms: STEPS[step], usable };
-    const series = await each(ticked, async (name) => (await get(ofRegion(name, "/windows", stepQuery(shown)))).windows);
+    const series = await each(ticked, async (name) => orProblem(() => get(ofRegion(name, "/windows", stepQuery(shown)))));
     return { answer, names, ticked, figures, shown, series };
   }
 
@@ -79,11 +79,12 @@ export class Compare {
       return;
     }
     this.bar.take(shown);
-    setText(this.summary, `${instant(shown.from)} to ${instant(shown.to)}, averages of ${shown.step}`);
-    const windows = series[0];
+    const failed = series.flatMap(({ problem }, index) => (problem ? [`no line of ${ticked[index]}: ${problem}`] : []));
+    setText(this.summary, [`${instant(shown.from)} to ${instant(shown.to)}, averages of ${shown.step}`, ...failed].join(" · "));
+    const windows = series.find(({ problem }) => !problem)?.windows ?? [];
     this.chart.draw({
       from: shown.from, to: shown.to, times: windows.map(({ from }) => Date.parse(from)),
-      lines: ticked.map((label, index) => ({ label, values: valuesAt(windows, series[index]), colour: index })),
+      lines: ticked.map((label, index) => ({ label, values: valuesAt(windows, series[index].windows ?? []), colour: index })),
     });
     this.figure.classList.remove("waiting");
     const rows = figures.map((r) => [regionLink(r.region), celsius(r.average_c), celsius(r.min_c), celsius(r.max_c),

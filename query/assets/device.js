@@ -1,7 +1,7 @@
 // One device: its line, its latest reading, its gaps, what it measured, and how often
 // it is expected to report.
 
-import { allCsv, get, getAll, getOrProblem, isAddressable, now, ofDevice, ofList, ofRegion } from "./api.js";
+import { allCsv, get, getAll, isAddressable, now, ofDevice, ofList, ofRegion, orProblem } from "./api.js";
 import { Chart } from "./chart.js";
 import { save } from "./download.js";
 import { Excursions, isLimited, spansOfExcursions } from "./excursions.js";
@@ -19,8 +19,9 @@ const READINGS_MS_MAX = 31 * DAY;
 
 /** Single readings as windows: where a node keeps no windows of devices. */
 function asWindows({ readings }) {
-  return readings.map(({ timestamp, temperature_c: value }) =>
+  const windows = readings.map(({ timestamp, temperature_c: value }) =>
     ({ from: timestamp, to: timestamp, count: 1, average_c: value, min_c: value, max_c: value }));
+  return { windows };
 }
 
 /** The figures of windows. */
@@ -33,6 +34,7 @@ function sumUp(windows) {
     average_c: known(filled.reduce((sum, window) => sum + window.count * window.average_c, 0) / readings),
     min_c: known(Math.min(...filled.map((window) => window.min_c))),
     max_c: known(Math.max(...filled.map((window) => window.max_c))),
+    unknown: windows.filter((window) => window.count === null).length,
   };
 }
 
@@ -85,8 +87,10 @@ export class Device {
     const step = usable.includes(this.chosen.step) ? this.chosen.step : automaticStep(time.wide, often);
     const shown = { ...time, ...wholeSteps(time, STEPS[step]), step, step_ms: STEPS[step], usable };
     const to = Math.max(shown.begin + 1, Math.min(shown.end, now()));
-    const part = (below) => (has(`${PATTERN}${below}`) ? getOrProblem(ofDevice(this.name, below, { from: shown.begin, to })) : null);
-    const [windows, gaps, [limits, outside]] = await Promise.all([this.windows(shown, to), part("/gaps"), this.outside(device, shown, to)]);
+    const part = (below) => (has(`${PATTERN}${below}`) ? orProblem(() => get(ofDevice(this.name, below, { from: shown.begin, to }))) : null);
+    const [windows, gaps, [limits, outside]] = await Promise.all([
+      orProblem(() => this.windows(shown, to)), part("/gaps"), this.outside(device, shown, to),
+    ]);
     return { answer: device, shown, windows, gaps, limits, outside };
   }
 
@@ -94,14 +98,15 @@ export class Device {
   async outside({ region }, { begin: from }, to) {
     const pattern = "/v1/regions/{region}/limits";
     if (!has(pattern) || !has(`${PATTERN}/excursions`) || !isAddressable(region)) return [null, null];
-    const limits = await getOrProblem(ofRegion(region, "/limits"));
-    if (limits.problem || !isLimited(limits)) return [limits.problem ? null : limits, { excursions: [] }];
+    const limits = await orProblem(() => get(ofRegion(region, "/limits")));
+    if (limits.problem) return [null, { problem: limits.problem }];
+    if ( !isLimited(limits)) return [limits, { excursions: [] }];
     if (to - from > READINGS_MS_MAX) return [limits, { problem: "Excursions of a device are listed for 31 days at most: choose a shorter time." }];
-    return [limits, await getOrProblem(ofDevice(this.name, "/excursions", { from, to }))];
+    return [limits, await orProblem(() => get(ofDevice(this.name, "/excursions", { from, to })))];
   }
 
   async windows(shown, to) {
-    if (has(`${PATTERN}/windows`)) return (await get(ofDevice(this.name, "/windows", stepQuery(shown)))).windows;
+    if (has(`${PATTERN}/windows`)) return getAll(ofDevice(this.name, "/windows", stepQuery(shown)), "windows");
     const from = Math.max(shown.begin, to - READINGS_MS_MAX);
     return asWindows(await getAll(ofDevice(this.name, "/readings", { from, to, limit: 1000 }), "readings"));
   }
@@ -110,19 +115,27 @@ export class Device {
     this.shown = shown;
     this.bar.take(shown);
     this.showNow(device);
-    const figures = sumUp(windows);
-    setText(this.summary, [
-      `${celsius(figures.average_c)} on average of ${counted(figures.count, "reading", "readings")}`,
-      ...(figures.count ? [`from ${celsius(figures.min_c)} to ${celsius(figures.max_c)}`] : []),
-      `${instant(shown.from)} to ${instant(shown.to)}`,
-    ].join(" · "));
-    this.drawChart(windows, gaps, limits, outside);
+    setText(this.summary, this.summaryOf(windows));
+    if (windows.problem) this.chart.clear(`No chart: ${windows.problem}`);
+    else this.drawChart(windows.windows, gaps, limits, outside);
+    this.figure.classList.remove("waiting");
     this.showGaps(gaps);
     this.excursions.show(outside, limits, shown);
     this.showFacts(device);
     const rows = (device.regions ?? []).map((r) => [regionLink(r.region), count(r.count), celsius(r.average_c), celsius(r.temperature_c), moment(r.newest)]);
     replaceWith(this.regions, table("The regions it reported for", ["Region", ...["Readings", "Average", "Latest"].map(numbers), "Measured"], rows));
     if (this.readings.open && this.listed !== `${shown.from} ${shown.to}`) this.listReadings();
+  }
+
+  summaryOf({ windows, problem }) {
+    const range = `${instant(this.shown.from)} to ${instant(this.shown.to)}`;
+    if (problem) return `No figures: ${problem} · ${range}`;
+    const figures = sumUp(windows);
+    return [
+      `${celsius(figures.average_c)} on average of ${counted(figures.count, "reading", "readings")}`,
+      ...(figures.count ? [`from ${celsius(figures.min_c)} to ${celsius(figures.max_c)}`] : []), range,
+      ...(figures.unknown ? [`without ${counted(figures.unknown, "step", "steps")} whose single readings are deleted`] : []),
+    ].join(" · ");
   }
 
   showNow(device) {
@@ -141,7 +154,6 @@ export class Device {
       band: { low: values("min_c"), high: values("max_c") }, lines: [{ label: "Average", values: values("average_c") }],
       limits, spans: [...silent, ...spansOfExcursions(outside?.excursions)],
     });
-    this.figure.classList.remove("waiting");
   }
 
   showGaps(answer) {
@@ -171,7 +183,7 @@ export class Device {
     this.listed = `${from} ${to}`;
     const last = Math.min(end, now() + DAY);
     const range = { from: Math.max(begin, last - READINGS_MS_MAX), to: last };
-    const answer = await getOrProblem(ofDevice(this.name, "/readings", { ...range, limit: 1000 }));
+    const answer = await orProblem(() => get(ofDevice(this.name, "/readings", { ...range, limit: 1000 })));
     const rows = (answer.readings ?? []).map((r) =>
       [moment(r.timestamp), celsius(r.temperature_c), regionLink(r.region), this.correctLink(r)]);
     const words = answer.problem ?? (answer.next ? "The first 1,000 readings of this time" : "The readings of this time");

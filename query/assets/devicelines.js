@@ -1,6 +1,6 @@
 // The lines of a region's devices, in the windows of its chart.
 
-import { get, isAddressable, ofDevice } from "./api.js";
+import { getAll, isAddressable, ofDevice, orProblem } from "./api.js";
 
 /** How many devices are drawn at once, and asked about at once. */
 export const LINES_MAX = 20;
@@ -27,10 +27,10 @@ export async function each(items, work) {
   return made;
 }
 
-/** The windows of each device. */
+/** The windows of each device. One that fails has a `problem` and none. */
 export function seriesOf(names, time) {
   return each(names.filter(isAddressable).slice(0, LINES_MAX), async (name) => {
-    const { windows } = await get(ofDevice(name, "/windows", time));
-    return { name, windows };
+    const { windows = [], problem } = await orProblem(() => getAll(ofDevice(name, "/windows", time), "windows"));
+    return { name, windows, problem };
   });
 }

@@ -1,7 +1,7 @@
 // The records that the node keeps of what went wrong: contradicting readings, what
 // is in quarantine, what was rejected.
 
-import { get, getPage, ofList, send } from "./api.js";
+import { get, getPage, ofList, orProblem, send } from "./api.js";
 import { bytes, celsius, count, counted, element, instant, moment, setText } from "./format.js";
 import { button } from "./rangebar.js";
 import { has } from "./routes.js";
@@ -143,7 +143,7 @@ export class Rejections extends Records {
 
   async load() {
     const path = "/v1/rejections/devices";
-    const [page, by] = await Promise.all([super.load(), has(path) ? get(path.slice(1)) : null]);
+    const [page, by] = await Promise.all([super.load(), has(path) ? orProblem(() => get(path.slice(1))) : null]);
     return { ...page, by };
   }
 
@@ -151,7 +151,9 @@ export class Rejections extends Records {
     super.show(model);
     const rows = (model.by?.devices ?? []).map((d) => [d.device_id ?? "not known", d.region ?? "not known", count(d.rejected),
       moment(d.last_at), d.last_reason, d.last_address]);
-    replaceWith(this.devices, ...(rows.length === 0 ? []
+    const problem = model.by?.problem;
+    const words = problem ? [element("p", { className: "quiet", textContent: `Not known by device: ${problem}` })] : [];
+    replaceWith(this.devices, ...(rows.length === 0 ? words
       : [table("By device, the most first", ["Device", "Region", numbers("Rejected"), "Last", "Last reason", "Last sender"], rows)]));
   }
 

@@ -1,7 +1,7 @@
 // One region: the chart of its windows with its limits and excursions, what its average
 // is made of, its devices.
 
-import { allCsv, csv, get, getOrProblem, now, ofList, ofRegion } from "./api.js";
+import { allCsv, csv, get, now, ofList, ofRegion, orProblem } from "./api.js";
 import { Chart } from "./chart.js";
 import { seriesOf, valuesAt, LINES_MAX } from "./devicelines.js";
 import { deviceRows, DEVICE_COLUMNS } from "./devicerows.js";
@@ -87,8 +87,8 @@ export class Region {
 
   async automaticStep(time) {
     // Of whole hours the service always knows how many devices there are.
-    const figures = await get(ofRegion(this.name, "", wholeSteps(time, HOUR)));
-    return automaticStep(time.wide, figures);
+    const figures = await orProblem(() => get(ofRegion(this.name, "", wholeSteps(time, HOUR))));
+    return automaticStep(time.wide, figures.problem ? { count: 0 } : figures);
   }
 
   devicesPath() {
@@ -102,20 +102,20 @@ export class Region {
     const shown = await this.shownTime(region);
     const { from, to } = shown;
     const excursions = { from: shown.begin, to: Math.max(shown.begin + 1, Math.min(shown.end, now())) };
-    const limits = this.paths.limits && await getOrProblem(this.paths.limits());
+    const limits = this.paths.limits && await orProblem(() => get(this.paths.limits()));
     const [series, figures, devices, outside] = await Promise.all([
-      get(ofRegion(this.name, "/windows", stepQuery(shown))), get(ofRegion(this.name, "", { from, to })),
-      get(this.devicesPath()), this.outside(limits, excursions),
+      orProblem(() => get(ofRegion(this.name, "/windows", stepQuery(shown)))), orProblem(() => get(ofRegion(this.name, "", { from, to }))),
+      orProblem(() => get(this.devicesPath())), this.outside(limits, excursions),
     ]);
-    const names = devices.devices.map(({ device_id }) => device_id);
+    const names = (devices.devices ?? []).map(({ device_id }) => device_id);
     const lines = this.hasLines ? await seriesOf(names, stepQuery(shown)) : [];
-    return { answer: region, shown, windows: series.windows, figures, devices, limits, outside, lines };
+    return { answer: region, shown, windows: series, figures, devices, limits, outside, lines };
   }
 
   /** The excursions of a time; without limits there are none to ask for. */
   outside(limits, time) {
     if (!this.paths.excursions || !limits || limits.problem) return null;
-    return isLimited(limits) ? getOrProblem(this.paths.excursions(time)) : { excursions: [] };
+    return isLimited(limits) ? orProblem(() => get(this.paths.excursions(time))) : { excursions: [] };
   }
 
   show({ answer, shown, windows, figures, devices, limits, outside, lines }) {
@@ -125,13 +125,14 @@ export class Region {
       if (answer.newest == null) this.chart.clear("No reading in this region was counted.");
       return;
     }
-    Object.assign(this, { shown, series: windows });
+    Object.assign(this, { shown, series: windows.windows });
     this.showNow(answer);
     this.bar.take(shown);
     const { from, to, step, isPast } = shown;
     const why = isPast && this.chosen.range !== "all" ? " (nothing newer came)" : "";
     this.showFigures(figures, `${instant(from)} to ${instant(to)}${why}, windows of ${step}`);
-    this.drawChart(limits, outside, lines);
+    if (windows.problem) this.noChart(windows.problem);
+    else this.drawChart(limits, outside, lines);
     this.listWindows();
     this.excursions.show(outside, limits, shown);
     this.limits.show(limits?.problem ? null : limits);
@@ -159,28 +160,44 @@ export class Region {
     const { series } = this;
     const { marks, totals } = marksOfWindows(series);
     const values = (key) => series.map((window) => window[key]);
+    // The first colour is that of the average.
     this.chart.draw({
       from: this.shown.from, to: this.shown.to, times: series.map(({ from }) => Date.parse(from)),
       band: { low: values("min_c"), high: values("max_c") },
       lines: [{ label: "Average", values: values("average_c") },
-        ...lines.map(({ name, windows }, index) => ({ label: name, values: valuesAt(series, windows), colour: index }))],
+        ...lines.map(({ name, windows }, index) => ({ label: name, values: valuesAt(series, windows), colour: index + 1 }))],
       limits, spans: spansOfExcursions(outside?.excursions), marks,
     });
     this.figure.classList.remove("waiting");
+    const failed = lines.filter(({ problem }) => problem).map(({ name, problem }) => `no line of ${name}: ${problem}`);
     const words = Object.entries(MARKS).filter(([kind]) => totals[kind])
       .map(([kind, { sign, words: text }]) => `${sign} ${count(totals[kind])} ${text}`);
     if (this.hasLines && lines.length === LINES_MAX) words.push(`the first ${LINES_MAX} devices are drawn`);
-    setText(this.marks, words.join(" · "));
-    this.marks.hidden = words.length === 0;
+    setText(this.marks, [...words, ...failed].join(" · "));
+    this.marks.hidden = words.length === 0 && failed.length === 0;
+  }
+
+  noChart(problem) {
+    this.chart.clear(`No chart: ${problem}`);
+    this.figure.classList.remove("waiting");
+    this.marks.hidden = true;
   }
 
   showFigures(figures, words) {
+    if (figures.problem) {
+      setText(this.summary, `No figures: ${figures.problem} · ${words}`);
+      return;
+    }
     setText(this.summary, `${celsius(figures.average_c)} on average of ${counted(figures.count, "reading", "readings")} · ${words}`);
     this.figures.show(figures);
   }
 
   listWindows() {
-    if (!this.windows.open || !this.series) return;
+    if (!this.windows.open) return;
+    if (!this.series) {
+      this.windows.replaceChildren(this.windows.firstElementChild);
+      return;
+    }
     const some = (value) => (value ? count(value) : "");
     const rows = this.series.map((w) => [moment(w.from), count(w.count), celsius(w.average_c), celsius(w.min_c),
       celsius(w.max_c), celsius(w.standard_deviation_c), some(w.late), some(w.conflicts), some(w.corrected)]);
@@ -188,7 +205,11 @@ export class Region {
     this.windows.replaceChildren(this.windows.firstElementChild, made);
   }
 
-  showDevices({ devices, next }) {
+  showDevices({ devices = [], next, problem }) {
+    if (problem) {
+      replaceWith(this.devices, element("p", { className: "quiet", textContent: `No devices: ${problem}` }));
+      return;
+    }
     replaceWith(this.devices, devices.length > 0 ? table("Devices over all time, by name", DEVICE_COLUMNS, deviceRows(devices))
       : element("p", { className: "quiet", textContent: "No device of this region is listed." }));
     this.more.hidden = !next || this.devicesShown >= 1000;

@@ -425,6 +425,76 @@ test("a card whose request fails says so, and leaves the others alone", async ()
   await page.getByRole("alert").getByText("no URL can have this name").waitFor();
 });
 
+/** How many pixels of the chart have the colour of a variable of the style, within what the
+ * edges of a line make of it, and how many columns they are in. */
+function inked(name) {
+  return page.locator("canvas").evaluate((canvas, variable) => {
+    const probe = document.createElement("canvas").getContext("2d");
+    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
+    probe.fillRect(0, 0, 1, 1);
+    const wanted = probe.getImageData(0, 0, 1, 1).data;
+    const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const columns = new Set();
+    for (let at = 0; at < data.length; at += 4) {
+      if (data[at + 3] > 250 && [0, 1, 2].every((channel) => Math.abs(data[at + channel] - wanted[channel]) <= 3)) columns.add((at / 4) % width);
+    }
+    return columns.size;
+  }, name);
+}
+
+test("a device has its line and its figures at every range", async () => {
+  const now = Date.now();
+  await report("line", { to: now, interval: MINUTE, readings: 1_440, temperature: wave });
+  await report("line", { to: now - 2 * DAY, interval: 15 * MINUTE, readings: 400, temperature: wave });
+  // Beside it, so that the average of both is neither's line.
+  await report("line", { to: now, interval: MINUTE, readings: 60, device: "d2", temperature: () => 5 });
+  for (const [range, readings, step] of [["1h", 60, "1m"], ["24h", 1_440, "5m"], ["7d", 1_840, "1h"]]) {
+    await page.goto("about:blank");
+    await page.goto(`${url}/#/device/line-d1?range=${range}&step=${step}`);
+    await page.waitForFunction((least) => {
+      const found = document.querySelector("main")?.textContent.match(/on average of ([\d,]+) readings/);
+      return found && Number(found[1].replace(",", "")) >= least;
+    }, readings * 0.9);
+    await state("live");
+    assert.ok(await inked("--accent") > 100, `${range}: the line`);
+    assert.equal(await page.getByRole("alert").count(), 0, range);
+    await shot(`device-${range}`);
+  }
+  await openRegion("line", { lines: "devices", range: "1h" }, /on average of \d+ readings/);
+  await page.locator(".u-legend").getByText("line-d1").waitFor();
+  await shot("device-lines");
+  for (const colour of ["--c1", "--c2"]) assert.ok(await inked(colour) > 100, `${colour}: the line of a device in its region`);
+  assert.deepEqual(errors, []);
+});
+
+test("a part of a view that fails leaves its other parts", async () => {
+  await report("parts", { to: Date.now(), interval: MINUTE, readings: 60, temperature: wave });
+  await fetch(`${url}/v1/regions/parts/limits`, {
+    method: "PUT", body: JSON.stringify({ high_c: 22 }), headers: { "content-type": "application/json" },
+  });
+  const parts = [["windows", "No chart: out of order"], ["gaps", "out of order"], ["excursions", "out of order"]];
+  for (const [part, words] of parts) {
+    const failing = `**/v1/devices/parts-d1/${part}*`;
+    await page.route(failing, (route) => route.fulfill({ status: 503, json: { detail: "out of order" } }));
+    await page.goto("about:blank");
+    await page.goto(`${url}/#/device/parts-d1?range=1h`);
+    await page.getByText(words).first().waitFor();
+    await page.locator("dt", { hasText: "Expected every" }).waitFor();
+    await state("live");
+    assert.equal(await page.locator("canvas").count(), part === "windows" ? 0 : 1, part);
+    await page.unroute(failing);
+  }
+  for (const [path, words] of [["regions/parts/windows", "No chart: out of order"], ["devices", "No devices: out of order"],
+    ["devices/parts-d1/windows", "no line of parts-d1: out of order"]]) {
+    const failing = (asked) => asked.pathname.endsWith(`/v1/${path}`);
+    await page.route(failing, (route) => route.fulfill({ status: 503, json: { detail: "out of order" } }));
+    await openRegion("parts", { lines: "devices", range: "1h" }, words);
+    await page.getByRole("heading", { name: "What the average is made of" }).waitFor();
+    await page.unroute(failing);
+  }
+  await fetch(`${url}/v1/regions/parts/limits`, { method: "DELETE" });
+});
+
 test("all pages of a list are found, whatever comes before the path", async () => {
   const names = ["page-1", "page-2", "page-3", "page-4", "page-5"];
   await post(url, names.map((region) => ({ device_id: region, region, temperature_c: 1, timestamp: Date.now() })));

@@ -219,7 +219,7 @@ function device(call) {
 function deviceWindows(call) {
   const found = one(call);
   return {
-    device_id: found.device_id,
+    device_id: found.device_id, kept_from: null,
     ...windows(call, (begin, end) => {
       const { count, average_c, min_c, max_c } = call.house.figures([found], begin, end);
       return { count, average_c, min_c, max_c };
