@@ -17,7 +17,7 @@ use crate::read::excursions::{self, Listed};
 use crate::read::fresh::fold_and_read;
 use crate::read::outside::Asked;
 
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "region",
     "kind",
     "begin",
@@ -33,6 +33,7 @@ const COLUMNS: [&str; 19] = [
     "device_ids",
     "gaps",
     "longest_gap_ms",
+    "corrected",
     "resolution",
     "low_c",
     "high_c",
@@ -68,6 +69,7 @@ pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Han
         ("late", count(&|figures| figures.late)),
         ("duplicates", count(&|figures| figures.duplicates)),
         ("conflicts", count(&|figures| figures.conflicts)),
+        ("corrected", count(&|figures| figures.corrected)),
         ("devices", devices.into()),
         ("revision", count(&|figures| figures.revision)),
     ]);
@@ -160,6 +162,7 @@ fn cells(listed: &Listed) -> Vec<Value> {
         known(listed.device_ids.iter().map(String::as_str).collect()),
         gaps.into(),
         (gaps > 0).then_some(excursion.longest_gap_ms).into(),
+        listed.corrected.into(),
         if excursion.is_by_minute { "minute" } else { "reading" }.into(),
         celsius(listed.limits.low),
         celsius(listed.limits.high),

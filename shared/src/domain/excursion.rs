@@ -186,6 +186,11 @@ impl Tracker {
         Self { device, limits, gap_ms, from, is_blind, newest, run: None }
     }
 
+    /// From now on, a pause that is longer than this is a gap.
+    pub fn expect(&mut self, gap_ms: i64) {
+        self.gap_ms = gap_ms;
+    }
+
     /// Takes the next reading, later than the one before. Returns the excursion that it
     /// ends.
     pub fn take(&mut self, at: UnixMillis, temperature: MilliCelsius) -> Option<Excursion> {
@@ -297,52 +302,6 @@ impl Union {
     }
 }
 
-/// How often each length of pause occurred, to tell the usual one. Lengths are kept to one
-/// part in 64, rounded up, and those that are too short to matter as one: so a device has
-/// few.
-#[derive(Clone, Debug, Default)]
-pub struct Pauses(Vec<(i64, u64)>);
-
-/// A pause that is not longer than this is never a gap, in milliseconds.
-pub const GAP_MS_MIN: i64 = 2 * UnixMillis::PER_MINUTE;
-
-/// A pause is a gap if it is longer than this many usual ones.
-pub const USUAL_PAUSES: i64 = 3;
-
-impl Pauses {
-    /// Counts a pause.
-    pub fn add(&mut self, ms: i64) {
-        let ms = if ms <= GAP_MS_MIN / USUAL_PAUSES { 0 } else { rounded_up(ms) };
-        match self.0.binary_search_by_key(&ms, |(known, _)| *known) {
-            Ok(place) => {
-                if let Some((_, count)) = self.0.get_mut(place) {
-                    *count += 1;
-                }
-            }
-            Err(place) => self.0.insert(place, (ms, 1)),
-        }
-    }
-
-    /// What is longer is a gap, in milliseconds: three times the median, and at least two
-    /// minutes; `None` if there was no pause.
-    pub fn gap_ms(&self) -> Option<i64> {
-        let all: u64 = self.0.iter().map(|(_, count)| count).sum();
-        let mut seen = 0;
-        let median = self.0.iter().find(|(_, count)| {
-            seen += count;
-            seen * 2 >= all
-        });
-        median.map(|(ms, _)| (ms * USUAL_PAUSES).max(GAP_MS_MIN))
-    }
-}
-
-/// The number with its seven highest bits, rounded up.
-fn rounded_up(ms: i64) -> i64 {
-    let shift = (i64::BITS - ms.leading_zeros()).saturating_sub(7);
-    let step = 1_i64 << shift;
-    (ms + step - 1) / step * step
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -431,25 +390,6 @@ mod tests {
         // The first reading that was looked at is after the begin of the range.
         let found: Vec<String> = track(true, &[(60, 9), (120, 5)]).iter().map(line).collect();
         assert_eq!(found, ["high 60..120 n=1 x=9@60 g=0/0"]);
-    }
-
-    #[test]
-    fn a_gap_is_longer_than_three_usual_pauses_and_than_two_minutes() {
-        let gap_of = |pauses: &[i64]| {
-            let mut counted = Pauses::default();
-            pauses.iter().for_each(|ms| counted.add(*ms));
-            counted.gap_ms()
-        };
-        assert_eq!(gap_of(&[]), None);
-        assert_eq!(gap_of(&[1, 1_000, 5_000]), Some(GAP_MS_MIN));
-        for (pauses, exact) in [
-            (&[60_000, 60_000, 3_600_000][..], 180_000),
-            (&[900_000], 2_700_000),
-            (&[60_001], 180_003),
-        ] {
-            let gap_ms = gap_of(pauses).unwrap();
-            assert!((exact..=exact + exact / 64).contains(&gap_ms), "{gap_ms} of {pauses:?}");
-        }
     }
 
     /// The union by another way: whether each instant is covered.

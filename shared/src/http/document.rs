@@ -60,6 +60,11 @@ pub(crate) struct Document {
 /// Columns that change with the clock alone: the entity tag leaves them out.
 const VOLATILE: [&str; 3] = ["newest_age_ms", "as_of", "now"];
 
+/// What is said beside the records of how complete they are. In formats that have the records
+/// alone, it is with what the answer covers.
+const COMPLETENESS: [&str; 8] =
+    ["kept_from", "count", "late", "duplicates", "conflicts", "corrected", "devices", "revision"];
+
 impl Document {
     /// The answer to `request`: the document, or 304 if the client already has it.
     pub(crate) fn into_response(self, request: &Request, format: Format) -> Response {
@@ -80,7 +85,9 @@ impl Document {
             response = response.with_header("link", format!("<{next}>; rel=\"next\""));
         }
         if format != Format::Json {
-            response = response.with_header("isotherm-coverage", self.coverage.dictionary());
+            let about = self.about.0.into_iter().filter(|(name, _)| COMPLETENESS.contains(name));
+            let covers = Fields(self.coverage.0.into_iter().chain(about).collect());
+            response = response.with_header("isotherm-coverage", covers.dictionary());
         }
         response
     }
@@ -272,6 +279,22 @@ mod tests {
             "{\"region\":\"hall\",\"average_c\":20.5,\"newest_age_ms\":7}\n\
              {\"region\":\"yard\",\"average_c\":null,\"newest_age_ms\":7}\n"
         );
+    }
+
+    #[test]
+    fn how_complete_records_are_is_in_a_header_where_they_stand_alone() {
+        let mut document = document();
+        let about = [("region", json!("hall")), ("kept_from", json!("2026")), ("count", json!(7))];
+        document.about = Fields::of(about).with("devices", Value::Null).with("corrected", 1);
+        let header = |format| {
+            let response = document.clone().into_response(&Request::get("/"), format);
+            let found = response.headers.iter().find(|(name, _)| *name == "isotherm-coverage");
+            found.map(|(_, value)| value.to_string())
+        };
+        let expected = r#"as_of="2026", stale=?0, kept_from="2026", count=7, corrected=1"#;
+        assert_eq!(header(Format::Csv).as_deref(), Some(expected));
+        assert_eq!(header(Format::Ndjson).as_deref(), Some(expected));
+        assert_eq!(header(Format::Json), None);
     }
 
     #[test]

@@ -19,8 +19,9 @@ pub const EXCURSIONS_MAX: usize = 10_000;
 /// The most devices that an excursion names; all are counted.
 pub const EXCURSION_DEVICES_NAMED_MAX: usize = 20;
 
-/// From which pause on a device has a gap that has no usual pause, in milliseconds: an hour.
-pub const GAP_MS_UNLEARNED: i64 = 60 * 60 * 1_000;
+/// The most windows of devices, each of an hour, that are read to find the excursions of times
+/// whose readings were deleted.
+pub const EXCURSION_DEVICE_WINDOWS_MAX: usize = 2_000_000;
 
 /// The most regions with plausible limits: a request that has readings reads all of them.
 pub const PLAUSIBLE_REGIONS_MAX: usize = 1_000;

@@ -1,6 +1,7 @@
 //! Excursions: when the temperatures of a region, or of a device, were outside the limits,
 //! with the names and the revision of each. `outside` has the search.
 
+use crate::base::checksum::checksum;
 use crate::domain::excursion::{Excursion, Limits, Union};
 use crate::domain::reading::UnixMillis;
 use crate::domain::summary::Summary;
@@ -12,6 +13,7 @@ use crate::read::aggregate;
 use crate::read::chunks::Chunks;
 use crate::read::devices::{self, DeviceSummary};
 use crate::read::outside::{Asked, Look};
+use crate::read::silence::Expectations;
 
 /// An excursion, with what the database knows of it.
 pub(crate) struct Listed {
@@ -21,7 +23,9 @@ pub(crate) struct Listed {
     pub(crate) extreme_device: Option<String>,
     /// At most `limits::EXCURSION_DEVICES_NAMED_MAX`.
     pub(crate) device_ids: Vec<String>,
-    /// The sum of the revisions of the region's minutes in it.
+    /// How many readings of the region's minutes in it were corrected.
+    pub(crate) corrected: i64,
+    /// Another one whenever anything of it is.
     pub(crate) revision: i64,
 }
 
@@ -61,11 +65,15 @@ pub(crate) fn of_region(
     if set.is_none() {
         return Ok(Some(found));
     }
-    let look = Look { sql, region, limits: set, asked, kept_from: kept_from(pruned_before) };
+    // Only what is usual is asked of it, and not what is now.
+    let expected = &Expectations::load(sql, asked.range.to())?;
+    let kept_from = kept_from(pruned_before);
+    let look = Look { sql, region, limits: set, asked, kept_from, expected };
     let mut union = Union::default();
     let rows = |from, to| ledger::rows_between(sql, from, to);
-    look.at_readings(device_window::of_all_time(sql, region)?, &rows, &mut union)?;
-    look.at_minutes(&mut union)?;
+    let devices = device_window::of_all_time(sql, region)?;
+    look.at_readings(&devices, &rows, &mut union)?;
+    look.at_minutes(&devices, &mut union)?;
     found.list = look.listed(name, union)?;
     Ok(Some(found))
 }
@@ -86,6 +94,7 @@ pub(crate) fn of_device(
         readings += 1;
         Ok(())
     })?;
+    let expected = &Expectations::load(sql, asked.range.to())?;
     let mut found = OfDevice { regions: 0, readings, pruned_before, list: Vec::new() };
     for DeviceSummary { name, window } in devices::of_device(sql, name)?.1 {
         let set = region_limits::of_region(sql, &name)?.map(|set| set.limits);
@@ -93,9 +102,9 @@ pub(crate) fn of_device(
         let region = region_id(sql, &name)?.ok_or(Error::Corrupt("region"))?;
         found.regions += 1;
         let kept_from = kept_from(pruned_before);
-        let look = Look { sql, region, limits, asked, kept_from };
+        let look = Look { sql, region, limits, asked, kept_from, expected };
         let mut union = Union::default();
-        look.at_readings(vec![window], &rows, &mut union)?;
+        look.at_readings(&[window], &rows, &mut union)?;
         found.list.extend(look.listed(&name, union)?);
     }
     crate::base::sort::sort_by_key(&mut found.list, |listed| {
@@ -118,14 +127,14 @@ impl<S: Sql> Look<'_, S> {
     /// What was found, with names and revisions.
     fn listed(&self, region: &str, union: Union) -> Result<Vec<Listed>, Error> {
         let found = union.finish(self.asked.range.from(), self.for_ms());
-        let revisions = self.revisions(&found)?;
+        let sums = self.sums(&found)?;
         let named = |e: &Excursion| -> Vec<u64> {
             let first = e.devices.iter().take(limits::EXCURSION_DEVICES_NAMED_MAX);
             first.chain(&e.extreme_device).copied().collect()
         };
         let names = dictionary::of(self.sql, "devices", found.iter().flat_map(named))?;
         let name = |id: &u64| names.get(*id).map(ToOwned::to_owned);
-        let listed = |(excursion, revision): (Excursion, i64)| {
+        let listed = |(excursion, [minutes, corrected]): (Excursion, [i64; 2])| {
             let first = excursion.devices.iter().take(limits::EXCURSION_DEVICES_NAMED_MAX);
             let mut device_ids = Vec::new();
             for name in first.filter_map(name) {
@@ -134,26 +143,66 @@ impl<S: Sql> Look<'_, S> {
             }
             let extreme_device = excursion.extreme_device.as_ref().and_then(name);
             let (region, limits) = (region.to_owned(), self.limits);
-            Listed { region, limits, excursion, extreme_device, device_ids, revision }
+            let mut listed = Listed {
+                region,
+                limits,
+                excursion,
+                extreme_device,
+                device_ids,
+                corrected,
+                revision: 0,
+            };
+            listed.revision = listed.revision_of(minutes);
+            listed
         };
-        Ok(found.into_iter().zip(revisions).map(listed).collect())
+        Ok(found.into_iter().zip(sums).map(listed).collect())
     }
 
-    /// For each excursion the sum of the revisions of the region's minutes in it, both ends
-    /// included.
-    fn revisions(&self, found: &[Excursion]) -> Result<Vec<i64>, Error> {
+    /// For each excursion, of the region's minutes in it, both ends included, the sum of their
+    /// revisions, and how many readings were corrected.
+    fn sums(&self, found: &[Excursion]) -> Result<Vec<[i64; 2]>, Error> {
         let statement = "\
-            SELECT (SELECT coalesce(sum(revision), 0) FROM windows \
-                    WHERE span = 1 AND region = ?1 \
-                          AND start >= j.value ->> 0 AND start <= j.value ->> 1) \
-            FROM json_each(?2) AS j ORDER BY j.key";
+            SELECT coalesce(sum(w.revision), 0), coalesce(sum(w.corrected), 0) \
+            FROM json_each(?2) AS j LEFT JOIN windows AS w ON w.span = 1 AND w.region = ?1 \
+                 AND w.start >= j.value ->> 0 AND w.start <= j.value ->> 1 \
+            GROUP BY j.key ORDER BY j.key";
         let ends: Vec<String> = found
             .iter()
             .map(|e| format!("[{},{}]", e.first.min(e.begin).minute(), e.until.minute()))
             .collect();
         let ends = Value::Text(format!("[{}]", ends.join(",")));
         let rows = self.statement(statement, &[Value::Integer(self.region), ends])?;
-        let sums = rows.iter().map(|row| integers(row).map(|[sum]| sum));
-        sums.collect::<Option<_>>().ok_or(Error::Corrupt("window"))
+        rows.iter().map(|row| integers(row)).collect::<Option<_>>().ok_or(Error::Corrupt("window"))
+    }
+}
+
+impl Listed {
+    /// The revision, from the sum of those of its minutes. What else it depends on (the
+    /// pauses that are gaps, names, limits) has a checksum in its last six digits.
+    fn revision_of(&self, minutes: i64) -> i64 {
+        const CHECKSUMS: i64 = 1_000_000;
+        let (e, low_high) = (&self.excursion, (self.limits.low, self.limits.high));
+        let all = format!(
+            "{} {:?} {:?} {low_high:?} {} {} {} {} {} {:?} {:?} {} {} {} {} {} {} {}",
+            self.region,
+            self.extreme_device,
+            self.device_ids,
+            e.kind.name(),
+            e.begin.get(),
+            e.until.get(),
+            e.is_open,
+            e.begins_before,
+            e.extreme,
+            e.extreme_at,
+            e.readings,
+            e.devices.len(),
+            e.gaps,
+            e.longest_gap_ms,
+            e.first.get(),
+            e.is_by_minute,
+            self.corrected,
+        );
+        let checksum = i64::from(u32::from_le_bytes(checksum(0, all.as_bytes())));
+        minutes.saturating_mul(CHECKSUMS).saturating_add(checksum % CHECKSUMS)
     }
 }

@@ -1,10 +1,10 @@
 //! The search for excursions in one region.
 //!
 //! They are found in the single readings, as long as the ledger has them, and before that in
-//! the windows of minutes, which are kept. The windows of hours say where to look: in an hour
+//! the windows of minutes, which are kept (`outside_minutes`). The windows of hours say where to look: in an hour
 //! whose lowest and highest temperature are within, no excursion begins.
 
-use crate::domain::excursion::{Excursion, GAP_MS_MIN, Kind, Limits, Pauses, Tracker, Union};
+use crate::domain::excursion::{Kind, Limits, Tracker, Union};
 use crate::domain::range::Range;
 use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::error::Error;
@@ -13,6 +13,7 @@ use crate::ledger::device_window::DeviceWindow;
 use crate::ledger::{Row, integers};
 use crate::limits;
 use crate::read::chunks::Chunks;
+use crate::read::silence::Expectations;
 
 /// What is asked for.
 #[derive(Clone, Copy)]
@@ -20,16 +21,16 @@ pub(crate) struct Asked {
     pub(crate) range: Range,
     /// How long an excursion must last, in the place of what is set for the region.
     pub(crate) for_ms: Option<i64>,
-    /// Which pauses are gaps, in the place of what is usual for each device.
+    /// Which pauses are gaps, in the place of those after which a device is silent.
     pub(crate) gap_ms: Option<i64>,
 }
 
 /// The first instant of a minute.
-fn instant(minute: i64) -> UnixMillis {
+pub(crate) fn instant(minute: i64) -> UnixMillis {
     UnixMillis::from_minute(minute, 0).unwrap_or(UnixMillis::MAX)
 }
 
-const HOUR: i64 = 60;
+pub(crate) const HOUR: i64 = 60;
 
 /// A search in one region.
 pub(crate) struct Look<'a, S> {
@@ -39,6 +40,8 @@ pub(crate) struct Look<'a, S> {
     pub(crate) asked: Asked,
     /// The first minute of which no reading was deleted.
     pub(crate) kept_from: i64,
+    /// How often the devices are expected to send.
+    pub(crate) expected: &'a Expectations,
 }
 
 /// A device whose readings are followed.
@@ -62,7 +65,7 @@ impl<S: Sql> Look<'_, S> {
     /// minutes, `devices` are those that may be among them.
     pub(crate) fn at_readings(
         &self,
-        devices: Vec<DeviceWindow>,
+        devices: &[DeviceWindow],
         rows: &dyn Fn(i64, i64) -> Result<Vec<Row>, Error>,
         union: &mut Union,
     ) -> Result<(), Error> {
@@ -74,16 +77,10 @@ impl<S: Sql> Look<'_, S> {
             return Ok(());
         }
         let mut chunks = Chunks::of(rows);
-        let usual = match self.asked.gap_ms {
-            Some(_) => Vec::new(),
-            None => self.usual_gaps(from, to, &mut chunks)?,
-        };
         let follow = |window: &DeviceWindow| {
             let (oldest, newest, _) = window.seen();
             let device = window.device();
-            let place = usual.binary_search_by_key(&device, |(known, _)| *known).ok();
-            let usual_ms = place.and_then(|place| usual.get(place)).map(|(_, gap_ms)| *gap_ms);
-            let gap_ms = self.asked.gap_ms.or(usual_ms).unwrap_or(limits::GAP_MS_UNLEARNED);
+            let gap_ms = self.gap_ms(window);
             let has_older = oldest < instant(begin);
             let tracker = Tracker::new(Some(device), self.limits, gap_ms, instant(from), has_older);
             Followed { device, tracker, newest }
@@ -149,36 +146,14 @@ impl<S: Sql> Look<'_, S> {
         self.asked.for_ms.unwrap_or(self.limits.for_ms)
     }
 
-    /// From which pause on each device has a gap, by what is usual for it in the range.
-    fn usual_gaps(
-        &self,
-        from: i64,
-        to: i64,
-        chunks: &mut Chunks<'_>,
-    ) -> Result<Vec<(u64, i64)>, Error> {
-        let mut devices: Vec<(u64, UnixMillis, Pauses)> = Vec::new();
-        chunks.each(from, to, &mut |row| {
-            if i64::from(row.region) != self.region {
-                return Ok(());
-            }
-            let at = row.timestamp().ok_or(Error::Corrupt("ledger row"))?;
-            match devices.binary_search_by_key(&row.device(), |(device, ..)| *device) {
-                Ok(place) => {
-                    if let Some((_, before, pauses)) = devices.get_mut(place) {
-                        pauses.add(at.get() - before.get());
-                        *before = at;
-                    }
-                }
-                Err(place) => devices.insert(place, (row.device(), at, Pauses::default())),
-            }
-            Ok(())
-        })?;
-        let gap = |(device, _, pauses): (u64, UnixMillis, Pauses)| Some((device, pauses.gap_ms()?));
-        Ok(devices.into_iter().filter_map(gap).collect())
+    /// The pause that is longer than this is a gap of the device, in milliseconds.
+    pub(crate) fn gap_ms(&self, window: &DeviceWindow) -> i64 {
+        let usual = || self.expected.silent_after_ms(window);
+        self.asked.gap_ms.or_else(usual).unwrap_or(limits::SILENT_AFTER_MS_UNLEARNED)
     }
 
     /// The hours with a reading outside, by their first minutes, in order.
-    fn hours_outside(&self, from: i64, to: i64) -> Result<Vec<i64>, Error> {
+    pub(crate) fn hours_outside(&self, from: i64, to: i64) -> Result<Vec<i64>, Error> {
         let statement = "\
             SELECT start FROM windows WHERE span = 60 AND region = ?1 AND start > ?2 - 60 \
                    AND start < ?3 AND (min < ?4 OR max > ?5) ORDER BY start";
@@ -191,78 +166,6 @@ impl<S: Sql> Look<'_, S> {
         let starts = rows.iter().map(|row| integers(row).map(|[start]| start));
         starts.collect::<Option<_>>().ok_or(Error::Corrupt("window"))
     }
-
-    /// Finds excursions of times whose readings were deleted: consecutive minutes with a
-    /// reading outside.
-    pub(crate) fn at_minutes(&self, union: &mut Union) -> Result<(), Error> {
-        let [from, to] = self.asked.range.edges();
-        if from >= self.kept_from {
-            return Ok(());
-        }
-        let begin = from.saturating_sub(limits::EXCURSION_LOOK_BACK_MINUTES).max(0);
-        let minutes = self.minutes(begin, to.min(self.kept_from), limits::WINDOWS_READ_MAX + 1)?;
-        if i64::try_from(minutes.len()).is_ok_and(|count| count > limits::WINDOWS_READ_MAX) {
-            return Err(Error::TooMuch { narrow: "narrow it by from and to" });
-        }
-        let has_older = !self.minutes(0, begin, 1)?.is_empty();
-        let gap_ms = self.asked.gap_ms.unwrap_or_else(|| {
-            let mut pauses = Pauses::default();
-            let pairs = minutes.iter().zip(minutes.iter().skip(1));
-            pairs.for_each(|(a, b)| pauses.add((b.0 - a.0) * UnixMillis::PER_MINUTE));
-            pauses.gap_ms().unwrap_or(GAP_MS_MIN)
-        });
-        // What is known of the first minute whose readings are there.
-        let beyond = self.minutes(self.kept_from, to, 1)?;
-        for kind in [Kind::High, Kind::Low] {
-            let limits = match kind {
-                Kind::High => Limits { low: None, ..self.limits },
-                Kind::Low => Limits { high: None, ..self.limits },
-            };
-            let extreme = |(_, min, max)| if kind == Kind::High { max } else { min };
-            let mut tracker = Tracker::new(None, limits, gap_ms, instant(from), has_older);
-            for minute in &minutes {
-                if let Some(ended) = tracker.take(instant(minute.0), extreme(*minute)) {
-                    union.add(ended);
-                }
-            }
-            let next = beyond.first().filter(|_| tracker.outside().is_some());
-            let open = match next.map(|next| (next.0, extreme(*next))) {
-                Some((minute, extreme)) if limits.is_within(extreme) => {
-                    tracker.take(instant(minute), extreme)
-                }
-                // It goes on in that minute, with what was found in its readings.
-                Some((minute, _)) => tracker.finish().map(|open| {
-                    let until = union.next_begin(kind, instant(minute));
-                    let is_there = |until: &UnixMillis| until.minute() == minute;
-                    let until = until.filter(is_there).unwrap_or(instant(minute));
-                    Excursion { until, is_open: false, ..open }
-                }),
-                None => tracker.finish(),
-            };
-            open.into_iter().for_each(|excursion| union.add(excursion));
-            check_number(union.len())?;
-        }
-        Ok(())
-    }
-
-    /// The minutes of the region that have readings, with the lowest and the highest; at most
-    /// `most`.
-    fn minutes(
-        &self,
-        from: i64,
-        to: i64,
-        most: i64,
-    ) -> Result<Vec<(i64, MilliCelsius, MilliCelsius)>, Error> {
-        let statement = "\
-            SELECT start, min, max FROM windows WHERE span = 1 AND region = ?1 AND start >= ?2 \
-                   AND start < ?3 ORDER BY start LIMIT ?4";
-        let rows = self.statement(statement, &[self.region, from, to, most].map(Value::Integer))?;
-        let minute = |row: &Vec<Value>| {
-            let [start, min, max] = integers(row)?;
-            Some((start, MilliCelsius::new(min)?, MilliCelsius::new(max)?))
-        };
-        rows.iter().map(minute).collect::<Option<_>>().ok_or(Error::Corrupt("window"))
-    }
 }
 
 impl Followed {
@@ -272,7 +175,7 @@ impl Followed {
     }
 }
 
-fn check_number(excursions: usize) -> Result<(), Error> {
+pub(crate) fn check_number(excursions: usize) -> Result<(), Error> {
     if excursions <= limits::EXCURSIONS_MAX {
         return Ok(());
     }

@@ -9,14 +9,14 @@ use crate::support::assert::check_fields;
 use crate::support::node::Node;
 use crate::support::readings::{DAY, HOUR, MINUTE, celsius, instant, json_reading, shuffled};
 
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn below(&mut self, end: u64) -> i64 {
+    pub(super) fn below(&mut self, end: u64) -> i64 {
         i64::try_from(random::next(&mut self.0) % end).unwrap()
     }
 
-    fn one_in(&mut self, n: u64) -> bool {
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 }
@@ -78,7 +78,7 @@ fn check(answer: &Value, expected: &[Interval]) {
     assert_eq!(found.len(), expected.len());
 }
 
-fn json_of((device, region, at, milli): &Raw) -> Value {
+pub(super) fn json_of((device, region, at, milli): &Raw) -> Value {
     json_reading(device, region, celsius(*milli), *at)
 }
 
@@ -111,7 +111,7 @@ fn the_excursions_of_random_histories_are_those_of_an_independent_program() {
         let whole = (START - HOUR, START + DAY);
         let part = (START + 3 * HOUR + 17 * MINUTE, START + 6 * HOUR + 41 * MINUTE);
         for (from, to) in [whole, part] {
-            let path = format!("/v1/regions/cold/excursions?from={from}&to={to}");
+            let path = format!("/v1/regions/cold/excursions?from={from}&to={to}&gap=3m");
             let answer = node.read(&path);
             let expected = independent(&raw, "cold", (from, to), for_minutes * MINUTE);
             check(&answer, &expected);
@@ -126,7 +126,7 @@ fn the_excursions_of_random_histories_are_those_of_an_independent_program() {
         let everything = node.read(&format!("/v1/regions/cold?from={}&to={}", whole.0, whole.1));
         let answer =
             node.read(&format!("/v1/regions/cold/excursions?from={}&to={}", whole.0, whole.1));
-        let same = ["count", "late", "duplicates", "conflicts", "devices", "revision"];
+        let same = ["count", "late", "duplicates", "conflicts", "corrected", "devices", "revision"];
         for field in same {
             assert_eq!(answer[field], everything[field], "{field}");
         }
@@ -142,7 +142,8 @@ fn the_excursions_of_random_histories_are_those_of_an_independent_program() {
 fn check_of_devices(node: &mut Node, raw: &[Raw], (from, to): (i64, i64), for_ms: i64) {
     for device in ["d0", "d1"] {
         let own: Vec<Raw> = raw.iter().filter(|(name, ..)| name == device).cloned().collect();
-        let answer = node.read(&format!("/v1/devices/{device}/excursions?from={from}&to={to}"));
+        let answer =
+            node.read(&format!("/v1/devices/{device}/excursions?from={from}&to={to}&gap=3m"));
         check(&answer, &independent(&own, "cold", (from, to), for_ms));
         let count = own.iter().filter(|(_, _, at, _)| (from..to).contains(at)).count();
         check_fields(&answer, &json!({"device_id": device, "count": count}));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::readings::{DAY, HOUR, MINUTE};
+use crate::support::readings::{DAY, MINUTE};
 
 pub(super) const LOW: i64 = -25_000;
 pub(super) const HIGH: i64 = -18_000;
@@ -24,6 +24,9 @@ pub(super) struct Interval {
     pub(super) gaps: Vec<i64>,
 }
 
+/// The pause that is longer is a gap.
+pub(super) const GAP: i64 = 3 * MINUTE;
+
 /// From the definition: of each device, the readings in the region up to `to`.
 pub(super) fn independent(
     raw: &[Raw],
@@ -39,7 +42,6 @@ pub(super) fn independent(
     }
     let mut all: Vec<Interval> = Vec::new();
     for (device, readings) in &by_device {
-        let gap = gap_ms(readings.keys().copied().filter(|at| *at >= from));
         let readings: Vec<(i64, i64)> = readings.iter().map(|(at, milli)| (*at, *milli)).collect();
         for (kind, depth) in [("high", 1), ("low", -1)] {
             let limit = if kind == "high" { HIGH } else { LOW };
@@ -60,7 +62,7 @@ pub(super) fn independent(
                     worst: ((worst.1 - limit) * depth, worst.0, (*device).to_owned()),
                     readings: length,
                     devices: BTreeSet::from([(*device).to_owned()]),
-                    gaps: pauses.filter(|pause| *pause > gap).collect(),
+                    gaps: pauses.filter(|pause| *pause > GAP).collect(),
                 });
                 rest = behind;
             }
@@ -71,17 +73,6 @@ pub(super) fn independent(
     all.retain(|i| i.until - i.begin >= for_ms);
     all.sort_by_key(|i| (i.begin, i.kind));
     all
-}
-
-/// Three times the median pause, at least two minutes; an hour if there is no pause.
-fn gap_ms(times: impl Iterator<Item = i64>) -> i64 {
-    let times: Vec<i64> = times.collect();
-    let mut pauses: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    pauses.sort_unstable();
-    let Some(median) = pauses.get(pauses.len().saturating_sub(1) / 2) else { return HOUR };
-    // Kept in seven binary digits, rounded up.
-    let step = (0..).map(|n| 1 << n).find(|step| median / step < 128).unwrap();
-    (3 * ((median + step - 1) / step * step)).max(2 * MINUTE)
 }
 
 /// Any two of a kind that overlap or touch become one, until there are none.

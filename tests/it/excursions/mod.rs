@@ -2,6 +2,7 @@
 
 mod histories;
 mod independent;
+mod pruned;
 mod stories;
 
 use crate::support::readings::{DAY, HOUR, NOW};

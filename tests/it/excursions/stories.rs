@@ -1,9 +1,12 @@
 //! What late and deleted readings, silent devices and changes of sides make of excursions.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde_json::{Value, json};
 
 use super::START;
+use crate::corrections::{correct, correction};
 use crate::support::assert::{check_fields, header};
 use crate::support::node::{Node, scratch};
 use crate::support::readings::{HOUR, MINUTE, NOW, instant, json_reading};
@@ -26,6 +29,11 @@ fn excursions(node: &mut Node, query: &str) -> Vec<Value> {
     node.read(&path)["excursions"].as_array().unwrap().clone()
 }
 
+/// The sum of the revisions of its minutes.
+fn minutes_of(excursion: &Value) -> i64 {
+    excursion["revision"].as_i64().unwrap() / 1_000_000
+}
+
 /// From the start to this minute.
 fn minutes(from: i64, to: i64) -> String {
     format!("from={}&to={}", START + from * MINUTE, START + to * MINUTE)
@@ -41,7 +49,7 @@ fn a_late_reading_moves_an_excursion_and_its_revision() {
     node.accept(&json!([nth_of("d", 6, 9), nth_of("d", 7, 5)]));
     let range = minutes(0, 60);
     let before = excursions(&mut node, &range);
-    let ends = |e: &Value| (e["begin"].clone(), e["end"].clone(), e["revision"].as_i64().unwrap());
+    let ends = |e: &Value| (e["begin"].clone(), e["end"].clone(), minutes_of(e));
     assert_eq!(before.len(), 2);
     let (_, _, revision) = ends(&before[0]);
     assert_eq!(ends(&before[0]), (minute(2), minute(4), 3));
@@ -187,15 +195,77 @@ fn beyond_the_retention_they_are_found_in_minutes_and_say_so() {
             "end": instant(START + 20 * MINUTE), "duration_ms": 10 * MINUTE, "extreme_c": 9.0,
         }),
     );
-    assert!(found[0]["revision"].as_i64().unwrap() >= 11);
+    assert!(minutes_of(&found[0]) >= 11);
 }
 
 /// Has the ledger forget what is older, as pruning does.
-fn prune_before(node: &mut Node, ms: i64) {
+pub(super) fn prune_before(node: &mut Node, ms: i64) {
     let sql = rusqlite::Connection::open(node.directory().join("regions.db")).unwrap();
     sql.execute("DELETE FROM ledger WHERE minute < ?1", [ms / MINUTE]).unwrap();
     let tally = "INSERT OR REPLACE INTO tallies (name, value) VALUES ('pruned_before', ?1)";
     sql.execute(tally, [ms]).unwrap();
+}
+
+#[test]
+fn a_sensor_that_is_inside_does_not_end_the_excursion_of_another_one_when_readings_go() {
+    let own = scratch();
+    let mut node =
+        Node::over(own.path(), &[("retention", "30d")]).simulated(1, 3).with_clock_at(NOW);
+    // Both send every five minutes, in turn; one is outside for 40 minutes.
+    for round in 0..24 {
+        let outside = (4..12).contains(&round);
+        node.accept(&json!([
+            nth_of("d", round * 5, if outside { 9 } else { 5 }),
+            nth_of("e", round * 5 + 2, 5),
+        ]));
+    }
+    node.limit("cold", &json!({"high_c": 8, "for": "20m"}));
+    let expected = [(minute(20), minute(60))];
+    let ends = |found: &[Value]| -> Vec<(Value, Value)> {
+        found.iter().map(|e| (e["begin"].clone(), e["end"].clone())).collect()
+    };
+    assert_eq!(ends(&excursions(&mut node, &minutes(0, 200))), expected);
+    for kept_from in [32, 38, 200] {
+        prune_before(&mut node, START + kept_from * MINUTE);
+        let found = excursions(&mut node, &minutes(0, 200));
+        assert_eq!(found.len(), 1, "kept from {kept_from}: {found:?}");
+        assert_eq!(found[0]["begin"], instant(START + 20 * MINUTE), "kept from {kept_from}");
+        let end = if kept_from < 60 { minute(60) } else { instant(START + 60 * MINUTE) };
+        check_fields(&found[0], &json!({"end": end, "resolution": "minute", "extreme_c": 9.0}));
+    }
+}
+
+#[test]
+fn what_a_gap_is_does_not_depend_on_the_range_and_is_in_the_revision() {
+    let mut node = node_of(&[5; 20]);
+    node.accept(&json!([nth_of("d", 20, 9), nth_of("d", 32, 9), nth_of("d", 33, 5)]));
+    // Then it sends every ten minutes.
+    let slow = (4..40).map(|n| nth_of("d", n * 10, 5)).collect();
+    let of = |node: &mut Node, from, to| {
+        let found = excursions(node, &minutes(from, to));
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    };
+    let whole = of(&mut node, 0, 40);
+    check_fields(&whole, &json!({"gaps": 1, "longest_gap_ms": 12 * MINUTE}));
+    for (from, to) in [(19, 34), (20, 40), (-500, 35)] {
+        assert_eq!(of(&mut node, from, to), whole);
+    }
+    node.accept(&slow);
+    let slower = of(&mut node, 0, 40);
+    check_fields(&slower, &json!({"gaps": 0, "longest_gap_ms": null, "end": whole["end"]}));
+    assert_eq!(minutes_of(&slower), minutes_of(&whole), "none of its minutes has changed");
+    assert_ne!(slower["revision"], whole["revision"]);
+    assert_eq!(of(&mut node, 0, 400), slower);
+    // So do a correction, a name, and a limit.
+    let wrong = correction("d", START + 32 * MINUTE + 30_000, json!(9), json!(8.5));
+    assert_eq!(correct(&node, &wrong)["state"], "applied");
+    let corrected = of(&mut node, 0, 40);
+    check_fields(&corrected, &json!({"corrected": 1, "readings": 2}));
+    node.limit("cold", &json!({"high_c": 8.25}));
+    let limited = of(&mut node, 0, 40);
+    let revisions = [&whole, &slower, &corrected, &limited].map(|e| e["revision"].as_i64());
+    assert_eq!(BTreeSet::from(revisions).len(), 4, "{revisions:?}");
 }
 
 #[test]
