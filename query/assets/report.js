@@ -43,13 +43,52 @@ async function save(wanted) {
   }
 }
 
+/** A range as a query. */
+const rangeOf = (from, to) =>
+  new URLSearchParams({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
+
+/** The path of a region, or of what is below it. */
+const ofRegion = (region, below = "") => `v1/regions/${encodeURIComponent(region)}${below}`;
+
 /** The path of the excursions of a region. */
 function excursionsOf({ region, from, to }) {
-  const query = new URLSearchParams({
-    from: new Date(from).toISOString(),
-    to: new Date(to).toISOString(),
-  });
-  return `v1/regions/${encodeURIComponent(region)}/excursions?${query}`;
+  return `${ofRegion(region, "/excursions")}?${rangeOf(from, to)}`;
+}
+
+// When sensors were silent
+
+/** How many devices are asked about, and about how long. */
+const DEVICES_MAX = 100;
+const GAPS_MS_MAX = 31 * DAY;
+/** How long before the range a silence that reaches into it is looked for. */
+const BEFORE_MS = 7 * DAY;
+
+/** The times in the range without a reading of a device, longer than it usually pauses. */
+async function silencesOf({ device_id: id, newest, first_seen: first }, { from, to }) {
+  const begin = Math.max(from - BEFORE_MS, to - GAPS_MS_MAX);
+  const end = Math.min(to, Date.now());
+  if (Date.parse(first) >= to || end <= from) return [];
+  if (Date.parse(newest) < begin) return [{ id, begin: newest, end: null }];
+  const answer = await get(`v1/devices/${encodeURIComponent(id)}/gaps?${rangeOf(begin, end)}`);
+  if (answer.readings === 0) return [{ id, begin: null, end: null }];
+  const reaches = (gap) => gap.end === null || Date.parse(gap.end) > from;
+  return answer.gaps.filter(reaches).map((gap) => ({ id, ...gap }));
+}
+
+/** The times without a reading of all devices of a region, or why they are not told. */
+async function silences(wanted) {
+  if (wanted.to - wanted.from > GAPS_MS_MAX) {
+    return { words: "Times without a reading are listed for 31 days at most." };
+  }
+  try {
+    const path = `${ofRegion(wanted.region, "/devices")}?limit=${DEVICES_MAX}`;
+    const { devices, next } = await get(path);
+    const rows = [];
+    for (const device of devices) rows.push(...await silencesOf(device, wanted));
+    return { rows, words: next ? `Of the first ${DEVICES_MAX} devices by name.` : "" };
+  } catch (failure) {
+    return { words: `Times without a reading are not known: ${failure.message}.` };
+  }
 }
 
 // Times in a zone
@@ -160,24 +199,74 @@ function figures(pairs) {
   return list;
 }
 
-function table(excursions, zone) {
+/** A table of rows of cells, each the parts of its text. */
+function table(label, columns, rows) {
   const row = (name, cells) =>
     element("tr", {}, ...cells.map((parts) => element(name, {}, ...parts)));
-  const head = row("th", COLUMNS.map((name) => [name]));
+  const head = row("th", columns.map((name) => [name]));
   for (const cell of head.children) cell.scope = "col";
-  const body = excursions.map((one) => row("td", cells(one, zone)));
+  const body = rows.map((cells) => row("td", cells));
   const made = element("table", { className: "rows" });
   made.append(element("thead", {}, head), element("tbody", {}, ...body));
   // Where it is wider than the screen, it can be scrolled by keys.
-  const scrolled = { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Excursions" };
+  const scrolled = { className: "scroll", tabIndex: 0, role: "region", ariaLabel: label };
   return element("div", scrolled, made);
 }
 
+const SILENCE_COLUMNS = ["Device", "Last reading before", "Next reading", "Duration"];
+
+function silencePart({ rows = [], words }, zone) {
+  const cells = ({ id, begin, end }) => [
+    [id], begin ? when(begin, zone) : ["before the range"],
+    end ? when(end, zone) : ["not in the range"],
+    [begin && end ? duration(Date.parse(end) - Date.parse(begin)) : NONE],
+  ];
+  const all = rows.length === 0 ? "Every device was heard of as often as expected." : "";
+  return [
+    element("h2", {}, "Times without a reading"),
+    ...(rows.length ? [table("Times without a reading", SILENCE_COLUMNS, rows.map(cells))] : []),
+    ...(words || all ? [element("p", {}, words || all)] : []),
+  ];
+}
+
+/** How complete the figures of a range are. */
+function completeness(answer, at) {
+  const waiting = answer.unfolded_readings ?? 0;
+  const kept = answer.kept_from === undefined ? []
+    : [["Single readings kept from", answer.kept_from ? at(answer.kept_from) : "the beginning"]];
+  return [
+    element("h2", {}, "Completeness"),
+    figures([
+      ["Readings counted", count(answer.count)],
+      ["Devices", count(answer.devices)],
+      ["Came late", count(answer.late)],
+      ["Sent again", count(answer.duplicates)],
+      ["Contradicting", count(answer.conflicts)],
+      ["Corrected", count(answer.corrected)],
+      ["Waiting to be counted", waiting ? count(waiting) : "none"],
+      ["In quarantine", answer.quarantined_readings ? count(answer.quarantined_readings) : "none"],
+      ...kept,
+      ["Revision of the range", count(answer.revision)],
+    ]),
+  ];
+}
+
+/** What is said of a region without limits. */
+function withoutLimits({ region, zone }, answer, silent) {
+  byId("report").replaceChildren(
+    element("h1", {}, `Temperature excursions: ${region}`),
+    element("p", { className: "notice" },
+      `No limits are set for this region, so there are no excursions. Set them in the view of the `
+      + `region, or by PUT /v1/regions/{region}/limits; the report then covers the past, too.`),
+    ...silencePart(silent, zone),
+    ...completeness(answer, (text) => instant(text, zone)),
+  );
+}
+
 /** The report of an answer. */
-function report(asked, answer, set, version) {
+function report(asked, answer, set, version, silent) {
   const { zone } = asked;
   const at = (text) => instant(text, zone);
-  const waiting = answer.unfolded_readings ?? 0;
   const parts = [
     element("h1", {}, `Temperature excursions: ${answer.region}`),
     figures([
@@ -191,22 +280,12 @@ function report(asked, answer, set, version) {
     ]),
     element("h2", {}, counted(answer.excursions.length, "excursion", "excursions")),
     answer.excursions.length
-      ? table(answer.excursions, zone)
+      ? table("Excursions", COLUMNS, answer.excursions.map((one) => cells(one, zone)))
       : element("p", {}, answer.count
         ? "No reading was outside the limits for that long."
         : "Nothing was measured in this range."),
-    element("h2", {}, "Completeness"),
-    figures([
-      ["Readings counted", count(answer.count)],
-      ["Devices", count(answer.devices)],
-      ["Came late", count(answer.late)],
-      ["Sent again", count(answer.duplicates)],
-      ["Contradicting", count(answer.conflicts)],
-      ["Waiting to be counted", waiting ? count(waiting) : "none"],
-      ["In quarantine", answer.quarantined_readings ? count(answer.quarantined_readings) : "none"],
-      ["Single readings kept from", answer.kept_from ? at(answer.kept_from) : "the beginning"],
-      ["Revision of the range", count(answer.revision)],
-    ]),
+    ...silencePart(silent, zone),
+    ...completeness(answer, at),
     element("p", { className: "made" },
       `An excursion is a run of a device's readings outside the limits, from the first of them to `
       + `the first one inside; those of several devices that overlap are one. In a gap nothing was `
@@ -259,10 +338,14 @@ async function show() {
   const query = new URLSearchParams({ region: wanted.region, from, to, zone: wanted.zone });
   history.replaceState(null, "", `#${query}`);
   try {
-    const limits = `v1/regions/${encodeURIComponent(wanted.region)}/limits`;
-    const [answer, set, description] =
-      await Promise.all([get(excursionsOf(wanted)), get(limits), get("openapi.json")]);
-    report(wanted, answer, set, description.info.version);
+    const set = await get(ofRegion(wanted.region, "/limits"));
+    const isLimited = set.low_c !== null || set.high_c !== null;
+    const range = `${ofRegion(wanted.region)}?${rangeOf(wanted.from, wanted.to)}`;
+    const [answer, description, silent] = await Promise.all([
+      get(isLimited ? excursionsOf(wanted) : range), get("openapi.json"), silences(wanted),
+    ]);
+    if (isLimited) report(wanted, answer, set, description.info.version, silent);
+    else withoutLimits(wanted, answer, silent);
     state("live", "As of now");
   } catch (failure) {
     fail(failure);
