@@ -5,7 +5,7 @@ import { allCsv, get, getAll, isAddressable, now, ofDevice, ofList, ofRegion, or
 import { Chart } from "./chart.js";
 import { save } from "./download.js";
 import { Excursions, isLimited, spansOfExcursions } from "./excursions.js";
-import { age, celsius, count, counted, DAY, duration, element, instant, moment, setText } from "./format.js";
+import { age, celsius, count, counted, DAY, duration, element, HOUR, instant, moment, setText } from "./format.js";
 import { IntervalForm } from "./interval.js";
 import { button, RangeBar } from "./rangebar.js";
 import { automaticStep, chosenBy, STEPS, timeOf, usableSteps, wholeSteps } from "./ranges.js";
@@ -16,6 +16,9 @@ import { stepQuery } from "./windows.js";
 const PATTERN = "/v1/devices/{device_id}";
 /** How far apart the ends of a list of single readings may be. */
 const READINGS_MS_MAX = 31 * DAY;
+/** How many readings are listed at once, at least, and asked for at most. */
+const READINGS_A_PAGE = 100;
+const READINGS_MAX = 1000;
 
 /** Single readings as windows: where a node keeps no windows of devices. */
 function asWindows({ readings }) {
@@ -182,12 +185,39 @@ export class Device {
     const { begin, end, from, to } = this.shown;
     this.listed = `${from} ${to}`;
     const last = Math.min(end, now() + DAY);
-    const range = { from: Math.max(begin, last - READINGS_MS_MAX), to: last };
-    const answer = await orProblem(() => get(ofDevice(this.name, "/readings", { ...range, limit: 1000 })));
-    const rows = (answer.readings ?? []).map((r) =>
-      [moment(r.timestamp), celsius(r.temperature_c), regionLink(r.region), this.correctLink(r)]);
-    const words = answer.problem ?? (answer.next ? "The first 1,000 readings of this time" : "The readings of this time");
-    this.readings.replaceChildren(this.readings.firstElementChild, table(words, ["Measured", numbers("Temperature"), "Region", "Correct"], rows));
+    const first = Math.max(begin, last - READINGS_MS_MAX);
+    this.older = { first, last };
+    this.rows = [];
+    await this.olderReadings();
+  }
+
+  /** Adds a page of the readings before those that are listed. The service lists readings from
+   * the oldest on, so a short time is asked for, and longer ones until there are enough. */
+  async olderReadings() {
+    const asked = this.older;
+    let wide = asked.wide ?? HOUR;
+    const found = [];
+    let [{ last }, problem] = [asked, null];
+    while (last > asked.first && found.length < READINGS_A_PAGE && !problem) {
+      const from = Math.max(asked.first, last - wide);
+      const answer = await orProblem(() => get(ofDevice(this.name, "/readings", { from, to: last, limit: READINGS_MAX })));
+      if (asked !== this.older) return;
+      problem = answer.problem;
+      if (answer.next && wide > 1000) {
+        wide = Math.ceil(wide / 4);
+        continue;
+      }
+      found.push(...(answer.readings ?? []).reverse());
+      if (!problem) last = from;
+      wide *= 2;
+    }
+    Object.assign(asked, { last, wide });
+    this.rows.push(...found.map((r) => [moment(r.timestamp), celsius(r.temperature_c), regionLink(r.region), this.correctLink(r)]));
+    const isAll = last <= asked.first;
+    const words = problem ?? `${isAll ? "The readings of this time" : `The newest ${count(this.rows.length)} readings of this time`}, the newest first`;
+    const more = button("Older readings", () => this.olderReadings(), { hidden: isAll });
+    this.readings.replaceChildren(this.readings.firstElementChild,
+      table(words, ["Measured", numbers("Temperature"), "Region", "Correct"], this.rows), element("p", { className: "row" }, more));
   }
 
   correctLink({ timestamp, temperature_c: expect_c, region }) {

@@ -459,6 +459,14 @@ test("a device has its line and its figures at every range", async () => {
     assert.ok(await inked("--accent") > 100, `${range}: the line`);
     assert.equal(await page.getByRole("alert").count(), 0, range);
     await shot(`device-${range}`);
+    if (range !== "7d") continue;
+    await page.getByText("The readings as a table").click();
+    const times = () => page.locator("details table tbody tr td:first-child").allTextContents();
+    await page.getByRole("button", { name: "Older readings" }).click();
+    await page.waitForFunction(() => document.querySelectorAll("details table tbody tr").length >= 200);
+    const listed = await times();
+    assert.deepEqual(listed, listed.toSorted().reverse(), "the newest first");
+    assert.equal(new Set(listed).size, listed.length, "each once");
   }
   await openRegion("line", { lines: "devices", range: "1h" }, /on average of \d+ readings/);
   await page.locator(".u-legend").getByText("line-d1").waitFor();

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;
 use crate::support::node::{Node, scratch};
-use crate::support::readings::{DAY, HOUR, MINUTE, at, in_hall, instant, json_reading, reading};
+use crate::support::readings::{
+    DAY, HOUR, MINUTE, NOW, at, in_hall, instant, json_reading, reading,
+};
 use crate::support::service::Expect as _;
 use crate::support::strict::StrictHost;
 
@@ -103,6 +105,16 @@ fn where_readings_go_as_fast_as_they_come_only_the_averages_grow() {
     check_near(number(&status, "forecast_bytes_in_a_year"), in_use + 365 * growth, 1.5);
     // The rows that went had the lowest ids.
     check_near(number(&status, "ledger_bytes"), 2 * 417_600, 1.2);
+}
+
+#[test]
+fn a_name_without_a_counted_reading_is_no_device() {
+    let mut node = Node::quiet(&[("retention", "0")]);
+    node.accept(&json!([json_reading("d", "hall", 1, NOW), json_reading("d", "yard", 1, NOW - 1)]));
+    assert_eq!(node.fold(), 0);
+    // It sent what was too old to be told from a duplicate.
+    node.execute("INSERT INTO devices (name) VALUES ('ghost')");
+    check_fields(&node.read(STATUS), &json!({"readings": 2, "regions": 2, "devices": 1}));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn figures(sql: &impl Sql, now: UnixMillis) -> Result<Contents, Error> {
         SELECT coalesce(sum(readings), 0), count(nullif(readings, 0)), \
                coalesce(min(oldest), 0), \
                coalesce(max(newest), 0), \
-               coalesce((SELECT max(id) FROM devices), 0), \
+               (SELECT count(DISTINCT device) FROM region_devices), \
                coalesce((SELECT min(minute) FROM ledger), -1), \
                coalesce((SELECT min(id) FROM ledger), 1), \
                coalesce((SELECT max(id) FROM ledger), 0), \
