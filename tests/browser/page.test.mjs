@@ -654,7 +654,7 @@ test("the report of excursions has what an auditor asks for, on a screen and on 
   assert.deepEqual(errors, []);
   assert.equal((await limits({ low_c: -25, high_c: -18, for: "20m" })).status, 200);
   await page.getByRole("button", { name: "Show" }).click();
-  const row = page.getByRole("row").nth(1);
+  const row = page.getByRole("region", { name: "Excursions" }).getByRole("row").nth(1);
   await row.waitFor();
   for (const part of ["above -18\u00a0°C", "2026-11-25 14:10:00 +01:00", "2026-11-25 14:50:00 +01:00",
     "40\u00a0min", "-11.3\u00a0°C at 2026-11-25 14:10:00 +01:00 by f1", "none"]) {
