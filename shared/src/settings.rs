@@ -188,11 +188,16 @@ pub fn check(host: &impl Host) -> Result<(), Error> {
 }
 
 /// What a program says that starts a node with these variables: how long single readings are
-/// kept. Fails with one line that names a variable that can't be used, its value, and the
-/// rule.
-pub fn check_at_start(value: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    let host = Variables(value);
-    check(&host).map_err(|error| match error {
+/// kept. `asset` is the content of a file that is mounted with the component, by its name; a
+/// time zone is looked for there. Fails with one line that names a variable that can't be
+/// used, its value, and the rule.
+pub fn check_at_start(
+    value: &dyn Fn(&str) -> Option<String>,
+    asset: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<String, String> {
+    let host = Variables { value, asset };
+    let zone = || time_zone(&host).map(drop);
+    check(&host).and_then(|()| zone()).map_err(|error| match error {
         Error::Misconfigured { variable, cause } => {
             format!("variable {variable}: {:?} {cause}", value(variable).unwrap_or_default())
         }
@@ -242,7 +247,10 @@ mod tests {
     #[test]
     fn before_the_start_a_bad_variable_is_named_with_its_value_and_the_rule() {
         let with = |name: &'static str, text: &'static str| {
-            check_at_start(&move |asked| (asked == name).then(|| text.to_owned()))
+            check_at_start(&move |asked| (asked == name).then(|| text.to_owned()), &|file| {
+                let zones = concat!(env!("CARGO_MANIFEST_DIR"), "/../query/assets/");
+                std::fs::read(format!("{zones}{file}")).ok()
+            })
         };
         let kept = |time: &str| Ok(format!("Single readings are kept {time} (variable retention)"));
         assert_eq!(with("retention", "30d"), kept("for 30 days"));
@@ -253,6 +261,12 @@ mod tests {
         assert_eq!(with("max_skew", "a \"day"), Err(said.to_owned()));
         let said = "variable devices_max: \"0\" must be a number from 1 to 100000000";
         assert_eq!(with("devices_max", "0"), Err(said.to_owned()));
+        for zone in ["UTC", "Europe/Berlin", " Asia/Kathmandu ", "CET-1CEST,M3.5.0,M10.5.0/3"] {
+            assert_eq!(with("time_zone", zone), kept("for 400 days"), "{zone}");
+        }
+        let said = "variable time_zone: \"Europe/Berln\" must be the name of a time zone, like ";
+        let refused = with("time_zone", "Europe/Berln").unwrap_err();
+        assert!(refused.starts_with(said), "{refused}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use isotherm::http::Request;
 use isotherm::internals::domain::zone::Zone;
 use isotherm::internals::settings::Horizon;
 use isotherm_host::random::mix;
@@ -193,6 +194,19 @@ fn words_and_dates_are_of_the_zone_that_is_asked_for_and_next_that_of_the_variab
     check_fields(&fixed, &json!({"step": "2h", "step_ms": 2 * HOUR}));
     let utc = node.look_at("/v1/regions/hall/windows?step=1w&tz=UTC");
     check_fields(&utc, &json!({"step": "1w", "step_ms": 7 * DAY, "time_zone": "UTC"}));
+}
+
+#[test]
+fn a_node_with_a_misspelt_zone_is_not_ready_and_says_which_variable() {
+    for (zone, status) in [("Europe/Berln", 503), ("Europe/Berlin", 200)] {
+        let mut node = node(&[("time_zone", zone)]);
+        let of_ingest = node.ask_ingest(&Request::get("/readyz/ingest"));
+        for ready in [node.get("/readyz"), of_ingest] {
+            assert_eq!(ready.status.as_u16(), status, "{zone}");
+            let said = String::from_utf8(ready.body).unwrap();
+            assert_eq!(said.contains("the variable time_zone has"), status == 503, "{said}");
+        }
+    }
 }
 
 #[test]

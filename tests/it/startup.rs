@@ -25,6 +25,7 @@ fn refusal_by(program: &str, arguments: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
     said
 }
 
@@ -55,11 +56,34 @@ fn a_variable_that_can_not_be_used_is_named_with_its_value_and_the_rule() {
     assert_eq!(said, format!("cargo xtask: {rule}"));
 }
 
+#[test]
+fn a_misspelt_time_zone_is_refused_before_anything_is_built_or_served() {
+    let variable = ["--variable", "time_zone=Europe/Berln"];
+    let rule = "variable time_zone: \"Europe/Berln\" must be the name of a time zone, like ";
+    let host = refusal(&[&["--listen", "127.0.0.1:0"], &variable[..]].concat());
+    assert!(host.starts_with(&format!("isotherm-host: {rule}")), "{host}");
+    let xtask = refusal_by("xtask", &[&["up"], &variable[..]].concat());
+    assert!(xtask.starts_with(&format!("cargo xtask: {rule}")), "{xtask}");
+}
+
+#[test]
+fn what_up_can_not_do_is_refused_before_anything_is_built() {
+    let up = |arguments: &[&str]| refusal_by("xtask", &[&["up"], arguments].concat());
+    let said = up(&["--variable", "retenton=9d"]);
+    assert!(said.starts_with("cargo xtask: unknown variable retenton; supported: "), "{said}");
+    let said = up(&["--listen", "3000"]);
+    assert!(said.contains("--listen 3000: an address like 127.0.0.1:3000 is needed"), "{said}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let said = up(&["--listen", &address]);
+    assert!(said.contains(&format!("{address} is in use")) && said.contains("--listen 127."));
+}
+
 /// What the embedded runtime says before it serves.
 fn greeting(arguments: &[&str]) -> String {
     let directory = TempDir::new().unwrap();
     let mut process = Command::new(binary("isotherm-host").unwrap())
-        .args(["--listen", "127.0.0.1:0", "--state-dir"])
+        .args(["--listen", "localhost:0", "--state-dir"])
         .arg(directory.path())
         .args(arguments)
         .current_dir(root())

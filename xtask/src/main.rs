@@ -21,6 +21,7 @@ use xshell::{Shell, cmd};
 
 mod bench;
 mod crash;
+mod listen;
 mod reproducible;
 mod size;
 mod spin_test;

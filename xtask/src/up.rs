@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::{Connection, ErrorCode};
 use xshell::{Shell, cmd};
 
-use crate::{Runtime, build, program, step};
+use crate::{Runtime, build, listen, program, step};
 
 /// The stores' files, as `runtime-config.toml` names them.
 const JOURNAL: &str = ".spin/journal.db";
@@ -25,6 +25,8 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     let options = parse(arguments)?;
     let manifest = std::fs::read_to_string(crate::root().join("spin.toml"))?;
     let said = checked(&manifest, &options.variables, &|name| std::env::var(name).ok())?;
+    let address = listen::address(&options.listen)?;
+    listen::check(address)?;
     let has_spin = cmd!(shell, "spin --version").quiet().ignore_stdout().ignore_stderr();
     let runtime = match options.runtime {
         Some(runtime) => runtime,
@@ -40,9 +42,12 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     }
     prepare_journal(&crate::root().join(JOURNAL))?;
     put_aside_if_damaged(&crate::root().join(REGIONS))?;
+    // Building takes a while: another program may have taken it.
+    listen::check(address)?;
     greet(runtime, &options.listen, &said);
 
-    let mut flags = vec!["--listen".to_owned(), options.listen];
+    // Spin takes no names.
+    let mut flags = vec!["--listen".to_owned(), address.to_string()];
     let config = std::fs::read_to_string(crate::root().join("runtime-config.toml"))?;
     std::fs::write(crate::root().join(CONFIG), with_absolute_paths(&config, &crate::root()))?;
     flags.extend(["--runtime-config-file".to_owned(), CONFIG.to_owned()]);
@@ -77,25 +82,34 @@ fn parse(arguments: Vec<String>) -> Result<Options> {
 }
 
 /// What is to be said of the variables that the node will have: the manifest's defaults, those
-/// of the environment, and the `given` ones. Fails if one of them can't be used: Spin would
-/// start all the same, and refuse readings.
+/// of the environment, and the `given` ones. Fails if one of them is unknown or can't be used:
+/// with a value that can't, Spin would start all the same, and refuse readings.
 fn checked(
     manifest: &str,
     given: &[String],
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String> {
     let manifest: toml::Table = manifest.parse().context("spin.toml")?;
+    let variables = manifest.get("variables").and_then(toml::Value::as_table);
+    let variables = variables.context("spin.toml has no variables")?;
+    for pair in given {
+        let (name, _) = pair
+            .split_once('=')
+            .with_context(|| format!("--variable {pair}: NAME=VALUE is needed"))?;
+        if !variables.contains_key(name) {
+            let known = variables.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            bail!("unknown variable {name}; supported: {known}");
+        }
+    }
     let value = |name: &str| {
         let given = given.iter().rev().filter_map(|pair| pair.split_once('='));
         let given = given.into_iter().find(|(known, _)| *known == name);
         let of_environment = || environment(&format!("SPIN_VARIABLE_{}", name.to_uppercase()));
-        let default = || {
-            let variable = manifest.get("variables")?.get(name)?;
-            Some(variable.get("default")?.as_str()?.to_owned())
-        };
+        let default = || Some(variables.get(name)?.get("default")?.as_str()?.to_owned());
         given.map(|(_, value)| value.to_owned()).or_else(of_environment).or_else(default)
     };
-    isotherm::check_at_start(&value).map_err(anyhow::Error::msg)
+    let asset = |name: &str| std::fs::read(crate::root().join("query/assets").join(name)).ok();
+    isotherm::check_at_start(&value, &asset).map_err(anyhow::Error::msg)
 }
 
 /// The configuration with each relative path taken from the project's root. Spin takes that
@@ -212,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_variable_that_can_not_be_used_is_refused_wherever_it_comes_from() {
-        let manifest = "[variables]\nretention = { default = \"7d\" }\n";
+        let manifest = "[variables]\nretention = { default = \"7d\" }\n\
+                        max_skew = { default = \"5m\" }\ntime_zone = { default = \"UTC\" }\n";
         let none = |_: &str| None;
         let said = |given: &[&str], environment: &dyn Fn(&str) -> Option<String>| {
             let given: Vec<String> = given.iter().map(|&pair| pair.to_owned()).collect();
@@ -224,6 +239,13 @@ mod tests {
         assert!(said(&[], &soon).unwrap_err().starts_with("variable retention: \"soon\" must be "));
         assert!(said(&["retention=1d"], &soon).unwrap().contains("1 day "));
         assert!(said(&["max_skew=x"], &none).unwrap_err().starts_with("variable max_skew: \"x\""));
+        assert!(said(&["time_zone=Europe/Berlin"], &none).is_ok());
+        let zone = said(&["time_zone=Berlin"], &none).unwrap_err();
+        assert!(zone.starts_with("variable time_zone: \"Berlin\" must be "), "{zone}");
+        let unknown = "unknown variable retenton; supported: max_skew, retention, time_zone";
+        assert_eq!(said(&["retenton=1d"], &none), Err(unknown.to_owned()));
+        let form = "--variable retention: NAME=VALUE is needed";
+        assert_eq!(said(&["retention"], &none), Err(form.to_owned()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -57,7 +57,7 @@ fn arguments() -> Result<Option<Arguments>> {
     while let Some(argument) = parser.next()? {
         match argument {
             Short('f') | Long("from") => arguments.from = parser.value()?.into(),
-            Long("listen") => arguments.listen = parser.value()?.parse()?,
+            Long("listen") => arguments.listen = address(&parser.value()?.string()?)?,
             Long("runtime-config-file") => {
                 arguments.runtime_config_file = Some(parser.value()?.into());
             }
@@ -77,6 +77,16 @@ fn arguments() -> Result<Option<Arguments>> {
         }
     }
     Ok(Some(arguments))
+}
+
+/// The address of a text like `127.0.0.1:3000` or `localhost:3000`. Of a name's addresses, one
+/// of IPv4 goes before the others: what prints a URL with the name is then reachable by
+/// clients without IPv6.
+fn address(text: &str) -> Result<SocketAddr> {
+    let wanted = || format!("--listen {text}: an address like 127.0.0.1:3000 is needed");
+    let mut found: Vec<SocketAddr> = text.to_socket_addrs().with_context(wanted)?.collect();
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.into_iter().next().with_context(wanted)
 }
 
 fn environment() -> Vec<(String, String)> {
@@ -103,7 +113,8 @@ fn check(application: &Application) -> Result<Option<String>> {
     let mut said = None;
     for component in &application.components {
         let value = |name: &str| component.variables.get(name).cloned();
-        let line = isotherm::check_at_start(&value).map_err(anyhow::Error::msg)?;
+        let asset = |name: &str| component.asset(name);
+        let line = isotherm::check_at_start(&value, &asset).map_err(anyhow::Error::msg)?;
         if component.variables.contains_key("retention") {
             said = Some(line);
         }

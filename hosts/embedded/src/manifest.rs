@@ -105,6 +105,14 @@ impl Mount {
     }
 }
 
+impl Component {
+    /// The content of the file `name` that it finds in `/assets`.
+    pub fn asset(&self, name: &str) -> Option<Vec<u8>> {
+        let mount = self.files.iter().find(|mount| mount.destination == "/assets")?;
+        std::fs::read(mount.source.join(name)).ok()
+    }
+}
+
 impl Application {
     /// Reads the manifest at `path`. `environment` and `overrides` replace the defaults
     /// of application variables. Unknown ones in the environment are ignored: they may

@@ -1,9 +1,15 @@
-//! A host that has variables and nothing else: to check them before a runtime starts.
+//! A host that has variables and files, and no stores: to check the variables before a
+//! runtime starts.
 
 use crate::host::{Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value};
 
-/// The variables that a node will have, by a function of their names.
-pub(crate) struct Variables<'a>(pub(crate) &'a dyn Fn(&str) -> Option<String>);
+/// What a node will have.
+pub(crate) struct Variables<'a> {
+    /// A variable's value, by its name.
+    pub(crate) value: &'a dyn Fn(&str) -> Option<String>,
+    /// A mounted file's content, by its name.
+    pub(crate) asset: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+}
 
 /// A store that can't be opened.
 pub(crate) enum NoStore {}
@@ -25,7 +31,7 @@ impl Host for Variables<'_> {
     }
 
     fn variable(&self, name: &str) -> Result<Option<String>, StoreError> {
-        Ok(self.0(name))
+        Ok((self.value)(name))
     }
 
     fn monotonic_ms(&self) -> u64 {
@@ -38,8 +44,8 @@ impl Host for Variables<'_> {
         0
     }
 
-    fn asset(&self, _name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(None)
+    fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok((self.asset)(name))
     }
 
     fn log(&self, _line: &str) {}
