@@ -209,6 +209,33 @@ fn a_kill_in_the_middle_of_the_replay_changes_no_figure() {
 }
 
 #[test]
+fn a_replay_of_which_everything_is_rejected_fails_and_a_url_without_a_scheme_is_refused() {
+    let service = Service::start(&[]).unwrap();
+    for (url, said) in [
+        (service.sender().url(), "none of 8759 readings was accepted"),
+        ("127.0.0.1:3000", "--url 127.0.0.1:3000: a URL like http://127.0.0.1:3000 is needed"),
+    ] {
+        let output = Command::new(binary("isotherm-load").unwrap())
+            .arg("replay")
+            .arg(path("seattle-hourly-2010.csv"))
+            .args(["--url", url, "--timestamp", "date", "--temperature", "temperature"])
+            .args(["--device", "kbfi", "--region", "seattle"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let line = String::from_utf8(output.stderr).unwrap();
+        assert!(line.lines().last().unwrap().contains(said), "{line}");
+    }
+    let export = Command::new(binary("isotherm-export").unwrap())
+        .args(["--url", "127.0.0.1:3000", "--out", "never.csv"])
+        .output()
+        .unwrap();
+    assert_eq!(export.status.code(), Some(1));
+    let line = String::from_utf8(export.stderr).unwrap();
+    assert!(line.contains("a URL like http://127.0.0.1:3000 is needed"), "{line}");
+}
+
+#[test]
 fn the_replay_command_sends_a_file_as_it_is() {
     let service = Service::start(&[("retention", "0")]).unwrap();
     for _ in 0..2 {
@@ -221,7 +248,7 @@ fn the_replay_command_sends_a_file_as_it_is() {
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{text}");
-        assert!(text.contains("Acknowledged 8759, rejected 0"), "{text}");
+        assert!(text.contains("Acknowledged 8759 of 8759 readings, rejected 0"), "{text}");
     }
     let (_, rows) = rows("seattle-hourly-2010.csv");
     let expected =

@@ -48,7 +48,7 @@ fn try_main() -> Result<ExitCode> {
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("url") => url = parser.value()?.string()?,
+            Long("url") => url = checked_url(parser.value()?.string()?)?,
             Long("out") => out = Some(PathBuf::from(parser.value()?)),
             Long("from") => wanted.from = Some(parser.value()?.string()?),
             Long("to") => wanted.to = Some(parser.value()?.string()?),
@@ -70,6 +70,15 @@ fn try_main() -> Result<ExitCode> {
     Ok(ExitCode::from(status))
 }
 
+/// The URL of a service, as it was given. Fails if it does not begin with its scheme, which
+/// would otherwise be tried again and again.
+fn checked_url(url: String) -> Result<String> {
+    if url.starts_with("http://") || url.starts_with("https://") {
+        return Ok(url);
+    }
+    bail!("--url {url}: a URL like http://127.0.0.1:3000 is needed")
+}
+
 fn print(report: &Report) {
     let Report { path, range: (from, to), figures, pages, coverage, verdict } = report;
     let (count, sum) = (figures.count, figures.sum);
@@ -85,10 +94,13 @@ fn print(report: &Report) {
     }
     match verdict {
         Verdict::Same(figures) => println!(
-            "The service has the same figures for their whole minutes: {} readings, sum {}",
+            "Compared {} of {count} readings, those in whole minutes: the service has the same \
+             count and sum, {}",
             figures.count, figures.sum
         ),
-        Verdict::NotCompared(reason) => println!("Not compared with the service: {reason}"),
+        Verdict::NotCompared(reason) => {
+            println!("Compared 0 of {count} readings with the service: {reason}");
+        }
         Verdict::Different(file, service) => eprintln!(
             "NOT CONFIRMED: in whole minutes it has {} readings, sum {}; the service counts {}, \
              sum {}. See its quarantine and its log",

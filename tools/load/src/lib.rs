@@ -23,3 +23,4 @@ pub mod sender;
 pub mod summary;
 pub mod table;
 pub mod times;
+pub mod url;

@@ -15,7 +15,7 @@ use isotherm_load::number::DecimalSign;
 use isotherm_load::progress::Progress;
 use isotherm_load::sender::Sender;
 use isotherm_load::table::{self, Columns, Dialect, Field};
-use isotherm_load::{replay, summary};
+use isotherm_load::{replay, summary, url};
 
 mod scenario_command;
 
@@ -38,7 +38,8 @@ cargo xtask replay FILE [--url http://127.0.0.1:3000]
     --patience SECONDS      how long to keep trying, default 60
 
     A row that can't be read is left out, and named by its line with the reason; the
-    others are sent, and the exit status is 2. It is 1 if they can't be sent. Rows
+    others are sent, and the exit status is 2. It is 1 if they can't be sent, or if the
+    service rejects all of them. Rows
     without a temperature are left out, too, which is no error. The readings of a
     device are sent in the order of the file: of two that contradict each other, the
     first counts. What is finer than a millisecond is dropped. Characters that a name
@@ -113,7 +114,7 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
     while let Some(argument) = parser.next()? {
         match argument {
             Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
-            Long("url") => options.url = parser.value()?.string()?,
+            Long("url") => options.url = url::checked(parser.value()?.string()?)?,
             Long("temperature") => columns.temperature = parser.value()?.string()?,
             Long("timestamp") => columns.timestamp = parser.value()?.string()?,
             Long("device") => columns.device = Field::Fixed(parser.value()?.string()?),
@@ -152,7 +153,7 @@ fn growth(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("url") => url = parser.value()?.string()?,
+            Long("url") => url = url::checked(parser.value()?.string()?)?,
             Long("regions") => plan.regions = parser.value()?.parse()?,
             Long("days") => plan.days = parser.value()?.parse()?,
             other => bail!("{}\n\n{USAGE}", other.unexpected()),
@@ -182,6 +183,12 @@ fn import(options: &Options) -> Result<ExitCode> {
     println!("{}", summary::of_sending(&sent, rows));
     if let Some(error) = sent.error {
         return Err(error);
+    }
+    if sent.acknowledged() == 0 && sent.rejected() > 0 {
+        bail!(
+            "none of {} readings was accepted: all were rejected, for the reasons above",
+            rows.len()
+        );
     }
     let is_read = table.left_out.iter().all(|(why, _)| !why.is_error());
     Ok(if is_read { ExitCode::SUCCESS } else { ExitCode::from(UNREADABLE_ROWS) })

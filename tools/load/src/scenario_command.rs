@@ -9,6 +9,7 @@ use isotherm::UnixMillis;
 use isotherm_load::progress::Progress;
 use isotherm_load::scenario::{self, Totals};
 use isotherm_load::sender::Sender;
+use isotherm_load::url;
 
 /// Readings in a request: 25 minutes of all sensors.
 const BATCH: usize = 1_000;
@@ -34,7 +35,7 @@ fn options(arguments: Vec<std::ffi::OsString>) -> Result<Options> {
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("url") => options.url = parser.value()?.string()?,
+            Long("url") => options.url = url::checked(parser.value()?.string()?)?,
             Long("seed") => options.seed = parser.value()?.parse()?,
             Long("now") => options.end = instant(&parser.value()?.string()?)?,
             Long("no-limits") => options.sets_limits = false,

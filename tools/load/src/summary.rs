@@ -31,8 +31,9 @@ pub fn of_file(table: &Table) -> String {
 pub fn of_sending(sent: &Sent, rows: &[Row]) -> String {
     let mut lines = vec![
         format!(
-            "Acknowledged {}, rejected {}, sent again {} of {} requests",
+            "Acknowledged {} of {} readings, rejected {}, sent again {} of {} requests",
             sent.acknowledged(),
+            rows.len(),
             sent.rejected(),
             sent.retries,
             sent.requests
