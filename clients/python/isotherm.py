@@ -33,9 +33,10 @@ from typing import (Any, Callable, Dict, Generic, Iterable, Iterator, List, Mapp
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 __version__ = "0.1.0"
-__all__ = ["Client", "Conflict", "Coverage", "Device", "DeviceFigures", "Figures",
-           "IsothermError", "Listing", "Problem", "QueueError", "QueueFull", "Reading",
-           "Refused", "Region", "Rejected", "Sent", "StoredReading", "Unavailable", "Window"]
+__all__ = ["Client", "Conflict", "Correction", "Coverage", "Device", "DeviceFigures",
+           "Excursion", "Figures", "IsothermError", "Limits", "Listing", "Problem", "QueueError",
+           "QueueFull", "Reading", "Refused", "Region", "Rejected", "Rejection", "Sent",
+           "StoredReading", "Unavailable", "Window"]
 
 #: How many readings, and how many bytes of them, are sent in one request.
 BATCH_READINGS = 10_000
@@ -63,7 +64,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: Sending again can help, as can another try of a proxy.
 TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
 
-Instant = Union[int, datetime]
+#: Unix milliseconds, a datetime with a zone, or RFC 3339 like 2026-11-22T10:00:00Z.
+Instant = Union[int, str, datetime]
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound="_Record")
 _Ask = Callable[[bytes], Dict[str, Any]]
@@ -74,7 +76,8 @@ _log = logging.getLogger("isotherm")
 
 
 class Reading(NamedTuple):
-    """One temperature. `timestamp` is Unix milliseconds, a datetime with a zone, or now."""
+    """One temperature. `timestamp` is Unix milliseconds, a datetime with a zone, RFC 3339
+    like `2026-11-22T10:00:00Z`, or now."""
 
     device_id: str
     region: str
@@ -170,7 +173,7 @@ def _parsed(value: Any) -> Optional[datetime]:
         return None  # Beyond what a datetime can hold, like the year 10000.
 
 
-_INSTANTS = frozenset({"as_of", "coldest_at", "first_seen", "from_", "newest", "oldest",
+_INSTANTS = frozenset({"as_of", "at", "begin", "changed", "coldest_at", "end", "first_seen", "from_", "made", "newest", "oldest",
                        "timestamp", "to", "warmest_at"})
 
 
@@ -349,6 +352,65 @@ class Conflict(_Record):
     standing_temperature_c: Optional[float] = None
 
 
+@dataclass
+class Limits(_Record):
+    """Between what a region's temperatures should be, and can be. None is no limit."""
+
+    region: str = ""
+    low_c: Optional[float] = None
+    high_c: Optional[float] = None
+    #: How long temperatures must be outside before that is listed, like `20m`.
+    for_: Optional[str] = None
+    plausible_low_c: Optional[float] = None
+    plausible_high_c: Optional[float] = None
+    changed: Optional[datetime] = None
+    revision: Optional[int] = None
+
+
+@dataclass
+class Excursion(_Record):
+    """When a region was outside its limits. `end` is None while it is."""
+
+    region: str = ""
+    kind: str = ""
+    begin: Optional[datetime] = None
+    end: Optional[datetime] = None
+    open: Optional[bool] = None
+    duration_ms: Optional[int] = None
+    low_c: Optional[float] = None
+    high_c: Optional[float] = None
+
+
+@dataclass
+class Correction(_Record):
+    """A correction on record: what it expects to stand, and what is to stand instead, where
+    a `temperature_c` of None is a withdrawn reading."""
+
+    id: str = ""
+    device_id: str = ""
+    timestamp: Optional[datetime] = None
+    expect_c: Optional[float] = None
+    temperature_c: Optional[float] = None
+    region: Optional[str] = None
+    reason: Optional[str] = None
+    made: Optional[datetime] = None
+    state: str = ""
+
+
+@dataclass
+class Rejection(_Record):
+    """What was rejected, with the names as they were sent."""
+
+    at: Optional[datetime] = None
+    device_id: Optional[str] = None
+    region: Optional[str] = None
+    reason: str = ""
+    detail: str = ""
+    address: Optional[str] = None
+    #: How many were rejected for each one that is listed, this one among them.
+    stands_for: Optional[int] = None
+
+
 class Listing(Generic[_T]):
     """The items of an answer. The first page is there, the next ones are fetched when
     they are reached. It can be iterated once; `list(listing)` has all."""
@@ -409,7 +471,18 @@ def _milliseconds(value: Instant) -> Union[int, str]:
         return text.replace("+00:00", "Z")
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    raise TypeError(f"a time is an int in milliseconds or a datetime, not {value!r}")
+    if isinstance(value, str):
+        parsed = _parsed(value)
+        if parsed is None or parsed.utcoffset() is None:
+            raise ValueError(f"{value!r} is not a time with a zone, like 2026-11-22T10:00:00Z")
+        return _milliseconds(parsed)
+    raise TypeError("a time is an int in milliseconds, a datetime or a str like "
+                    f"2026-11-22T10:00:00Z, not {value!r}")
+
+
+def _end(value: Optional[Instant]) -> Union[None, int, str]:
+    """An end of a range. A str may be all that the server takes: a local date, `today`."""
+    return value if value is None or isinstance(value, str) else _milliseconds(value)
 
 
 class _Now:
@@ -791,9 +864,10 @@ class Client:
     """Sends readings to Isotherm at `url`, and asks it. Threads may share a client.
 
     `queue` is the path of a file that keeps readings until they are delivered, at most
-    `queue_max`. `timeout` bounds one request with its repetitions, in seconds, `attempts`
-    their number, and `attempt_timeout` each of them. `token` is sent as `Authorization:
-    Bearer`. `tls` is for certificates that the system does not know."""
+    `queue_max`; without one, or with an empty path, there is no queue. `timeout` bounds one request with its repetitions, in seconds, `attempts`
+    their number, and `attempt_timeout` each of them. `token`, or else the variable
+    ISOTHERM_TOKEN of the environment, is sent as `Authorization: Bearer`, and never logged.
+    `tls` is for certificates that the system does not know."""
 
     def __init__(self, url: str, *, queue: Union[None, str, "os.PathLike[str]"] = None,
                  queue_max: int = 1_000_000, timeout: float = 60.0, attempts: int = 10,
@@ -810,13 +884,16 @@ class Client:
         self.last_error: Optional[Exception] = None
         self._headers = {"accept": "application/json", "connection": "close",
                          "user-agent": f"isotherm-python/{__version__}"}
-        if token is not None:
+        token = os.environ.get("ISOTHERM_TOKEN") if token is None else token
+        if token:
+            if not (token.isascii() and token.isprintable()):
+                raise ValueError("the token has characters that a header can't have")
             self._headers["authorization"] = f"Bearer {token}"
         self._tls = tls or (ssl.create_default_context() if parts.scheme == "https" else None)
         self._body_bytes_max = BATCH_BYTES
         self._thread: Optional[threading.Thread] = None
         self._stopping = threading.Event()
-        self._queue = None if queue is None else _Queue(queue, queue_max)
+        self._queue = _Queue(queue, queue_max) if queue else None
 
     def __enter__(self) -> "Client":
         return self
@@ -1031,30 +1108,38 @@ class Client:
 
     # Queries
 
+    # `tz` is the zone of local dates in `from_` and `to`, and of steps of days: a name like
+    # Europe/Berlin, or a POSIX rule. Without it, that of the server is meant.
+
     def regions(self, from_: Optional[Instant] = None, to: Optional[Instant] = None, *,
-                limit: Optional[int] = None) -> Listing[Region]:
+                limit: Optional[int] = None, tz: Optional[str] = None) -> Listing[Region]:
         """All regions in the order of their names."""
-        url = self._address("regions", from_=from_, to=to, limit=limit)
+        url = self._address("regions", from_=from_, to=to, limit=limit, tz=tz)
         return Listing(self, url, "regions",
                        lambda item, coverage: Region._of(item, coverage=coverage))
 
     def region(self, name: str, from_: Optional[Instant] = None,
-               to: Optional[Instant] = None) -> Region:
+               to: Optional[Instant] = None, *, tz: Optional[str] = None) -> Region:
         """One region over all time, or over a range, which is widened to whole minutes."""
-        document = self._ask("GET", self._address("regions", name, from_=from_, to=to))
+        document = self._ask("GET", self._address("regions", name, from_=from_, to=to, tz=tz))
         return Region._of(document, coverage=Coverage._take(document))
 
     def windows(self, region: str, from_: Optional[Instant] = None,
-                to: Optional[Instant] = None, step: Optional[str] = None) -> Listing[Window]:
-        """A region step by step, like `15m`, `1h` or `1d`."""
-        url = self._address("regions", region, "windows", from_=from_, to=to, step=step)
+                to: Optional[Instant] = None, step: Optional[str] = None, *,
+                tz: Optional[str] = None) -> Listing[Window]:
+        """A region step by step, like `15m`, `1h`, `1d` or `1mo`."""
+        url = self._address("regions", region, "windows", from_=from_, to=to, step=step, tz=tz)
         return Listing(self, url, "windows", lambda item, _: Window._of(item))
 
-    def devices(self, region: str, *, limit: Optional[int] = None) -> Listing[DeviceFigures]:
-        """The devices of a region, in the order of their names."""
+    def devices(self, region: Optional[str] = None, *,
+                limit: Optional[int] = None) -> Listing[DeviceFigures]:
+        """The devices of a region, or all, in the order of their names."""
+        if region is None:
+            url = self._address("devices", limit=limit)
+            return Listing(self, url, "devices", lambda item, _: DeviceFigures._of(item))
         url = self._address("regions", region, "devices", limit=limit)
         return Listing(self, url, "devices",
-                       lambda item, _: DeviceFigures._of(item, region=region))
+                       lambda item, _: DeviceFigures._of({**item, "region": region}))
 
     def device(self, device_id: str) -> Device:
         """A device in all its regions, that of its newest reading first."""
@@ -1065,28 +1150,89 @@ class Client:
 
     def readings(self, device_id: str, from_: Optional[Instant] = None,
                  to: Optional[Instant] = None, *,
-                 limit: Optional[int] = None) -> Listing[StoredReading]:
+                 limit: Optional[int] = None,
+                 tz: Optional[str] = None) -> Listing[StoredReading]:
         """The single readings of a device, of the last 24 hours by default."""
-        url = self._address("devices", device_id, "readings", from_=from_, to=to, limit=limit)
+        url = self._address("devices", device_id, "readings", from_=from_, to=to, limit=limit,
+                            tz=tz)
         return Listing(self, url, "readings", lambda item, _: StoredReading._of(item))
 
     def conflicts(self, from_: Optional[Instant] = None, to: Optional[Instant] = None, *,
-                  limit: Optional[int] = None) -> Listing[Conflict]:
+                  limit: Optional[int] = None, tz: Optional[str] = None) -> Listing[Conflict]:
         """Readings that contradict a counted one."""
-        url = self._address("conflicts", from_=from_, to=to, limit=limit)
+        url = self._address("conflicts", from_=from_, to=to, limit=limit, tz=tz)
         return Listing(self, url, "conflicts", lambda item, _: Conflict._of(item))
+
+    def excursions(self, region: str, from_: Optional[Instant] = None,
+                   to: Optional[Instant] = None, *, for_: Optional[str] = None,
+                   gap: Optional[str] = None, limit: Optional[int] = None,
+                   tz: Optional[str] = None) -> Listing[Excursion]:
+        """When the region was outside its limits, of the last 7 days by default. `for_` is how
+        long at least, and `gap` the longest pause that is none, like `20m`."""
+        url = self._address("regions", region, "excursions", from_=from_, to=to, limit=limit,
+                            tz=tz, more={"for": for_, "gap": gap})
+        return Listing(self, url, "excursions", lambda item, _: Excursion._of(item))
+
+    def rejections(self, *, device_id: Optional[str] = None, region: Optional[str] = None,
+                   reason: Optional[str] = None,
+                   limit: Optional[int] = None) -> Listing[Rejection]:
+        """The last that was rejected, the newest first."""
+        more = {"device_id": device_id, "region": region, "reason": reason}
+        url = self._address("rejections", limit=limit, more=more)
+        return Listing(self, url, "rejections", lambda item, _: Rejection._of(item))
+
+    def status(self) -> Dict[str, Any]:
+        """How much the server holds and what that takes, as the interface describes it."""
+        return self._ask("GET", self._address("status"))
+
+    # Limits and corrections
+
+    def limits(self, region: str) -> Limits:
+        """The limits of a region."""
+        return Limits._of(self._ask("GET", self._address("regions", region, "limits")))
+
+    def set_limits(self, region: str, *, low_c: Optional[float] = None,
+                   high_c: Optional[float] = None, for_: Optional[str] = None,
+                   plausible_low_c: Optional[float] = None,
+                   plausible_high_c: Optional[float] = None) -> Limits:
+        """Sets them in the place of what was set: what is None is then no limit."""
+        given = {"low_c": low_c, "high_c": high_c, "for": for_,
+                 "plausible_low_c": plausible_low_c, "plausible_high_c": plausible_high_c}
+        body = json.dumps({name: value for name, value in given.items() if value is not None})
+        url = self._address("regions", region, "limits")
+        return Limits._of(self._ask("PUT", url, body.encode()))
+
+    def delete_limits(self, region: str) -> None:
+        """Sets no limits. What was counted stays."""
+        self._ask("DELETE", self._address("regions", region, "limits"))
+
+    def corrections(self, from_: Optional[Instant] = None, to: Optional[Instant] = None, *,
+                    limit: Optional[int] = None,
+                    tz: Optional[str] = None) -> Listing[Correction]:
+        """The corrections on record, in the order of their readings' times."""
+        url = self._address("corrections", from_=from_, to=to, limit=limit, tz=tz)
+        return Listing(self, url, "corrections", lambda item, _: Correction._of(item))
+
+    def correct(self, correction: Mapping[str, Any]) -> Dict[str, Any]:
+        """Posts a correction, with the fields that the interface describes, and returns the
+        answer. A long one is done in parts: while `done` is false in the answer, post the same
+        again with its `from`. It can be repeated: what is corrected already stays."""
+        body = json.dumps({name: _end(value) if name in ("timestamp", "from", "to") else value
+                           for name, value in correction.items()})
+        return self._ask("POST", self._address("corrections"), body.encode())
 
     # Requests
 
     def _address(self, *names: str, from_: Optional[Instant] = None,
                  to: Optional[Instant] = None, step: Optional[str] = None,
-                 limit: Optional[int] = None) -> str:
+                 limit: Optional[int] = None, tz: Optional[str] = None,
+                 more: Optional[Mapping[str, Optional[str]]] = None) -> str:
         for name in names:
             if name in ("", ".", ".."):
                 raise ValueError(f"{name!r} is not a name")
         url = "/".join([self.url, "v1", *(quote(name, safe="") for name in names)])
-        given = {"from": None if from_ is None else _milliseconds(from_),
-                 "to": None if to is None else _milliseconds(to), "step": step, "limit": limit}
+        given = {"from": _end(from_), "to": _end(to), "step": step, "limit": limit,
+                 "tz": tz, **(more or {})}
         query = urlencode({name: value for name, value in given.items() if value is not None})
         return f"{url}?{query}" if query else url
 
@@ -1285,8 +1431,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.ERROR, format="isotherm: %(message)s")
     try:
-        with Client(options.url, queue=options.queue, timeout=options.timeout,
-                    token=os.environ.get("ISOTHERM_TOKEN")) as client:
+        with Client(options.url, queue=options.queue, timeout=options.timeout) as client:
             status = _command(client, options)
             sys.stdout.flush()
             return status

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 import uuid
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
@@ -177,7 +178,12 @@ class Values(Case):
         self.assertEqual(at(datetime(1970, 1, 2, tzinfo=timezone.utc)), "1970-01-02T00:00:00.000Z")
         with self.assertRaisesRegex(ValueError, "no time zone"):
             at(datetime(2026, 1, 1))
-        for wrong in ("2026-01-01T00:00:00Z", 1.5, True, [], {}):
+        for text in ("2026-01-01T00:00:00.001Z", "2026-01-01T02:00:00.001+02:00"):
+            self.assertEqual(at(text), 1_767_225_600_001)
+        for text in ("2026-01-01T00:00:00", "2026-01-01", "yesterday", ""):
+            with self.assertRaises(ValueError):
+                at(text)
+        for wrong in (1.5, True, [], {}):
             with self.assertRaises(TypeError):
                 at(wrong)
 
@@ -188,7 +194,7 @@ class Values(Case):
             (Reading(5, "r", 1.0), TypeError), (Reading("d", None, 1.0), TypeError),
             (Reading("d", "r", "4.5"), TypeError), (Reading("d", "r", True), TypeError),
             (Reading("d", "r", None), TypeError), (Reading("d", "r", 1j), TypeError),
-            (Reading("d", "r", 1.0, 1.5), TypeError), (Reading("d", "r", 1.0, "now"), TypeError),
+            (Reading("d", "r", 1.0, 1.5), TypeError), (Reading("d", "r", 1.0, "now"), ValueError),
             (Reading("d", "r", 1.0, datetime(2026, 1, 1)), ValueError),
             ({"device_id": "d", "region": "r", "temperature_c": 1.0, "unit": "F"}, TypeError),
             (("d", "r"), TypeError), (7, TypeError),
@@ -353,6 +359,22 @@ class Retries(Case):
             self.assertEqual(server.seen[0][1]["authorization"], "Bearer s3cret")
             self.assertNotIn("s3cret", repr(client))
             self.assertNotIn("s3cret", server.seen[0][0])
+
+    def test_the_token_may_come_from_the_environment_and_is_in_no_message(self):
+        with stub(answering(accepted)) as server:
+            with unittest.mock.patch.dict(os.environ, {"ISOTHERM_TOKEN": "fr0m-env"}):
+                Client(server.url).send("d", "r", 1.0)
+                Client(server.url, token="given").send("d", "r", 1.0)
+            Client(server.url, token="").send("d", "r", 1.0)
+            sent = [headers["authorization"] for _, headers, _ in server.seen]
+            self.assertEqual(sent, ["Bearer fr0m-env", "Bearer given", None])
+        with self.assertRaises(ValueError) as raised:
+            Client("http://gateway", token="s3cret\r\nx: y")
+        self.assertNotIn("s3cret", str(raised.exception))
+
+    def test_an_empty_path_is_no_queue(self):
+        with stub(answering(accepted)) as server:
+            self.assertEqual(Client(server.url, queue="").send("d", "r", 1.0).queued, 0)
 
     def test_bodies_that_are_too_large_are_split_in_their_order(self):
         taken = []
@@ -558,6 +580,53 @@ class Service(WithFaults):
 
     def test_pages(self):
         self.pages(URL)
+
+    def test_limits_excursions_corrections_rejections_and_status(self):
+        client, region, device = Client(URL), unique("r"), unique("d")
+        start = now_ms() // 60_000 * 60_000 - 600_000
+        iso = datetime.fromtimestamp(start / 1000, timezone.utc).isoformat()
+        client.send_many([(device, region, 4.5, iso), (device, region, 9.0, start + 60_000),
+                          (device, region, 4.0, start + 120_000)])
+        self.settled(client, region)
+        self.assertEqual(client.limits(region).revision, 0)
+        limits = client.set_limits(region, low_c=2, high_c=8.0, for_="0")
+        self.assertEqual((limits.region, limits.low_c, limits.high_c, limits.plausible_low_c),
+                         (region, 2, 8, None))
+        self.assertEqual(limits.changed.tzinfo, timezone.utc)
+        again = client.limits(region)
+        self.assertEqual((again.high_c, again.for_, again.changed, again.revision),
+                         (8.0, "0", limits.changed, 1))
+        found = list(client.excursions(region, iso, for_="0"))
+        self.assertEqual([(e.kind, e.begin) for e in found],
+                         [("high", datetime.fromtimestamp(start / 1000 + 60, timezone.utc))])
+        client.delete_limits(region)
+        self.assertIsNone(client.limits(region).high_c)
+
+        when = datetime.fromtimestamp(start / 1000 + 60, timezone.utc)
+        answer = client.correct({"device_id": device, "timestamp": when, "expect_c": 9.0,
+                                 "temperature_c": 5.0, "reason": "a test"})
+        self.assertEqual(answer["state"], "applied")
+        mine = [c for c in client.corrections(iso) if c.device_id == device]
+        self.assertEqual([(c.timestamp, c.temperature_c, c.reason) for c in mine],
+                         [(when, 5.0, "a test")])
+        self.assertEqual(client.region(region).max_c, 5.0)
+        self.assertIn(device, [d.device_id for d in client.devices()])
+
+        rejected = client.send(device, region, 5_000).rejected
+        self.assertEqual(rejected[0].reason, "temperature_out_of_range")
+        end = time.monotonic() + 30
+        while not (listed := list(client.rejections(region=region))):
+            self.assertLess(time.monotonic(), end)
+            client.send(device, region, 5_000)
+        self.assertEqual({(r.device_id, r.reason) for r in listed},
+                         {(device, "temperature_out_of_range")})
+        self.assertEqual(list(client.rejections(region=unique("none"))), [])
+        self.assertEqual(client.status()["time_zone"], "UTC")
+        days = list(client.windows(region, "yesterday", "tomorrow", "1d",
+                                   tz="Asia/Kathmandu"))
+        self.assertEqual(sum(d.count for d in days), 3)
+        # Midnight in Nepal.
+        self.assertIn((18, 15), [(d.from_.hour, d.from_.minute) for d in days])
 
     def test_pages_below_the_path_of_a_proxy(self):
         def forward(method, path, body):
