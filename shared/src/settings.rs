@@ -1,7 +1,7 @@
 //! The configuration variables, parsed once per request.
 
 use crate::domain::decimal::{Decimal, Rounding};
-use crate::domain::duration::{duration_in_words, parse_duration_ms};
+use crate::domain::duration::{duration_in_words, parse_duration_ms, rough_duration};
 use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::domain::zone::Zone;
@@ -51,19 +51,38 @@ impl Horizon {
         pruned_before: UnixMillis,
     ) -> Result<Reading<'a>, Rejection> {
         if reading.timestamp > self.latest(now) {
-            let detail = "timestamp is ahead of this node's clock; check the device's clock";
+            let detail = self.too_far_ahead(reading.timestamp, now);
             return Err(Rejection::new(Reason::InFuture, detail).of(&reading));
         }
         if self.retention_ms.is_some_and(|ms| reading.timestamp < now.saturating_sub(ms)) {
-            let detail = too_old(self.retention_ms);
+            let detail = self.too_old(reading.timestamp, now);
             return Err(Rejection::new(Reason::TooOld, detail).of(&reading));
         }
         // If `retention` was shorter before, or the node's clock was ahead.
         if reading.timestamp < pruned_before {
-            return Err(Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER).of(&reading));
+            let detail = format!("{OLDER_THAN_LEDGER} ({pruned_before} and later)");
+            return Err(Rejection::new(Reason::TooOld, detail).of(&reading));
         }
         let is_late = reading.timestamp < now.saturating_sub(self.late_after_ms);
         Ok(reading.arrived(is_late))
+    }
+
+    fn too_far_ahead(&self, timestamp: UnixMillis, now: UnixMillis) -> String {
+        let ahead = rough_duration(timestamp.get() - now.get());
+        let most = duration_in_words(self.max_skew_ms);
+        format!(
+            "timestamp is {ahead} ahead of this node's clock, and at most {most} are accepted \
+             (variable max_skew); check the device's clock"
+        )
+    }
+
+    fn too_old(&self, timestamp: UnixMillis, now: UnixMillis) -> String {
+        let age = rough_duration(now.get() - timestamp.get());
+        let most = duration_in_words(self.retention_ms.unwrap_or(0));
+        format!(
+            "timestamp is {age} old, and at most {most} are accepted (variable retention); check \
+             the device's clock, or raise the variable"
+        )
     }
 
     /// Ledger rows before this may be pruned: a little older than the readings that are
@@ -77,14 +96,6 @@ impl Horizon {
 /// The detail for a reading from before what was pruned.
 pub(crate) const OLDER_THAN_LEDGER: &str = "timestamp is older than the readings that this node still has: a duplicate could not be \
      detected";
-
-fn too_old(retention_ms: Option<i64>) -> String {
-    let retention = duration_in_words(retention_ms.unwrap_or(0));
-    format!(
-        "timestamp is more than {retention} old, which this node refuses (variable retention); \
-         check the device's clock, or raise the variable"
-    )
-}
 
 /// The variable `max_body_bytes`: the largest request body, in bytes.
 pub fn max_body_bytes(host: &impl Host) -> Result<usize, Error> {
@@ -176,14 +187,15 @@ pub fn time_zone(host: &impl Host) -> Result<Zone, Error> {
     found.ok_or_else(|| Error::Misconfigured { variable: NAME, cause: rule() })
 }
 
-/// Reads every variable that all components use: a node with an unreadable one is not
-/// ready, even if no request has needed it yet. (`ingest` has no zones.)
+/// Reads every variable: a node with an unreadable one is not ready, even if no request has
+/// needed it yet.
 pub fn check(host: &impl Host) -> Result<(), Error> {
     Horizon::from_variables(host)?;
     max_body_bytes(host)?;
     JournalBound::from_variables(host)?;
     NamesBound::from_variables(host)?;
     void_values(host)?;
+    time_zone(host)?;
     Ok(())
 }
 
@@ -196,8 +208,7 @@ pub fn check_at_start(
     asset: &dyn Fn(&str) -> Option<Vec<u8>>,
 ) -> Result<String, String> {
     let host = Variables { value, asset };
-    let zone = || time_zone(&host).map(drop);
-    check(&host).and_then(|()| zone()).map_err(|error| match error {
+    check(&host).map_err(|error| match error {
         Error::Misconfigured { variable, cause } => {
             format!("variable {variable}: {:?} {cause}", value(variable).unwrap_or_default())
         }

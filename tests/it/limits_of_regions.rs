@@ -64,7 +64,7 @@ fn bad_limits_are_refused_with_what_is_wrong_and_change_nothing() {
     let mut node = node();
     node.limit("hall", &json!({"high_c": 8}));
     for (body, detail) in [
-        ("", "the body is not valid JSON"),
+        ("", "the body is empty"),
         ("[]", "the body must be an object with the fields low_c, high_c, for"),
         (r#"{"low":1}"#, "unknown field \\\"low\\\"; supported: low_c, high_c, for, plausible"),
         (r#"{"low_c":1,"low_c":1}"#, "field \\\"low_c\\\" is given twice"),

@@ -133,12 +133,13 @@ fn names_are_listed_as_they_were_sent_cut_and_in_one_line() {
 #[test]
 fn a_cell_with_a_comma_or_a_quote_is_quoted_in_csv() {
     let mut node = node();
-    node.reject(&json!({"device_id": "a\nb", "region": "x,\"y\""}));
+    node.reject(&json_reading("a\nb", "x,\"y\"", 1, NOW));
     let csv = String::from_utf8(node.get_as(LIST, "text/csv").body).unwrap();
     let mut lines = csv.split("\r\n");
     assert_eq!(lines.next(), Some("at,device_id,region,reason,detail,address,stands_for"));
     let line = lines.next().unwrap();
-    let rule = "names are 1 to 64 of A-Z a-z 0-9 . _ : -, and not . or .. alone";
+    let rule =
+        "device_id and region: names are 1 to 64 of A-Z a-z 0-9 . _ : -, and not . or .. alone";
     let expected = format!(r#",a\nb,"x,""y""",invalid_device_id,"{rule}",,1"#);
     assert!(line.ends_with(&expected), "{line}");
     assert_eq!((lines.next(), lines.next()), (Some(""), None));
@@ -176,6 +177,24 @@ fn items_that_are_alike_are_one_record_and_a_batch_displaces_no_others() {
 }
 
 #[test]
+fn a_time_that_is_off_is_told_by_how_much_and_is_one_record_however_much() {
+    let mut node = node();
+    let said = |rejected: &Value| rejected["errors"][0]["detail"].as_str().unwrap().to_owned();
+    node.set_clock(NOW);
+    let ahead = node.reject(&in_hall("a", NOW + 64 * MINUTE));
+    assert_eq!(
+        said(&ahead),
+        "timestamp is 1 h 3 min ahead of this node's clock, and at most 5 minutes are accepted \
+         (variable max_skew); check the device's clock"
+    );
+    let old = node.reject(&in_hall("a", NOW - 8 * DAY));
+    let begin = "timestamp is 8 d old, and at most 7 days are accepted (variable retention); ";
+    assert!(said(&old).starts_with(begin), "{old}");
+    node.reject(&(0..100).map(|i| in_hall("b", NOW + DAY + i * MINUTE)).collect());
+    assert_eq!(list(&node, LIST)[0]["stands_for"], 100);
+}
+
+#[test]
 fn a_page_goes_on_where_the_last_one_ended_although_new_ones_come() {
     let mut node = node();
     let reject = |node: &mut Node, i: i64| {
@@ -197,7 +216,12 @@ fn a_page_goes_on_where_the_last_one_ended_although_new_ones_come() {
     assert_eq!(list(&node, &format!("{LIST}?device_id=d3")).len(), 1);
     assert_eq!(list(&node, &format!("{LIST}?reason=missing_field")).len(), 12);
     assert_eq!(list(&node, &format!("{LIST}?reason=too-large")).len(), 0);
-    for query in ["reason=nonsense", "after=x", "limit=0", "region=1"] {
+    assert_eq!(list(&node, &format!("{LIST}?region=hall")).len(), 12);
+    assert_eq!(list(&node, &format!("{LIST}?region=hall&device_id=d3")).len(), 1);
+    assert_eq!(list(&node, &format!("{LIST}?region=cellar")).len(), 0);
+    let next = node.look_at(&format!("{LIST}?region=hall&limit=4"))["next"].clone();
+    assert!(next.as_str().unwrap().contains("region=hall"), "{next}");
+    for query in ["reason=nonsense", "after=x", "limit=0", "area=1"] {
         assert_eq!(node.status_of(&format!("{LIST}?{query}")), 400, "{query}");
     }
 }
@@ -285,8 +309,8 @@ fn each_kind_of_refusal_is_listed_with_where_it_came_from() {
                               "stands_for": 1});
         check_fields(&newest, &expected);
         let detail = newest["detail"].as_str().unwrap();
-        let told = answer.body.replace(" (near `secret`)", "");
-        assert!(told.contains(detail), "{detail}: {}", answer.body);
+        let told = answer.json().unwrap().to_string().replace(" (near `secret`)", "");
+        assert!(told.contains(&detail.replace('"', "\\\"")), "{detail}: {}", answer.body);
         // In the log there is the reason, and nothing of the sender.
         service.wait_for_log(&format!("\"reason\":\"{reason}\"")).unwrap();
     }

@@ -19,8 +19,8 @@ use crate::journal::recent::{Recent, Rejected};
 /// Answers with a page of them, newest first.
 pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let text = |param| call.params.text(param);
-    let (device_id, reason, after) =
-        (text(Param::DeviceId), text(Param::Reason), call.params.after());
+    let (device_id, region, reason, after) =
+        (text(Param::DeviceId), text(Param::Region), text(Param::Reason), call.params.after());
     if reason.is_some_and(|reason| !is_reason(reason)) {
         let detail = "there is no such reason; /v1/rejections lists those that occurred";
         return Err(Problem::new(Kind::BadParameter, detail).into());
@@ -30,6 +30,7 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let is_meant = |(number, record): &(u64, Rejected)| {
         after.is_none_or(|after| *number < after)
             && device_id.is_none_or(|device_id| record.device_id.as_deref() == Some(device_id))
+            && region.is_none_or(|region| record.region.as_deref() == Some(region))
             && reason.is_none_or(|reason| record.reason == reason)
     };
     let (about, records) = kept(call)?;

@@ -140,7 +140,7 @@ impl<H: Host> Route<H> {
         Self::document("/v1/regions/{region}/excursions", &[From, To, Tz, For, Gap], InRegion(excursions::of_region)),
         Self::document("/v1/devices/{device_id}/excursions", &[From, To, Tz, For, Gap], OfDevice(excursions::of_device)),
         Self::document("/v1/conflicts", &[From, To, Tz, After, Limit], Plain(conflicts::list)),
-        Self::document("/v1/rejections", &[After, Limit, Param::DeviceId, Param::Reason], Plain(rejections::list)),
+        Self::document("/v1/rejections", &[After, Limit, Param::DeviceId, Param::Region, Param::Reason], Plain(rejections::list)),
         Self::document("/v1/rejections/devices", &[], Plain(rejections::by_device)),
         Self::document("/v1/status", &[], Plain(status::of_node)),
         Self::document("/v1/corrections", &[From, To, Tz, After, Limit], Plain(corrections::list)),

@@ -46,6 +46,24 @@ pub(crate) fn duration_in_words(ms: i64) -> String {
     format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
 
+/// A duration in its two largest units, the rest cut off: `1 h 3 min`, `400 d`, `250 ms`.
+pub(crate) fn rough_duration(ms: i64) -> String {
+    const UNITS: [(i64, &str); 4] =
+        [(DAY_MS, "d"), (60 * MINUTE_MS, "h"), (MINUTE_MS, "min"), (1_000, "s")];
+    let Some(first) = UNITS.iter().position(|(unit_ms, _)| ms >= *unit_ms) else {
+        return format!("{ms} ms");
+    };
+    let mut rest = ms;
+    let mut parts = Vec::new();
+    for (unit_ms, unit) in UNITS.into_iter().skip(first).take(2) {
+        if rest >= unit_ms {
+            parts.push(format!("{} {unit}", rest / unit_ms));
+        }
+        rest %= unit_ms;
+    }
+    parts.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +91,21 @@ mod tests {
             if let Some(ms) = ms {
                 assert_eq!(parse_duration_ms(&duration_text(ms)), Some(ms), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_rough_duration_has_its_two_largest_units() {
+        for (ms, words) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1_000, "1 s"),
+            (63_500, "1 min 3 s"),
+            (63 * MINUTE_MS + 59_999, "1 h 3 min"),
+            (DAY_MS + 59 * MINUTE_MS, "1 d"),
+            (400 * DAY_MS + 61 * MINUTE_MS, "400 d 1 h"),
+        ] {
+            assert_eq!(rough_duration(ms), words, "{ms}");
         }
     }
 

@@ -135,7 +135,7 @@ impl Kind {
                 "Unsupported media type",
             ),
             Self::NothingValid => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "nothing-valid", "All readings were rejected")
+                (StatusCode::UNPROCESSABLE_ENTITY, "nothing-valid", "No valid reading")
             }
             Self::NotCorrectable => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "not-correctable", "Can't be corrected")

@@ -85,6 +85,8 @@ pub(crate) fn unknown_fields(names: &[String]) -> Rejection {
 /// Why a body could not be split into items. None of it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
+    /// Nothing but space.
+    Empty,
     /// Not UTF-8, or not JSON; says where.
     Syntax(String),
     /// It ends, after so many bytes, before what it has begun.
@@ -107,10 +109,40 @@ pub(crate) fn region(name: Cow<'_, str>) -> Result<Region<'_>, Rejection> {
     Region::new(name).ok_or_else(|| Rejection::new(Reason::InvalidRegion, NAME_RULE))
 }
 
+/// A reading's names. If neither is valid, the rejection is that of the device, and says what
+/// is wrong with both.
+pub(crate) fn both_names<'a>(
+    device_id: Result<DeviceId<'a>, Rejection>,
+    region: Result<Region<'a>, Rejection>,
+) -> Result<(DeviceId<'a>, Region<'a>), Rejection> {
+    match (device_id, region) {
+        (Ok(device_id), Ok(region)) => Ok((device_id, region)),
+        (Err(one), Ok(_)) | (Ok(_), Err(one)) => Err(one),
+        (Err(of_device), Err(of_region)) => {
+            let both = (of_device.reason, of_region.reason);
+            let detail = match both {
+                (Reason::InvalidDeviceId, Reason::InvalidRegion) => {
+                    format!("device_id and region: {NAME_RULE}")
+                }
+                (Reason::InvalidDeviceId, _) => {
+                    format!("device_id: {NAME_RULE}; {}", of_region.detail)
+                }
+                (_, Reason::InvalidRegion) => format!("{}; region: {NAME_RULE}", of_device.detail),
+                _ => format!("{}; {}", of_device.detail, of_region.detail),
+            };
+            Err(Rejection::new(of_device.reason, detail))
+        }
+    }
+}
+
 /// A temperature in degrees Celsius, written as a number.
 pub(crate) fn temperature(raw: &str) -> Result<MilliCelsius, Rejection> {
     let Some(number) = Decimal::parse(raw) else {
-        let detail = "temperature_c must be a number, in degrees Celsius";
+        let has_comma = || Decimal::parse(&raw.trim_matches('"').replacen(',', ".", 1)).is_some();
+        let detail = match raw.contains(',') && has_comma() {
+            true => "temperature_c must be a number with a point, like 4.5, and without quotes",
+            false => "temperature_c must be a number, in degrees Celsius",
+        };
         return Err(Rejection::new(Reason::WrongType, detail));
     };
     number.scaled(3, Rounding::HalfAwayFromZero).and_then(MilliCelsius::new).ok_or_else(|| {

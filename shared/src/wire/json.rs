@@ -15,7 +15,7 @@ use crate::domain::rejection::{Reason, Rejection};
 use crate::limits;
 use crate::wire::item::{self, Item, Parsed, Unreadable};
 use crate::wire::json_items;
-use crate::wire::json_place;
+use crate::wire::json_place::{self, Place};
 
 /// Splits a body into its items, in order. A leading byte order mark is skipped (RFC
 /// 8259, 8.1).
@@ -34,6 +34,7 @@ fn parse_text(body: &str) -> Result<Parsed<'_>, Unreadable> {
     match body.trim_ascii_start().as_bytes().first() {
         Some(b'[') => array(body),
         Some(b'{') => single(body),
+        None => Err(Unreadable::Empty),
         _ => Err(match serde_json::from_str::<IgnoredAny>(body) {
             Ok(_) => Unreadable::Shape,
             Err(error) => syntax(body, &error),
@@ -42,8 +43,10 @@ fn parse_text(body: &str) -> Result<Parsed<'_>, Unreadable> {
 }
 
 fn syntax(body: &str, error: &serde_json::Error) -> Unreadable {
-    // The parser may have stopped at an item that is not JSON, long before the end.
-    if error.is_eof() || json_items::is_cut_short(body) {
+    // The parser may have stopped at an item that is not JSON, long before the end: but a
+    // bracket that closes what is not open leaves another one without its end.
+    let is_wrong_bracket = || Place::of(body, error).is_wrong_bracket();
+    if error.is_eof() || json_items::is_cut_short(body) && !is_wrong_bracket() {
         return Unreadable::CutShort(body.len());
     }
     Unreadable::Syntax(json_place::not_json_at(body, error))
@@ -107,14 +110,10 @@ fn alone(item: &str) -> Result<RawFields<'_>, Rejection> {
 
 /// Says where an item is not JSON.
 fn not_json(item: &str, error: &serde_json::Error) -> String {
-    let (at, word) = json_place::place(item, error);
-    match word.as_str() {
-        "" => format!("the item is not valid JSON at its character {at}"),
-        word => format!(
-            "the item is not valid JSON at its character {at} (near `{word}`): leave the reading \
-             out, or send a number"
-        ),
-    }
+    let place = Place::of(item, error);
+    let advice = if place.is_value() { ": leave the reading out, or send a number" } else { "" };
+    let (at, found) = (place.at, place.found_there());
+    format!("the item is not valid JSON at its character {at}{found}{advice}")
 }
 
 /// An array of at most the permitted number of items.
@@ -274,29 +273,43 @@ impl<'a> RawFields<'a> {
     }
 
     fn judged(self) -> Item<'a> {
-        match self.extras {
+        match &self.extras {
             Some(extras) if extras.fault.is_some() || !extras.unknown.is_empty() => {
-                return Err(extras.fault.unwrap_or_else(|| item::unknown_fields(&extras.unknown)));
+                let unknown = || item::unknown_fields(&extras.unknown);
+                return Err(extras.fault.clone().unwrap_or_else(unknown));
             }
             _ => {}
         }
-        Ok(Reading::new(
-            item::device_id(string("device_id", self.device_id)?)?,
-            item::region(string("region", self.region)?)?,
-            item::temperature(present("temperature_c", self.temperature_c)?)?,
-            timestamp(present("timestamp", self.timestamp)?)?,
-        ))
+        let (Some(device_id), Some(region), Some(temperature), Some(time)) =
+            (self.device_id, self.region, self.temperature_c, self.timestamp)
+        else {
+            return Err(self.missing());
+        };
+        let device_id = string("device_id", device_id).and_then(item::device_id);
+        let region = string("region", region).and_then(item::region);
+        let (device_id, region) = item::both_names(device_id, region)?;
+        let temperature = item::temperature(temperature.get())?;
+        Ok(Reading::new(device_id, region, temperature, timestamp(time.get())?))
+    }
+
+    /// The rejection that names each field that is not there.
+    fn missing(&self) -> Rejection {
+        let fields = [
+            ("device_id", self.device_id),
+            ("region", self.region),
+            ("temperature_c", self.temperature_c),
+            ("timestamp", self.timestamp),
+        ];
+        let missing: Vec<&str> =
+            fields.into_iter().filter(|(_, raw)| raw.is_none()).map(|(name, _)| name).collect();
+        let verb = if missing.len() == 1 { "is" } else { "are" };
+        let detail = format!("{} {verb} missing", missing.join(", "));
+        Rejection::new(Reason::MissingField, detail)
     }
 }
 
-fn present<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<&'a str, Rejection> {
-    raw.map(RawValue::get)
-        .ok_or_else(|| Rejection::new(Reason::MissingField, format!("{name} is missing")))
-}
-
-fn string<'a>(name: &str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Rejection> {
-    let raw = present(name, raw)?;
-    unquoted(raw).ok_or_else(|| {
+fn string<'a>(name: &str, raw: &'a RawValue) -> Result<Cow<'a, str>, Rejection> {
+    unquoted(raw.get()).ok_or_else(|| {
         Rejection::new(Reason::WrongType, format!("{name} must be a string of valid Unicode"))
     })
 }
@@ -446,6 +459,34 @@ mod tests {
     }
 
     #[test]
+    fn all_that_is_missing_and_both_names_that_are_bad_are_named() {
+        let rejected = |body: &str| {
+            let mut parsed = parse(body.as_bytes()).unwrap();
+            parsed.items.pop().unwrap().unwrap_err()
+        };
+        let said = |body: &str| rejected(body).detail.into_owned();
+        assert_eq!(
+            said("{\"region\":\"r\",\"temperature_c\":1,\"timestamp\":1}"),
+            "device_id is missing"
+        );
+        assert_eq!(said("{\"region\":\"r\"}"), "device_id, temperature_c, timestamp are missing");
+        let names = |device_id: &str, region: &str| {
+            let names = format!("\"device_id\":{device_id},\"region\":{region}");
+            rejected(&format!("{{{names},\"temperature_c\":1,\"timestamp\":1}}"))
+        };
+        let both = names("\"a b\"", "\"c d\"");
+        assert_eq!(both.reason, Reason::InvalidDeviceId);
+        assert!(both.detail.starts_with("device_id and region: names are 1 to 64 "));
+        let both = names("7", "\"c d\"");
+        assert_eq!(both.reason, Reason::WrongType);
+        assert!(
+            both.detail
+                .starts_with("device_id must be a string of valid Unicode; region: names are ")
+        );
+        assert!(names("\"a\"", "\"c d\"").detail.starts_with("names are "));
+    }
+
+    #[test]
     fn what_can_not_change_the_number_is_ignored_and_named_once() {
         let with_extras = with("region", "\"hall\",\"rssi\":-60,\"battery_v\":{\"a\":[1]}");
         for body in [with_extras.clone(), format!("[{with_extras},{with_extras},{{\"x\":nan}}]")] {
@@ -516,9 +557,15 @@ mod tests {
         assert!(said.contains("character 17 (near `nan`)"), "{said}");
         assert_eq!(
             detail("[{\"a\" 1}]"),
-            "the item is not valid JSON at its character 6 (near `1`): leave the reading out, or \
-             send a number"
+            "the item is not valid JSON at its character 6 (near `1`): expected : before it"
         );
+        let said = detail("[{\"temperature_c\":4,5}]");
+        assert!(said.ends_with("(near `4,5`): write decimals with a point, not a comma"), "{said}");
+        let said = detail(
+            "[{\"temperature_c\":\"4,5\",\"region\":\"r\",\"device_id\":\"d\",\"timestamp\":1}]",
+        );
+        assert!(said.ends_with("with a point, like 4.5, and without quotes"), "{said}");
+        assert!(detail("[{\"a\":1 \"b\":2}]").ends_with(": expected , or } but found \""));
         for (value, hint) in [
             ("\"1795597745284\"", "without them"),
             ("\"1795597745\"", "without them"),
@@ -537,9 +584,17 @@ mod tests {
         }
         assert!(matches!(parse(b"\"\xff\""), Err(Unreadable::Syntax(_))));
         let said = |body: &str| parse(body.as_bytes()).unwrap_err();
-        let of_a_word = Unreadable::Syntax("JSON at character 5 (near `nope`)".to_owned());
+        let of_a_word = Unreadable::Syntax(
+            "JSON at character 5 (near `nope`): expected , or ] before it".to_owned(),
+        );
         assert_eq!(said("[{} nope]"), of_a_word);
-        assert_eq!(said("[{} {}]"), Unreadable::Syntax("JSON at character 5".to_owned()));
+        let place = "JSON at character 5: expected , or ] but found {";
+        assert_eq!(said("[{} {}]"), Unreadable::Syntax(place.to_owned()));
+        let place = "JSON at character 8: expected , or } but found ]";
+        assert_eq!(said("[{\"a\":1]"), Unreadable::Syntax(place.to_owned()));
+        for empty in ["", " \r\n", "\u{feff}"] {
+            assert_eq!(said(empty), Unreadable::Empty, "{empty:?}");
+        }
         for other in ["7", "\"text\"", "null", "true"] {
             assert_eq!(parse(other.as_bytes()), Err(Unreadable::Shape), "{other}");
         }
@@ -551,7 +606,7 @@ mod tests {
             format!("\u{feff}[{},{{\"temperature_c\":NaN}},{{\"a\":\"ü]\"}}]", with("", ""));
         assert!(parse(whole.as_bytes()).is_ok());
         // Wherever it is cut, also within a letter: but not where the rest is space.
-        for bytes in 0..whole.len() {
+        for bytes in "\u{feff}[".len()..whole.len() {
             let found = parse(&whole.as_bytes()[..bytes]);
             assert_eq!(found, Err(Unreadable::CutShort(bytes)));
         }

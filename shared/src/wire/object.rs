@@ -21,10 +21,14 @@ impl<'a> Object<'a> {
         let body = std::str::from_utf8(body)
             .map_err(|e| format!("the body is not valid UTF-8 at byte {}", e.valid_up_to()))?;
         let body = body.strip_prefix('\u{feff}').unwrap_or(body);
+        let listed = || known.join(", ");
+        if body.trim_ascii().is_empty() {
+            let wanted = "it must be an object with the fields";
+            return Err(format!("the body is empty; {wanted} {}", listed()));
+        }
         if let Err(error) = serde_json::from_str::<&RawValue>(body) {
             return Err(format!("the body is not valid {}", json_place::not_json_at(body, &error)));
         }
-        let listed = || known.join(", ");
         let Ok(object) = serde_json::from_str::<Self>(body) else {
             return Err(format!("the body must be an object with the fields {}", listed()));
         };
@@ -102,9 +106,18 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (body, expected) in [
-            ("", "the body is not valid JSON at character 1"),
+            ("", "the body is empty; it must be an object with the fields low_c, high_c, for"),
+            (" \n", "the body is empty; it must be an object with the fields low_c, high_c, for"),
+            (
+                "{\"low_c\":4,5}",
+                "the body is not valid JSON at character 12 (near `4,5`): write decimals with a \
+                 point, not a comma",
+            ),
             ("{\"low_c\":NaN}", "the body is not valid JSON at character 10 (near `NaN`)"),
-            ("{} {}", "the body is not valid JSON at character 4"),
+            (
+                "{} {}",
+                "the body is not valid JSON at character 4: expected nothing more but found {",
+            ),
             ("[]", "the body must be an object with the fields low_c, high_c, for"),
             ("null", "the body must be an object with the fields low_c, high_c, for"),
             ("{\"low\":1}", "unknown field \"low\"; supported: low_c, high_c, for"),

@@ -156,8 +156,12 @@ fn a_body_that_ends_too_early_is_said_to_and_one_that_is_wrong_has_its_place() {
     let cut = format!("[{nan},{good},{}", &good[..20]);
     for (body, said) in [
         (&*cut, format!("the body ends too early, after {} bytes: ", cut.len())),
-        ("", "the body ends too early, after 0 bytes: ".to_owned()),
-        ("[{} {}]", "the request is not valid JSON at character 5; ".to_owned()),
+        ("", "the body is empty; it must be a reading or an array of readings; ".to_owned()),
+        (
+            "[{} {}]",
+            "the request is not valid JSON at character 5: expected , or ] but found {; "
+                .to_owned(),
+        ),
     ] {
         let answer = service.post(body).unwrap();
         check_problem(&answer, 400, "unreadable");

@@ -15,6 +15,10 @@ use crate::wire::item::Unreadable;
 
 pub(super) fn unreadable(unreadable: Unreadable) -> Problem {
     match unreadable {
+        Unreadable::Empty => Problem::new(
+            Kind::Unreadable,
+            "the body is empty; it must be a reading or an array of readings; nothing was stored",
+        ),
         Unreadable::Syntax(place) => Problem::new(
             Kind::Unreadable,
             format!("the request is not valid {place}; nothing was stored"),
@@ -43,7 +47,10 @@ pub(super) fn unreadable(unreadable: Unreadable) -> Problem {
 pub(super) fn nothing_valid(batch: &Batch<'_>) -> Problem {
     let (named, omitted) = batch.named();
     let detail = match batch.items {
-        0 => Cow::Borrowed("the array is empty"),
+        0 => Cow::Borrowed(
+            "the array is empty; it must have at least one reading: an object with device_id, \
+             region, temperature_c and timestamp",
+        ),
         1 => Cow::Borrowed("the reading was rejected: see errors, correct it, and send it again"),
         n => Cow::Owned(format!(
             "all {n} readings were rejected: see errors, correct them, and send them again"

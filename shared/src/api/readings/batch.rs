@@ -34,10 +34,11 @@ pub(super) struct RejectedItem {
 }
 
 impl RejectedItem {
-    /// Whether the other one differs in nothing but its place.
+    /// Whether the other one differs in nothing but its place, and in how far its time is off.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        (self.reason, &self.sent, &self.error.detail)
-            == (other.reason, &other.sent, &other.error.detail)
+        let is_of_time = matches!(self.reason, Reason::InFuture | Reason::TooOld);
+        (self.reason, &self.sent) == (other.reason, &other.sent)
+            && (is_of_time || self.error.detail == other.error.detail)
     }
 }
 
