@@ -7,9 +7,9 @@ use crate::{root, step};
 /// The components, by their profiles, and the largest size of each, in bytes. All of them
 /// fold. `inspect` has everything that is not needed for an average.
 const LIMITS: [(&str, u64); 3] = [
-    ("release/isotherm_ingest", 510_000),
+    ("release/isotherm_ingest", 513_000),
     ("small/isotherm_query", 490_000),
-    ("small/isotherm_inspect", 660_000),
+    ("small/isotherm_inspect", 710_000),
 ];
 
 /// Prints the sizes. Fails if a component has outgrown its limit.
