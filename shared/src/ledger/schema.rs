@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(statements(MIGRATIONS[2]).count(), 7);
         assert_eq!(statements(MIGRATIONS[3]).count(), 16);
         assert_eq!(statements(MIGRATIONS[4]).count(), 1);
-        assert_eq!(statements(MIGRATIONS[5]).count(), 17);
+        assert_eq!(statements(MIGRATIONS[5]).count(), 18);
         for part in MIGRATIONS.iter().flat_map(|migration| statements(migration)) {
             assert!(part.trim_end().ends_with(';'), "a comment behind the end of {part}");
         }
