@@ -15,7 +15,8 @@ const USAGE: &str = "\
 cargo xtask export --out FILE [--from INSTANT] [--to INSTANT] [--url http://127.0.0.1:3000]
     --out FILE          ends in .parquet, .csv or .ndjson; replaced if it is there
     --from, --to        the first instant, and the first one after the range, like
-                        2026-11-01T00:00:00Z; default: the last 24 hours
+                        2026-11-01T00:00:00Z, or local dates of the node's time zone, like
+                        2026-11-01 or yesterday; default: the last 24 hours
     --region NAME       the readings of this region alone
     --device NAME       the readings of this device alone
     --limit N           readings in a request, default 100000
@@ -80,9 +81,14 @@ fn checked_url(url: String) -> Result<String> {
 }
 
 fn print(report: &Report) {
-    let Report { path, range: (from, to), figures, pages, coverage, verdict } = report;
+    let Report { path, range: (from, to), zone, figures, pages, coverage, verdict } = report;
     let (count, sum) = (figures.count, figures.sum);
-    println!("{from} to {to}: {count} readings in {pages} requests");
+    let zone = match zone {
+        Some(Ok(zone)) => format!(" (local dates of {zone})"),
+        Some(Err(reason)) => format!(" (local dates of the node's time zone; {reason})"),
+        None => String::new(),
+    };
+    println!("{from} to {to}{zone}: {count} readings in {pages} requests");
     println!("Their sum is {sum} thousandths of a degree");
     if let Some(kept_from) = &coverage.kept_from {
         println!("Readings from before {kept_from} were deleted (retention)");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -36,6 +36,9 @@ pub struct Report {
     pub path: PathBuf,
     /// The begin and the end of the range, as the service understood them.
     pub range: (String, String),
+    /// The time zone of the local dates that the range was given in: `None` where it was
+    /// given in none. The error is why the service did not tell it.
+    pub zone: Option<Result<String, String>>,
     /// All readings of the file.
     pub figures: Figures,
     /// How many pages there were.
@@ -69,6 +72,7 @@ impl Verdict {
 }
 
 const CSV: &str = "text/csv";
+const JSON: &str = "application/json";
 
 /// Exports. A file that is not right keeps its temporary name.
 pub fn run(client: &Client, wanted: &Wanted) -> Result<Report> {
@@ -76,6 +80,8 @@ pub fn run(client: &Client, wanted: &Wanted) -> Result<Report> {
     // The first answer says what range it is: the pages and the figures have to agree on it.
     let coverage = Coverage::of(&client.get(&path(wanted, 1), CSV)?)?;
     let minutes = Minutes::of(&coverage)?;
+    let is_local = [&wanted.from, &wanted.to].into_iter().flatten().any(|text| is_local(text));
+    let zone = is_local.then(|| zone(client).map_err(|error| format!("{error:#}")));
     let before = service_figures(client, wanted, &minutes);
     let read = {
         let total = before.as_ref().ok().map(|figures| figures.count);
@@ -90,7 +96,22 @@ pub fn run(client: &Client, wanted: &Wanted) -> Result<Report> {
     let Read { all, pages, coverage, .. } = read;
     output.end(&about(client, wanted, &coverage, all))?;
     let path = if verdict.is_good() { output.rename()? } else { output.keep() };
-    Ok(Report { path, range: coverage.range.clone(), figures: all, pages, coverage, verdict })
+    let range = coverage.range.clone();
+    Ok(Report { path, range, zone, figures: all, pages, coverage, verdict })
+}
+
+/// Whether a begin or an end is a local date, or a word for one: which instant it is depends
+/// on the zone.
+fn is_local(text: &str) -> bool {
+    let is_date = text.len() == 10 && text.split('-').filter(|part| !part.is_empty()).count() == 3;
+    is_date || ["today", "yesterday", "tomorrow"].contains(&text)
+}
+
+/// The time zone in which the service reads local dates.
+fn zone(client: &Client) -> Result<String> {
+    let status = client.get("/v1/status", JSON)?.json()?;
+    let zone = status.get("time_zone").and_then(|zone| zone.as_str());
+    Ok(zone.context("the status has no time_zone")?.to_owned())
 }
 
 /// What was read so far.
@@ -300,6 +321,14 @@ mod tests {
         assert_eq!(verdict(&read, 7, 7), Verdict::Incomplete);
         let good = [Verdict::Same(figures(7)), unknown].map(|verdict| verdict.is_good());
         assert_eq!(good, [true, true]);
+    }
+
+    #[test]
+    fn dates_and_words_for_them_depend_on_the_zone() {
+        let local = ["2026-11-01", "today", "yesterday", "tomorrow"];
+        assert_eq!(local.map(is_local), [true; 4]);
+        let instants = ["2026-11-01T00:00:00Z", "1795600800000", "0", "now", "-24h", "-1000000-0"];
+        assert_eq!(instants.map(is_local), [false; 6]);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use parquet::record::Field;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 const MINUTE: i64 = 60_000;
 
@@ -159,6 +161,29 @@ fn a_parquet_file_has_exact_types_and_says_where_it_is_from() {
 }
 
 #[test]
+fn local_dates_are_those_of_the_zone_that_is_said() {
+    let service = Service::start(&[("time_zone", "Asia/Kolkata"), ("retention", "0")]).unwrap();
+    let directory = TempDir::new().unwrap();
+    // Midnight in Kolkata is 18:30 of the day before in UTC.
+    let begin = OffsetDateTime::parse("2026-01-14T18:30:00Z", &Rfc3339).unwrap();
+    send(&service, begin.unix_timestamp() * 1_000 - 50 * MINUTE);
+    let out = directory.path().join("x.csv");
+    let said = |from: &str, to: &str| {
+        let done = program(&service, &["--from", from, "--to", to, "--out", out.to_str().unwrap()]);
+        assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().lines().next().unwrap().to_owned()
+    };
+    let range = "2026-01-14T18:30:00.000Z to 2026-01-15T18:30:00.000Z";
+    let figures = "600 readings in 1 requests";
+    let local = format!("{range} (local dates of Asia/Kolkata): {figures}");
+    assert_eq!(said("2026-01-15", "2026-01-16"), local);
+    assert_eq!(said("2026-01-15", "2026-01-15T18:30:00Z"), local);
+    // Of instants, the zone does not matter.
+    let instants = said("2026-01-14T18:30:00Z", "2026-01-16T00:00:00+05:30");
+    assert_eq!(instants, format!("{range}: {figures}"));
+}
+
+#[test]
 fn figures_that_differ_end_the_program_loudly() {
     let (service, directory, begin) =
         (Service::start(&[]).unwrap(), TempDir::new().unwrap(), begin());
@@ -170,7 +195,7 @@ fn figures_that_differ_end_the_program_loudly() {
     assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
     let said = String::from_utf8_lossy(&good.stdout).into_owned();
     assert!(said.contains("1200 readings in 1 requests"), "{said}");
-    assert!(said.contains("the same figures"), "{said}");
+    assert!(said.contains("Compared 1200 of 1200 readings"), "{said}");
 
     // One window forgets a reading.
     let before = std::fs::read(&out).unwrap();
@@ -189,7 +214,7 @@ fn figures_that_differ_end_the_program_loudly() {
     let device = program(&service, &[&arguments[..], &["--device", "d3"]].concat());
     let said = String::from_utf8_lossy(&device.stdout).into_owned();
     assert_eq!(device.status.code(), Some(0), "{said}");
-    assert!(said.contains("Not compared") && said.contains("100 readings"), "{said}");
+    assert!(said.contains("Compared 0 of 100 readings"), "{said}");
 
     for (arguments, words) in [
         (vec!["--out", "/nowhere/x.csv"], "can't write"),
