@@ -4,7 +4,6 @@
 //! that resolution has one bin per value. Adding bins is exact and independent of
 //! order, so a percentile of merged histograms is that of all their readings, to the
 //! bin.
-//! all their readings, to the bin.
 
 use crate::base::checksum::checksum;
 use crate::base::varint::{self, unzigzag, zigzag};
