@@ -29,7 +29,7 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     };
     let Handled { response, after_answer, counts, route } = handled;
     let status = response.status;
-    spin::send(&host, response, out);
+    spin::send(&host, &head, response, out);
     let duration_ms = host.monotonic_ms().saturating_sub(started);
     host.log_request(&head, AccessLine { at: now, route, status, counts, duration_ms });
     if let Err(error) = after_answer.run(&host, now) {

@@ -33,7 +33,7 @@ fn handle(incoming: IncomingRequest, out: ResponseOutparam) {
     };
     let Answered { response, after_answer, route } = answered;
     let status = response.status;
-    spin::send(&host, response, out);
+    spin::send(&host, &request, response, out);
     let duration_ms = host.monotonic_ms().saturating_sub(started);
     host.log_request(&request, AccessLine { at: now, route, status, counts: None, duration_ms });
     if let Err(error) = after_answer.run(&host, now) {

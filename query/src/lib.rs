@@ -29,7 +29,7 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let status = response.status;
         match stream {
             Some(events) => spin::stream(&host, response, out, events),
-            None => spin::send(&host, response, out),
+            None => spin::send(&host, &request, response, out),
         }
         return log(route, status);
     }
@@ -37,7 +37,7 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let answered = router::answer_by(&Route::<Spin>::QUERY, &host, &request, &[], now);
     let Answered { response, after_answer, route } = answered;
     let status = response.status;
-    spin::send(&host, response, out);
+    spin::send(&host, &request, response, out);
     log(route, status);
     if let Err(error) = after_answer.run(&host, now) {
         host.log(&format!("after the answer: {error}"));

@@ -349,7 +349,7 @@ test("a reading is taken back from the device's page, and the list says why", as
   await open("#/device/dock-s2?range=1h");
   await page.getByText("The readings as a table").click();
   await page.getByRole("link", { name: "Take back or correct" }).first().click();
-  await page.getByLabel("Reason").fill("held in a hand");
+  await page.getByLabel("Reason").first().fill("held in a hand");
   const [at, value] = await Promise.all(["Measured at", "It is now (°C)"].map((label) => page.getByLabel(label).inputValue()));
   await page.getByRole("button", { name: "Correct the reading" }).click();
   await page.getByText("Done.", { exact: true }).waitFor();

@@ -143,6 +143,7 @@ impl Tools {
                         runtime only)";
             tools.skip("store_faults::", what);
             tools.filter.extend(["--skip", "a_minute_without_the_database"]);
+            tools.filter.extend(["--skip", "events::a_store_that_is_away_is_logged"]);
             tools.filter.extend(["--skip", "client::the_python_client_against"]);
             let what = "a node without its Redis (Spin holds requests until Redis is back)";
             tools.skip("redis::without_redis", what);

@@ -56,7 +56,9 @@ pub(crate) fn of_region(
     name: &str,
     asked: Asked,
 ) -> Result<Option<OfRegion>, Error> {
-    let Some(region) = region_id(sql, name)? else { return Ok(None) };
+    // It may be a name that the region had before.
+    let Some((id, name)) = dictionary::now(sql, "regions", name)? else { return Ok(None) };
+    let (region, name) = (id.cast_signed(), name.as_str());
     let set = region_limits::of_region(sql, name)?.map(|set| set.limits).unwrap_or_default();
     let pruned_before = ledger::tally(sql, ledger::PRUNED_BEFORE)?;
     let range = Some(asked.range);
