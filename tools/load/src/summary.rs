@@ -210,8 +210,8 @@ mod tests {
         let earlier = |line| (line % 2 == 0).then_some(line - 7);
         sent.conflicts = (9..21).map(|line| Conflict { line, earlier: earlier(line) }).collect();
         assert_eq!(
-            of_sending(&sent, &[]),
-            "Acknowledged 22695, rejected 0, sent again 0 of 23 requests\n\
+            of_sending(&sent, &rows(&vec!["1"; 22_695])),
+            "Acknowledged 22695 of 22695 readings, rejected 0, sent again 0 of 23 requests\n\
              \x20 22683 stored\n\
              \x20 0 duplicates: counted before\n\
              \x20 12 conflicts: contradict a counted reading: lines 9-20\n\
@@ -229,8 +229,8 @@ mod tests {
         sent.rejected.add("too_old".to_owned(), 3, "older than 7 days");
         sent.rejected_omitted = 3;
         assert_eq!(
-            of_sending(&sent, &rows(&["-999", "1", "-999", "5000", "-999"])),
-            "Acknowledged 1, rejected 7, sent again 0 of 1 requests\n\
+            of_sending(&sent, &rows(&["-999", "1", "-999", "5000", "-999", "1", "1", "1"])),
+            "Acknowledged 1 of 8 readings, rejected 7, sent again 0 of 1 requests\n\
              \x20 0 stored\n\
              \x20 1 duplicates: counted before\n\
              \x20 0 conflicts\n\
@@ -255,8 +255,8 @@ mod tests {
             ..Sent::default()
         };
         assert_eq!(
-            of_sending(&sent, &[]),
-            "Acknowledged 12, rejected 0, sent again 2 of 3 requests\n\
+            of_sending(&sent, &rows(&["1"; 14])),
+            "Acknowledged 12 of 14 readings, rejected 0, sent again 2 of 3 requests\n\
              \x20 5 stored\n\
              \x20 0 duplicates: counted before, or by a request whose answer was lost and that was \
              sent again\n\
