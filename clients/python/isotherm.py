@@ -173,7 +173,7 @@ def _parsed(value: Any) -> Optional[datetime]:
         return None  # Beyond what a datetime can hold, like the year 10000.
 
 
-_INSTANTS = frozenset({"as_of", "at", "begin", "changed", "coldest_at", "end", "first_seen", "from_", "made", "newest", "oldest",
+_INSTANTS = frozenset({"as_of", "at", "begin", "changed", "coldest_at", "end", "extreme_at", "first_seen", "from_", "made", "newest", "oldest",
                        "timestamp", "to", "warmest_at"})
 
 
@@ -369,7 +369,8 @@ class Limits(_Record):
 
 @dataclass
 class Excursion(_Record):
-    """When a region was outside its limits. `end` is None while it is."""
+    """When a region was outside its limits. `end` is None while it is. Durations are in
+    milliseconds, temperatures in degrees Celsius."""
 
     region: str = ""
     kind: str = ""
@@ -377,8 +378,30 @@ class Excursion(_Record):
     end: Optional[datetime] = None
     open: Optional[bool] = None
     duration_ms: Optional[int] = None
+    #: It began before `begin`, more than a day before the range that was asked for.
+    begins_before: Optional[bool] = None
+    #: The reading farthest outside, when it was measured, and by which device. The device is
+    #: None where it is not known.
+    extreme_c: Optional[float] = None
+    extreme_at: Optional[datetime] = None
+    extreme_device: Optional[str] = None
+    #: How many readings are outside; None if it was found in minutes.
+    readings: Optional[int] = None
+    #: How many devices were outside, and the names of at most 20 of them; None if it was
+    #: found in minutes.
+    devices: Optional[int] = None
+    device_ids: Optional[List[str]] = None
+    #: How many times without a reading are in it, and the longest of them.
+    gaps: Optional[int] = None
+    longest_gap_ms: Optional[int] = None
+    #: How many readings of its minutes were corrected.
+    corrected: Optional[int] = None
+    #: What it was found in: `"reading"` or `"minute"`.
+    resolution: str = ""
     low_c: Optional[float] = None
     high_c: Optional[float] = None
+    #: Another one whenever anything of the excursion is.
+    revision: Optional[int] = None
 
 
 @dataclass

@@ -599,6 +599,14 @@ class Service(WithFaults):
         found = list(client.excursions(region, iso, for_="0"))
         self.assertEqual([(e.kind, e.begin) for e in found],
                          [("high", datetime.fromtimestamp(start / 1000 + 60, timezone.utc))])
+        one = found[0]
+        self.assertEqual((one.extreme_c, one.extreme_at, one.extreme_device),
+                         (9.0, one.begin, device))
+        self.assertEqual((one.readings, one.devices, one.device_ids), (1, 1, [device]))
+        self.assertEqual((one.gaps, one.longest_gap_ms, one.corrected, one.begins_before),
+                         (0, None, 0, False))
+        self.assertEqual((one.resolution, type(one.revision), one.extra),
+                         ("reading", int, {}))
         client.delete_limits(region)
         self.assertIsNone(client.limits(region).high_c)
 
