@@ -62,7 +62,7 @@ pub const ANSWER_MS_MAX: u64 = 120_000;
 pub const REJECTIONS_NAMED_MAX: usize = 1_000;
 
 /// The most ignored fields that an answer names, and the most unknown ones that a rejection
-/// does.
+/// does; the rejection says how many more there are.
 pub const FIELDS_NAMED_MAX: usize = 20;
 
 /// The longest piece of a request that an answer repeats, in characters.

@@ -71,11 +71,12 @@ pub(crate) fn is_harmless(name: &str) -> bool {
     HARMLESS.iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
-/// The rejection of an item with these fields, at least one.
-pub(crate) fn unknown_fields(names: &[String]) -> Rejection {
+/// The rejection of an item with these fields, at least one, and so many more.
+pub(crate) fn unknown_fields(names: &[String], more: usize) -> Rejection {
     let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let detail = format!(
-        "unknown fields: {}. A reading has device_id, region, temperature_c and timestamp; other \
+        "unknown fields: {}{more}. A reading has device_id, region, temperature_c and timestamp; other \
          quantities such as humidity, battery or rssi are ignored",
         names.join(", ")
     );

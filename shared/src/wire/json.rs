@@ -167,8 +167,10 @@ struct Extras<'a> {
     fault: Option<Rejection>,
     /// Fields that can't change what the reading means.
     ignored: Vec<&'a str>,
-    /// Fields that may, cut to `limits::ECHO_CHARS_MAX`.
+    /// Fields that may, cut to `limits::ECHO_CHARS_MAX`; at most `limits::FIELDS_NAMED_MAX`.
     unknown: Vec<String>,
+    /// How many more of them there are.
+    unknown_more: usize,
 }
 
 impl<'a> Deserialize<'a> for RawFields<'a> {
@@ -196,9 +198,10 @@ impl<'a> Deserialize<'a> for RawFields<'a> {
                         }
                         Key::Unknown(name) => {
                             map.next_value::<IgnoredAny>()?;
-                            let unknown = &mut fields.extras.get_or_insert_default().unknown;
-                            if unknown.len() < limits::FIELDS_NAMED_MAX {
-                                unknown.push(name);
+                            let extras = fields.extras.get_or_insert_default();
+                            match extras.unknown.len() < limits::FIELDS_NAMED_MAX {
+                                true => extras.unknown.push(name),
+                                false => extras.unknown_more += 1,
                             }
                             continue;
                         }
@@ -275,7 +278,7 @@ impl<'a> RawFields<'a> {
     fn judged(self) -> Item<'a> {
         match &self.extras {
             Some(extras) if extras.fault.is_some() || !extras.unknown.is_empty() => {
-                let unknown = || item::unknown_fields(&extras.unknown);
+                let unknown = || item::unknown_fields(&extras.unknown, extras.unknown_more);
                 return Err(extras.fault.clone().unwrap_or_else(unknown));
             }
             _ => {}
@@ -502,11 +505,17 @@ mod tests {
     }
 
     #[test]
-    fn every_unknown_field_is_named() {
+    fn unknown_fields_are_named_or_counted() {
         let body = with("region", "\"hall\",\"unit\":\"F\",\"rssi\":1,\"offset\":2");
         let rejection = parse(body.as_bytes()).unwrap().items.pop().unwrap().unwrap_err();
         let said = "unknown fields: \"unit\", \"offset\". A reading has ";
         assert!(rejection.detail.starts_with(said), "{}", rejection.detail);
+        for (count, end) in [(20, "\"x19\". A reading "), (25, "\"x19\" and 5 more. A reading ")] {
+            let many: String = (0..count).map(|n| format!("\"x{n}\":1,")).collect();
+            let body = with("region", &format!("\"hall\",{many}\"lux\":2"));
+            let rejection = parse(body.as_bytes()).unwrap().items.pop().unwrap().unwrap_err();
+            assert!(rejection.detail.contains(end), "{}", rejection.detail);
+        }
     }
 
     #[test]
