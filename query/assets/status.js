@@ -54,6 +54,6 @@ export class Status {
   show({ answer }) {
     setText(this.words, retentionInWords(answer) ?? "");
     const known = FIELDS.filter(([key]) => answer[key] !== undefined);
-    replaceWith(this.facts, terms(known.map(([key, name, text]) => [name, answer[key] === null ? "not known" : text(answer[key])])));
+    replaceWith(this.facts, terms(known.map(([key, name, text]) => [name, answer[key] === null ? "not known yet" : text(answer[key])])));
   }
 }

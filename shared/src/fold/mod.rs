@@ -86,6 +86,7 @@ pub fn post_now<H: Host>(
     rejections: &Rejections,
 ) -> Result<Vec<Outcome>, Error> {
     database.transaction(|sql| {
+        ledger::count_entries(sql, 0, readings.len())?;
         let outcomes = ledger::post(sql, readings)?;
         let mut rejections = rejections.clone();
         let too_old = outcomes.iter().filter(|outcome| **outcome == Outcome::TooOld).count();

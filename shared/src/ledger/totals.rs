@@ -13,13 +13,15 @@ pub(crate) const FOLDS: &str = "folds";
 /// The tally of the time before which readings were pruned, in Unix milliseconds.
 pub(crate) const PRUNED_BEFORE: &str = "pruned_before";
 
-/// The tallies of entries of the journal that were folded, and of their readings. (Those of
-/// older releases are not in them.)
+/// The tallies of entries of the journal that were folded, and of the readings that came with
+/// them or, where the sender waited, without an entry. (Those of older releases are not in
+/// them.)
 pub(crate) const ENTRIES: &str = "entries";
 /// See `ENTRIES`.
 pub(crate) const ENTRY_READINGS: &str = "entry_readings";
 
-/// Counts entries that are folded.
+/// Counts entries that are folded, and their readings; no entry for readings that are folded
+/// without one.
 pub(crate) fn count_entries(sql: &impl Sql, entries: usize, readings: usize) -> Result<(), Error> {
     add_to_tallies(sql, &[(ENTRIES, entries), (ENTRY_READINGS, readings)])
 }

@@ -24,6 +24,15 @@ const RUNS_SAMPLED: i64 = 64;
 /// with `dbstat`: 39 to 48 bytes.)
 const BYTES_AROUND_RUN: i64 = 44;
 
+/// What a database without a reading takes: its tables and indexes, each with its first page,
+/// and the text of the schema. No reading brought these bytes. (Measured: `PRAGMA page_count`
+/// of a new database, in pages of 4 KiB. A test compares it with a new one.)
+const BYTES_WITHOUT_READINGS: i64 = 25 * 4_096;
+
+/// How far apart the oldest and the newest reading are before growth is told. With fewer, most
+/// pages are not full, and their bytes are not those of the readings.
+const SPAN_TO_FORECAST_MS: i64 = DAY_MS;
+
 /// What one entry of the journal, and each of its readings, writes to disk, in bytes.
 /// (Measured: docs/operations.md.)
 const WRITTEN_BY_ENTRY: i64 = 10_000;
@@ -52,7 +61,8 @@ pub(crate) struct Contents {
     pub(crate) file: Option<[i64; 2]>,
     /// Of the runs sampled: how many, their bytes, their readings.
     sample: [i64; 3],
-    /// Folds; entries of the journal in them, and the readings of these.
+    /// Folds; entries of the journal in them, and the readings that came with entries or,
+    /// where the sender waited, without.
     folds: i64,
     entries: i64,
     entry_readings: i64,
@@ -160,10 +170,18 @@ impl Contents {
         ratio(records, last - first + 1, RUNS_SAMPLED)
     }
 
-    /// The bytes of everything else.
+    /// The bytes of everything else that readings brought.
     fn windows_bytes(&self) -> Option<i64> {
         let [bytes, free] = self.file?;
-        Some(bytes.saturating_sub(free).saturating_sub(self.ledger_bytes()).max(0))
+        let others = self.ledger_bytes().saturating_add(BYTES_WITHOUT_READINGS);
+        Some(bytes.saturating_sub(free).saturating_sub(others).max(0))
+    }
+
+    /// Whether the readings say how much a reading takes.
+    fn is_enough_to_forecast(&self, now: UnixMillis) -> bool {
+        // Without those from a clock that was ahead.
+        let newest_ms = self.newest_ms.min(now.get());
+        newest_ms.saturating_sub(self.oldest_ms) >= SPAN_TO_FORECAST_MS
     }
 
     /// How many readings a day brings, by the last days; `None` in the first hour.
@@ -174,9 +192,10 @@ impl Contents {
         is_enough.then(|| ratio(self.recent, DAY_MS, observed_ms))
     }
 
-    /// What they add, in bytes: to the single readings, and to everything else.
+    /// What they add, in bytes: to the single readings, and to everything else; `None` until
+    /// there is a day of them.
     fn added_per_day(&self, now: UnixMillis) -> Option<[i64; 2]> {
-        let readings = self.readings_per_day(now)?;
+        let readings = self.readings_per_day(now).filter(|_| self.is_enough_to_forecast(now))?;
         let ledger = ratio(self.ledger_bytes(), readings, self.ledger_readings());
         Some([ledger, ratio(self.windows_bytes()?, readings, self.readings)])
     }
@@ -201,14 +220,15 @@ impl Contents {
         let left_ms = kept_ms.saturating_sub(YEAR_MS).clamp(0, age_ms);
         let left = ratio(self.ledger_bytes(), left_ms, age_ms);
         let windows = self.windows_bytes()?.saturating_add(windows.saturating_mul(DAYS_A_YEAR));
-        Some(to_come.saturating_add(left).saturating_add(windows))
+        let readings = to_come.saturating_add(left).saturating_add(windows);
+        Some(readings.saturating_add(BYTES_WITHOUT_READINGS))
     }
 
     /// About how many bytes a day go to the disk, of both stores: what was measured, for as
     /// many entries and folds to a reading as there were so far.
     pub(crate) fn written_per_day(&self, now: UnixMillis) -> Option<i64> {
         let readings = self.readings_per_day(now)?;
-        if self.entries <= 0 || self.folds <= 0 {
+        if self.entry_readings <= 0 || self.folds <= 0 {
             return None;
         }
         let entries = ratio(readings, self.entries, self.entry_readings);
@@ -233,12 +253,13 @@ mod tests {
             readings: 100_000,
             regions: 5,
             oldest_ms: now.get() - 100 * DAY_MS,
+            newest_ms: now.get(),
             oldest_single_ms: now.get() - 100 * DAY_MS,
             recent: 1_000 * observed_ms / DAY_MS,
             // As many runs as are sampled, so all of them.
             ids: [7, 7 + RUNS_SAMPLED - 1],
             sample: [RUNS_SAMPLED, 1_000_000 - RUNS_SAMPLED * BYTES_AROUND_RUN, 100_000],
-            file: Some([3_500_000, 500_000]),
+            file: Some([3_500_000 + BYTES_WITHOUT_READINGS, 500_000]),
             folds: 10_000,
             entries: 5_000,
             entry_readings: 50_000,
@@ -268,7 +289,8 @@ mod tests {
             let retention_ms = retention_days.map(|days| days * DAY_MS);
             assert_eq!(contents.growth_per_day(retention_ms, now), Some(growth));
             let in_a_year = contents.in_a_year(retention_ms, now);
-            assert_eq!(in_a_year, Some(windows + ledger), "{retention_days:?}");
+            let all = windows + ledger + BYTES_WITHOUT_READINGS;
+            assert_eq!(in_a_year, Some(all), "{retention_days:?}");
         }
         // A hundred entries and a hundred folds, of five regions each.
         let written = 100 * 10_000 + 1_000 * 57 + 100 * (84_000 + 5 * 17_000);
@@ -283,7 +305,17 @@ mod tests {
         assert_eq!(young.readings_per_day(now), None);
         let server = Contents { file: None, ..contents.clone() };
         assert_eq!((server.growth_per_day(None, now), server.in_a_year(None, now)), (None, None));
-        assert_eq!(Contents { entries: 0, ..contents }.written_per_day(now), None);
+        // Less than a day, also if a clock was ahead.
+        let oldest_ms = now.get() - DAY_MS + 1;
+        let first_day = Contents { oldest_ms, newest_ms: now.get() + DAY_MS, ..contents.clone() };
+        assert_eq!(first_day.readings_per_day(now), Some(first_day.recent));
+        let told = (first_day.growth_per_day(None, now), first_day.in_a_year(None, now));
+        assert_eq!(told, (None, None));
+        let old = Contents { entry_readings: 0, ..contents.clone() };
+        assert_eq!(old.written_per_day(now), None);
+        // All senders wait: there is no entry.
+        let written = 1_000 * 57 + 100 * (84_000 + 5 * 17_000);
+        assert_eq!(Contents { entries: 0, ..contents }.written_per_day(now), Some(written));
         let empty = Contents { ids: [1, 0], file: Some([0, 0]), ..Contents::default() };
         assert_eq!((empty.ledger_bytes(), empty.in_a_year(None, now)), (0, None));
     }
