@@ -5,6 +5,7 @@ import { allCsv, get, getAll, isAddressable, now, ofDevice, ofList, ofRegion, or
 import { Chart } from "./chart.js";
 import { save } from "./download.js";
 import { Excursions, isLimited, spansOfExcursions } from "./excursions.js";
+import { correctable, correctionOf, daysOf } from "./extremes.js";
 import { age, celsius, count, counted, DAY, duration, element, HOUR, instant, moment, setText } from "./format.js";
 import { IntervalForm } from "./interval.js";
 import { button, RangeBar } from "./rangebar.js";
@@ -54,6 +55,9 @@ export class Device {
       button("Download readings (CSV)", () => this.download()));
     this.now = element("p", { className: "now" });
     this.summary = element("p", { className: "quiet", textContent: "Loading" });
+    this.extremes = element("div", { className: "part" });
+    this.said = element("p", { className: "said failed" });
+    this.said.setAttribute("role", "status");
     const chart = element("div");
     this.figure = element("figure", { className: "chart panel waiting" }, chart);
     this.chart = new Chart(chart, (time) => this.bar.zoom(time));
@@ -67,7 +71,7 @@ export class Device {
     this.interval = new IntervalForm(this.name, refresh);
     main.replaceChildren(
       element("p", {}, element("a", { href: has("/v1/devices") ? "#/devices" : "#/", textContent: has("/v1/devices") ? "All devices" : "All regions" })),
-      element("h1", { textContent: this.name }), this.now, this.bar.node, this.summary, this.figure, this.readings,
+      element("h1", { textContent: this.name }), this.now, this.bar.node, this.summary, this.extremes, this.said, this.figure, this.readings,
       this.gapsPart, this.excursions.node, element("h2", { textContent: "The device" }), this.facts, this.interval.node,
       element("h2", { textContent: "Its regions" }), this.regions);
   }
@@ -118,7 +122,10 @@ export class Device {
     this.shown = shown;
     this.bar.take(shown);
     this.showNow(device);
-    setText(this.summary, this.summaryOf(windows));
+    const figures = windows.problem ? null : sumUp(windows.windows);
+    setText(this.summary, this.summaryOf(windows, figures));
+    this.shownWindows = windows.windows;
+    this.showExtremes(figures);
     if (windows.problem) this.chart.clear(`No chart: ${windows.problem}`);
     else this.drawChart(windows.windows, gaps, limits, outside);
     this.figure.classList.remove("waiting");
@@ -130,15 +137,27 @@ export class Device {
     if (this.readings.open && this.listed !== `${shown.from} ${shown.to}`) this.listReadings();
   }
 
-  summaryOf({ windows, problem }) {
+  summaryOf({ problem }, figures) {
     const range = `${instant(this.shown.from)} to ${instant(this.shown.to)}`;
     if (problem) return `No figures: ${problem} · ${range}`;
-    const figures = sumUp(windows);
     return [
       `${celsius(figures.average_c)} on average of ${counted(figures.count, "reading", "readings")}`,
-      ...(figures.count ? [`from ${celsius(figures.min_c)} to ${celsius(figures.max_c)}`] : []), range,
+      range,
       ...(figures.unknown ? [`without ${counted(figures.unknown, "step", "steps")} whose single readings are deleted`] : []),
     ].join(" · ");
+  }
+
+  /** The coldest and the warmest of the time that is shown. */
+  showExtremes(figures) {
+    const made = figures?.count ? [terms([
+      ["Minimum in this time", this.correctable("min_c", figures.min_c, () => this.shownWindows)],
+      ["Maximum in this time", this.correctable("max_c", figures.max_c, () => this.shownWindows)],
+    ])] : [];
+    replaceWith(this.extremes, ...made);
+  }
+
+  correctable(key, value, windows) {
+    return correctable(this.name, key, value, celsius(value), windows, (words) => setText(this.said, words));
   }
 
   showNow(device) {
@@ -173,7 +192,8 @@ export class Device {
     const after = device.silent_after_ms;
     replaceWith(this.facts, terms([
       ["Readings", count(device.count)], ["First seen", instant(device.first_seen)],
-      ["Minimum", celsius(device.min_c)], ["Maximum", celsius(device.max_c)], ["Average", celsius(device.average_c)],
+      ["Minimum", this.correctable("min_c", device.min_c, () => daysOf(device))],
+      ["Maximum", this.correctable("max_c", device.max_c, () => daysOf(device))], ["Average", celsius(device.average_c)],
       ...(isKnown ? [["Expected every", device.expected_interval_ms == null ? "not known" : duration(device.expected_interval_ms)],
         ["Silent after", after == null ? "never" : duration(after)]] : []),
     ]));
@@ -220,10 +240,9 @@ export class Device {
       table(words, ["Measured", numbers("Temperature"), "Region", "Correct"], this.rows), element("p", { className: "row" }, more));
   }
 
-  correctLink({ timestamp, temperature_c: expect_c, region }) {
+  correctLink(reading) {
     if (!has("/v1/corrections", "post")) return "";
-    const query = new URLSearchParams({ device_id: this.name, timestamp, expect_c, region });
-    return element("a", { href: `#/corrections?${query}`, textContent: "Take back or correct" });
+    return element("a", { href: correctionOf(this.name, reading), textContent: "Take back or correct" });
   }
 
   async download() {

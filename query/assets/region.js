@@ -9,7 +9,7 @@ import { save } from "./download.js";
 import { MARKS, marksOfWindows } from "./drawn.js";
 import { Excursions, isLimited, pathsOfExcursions, spansOfExcursions } from "./excursions.js";
 import { Figures } from "./figures.js";
-import { celsius, count, counted, element, HOUR, instant, moment, setText } from "./format.js";
+import { celsius, count, counted, DAY, element, HOUR, instant, moment, setText } from "./format.js";
 import { LimitsForm } from "./limits.js";
 import { button, RangeBar } from "./rangebar.js";
 import { automaticStep, chosenBy, STEPS, timeOf, usableSteps, wholeSteps } from "./ranges.js";
@@ -34,8 +34,9 @@ export class Region {
   build(main) {
     this.lines = button("Devices as lines", () => this.toggleLines(), { hidden: !has("/v1/devices/{device_id}/windows") });
     this.bar = new RangeBar(`#/region/${encodeURIComponent(this.name)}`, this.lines,
-      button("Download CSV", () => this.download()),
-      button("Download readings (CSV)", () => this.downloadReadings(), { hidden: !has("/v1/readings") }));
+      button("Download windows (CSV)", () => this.download()),
+      button("Download readings (CSV)", () => this.downloadReadings(), { hidden: !has("/v1/readings") }),
+      button("Download readings, 30 days (CSV)", () => this.downloadLast(), { hidden: !has("/v1/readings") }));
     this.now = element("p", { className: "now", hidden: true });
     this.summary = element("p", { className: "quiet", textContent: "Loading" });
     const chart = element("div");
@@ -225,8 +226,15 @@ export class Region {
   }
 
   async downloadReadings() {
-    if (!this.shown) return;
-    const { begin: from, end: to } = this.shown;
-    save(await allCsv(ofList("readings", { region: this.name, from, to: Math.min(to, now()) })), `${this.name}-readings.csv`);
+    if (this.shown) await this.saveReadings(this.shown.begin, Math.min(this.shown.end, now()));
+  }
+
+  /** The last 30 days, whatever is shown. */
+  downloadLast() {
+    return this.saveReadings(now() - 30 * DAY, now());
+  }
+
+  async saveReadings(from, to) {
+    save(await allCsv(ofList("readings", { region: this.name, from, to })), `${this.name}-readings.csv`);
   }
 }

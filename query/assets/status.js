@@ -36,12 +36,18 @@ const BACKUPS = "This node makes none by itself, and does not know when the last
   + "isotherm-backup copies the regions database and the journal while the service runs, and its timer or cron does so "
   + "every night. The directory of the backups says when the last one was. A backup has to hold at most the two sizes above.";
 
+/** Who may read and write at this node. */
+function accessInWords() {
+  return "Anyone who reaches this address can read and write.";
+}
+
 export class Status {
   constructor(main) {
     this.title = "Status";
     this.words = element("p", { textContent: "Loading" });
     this.facts = element("div");
     main.replaceChildren(element("h1", { textContent: "Status" }), this.words, this.facts,
+      element("h2", { textContent: "Access" }), element("p", { className: "about", textContent: accessInWords() }),
       element("h2", { textContent: "Backups" }), element("p", { className: "about", textContent: BACKUPS }));
   }
 

@@ -164,7 +164,7 @@ test("the regions are there, and a click opens the chart of one", async () => {
   await page.getByRole("cell", { name: "kbfi" }).waitFor();
   await page.getByText("The windows as a table").click();
   await shot("region");
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByText("Download CSV").click()]);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByText("Download windows (CSV)").click()]);
   assert.equal(download.suggestedFilename(), "seattle.csv");
   await page.getByText("Earlier").click();
   await page.getByText("0 readings").waitFor();
@@ -306,7 +306,7 @@ test("a range has all the readings that its heading says", async () => {
   for (const step of ["1m", "5m", "15m", "1h", "6h"]) {
     await openRegion("minutes", { range: "24h", step, to }, `windows of ${step}`);
     await page.getByText("on average of 1,440 readings").waitFor();
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByText("Download CSV").click()]);
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByText("Download windows (CSV)").click()]);
     const [head, ...rows] = (await text(download)).trim().split("\r\n");
     const column = head.split(",").indexOf("count");
     const counted = rows.reduce((sum, row) => sum + Number(row.split(",")[column]), 0);

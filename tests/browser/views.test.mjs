@@ -363,6 +363,28 @@ test("a reading is taken back from the device's page, and the list says why", as
   await page.getByText("Kept, and not applied: 3.00 °C stands in dock.").waitFor();
 });
 
+test("the warmest and the coldest reading are taken back from beside the figure", async () => {
+  mock.isFrozen = true;
+  for (const name of ["Minimum in this time", "Maximum in this time"]) {
+    await open("#/device/dock-s2?range=6h");
+    const figure = page.locator("dt", { hasText: new RegExp(`^${name}$`) }).locator("xpath=../dd");
+    const shown = await figure.locator("span").textContent();
+    await figure.getByRole("button", { name: /^Take back or correct the (warmest|coldest) reading/ }).click();
+    await page.getByRole("heading", { name: "Corrections" }).waitFor();
+    const [at, value] = await Promise.all(["Measured at", "It is now (°C)"].map((label) => page.getByLabel(label).inputValue()));
+    assert.ok(shown.startsWith(celsius(Number(value))), `${name}: ${value}, not ${shown}`);
+    const { readings } = await get(`v1/devices/dock-s2/readings?from=${at}&to=${new Date(Date.parse(at) + 1).toISOString()}`);
+    assert.equal(readings[0].temperature_c, Number(value), name);
+  }
+  // Of a time whose single readings are deleted.
+  await page.route(/\/v1\/devices\/dock-s2\/readings/, (route) => route.fulfill({ json: { readings: [] } }));
+  await open("#/device/dock-s2?range=6h");
+  await page.getByRole("button", { name: /^Take back or correct the warmest/ }).first().click();
+  await page.getByText("There is no such reading to correct").waitFor();
+  assert.match(page.url(), /#\/device\/dock-s2/);
+  assert.deepEqual(errors, []);
+});
+
 test("a region is renamed and merged on the page of corrections, which lists both", async () => {
   await open("#/corrections");
   await page.getByText("Rename or merge a region or a device").click();

@@ -147,12 +147,14 @@ impl Tools {
             tools.filter.extend(["--skip", "client::the_python_client_against"]);
             let what = "a node without its Redis (Spin holds requests until Redis is back)";
             tools.skip("redis::without_redis", what);
-            tools.filter.extend(["--skip", "tools::the_page"]);
+            tools.filter.extend(["--skip", "tools::the_page", "--skip", "questions::on_page"]);
         } else if let Some(browser) = browser(shell) {
             tools.variables.push(("ISOTHERM_CHROMIUM", browser));
         } else {
-            let what = "the page in a browser (install Node.js 20 or newer with npm, and Chromium)";
+            let what = "the page, and the questions on it, in a browser (install Node.js 20 or \
+                        newer with npm, and Chromium)";
             tools.skip("tools::the_page", what);
+            tools.filter.extend(["--skip", "questions::on_page"]);
         }
         if !has_python(shell) {
             let what = "the client in Python (install Python 3.9 or newer)";

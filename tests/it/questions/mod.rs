@@ -5,6 +5,7 @@
 mod answers;
 mod days;
 mod document;
+mod on_page;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
