@@ -74,7 +74,7 @@ pub struct Excursion {
     pub until: UnixMillis,
     /// Whether no later reading of one of its devices is inside.
     pub is_open: bool,
-    /// Whether it began before `begin`, earlier than was looked.
+    /// Whether it may have begun before `begin`: no reading before that was found.
     pub begins_before: bool,
     /// The reading farthest outside; of equal ones the first.
     pub extreme: MilliCelsius,
@@ -121,7 +121,7 @@ impl Excursion {
         self.until.get() - self.begin.get()
     }
 
-    /// Whether it lasted this long. One that began earlier than was looked did.
+    /// Whether it lasted this long. One whose begin is not known counts as if it did.
     pub fn lasted(&self, for_ms: i64) -> bool {
         self.begins_before || self.duration_ms() >= for_ms
     }
@@ -164,7 +164,6 @@ pub struct Tracker {
     limits: Limits,
     /// A pause that is longer is a gap.
     gap_ms: i64,
-    from: UnixMillis,
     /// Whether nothing is known from before the next reading.
     is_blind: bool,
     /// When it was last heard of.
@@ -173,17 +172,20 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Before the first reading that is looked at. `from` is where the range begins that is
-    /// asked for; `has_older` is whether there are readings before those looked at.
-    pub fn new(
-        device: Option<u64>,
-        limits: Limits,
-        gap_ms: i64,
-        from: UnixMillis,
-        has_older: bool,
-    ) -> Self {
-        let (is_blind, newest) = (has_older, UnixMillis::MIN);
-        Self { device, limits, gap_ms, from, is_blind, newest, run: None }
+    /// Before the first reading that is looked at. `is_blind` is whether there are readings
+    /// before it of which nothing is known.
+    pub fn new(device: Option<u64>, limits: Limits, gap_ms: i64, is_blind: bool) -> Self {
+        Self { device, limits, gap_ms, is_blind, newest: UnixMillis::MIN, run: None }
+    }
+
+    /// Whether nothing is known from before the next reading.
+    pub fn is_blind(&self) -> bool {
+        self.is_blind
+    }
+
+    /// From now on, it is known that it was not outside before the next reading.
+    pub fn was_inside(&mut self) {
+        self.is_blind = false;
     }
 
     /// From now on, a pause that is longer than this is a gap.
@@ -200,14 +202,8 @@ impl Tracker {
         if let Some(run) = &mut self.run
             && kind == Some(run.kind)
         {
-            let next = Excursion::of(run.kind, at, temperature, self.device);
-            if run.begins_before && at <= self.from {
-                // Of what lasts longer than was looked back, the range has the rest alone.
-                *run = Excursion { begin: self.from, begins_before: true, ..next };
-                return None;
-            }
             let pause_ms = at.get() - before.get();
-            run.merge(next);
+            run.merge(Excursion::of(run.kind, at, temperature, self.device));
             if pause_ms > self.gap_ms {
                 run.gaps += 1;
                 run.longest_gap_ms = run.longest_gap_ms.max(pause_ms);
@@ -217,10 +213,7 @@ impl Tracker {
         let ended = self.run.take().map(|run| Excursion { until: at, is_open: false, ..run });
         self.run = kind.map(|kind| {
             let run = Excursion::of(kind, at, temperature, self.device);
-            match was_blind && at < self.from {
-                true => Excursion { begin: self.from, begins_before: true, ..run },
-                false => run,
-            }
+            Excursion { begins_before: was_blind, ..run }
         });
         ended
     }
@@ -254,10 +247,6 @@ impl Union {
 
     /// Adds the excursion of a device.
     pub fn add(&mut self, mut new: Excursion) {
-        // It ended before the range, where it begins if it is older than was looked back.
-        if new.until < new.begin {
-            return;
-        }
         let list = self.of(new.kind);
         let place = list.partition_point(|standing| standing.until < new.begin);
         while list.get(place).is_some_and(|standing| standing.begin <= new.until) {
@@ -270,6 +259,14 @@ impl Union {
     pub fn next_begin(&mut self, kind: Kind, from: UnixMillis) -> Option<UnixMillis> {
         let mut begins = self.of(kind).iter().map(|standing| standing.begin);
         begins.find(|begin| *begin >= from)
+    }
+
+    /// When the first one begins whose begin is not known, of those that reach into the range
+    /// from `from` on.
+    pub fn unknown_begin(&self, from: UnixMillis) -> Option<UnixMillis> {
+        let all = self.high.iter().chain(&self.low);
+        let unknown = all.filter(|standing| standing.begins_before && standing.reaches(from));
+        unknown.map(|standing| standing.begin).min()
     }
 
     /// How many there are.
@@ -325,7 +322,7 @@ mod tests {
     /// The excursions of a device with these readings, seconds after `FROM` and degrees;
     /// each as begin, end, and what is written of it.
     fn track(has_older: bool, readings: &[(i64, i64)]) -> Vec<Excursion> {
-        let mut tracker = Tracker::new(Some(1), limits(), 120_000, at(FROM), has_older);
+        let mut tracker = Tracker::new(Some(1), limits(), 120_000, has_older);
         let mut found = Vec::new();
         for (seconds, degrees) in readings {
             found.extend(tracker.take(at(FROM + seconds * 1_000), celsius(*degrees)));
@@ -381,14 +378,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_outside_as_far_back_as_was_looked_begins_with_the_range() {
+    fn what_may_have_been_outside_before_begins_with_the_first_reading_and_says_so() {
         let readings = [(-300, 30), (-200, 9), (-100, 10), (60, 9), (120, 5)];
         let found: Vec<String> = track(true, &readings).iter().map(line).collect();
-        assert_eq!(found, ["high <0..120 n=2 x=10@-100 g=1/160"]);
+        assert_eq!(found, ["high <-300..120 n=4 x=30@-300 g=1/160"]);
         let found: Vec<String> = track(false, &readings).iter().map(line).collect();
         assert_eq!(found, ["high -300..120 n=4 x=30@-300 g=1/160"]);
-        // The first reading that was looked at is after the begin of the range.
-        let found: Vec<String> = track(true, &[(60, 9), (120, 5)]).iter().map(line).collect();
+        // One inside tells that the next one begins where it does.
+        let readings = [(-300, 5), (60, 9), (120, 5)];
+        let found: Vec<String> = track(true, &readings).iter().map(line).collect();
         assert_eq!(found, ["high 60..120 n=1 x=9@60 g=0/0"]);
     }
 

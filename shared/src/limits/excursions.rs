@@ -3,8 +3,13 @@
 /// How long an excursion may have to last before it is listed, in milliseconds: a week.
 pub const EXCURSION_FOR_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// How long before its range an excursion is followed back, in minutes.
+/// From how long before its range on excursions are searched at first, in minutes. From
+/// earlier on if one goes on from before.
 pub const EXCURSION_LOOK_BACK_MINUTES: i64 = 24 * 60;
+
+/// How long before its range an excursion is followed back at most, in minutes; and how long
+/// before that a device is looked for its last reading.
+pub const EXCURSION_LOOK_BACK_MINUTES_MAX: i64 = 31 * 24 * 60;
 
 /// The most readings, of all regions, that excursions are found in: two seconds. (The
 /// ledger has the readings of a minute together, whatever their region.)

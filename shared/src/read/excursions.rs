@@ -71,11 +71,9 @@ pub(crate) fn of_region(
     let expected = &Expectations::load(sql, asked.range.to())?;
     let kept_from = kept_from(pruned_before);
     let look = Look { sql, region, limits: set, asked, kept_from, expected };
-    let mut union = Union::default();
     let rows = |from, to| ledger::rows_between(sql, from, to);
     let devices = device_window::of_all_time(sql, region)?;
-    look.at_readings(&devices, &rows, &mut union)?;
-    look.at_minutes(&devices, &mut union)?;
+    let union = look.search(&devices, &rows, true)?;
     found.list = look.listed(name, union)?;
     Ok(Some(found))
 }
@@ -105,8 +103,7 @@ pub(crate) fn of_device(
         found.regions += 1;
         let kept_from = kept_from(pruned_before);
         let look = Look { sql, region, limits, asked, kept_from, expected };
-        let mut union = Union::default();
-        look.at_readings(&[window], &rows, &mut union)?;
+        let union = look.search(&[window], &rows, false)?;
         found.list.extend(look.listed(&name, union)?);
     }
     crate::base::sort::sort_by_key(&mut found.list, |listed| {

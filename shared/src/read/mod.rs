@@ -16,6 +16,7 @@ pub(crate) mod fresh;
 pub(crate) mod last_good;
 pub(crate) mod latest;
 pub(crate) mod outside;
+pub(crate) mod outside_before;
 pub(crate) mod outside_minutes;
 pub(crate) mod pieces;
 pub(crate) mod silence;

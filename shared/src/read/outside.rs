@@ -1,8 +1,12 @@
 //! The search for excursions in one region.
 //!
 //! They are found in the single readings, as long as the ledger has them, and before that in
-//! the windows of minutes, which are kept (`outside_minutes`). The windows of hours say where to look: in an hour
-//! whose lowest and highest temperature are within, no excursion begins.
+//! the windows of minutes, which are kept (`outside_minutes`). The windows of hours say where
+//! to look: in an hour whose lowest and highest temperature are within, no excursion begins.
+//!
+//! An excursion is the same whatever range it is asked for by. So the search begins a day
+//! before the range, with what each device measured last before that (`outside_before`), and
+//! again from earlier on, as long as an excursion of the range goes on from before.
 
 use crate::domain::excursion::{Kind, Limits, Tracker, Union};
 use crate::domain::range::Range;
@@ -52,6 +56,22 @@ struct Followed {
     newest: UnixMillis,
 }
 
+/// The last reading of a device that was outside with it.
+pub(crate) struct Last {
+    pub(crate) device: u64,
+    pub(crate) at: UnixMillis,
+    pub(crate) temperature: MilliCelsius,
+}
+
+/// What is known of the devices that have readings both before the search and in it.
+#[derive(Default)]
+pub(crate) struct Before {
+    /// Those that were outside.
+    pub(crate) outside: Vec<Last>,
+    /// Those whose last reading was not found, sorted. All others were inside.
+    pub(crate) unknown: Vec<u64>,
+}
+
 impl<S: Sql> Look<'_, S> {
     pub(crate) fn statement(
         &self,
@@ -61,36 +81,84 @@ impl<S: Sql> Look<'_, S> {
         self.sql.execute(statement, bindings).map_err(Error::Regions)
     }
 
-    /// Finds excursions in the readings that the ledger has. `rows` returns those of some
-    /// minutes, `devices` are those that may be among them.
-    pub(crate) fn at_readings(
+    /// Finds the excursions that reach into the range, and others. `rows` returns the readings
+    /// of some minutes, `devices` are those that may be among them. With `has_minutes`, what is
+    /// before `kept_from` is found in minutes.
+    pub(crate) fn search(
         &self,
         devices: &[DeviceWindow],
         rows: &dyn Fn(i64, i64) -> Result<Vec<Row>, Error>,
+        has_minutes: bool,
+    ) -> Result<Union, Error> {
+        /// How many times as far the next search goes back.
+        const FARTHER: i64 = 4;
+        let mut chunks = Chunks::of(rows);
+        let mut search = |begin| {
+            let mut union = Union::default();
+            self.at_readings(begin, devices, &mut chunks, &mut union)?;
+            if has_minutes {
+                self.at_minutes(begin, devices, &mut union)?;
+            }
+            Ok(union)
+        };
+        let [from, _] = self.asked.range.edges();
+        // A whole hour, as there are windows of whole hours.
+        let back = |minutes: i64| {
+            let begin = from.saturating_sub(minutes).max(0);
+            begin - begin % HOUR
+        };
+        let earliest = match from > self.kept_from {
+            true => back(limits::EXCURSION_LOOK_BACK_MINUTES_MAX).max(self.kept_from),
+            false => back(limits::EXCURSION_LOOK_BACK_MINUTES_MAX),
+        };
+        let mut begin = back(limits::EXCURSION_LOOK_BACK_MINUTES);
+        let mut union = search(begin)?;
+        while begin > earliest
+            && let Some(unknown) = union.unknown_begin(self.asked.range.from())
+        {
+            let minutes = (from - begin).saturating_mul(FARTHER).max(from - unknown.minute());
+            begin = back(minutes).max(earliest);
+            match search(begin) {
+                // What is beyond the bounds is not known.
+                Err(Error::TooMuch { .. }) => break,
+                farther => union = farther?,
+            }
+        }
+        Ok(union)
+    }
+
+    /// Finds the excursions in the readings that the ledger has, from the minute `begin` on.
+    fn at_readings(
+        &self,
+        begin: i64,
+        devices: &[DeviceWindow],
+        chunks: &mut Chunks<'_>,
         union: &mut Union,
     ) -> Result<(), Error> {
         let [from, to] = self.asked.range.edges();
-        let from = from.max(self.kept_from);
-        let begin = from.saturating_sub(limits::EXCURSION_LOOK_BACK_MINUTES).max(self.kept_from);
-        let hours = self.hours_outside(begin, to)?;
-        if from >= to || hours.is_empty() {
+        let begin = begin.max(self.kept_from);
+        if begin >= to {
             return Ok(());
         }
-        let mut chunks = Chunks::of(rows);
+        // What is before `kept_from` is found in minutes, if the range has that.
+        let before = match from > self.kept_from {
+            true => self.before(begin, devices, chunks)?,
+            false => Before::default(),
+        };
+        let hours = self.hours_outside(begin, to)?;
         let follow = |window: &DeviceWindow| {
-            let (oldest, newest, _) = window.seen();
             let device = window.device();
-            let gap_ms = self.gap_ms(window);
-            let has_older = oldest < instant(begin);
-            let tracker = Tracker::new(Some(device), self.limits, gap_ms, instant(from), has_older);
-            Followed { device, tracker, newest }
+            let last = before.outside.iter().find(|last| last.device == device);
+            let is_blind = last.is_some() || before.unknown.binary_search(&device).is_ok();
+            let mut tracker =
+                Tracker::new(Some(device), self.limits, self.gap_ms(window), is_blind);
+            if let Some(last) = last {
+                tracker.take(last.at, last.temperature);
+            }
+            Followed { device, tracker, newest: window.seen().1 }
         };
         let mut followed: Vec<Followed> = devices.iter().map(follow).collect();
-        // All of the day before, so that it is known of every run when it began.
-        if hours.first().is_some_and(|hour| *hour < from) {
-            self.follow((begin, from), &mut chunks, &mut followed, union)?;
-        }
-        let mut minute = from;
+        let mut minute = begin;
         while minute < to {
             let hour = minute - minute % HOUR;
             let next = hours.get(hours.partition_point(|other| *other < hour));
@@ -101,7 +169,7 @@ impl<S: Sql> Look<'_, S> {
                 continue;
             }
             let end = (hour + HOUR).min(to);
-            self.follow((minute, end), &mut chunks, &mut followed, union)?;
+            self.follow((minute, end), chunks, &mut followed, union)?;
             minute = end;
         }
         followed.into_iter().filter_map(|one| one.tracker.finish()).for_each(|e| union.add(e));
@@ -169,9 +237,11 @@ impl<S: Sql> Look<'_, S> {
 }
 
 impl Followed {
-    /// Whether it is outside, and has a later reading, which may end that.
+    /// Whether it is outside, and has a later reading, which may end that; or whether its
+    /// next reading, inside or outside, is to tell.
     fn may_go_on(&self) -> bool {
-        self.tracker.outside().is_some_and(|(.., heard)| heard < self.newest)
+        self.tracker.is_blind()
+            || self.tracker.outside().is_some_and(|(.., heard)| heard < self.newest)
     }
 }
 

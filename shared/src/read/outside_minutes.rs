@@ -48,6 +48,10 @@ struct Follower<'a> {
     heard: i64,
     inside: Option<Minute>,
     end: Option<Minute>,
+    /// Whether there was a minute inside before the first one outside; and the last minute to
+    /// which one may go on from before those that are looked at.
+    was_inside: bool,
+    known_after: i64,
 }
 
 impl Minute {
@@ -59,7 +63,11 @@ impl Minute {
 impl Follower<'_> {
     /// Takes a minute inside. Returns the excursion that it shows to have ended.
     fn take_inside(&mut self, minute: Minute) -> Option<Excursion> {
-        self.tracker.outside()?;
+        if self.tracker.outside().is_none() {
+            self.was_inside = true;
+            self.look(minute);
+            return None;
+        }
         self.heard += minute.readings;
         self.inside = Some(minute);
         if self.end.is_none() && self.heard >= self.devices {
@@ -71,8 +79,16 @@ impl Follower<'_> {
         }
     }
 
+    /// Tells the tracker if nothing that was before can go on in this minute.
+    fn look(&mut self, minute: Minute) {
+        if self.was_inside && minute.start > self.known_after {
+            self.tracker.was_inside();
+        }
+    }
+
     /// Takes a minute outside. Returns the excursion that had ended before it.
     fn take_outside(&mut self, minute: Minute) -> Option<Excursion> {
+        self.look(minute);
         // Without a reading, nobody knows that it ended.
         let ended = match self.inside.is_some() && self.has_elapsed(minute) {
             true => self.ended(),
@@ -106,10 +122,11 @@ impl Follower<'_> {
 }
 
 impl<S: Sql> Look<'_, S> {
-    /// Finds the excursions of a region, with these devices, in minutes whose readings were
-    /// deleted, and unites them with those that go on in readings.
+    /// Finds the excursions of a region, with these devices, in minutes from `begin` on whose
+    /// readings were deleted, and unites them with those that go on in readings.
     pub(crate) fn at_minutes(
         &self,
+        begin: i64,
         devices: &[DeviceWindow],
         union: &mut Union,
     ) -> Result<(), Error> {
@@ -117,7 +134,7 @@ impl<S: Sql> Look<'_, S> {
         if from >= self.kept_from {
             return Ok(());
         }
-        let begin = from.saturating_sub(limits::EXCURSION_LOOK_BACK_MINUTES).max(0);
+        let begin = self.last_minute(begin)?.unwrap_or(begin);
         let hours = self.hours_of_devices(begin, to.min(self.kept_from), devices)?;
         // What ends is seen once a gap has passed, perhaps where the readings are kept.
         let longest_ms = hours.iter().flat_map(|hour| hour.gap_ms).max().unwrap_or(0);
@@ -132,12 +149,13 @@ impl<S: Sql> Look<'_, S> {
             minutes.extend(self.minutes(end, to, 1)?);
         }
         let has_older = !self.minutes(0, begin, 1)?.is_empty();
+        let known_after = begin.saturating_add(longest_ms / UnixMillis::PER_MINUTE);
         for kind in [Kind::High, Kind::Low] {
             let limits = match kind {
                 Kind::High => Limits { low: None, ..self.limits },
                 Kind::Low => Limits { high: None, ..self.limits },
             };
-            let tracker = Tracker::new(None, limits, 0, instant(from), has_older);
+            let tracker = Tracker::new(None, limits, 0, has_older);
             let follower = Follower {
                 kind,
                 tracker,
@@ -148,6 +166,8 @@ impl<S: Sql> Look<'_, S> {
                 heard: 0,
                 inside: None,
                 end: None,
+                was_inside: false,
+                known_after,
             };
             self.follow_minutes(follower, limits, &minutes, union)?;
         }
@@ -244,6 +264,18 @@ impl<S: Sql> Look<'_, S> {
                 *known = (*known).max(gap_ms);
             }
         }
+    }
+
+    /// The last minute before this one that has readings, if it is not too long before.
+    fn last_minute(&self, before: i64) -> Result<Option<i64>, Error> {
+        let statement = "\
+            SELECT start FROM windows WHERE span = 1 AND region = ?1 \
+                   AND start >= ?2 AND start < ?3 AND readings > 0 ORDER BY start DESC LIMIT 1";
+        let earliest = before.saturating_sub(limits::EXCURSION_LOOK_BACK_MINUTES_MAX);
+        let bindings = [self.region, earliest, before].map(Value::Integer);
+        let rows = self.statement(statement, &bindings)?;
+        let start = rows.first().map(|row| integers(row).map(|[start]| start));
+        start.map(|start| start.ok_or(Error::Corrupt("window"))).transpose()
     }
 
     /// The minutes of the region that have readings; at most `most`.

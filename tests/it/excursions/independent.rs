@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::readings::{DAY, MINUTE};
-
 pub(super) const LOW: i64 = -25_000;
 pub(super) const HIGH: i64 = -18_000;
 
@@ -24,19 +22,18 @@ pub(super) struct Interval {
     pub(super) gaps: Vec<i64>,
 }
 
-/// The pause that is longer is a gap.
-pub(super) const GAP: i64 = 3 * MINUTE;
-
-/// From the definition: of each device, the readings in the region up to `to`.
+/// From the definition: of each device, all readings in the region up to `to`. A pause that is
+/// longer than `gap` is a gap.
 pub(super) fn independent(
     raw: &[Raw],
     region: &str,
     (from, to): (i64, i64),
     for_ms: i64,
+    gap: i64,
 ) -> Vec<Interval> {
     let mut by_device: BTreeMap<&str, BTreeMap<i64, i64>> = BTreeMap::new();
     for (device, own, at, milli) in raw {
-        if own == region && *at < to && *at >= from - DAY {
+        if own == region && *at < to {
             by_device.entry(device).or_default().insert(*at, *milli);
         }
     }
@@ -62,7 +59,7 @@ pub(super) fn independent(
                     worst: ((worst.1 - limit) * depth, worst.0, (*device).to_owned()),
                     readings: length,
                     devices: BTreeSet::from([(*device).to_owned()]),
-                    gaps: pauses.filter(|pause| *pause > GAP).collect(),
+                    gaps: pauses.filter(|pause| *pause > gap).collect(),
                 });
                 rest = behind;
             }

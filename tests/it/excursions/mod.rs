@@ -3,6 +3,7 @@
 mod histories;
 mod independent;
 mod pruned;
+mod ranges;
 mod stories;
 
 use crate::support::readings::{DAY, HOUR, NOW};

@@ -20,11 +20,11 @@ fn node_of(temperatures: &[i64]) -> Node {
     node
 }
 
-fn nth_of(device: &str, minute: i64, celsius: i64) -> Value {
+pub(super) fn nth_of(device: &str, minute: i64, celsius: i64) -> Value {
     json_reading(device, "cold", celsius, START + minute * MINUTE + 30_000)
 }
 
-fn excursions(node: &mut Node, query: &str) -> Vec<Value> {
+pub(super) fn excursions(node: &mut Node, query: &str) -> Vec<Value> {
     let path = format!("/v1/regions/cold/excursions?{query}");
     node.read(&path)["excursions"].as_array().unwrap().clone()
 }
@@ -35,11 +35,11 @@ fn minutes_of(excursion: &Value) -> i64 {
 }
 
 /// From the start to this minute.
-fn minutes(from: i64, to: i64) -> String {
+pub(super) fn minutes(from: i64, to: i64) -> String {
     format!("from={}&to={}", START + from * MINUTE, START + to * MINUTE)
 }
 
-fn minute(n: i64) -> Value {
+pub(super) fn minute(n: i64) -> Value {
     instant(START + n * MINUTE + 30_000)
 }
 
@@ -96,34 +96,6 @@ fn a_change_of_sides_is_two_excursions_and_short_ones_are_left_out() {
     // What ends with the range is open there.
     let cut = excursions(&mut node, &minutes(0, 3));
     check_fields(&cut[0], &json!({"end": null, "open": true, "duration_ms": MINUTE}));
-}
-
-#[test]
-fn one_that_is_open_at_the_begin_of_the_range_is_followed_back_for_a_day() {
-    let mut node = node_of(&[5]);
-    let outside: Vec<Value> = (1..2_000).map(|minute| nth_of("d", minute, 9)).collect();
-    node.accept(&outside.into());
-    node.accept(&json!([nth_of("d", 2_000, 5)]));
-    let within = excursions(&mut node, &minutes(1_400, 2_100));
-    check_fields(
-        &within[0],
-        &json!({
-            "begin": minute(1), "end": minute(2_000), "begins_before": false, "readings": 1_999,
-        }),
-    );
-    let beyond = excursions(&mut node, &minutes(1_500, 2_100));
-    check_fields(
-        &beyond[0],
-        &json!({
-            "begin": instant(START + 1_500 * MINUTE), "end": minute(2_000), "begins_before": true,
-            // The one that stood at the begin is the first.
-            "readings": 501,
-        }),
-    );
-    // It is listed, however short its rest is.
-    let rest = excursions(&mut node, &format!("{}&for=1h", minutes(1_999, 2_100)));
-    check_fields(&rest[0], &json!({"begins_before": true, "end": minute(2_000)}));
-    assert_eq!(excursions(&mut node, &minutes(2_001, 2_100)), Vec::<Value>::new());
 }
 
 #[test]
