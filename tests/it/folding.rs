@@ -46,7 +46,7 @@ fn the_first_of_one_identity_is_stored_and_the_others_are_named() {
     assert_eq!(node.post_now(&[hotter, elsewhere, same]), [Conflict, Conflict, Duplicate]);
     assert_eq!(node.counted(Tier::AllTime), 1);
     assert_eq!(node.conflicts_kept(), 2);
-    let tallies = [("conflicts", 4), ("duplicates", 2), ("folds", 2)];
+    let tallies = [("conflicts", 4), ("duplicates", 2), ("entry_readings", 7), ("folds", 2)];
     assert_eq!(node.tallies(), tallies.map(|(name, count)| (name.to_owned(), count)).into());
 }
 
