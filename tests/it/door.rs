@@ -90,6 +90,23 @@ fn a_full_journal_is_known_without_listing_it_whenever_the_request_began() {
 }
 
 #[test]
+fn a_mark_that_was_set_after_a_request_began_is_not_taken_away_by_what_it_listed() {
+    let node = Node::quiet(&[("retention", "7d")]);
+    for (set, stays) in [(NOW + 500, true), (NOW - 500, false)] {
+        let body = in_hall("a", set).to_string();
+        let request = Request::post("/v1/readings");
+        let handled = readings::post(&node.host, &request, body.as_bytes(), at(NOW));
+        assert_eq!(handled.response.status, 202);
+        node.put(keys::DOOR, format!("full={set}").as_bytes());
+        // Folds, and finds room.
+        handled.after_answer.run(&node.host, at(NOW)).unwrap();
+        assert_eq!(node.keys("journal/"), 0);
+        assert_eq!(node.text_at(keys::DOOR).contains("full="), stays, "{set}");
+        node.remove(keys::DOOR);
+    }
+}
+
+#[test]
 fn a_door_that_nobody_has_written_lets_everything_in() {
     let door = Door::default();
     assert_eq!((door.pruned_before.get(), door.full_since), (0, None));

@@ -69,9 +69,10 @@ pub(crate) fn update<H: Host>(
 ) -> Result<bool, Error> {
     let is_reached = is_reached(host, inventory, left)?;
     let changed = door::update(host, store, &|door| {
-        // A mark set after this request read the clock stays.
+        // A mark set after this request read the clock stays, whatever this one found: the
+        // other has listed more. If there is room by now, the next look at it says so.
         let younger = door.full_since.filter(|since| *since > now && is_fresh(*since, now));
-        door.full_since = is_reached.then_some(younger.unwrap_or(now));
+        door.full_since = younger.or(is_reached.then_some(now));
     });
     if let Some(Changed { old, new }) = changed.map_err(Error::Journal)? {
         match (old.full_since, new.full_since) {
