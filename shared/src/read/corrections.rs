@@ -83,7 +83,7 @@ pub(crate) fn select(
 
 /// The name that it had. What was merged, and has nothing left, has its id behind it.
 fn name_of(name: &str) -> String {
-    name.split('~').next().unwrap_or_default().to_owned()
+    name.split_once('~').map_or(name, |(before, _id)| before).to_owned()
 }
 
 fn listed(row: &[Value]) -> Option<Listed> {

@@ -66,7 +66,7 @@ pub(crate) struct Last {
 /// What is known of the devices that have readings both before the search and in it.
 #[derive(Default)]
 pub(crate) struct Before {
-    /// Those that were outside.
+    /// Those that were outside, sorted by device.
     pub(crate) outside: Vec<Last>,
     /// Those whose last reading was not found, sorted. All others were inside.
     pub(crate) unknown: Vec<u64>,
@@ -148,7 +148,8 @@ impl<S: Sql> Look<'_, S> {
         let hours = self.hours_outside(begin, to)?;
         let follow = |window: &DeviceWindow| {
             let device = window.device();
-            let last = before.outside.iter().find(|last| last.device == device);
+            let place = before.outside.binary_search_by_key(&device, |last| last.device).ok();
+            let last = place.and_then(|place| before.outside.get(place));
             let is_blind = last.is_some() || before.unknown.binary_search(&device).is_ok();
             let mut tracker =
                 Tracker::new(Some(device), self.limits, self.gap_ms(window), is_blind);

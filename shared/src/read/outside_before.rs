@@ -4,6 +4,7 @@
 //! of hours and days say when it sent, and whether it can have been outside: only then are
 //! the readings of the hour read.
 
+use crate::base::sort;
 use crate::error::Error;
 use crate::host::Sql;
 use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
@@ -55,6 +56,7 @@ impl<S: Sql> Look<'_, S> {
                 before.unknown.insert(place, device);
             }
         }
+        sort::sort_by_key(&mut before.outside, |last| u128::from(last.device));
         Ok(before)
     }
 
