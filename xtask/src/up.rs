@@ -200,10 +200,14 @@ fn greet(runtime: Runtime, listen: &str, said: &str) {
     GET  /v1/regions/{{region}}          the average of one; ?from=&to= narrow it
     GET  /v1/regions/{{region}}/windows  the same step by step; ?from=&to=&step=1h
     GET  /v1/regions/{{region}}/devices  the devices that sent them
+    GET  /v1/regions/{{region}}/limits   what is set for it; PUT sets low_c and high_c
+    GET  /v1/regions/{{region}}/excursions  when it was outside of that
     GET  /v1/devices/{{device_id}}       one device; below it its /readings
     GET  /v1/conflicts                 readings that contradict a counted one
     GET  /v1/rejections                what was rejected, of which device, and why
     GET  /v1/quarantine                readings that could not be counted
+    GET  /v1/readings                  single readings as they stand, for an export
+    POST /v1/corrections               takes a counted reading back, or replaces it
     GET  /v1/status                    how much there is, what it takes, and will take
     GET  /metrics  /readyz  /healthz  /v1/events  /openapi.json
 
