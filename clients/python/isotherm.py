@@ -207,7 +207,14 @@ class Coverage(_Record):
     unfolded_entries: Optional[int] = None
     unfolded_readings: Optional[int] = None
     quarantined_readings: Optional[int] = None
-    #: Nothing but what is in quarantine is missing.
+    #: Nodes that send to this one, those of them that are silent, and the oldest time of
+    #: which one of them has said what it has.
+    senders: Optional[int] = None
+    silent_senders: Optional[int] = None
+    senders_as_of: Optional[datetime] = None
+    #: What they may still have to send: an estimate.
+    missing_readings: Optional[int] = None
+    #: Nothing but what is in quarantine is missing on this node.
     complete: bool = False
 
     @classmethod
@@ -222,13 +229,19 @@ class Coverage(_Record):
     def _worst(self, other: "Coverage") -> "Coverage":
         def most(one: Optional[int], two: Optional[int]) -> Optional[int]:
             return None if one is None or two is None else max(one, two)
-        known = [as_of for as_of in (self.as_of, other.as_of) if as_of]
+
+        def oldest(one: Optional[datetime], two: Optional[datetime]) -> Optional[datetime]:
+            return min((time for time in (one, two) if time), default=None)
         return Coverage(
-            as_of=min(known, default=None),
+            as_of=oldest(self.as_of, other.as_of),
             stale=self.stale or other.stale,
             unfolded_entries=most(self.unfolded_entries, other.unfolded_entries),
             unfolded_readings=most(self.unfolded_readings, other.unfolded_readings),
             quarantined_readings=most(self.quarantined_readings, other.quarantined_readings),
+            senders=most(self.senders, other.senders),
+            silent_senders=most(self.silent_senders, other.silent_senders),
+            senders_as_of=oldest(self.senders_as_of, other.senders_as_of),
+            missing_readings=most(self.missing_readings, other.missing_readings),
             complete=self.complete and other.complete)
 
 
@@ -247,6 +260,7 @@ class Figures(_Record):
     devices: Optional[int] = None
     device_average_c: Optional[float] = None
     late: Optional[int] = None
+    time_assumed: Optional[int] = None
     duplicates: Optional[int] = None
     conflicts: Optional[int] = None
     #: Readings that were changed, withdrawn, or moved to or from here.

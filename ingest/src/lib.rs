@@ -17,21 +17,26 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let started = host.monotonic_ms();
     let begun = readings::begin(&host, &head, spin::now());
     let (read, unread) = match begun {
-        Begun::WantsBody(limit_bytes) => (Ok(spin::read_body(request, limit_bytes)), None),
+        Begun::WantsBody(admitted) => {
+            let body = spin::read_body(request, admitted.body_limit);
+            (Ok((admitted, body)), None)
+        }
         Begun::Done(handled) => (Err(handled), Some(request)),
     };
     // Read after the body, which may have taken long to arrive.
     let now = spin::now();
     let handled = match read {
-        Ok(Ok(body)) => readings::post(&host, &head, &body, now),
-        Ok(Err(problem)) => readings::refuse(&host, &head, problem),
+        Ok((admitted, Ok(body))) => readings::answer(&host, &head, &admitted, &body, now),
+        Ok((admitted, Err(problem))) => readings::refuse(&host, &head, &admitted, problem),
         Err(handled) => handled,
     };
-    let Handled { response, after_answer, counts, route } = handled;
+    let Handled { response, after_answer, counts, route, accessed } = handled;
     let status = response.status;
     spin::send(&host, &head, response, out);
     let duration_ms = host.monotonic_ms().saturating_sub(started);
-    host.log_request(&head, AccessLine { at: now, route, status, counts, duration_ms });
+    let who = accessed.who.as_deref();
+    host.log_request(&head, AccessLine { at: now, route, who, status, counts, duration_ms });
+    accessed.note(&host, now);
     if let Err(error) = after_answer.run(&host, now) {
         host.log(&format!("after the answer: {error}"));
     }

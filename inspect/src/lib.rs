@@ -18,24 +18,35 @@ fn handle(incoming: IncomingRequest, out: ResponseOutparam) {
     let host = Spin::new("inspect", &request);
     let started = host.monotonic_ms();
     let routes = Route::<Spin>::INSPECT;
-    let (read, unread) = match router::begin(&routes, &request) {
-        Ok(0) => (Ok(Ok(Vec::new())), None),
-        Ok(limit_bytes) => (Ok(spin::read_body(incoming, limit_bytes)), None),
+    let (read, unread) = match router::begin(&routes, &host, &request, spin::now()) {
+        Ok(admitted) => {
+            let body = match admitted.body_limit {
+                0 => Ok(Vec::new()),
+                limit_bytes => spin::read_body(incoming, limit_bytes),
+            };
+            (Ok((admitted, body)), None)
+        }
         Err(answered) => (Err(answered), Some(incoming)),
     };
     // Read after the body, which may have taken long to arrive.
     let now = spin::now();
-    router::fold_corrections(&host, now);
     let answered = match read {
-        Ok(Ok(body)) => router::answer_by(&routes, &host, &request, &body, now),
-        Ok(Err(problem)) => router::refuse(&routes, &request, problem),
-        Err(answered) => answered,
+        Ok((admitted, Ok(body))) => {
+            router::fold_corrections(&host, now);
+            router::answer_by(&routes, &host, &request, &admitted, &body, now)
+        }
+        Ok((admitted, Err(problem))) => {
+            router::refuse(&routes, &host, &request, &admitted, problem)
+        }
+        Err(answered) => *answered,
     };
-    let Answered { response, after_answer, route } = answered;
+    let Answered { response, after_answer, route, accessed } = answered;
     let status = response.status;
     spin::send(&host, &request, response, out);
     let duration_ms = host.monotonic_ms().saturating_sub(started);
-    host.log_request(&request, AccessLine { at: now, route, status, counts: None, duration_ms });
+    let (counts, who) = (None, accessed.who.as_deref());
+    host.log_request(&request, AccessLine { at: now, route, who, status, counts, duration_ms });
+    accessed.note(&host, now);
     if let Err(error) = after_answer.run(&host, now) {
         host.log(&format!("after the answer: {error}"));
     }

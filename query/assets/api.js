@@ -1,29 +1,43 @@
 // The service as the page asks it. The browser keeps answers with their entity
 // tags, so what has not changed is not sent again.
 
-/** An answer that is no success, or none at all (status 0). */
+/** An answer that is no success, or none at all (status 0). `code` is that of the
+ * problem. */
 export class Failure extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, code = null) {
     super(detail);
     this.status = status;
+    this.code = code;
   }
 }
 
 const TIMEOUT_MS = 15_000;
 
-/** The answer at `url`, which is relative to the page: a proxy may serve that below
- * a path of its own. */
+/** Where the service is: a proxy may serve it below a path of its own. */
+export const ROOT = new URL("../", import.meta.url);
+
+/** Gives the token for what changes something, or null where none is needed; hears that
+ * the service took it for none; and hears of a request that needed a session. */
+const authority = { token: async () => null, refused: () => {}, ended: () => {} };
+
+/** Sets who is asked for the token, and told of refusals. */
+export function setAuthority(by) {
+  Object.assign(authority, by);
+}
+
+/** The answer at `url`, which is relative to the service. */
 async function ask(url, accept, sent = {}) {
   let answer;
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
-    answer = await fetch(url, { ...sent, headers: { accept, ...sent.headers }, signal });
+    answer = await fetch(new URL(url, ROOT), { ...sent, headers: { accept, ...sent.headers }, signal });
   } catch {
     throw new Failure(0, "the service can't be reached");
   }
   if (!answer.ok) {
-    const problem = await answer.json().catch(() => ({}));
-    throw new Failure(answer.status, problem.detail ?? `status ${answer.status}`);
+    const { detail, type } = await answer.json().catch(() => ({}));
+    if (answer.status === 401 && !sent.headers?.authorization) authority.ended();
+    throw new Failure(answer.status, detail ?? `status ${answer.status}`, type?.split(":").at(-1));
   }
   return answer;
 }
@@ -42,7 +56,7 @@ export function now() {
  * missing. */
 function following(next, answerUrl) {
   return next.startsWith("/")
-    ? new URL(next.slice(1), document.baseURI)
+    ? new URL(next.slice(1), ROOT)
     : new URL(next, answerUrl);
 }
 
@@ -65,8 +79,9 @@ export async function orProblem(ask) {
   try {
     return await ask();
   } catch (error) {
-    // Without a status, it is not the service's failure but a mistake here.
-    if (error.status === undefined) throw error;
+    // Without a status, it is not the service's failure but a mistake here. With 401, nobody is
+    // logged in any more.
+    if (error.status === undefined || error.status === 401) throw error;
     return { problem: error.message };
   }
 }
@@ -84,12 +99,30 @@ export async function getAll(path, list) {
   return { ...pages[0], complete, [list]: pages.flatMap((page) => page[list]) };
 }
 
-/** Sends a document, or none, and returns the answer's, if it has one. */
-export async function send(method, path, document) {
-  const body = document === undefined ? {} : { body: JSON.stringify(document), headers: { "content-type": "application/json" } };
-  const answer = await ask(path, "application/json", { method, ...body });
+/** The session as the service has it, asked for with `token` or by the cookie. `method`
+ * begins or ends one. */
+export async function session(method = "GET", token = null) {
+  const headers = token === null ? {} : { authorization: `Bearer ${token}` };
+  const answer = await ask("v1/session", "application/json", { method, headers, cache: "no-store" });
   const text = await answer.text();
-  return text ? JSON.parse(text) : {};
+  return text ? JSON.parse(text) : null;
+}
+
+/** Sends a document, or none, and returns the answer's, if it has one. A session only
+ * reads: where the node asks for a token, it is sent with what changes something, or may be
+ * read with the scope admin alone. The browser keeps nothing of the answer. */
+export async function send(method, path, document, type = "application/json") {
+  const token = await authority.token();
+  const headers = { ...(document !== undefined && { "content-type": type }), ...(token && { authorization: `Bearer ${token}` }) };
+  const body = document === undefined ? {} : { body: JSON.stringify(document) };
+  try {
+    const answer = await ask(path, "application/json", { method, headers, cache: "no-store", ...body });
+    const text = await answer.text();
+    return text ? JSON.parse(text) : {};
+  } catch (error) {
+    if (token && [401, 403].includes(error.status)) authority.refused();
+    throw error;
+  }
 }
 
 /** The lines of all pages of the CSV at `path`, with the first page's header line. */
@@ -138,6 +171,11 @@ export function ofRegion(name, below = "", query = {}) {
 /** The path of a device, or of what is below it. */
 export function ofDevice(name, below = "", query = {}) {
   return ofNamed("devices", name, below, query);
+}
+
+/** The path of a source, or of what is below it. */
+export function ofSource(name, below = "") {
+  return ofNamed("sources", name, below, {});
 }
 
 /** The path of a list. */

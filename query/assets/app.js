@@ -1,18 +1,21 @@
 // The page: which view is open, and how it is kept up to date.
 
+import { access, isOut, learnAccess, onAccess } from "./access.js";
 import { get } from "./api.js";
 import { Compare } from "./compare.js";
 import { Corrections } from "./corrections.js";
 import { Device } from "./device.js";
 import { Devices } from "./devices.js";
-import { duration, instant } from "./format.js";
+import { duration, element, instant, sentence } from "./format.js";
 import { keep, lastKept } from "./kept.js";
 import { Kiosk } from "./kiosk.js";
 import { Conflicts, Quarantine, Rejections } from "./lists.js";
-import { showRetention, showViews, showZone } from "./navigation.js";
+import { closeQuestion, Login } from "./login.js";
+import { showAccess, showRetention, showViews, showZone } from "./navigation.js";
 import { Overview } from "./overview.js";
 import { Region } from "./region.js";
-import { has, knowsRoutes, learnRoutes } from "./routes.js";
+import { has, knowsRoutes, learnRoutes, may } from "./routes.js";
+import { Sources } from "./sources.js";
 import { Status } from "./status.js";
 import { onZone, takeNodeZone } from "./zone.js";
 
@@ -23,12 +26,12 @@ const TOLD_POLL_MS = 10_000;
 /** The views by the first part of the address; the second one is a name. */
 const VIEWS = {
   "": Overview, compare: Compare, devices: Devices, conflicts: Conflicts, quarantine: Quarantine,
-  rejections: Rejections, corrections: Corrections, status: Status, kiosk: Kiosk,
+  rejections: Rejections, sources: Sources, corrections: Corrections, status: Status, kiosk: Kiosk,
 };
 const NAMED = { region: Region, device: Device };
 /** What a view can't do without, where not every node has it. */
 const NEEDED = {
-  devices: "/v1/devices", rejections: "/v1/rejections", corrections: "/v1/corrections", status: "/v1/status",
+  devices: "/v1/devices", rejections: "/v1/rejections", sources: "/v1/sources", corrections: "/v1/corrections", status: "/v1/status",
 };
 
 const main = document.getElementById("main");
@@ -37,9 +40,12 @@ const notice = document.createElement("p");
 notice.className = "notice";
 notice.setAttribute("role", "alert");
 
+/** The view that is open, and the form of those who have to log in: one of them. */
 let view = null;
+let login = null;
 let opened = null;
 let timer = null;
+let learning = null;
 let failures = 0;
 /** The figures that are shown, when they came, and whether they are old. */
 let lastModel = null;
@@ -72,6 +78,29 @@ function asked() {
   return { View: isThere ? VIEWS[kind] : Overview, name: "", query: new URLSearchParams(query) };
 }
 
+/** Takes everything away that is shown. */
+function close() {
+  view?.close();
+  view = opened = lastModel = lastGood = null;
+  isOld = false;
+  failures = 0;
+  clearTimeout(timer);
+  clearTimeout(learning);
+  closeQuestion();
+}
+
+/** In place of a view that may not be read: what is missing. */
+class Refused {
+  constructor(main, title, words) {
+    this.title = title;
+    main.replaceChildren(element("h1", { textContent: title || "Regions" }), element("p", { textContent: sentence(words) }),
+      element("p", { className: "quiet", textContent: "Log in with a token that has it, or ask the operator of this node for one." }),
+      element("p", {}, element("a", { href: "#/", textContent: "All regions" })));
+  }
+
+  close() {}
+}
+
 /** Opens the view of the address, or takes the new address into the one that is open.
  * Says whether it is another view. */
 function open() {
@@ -100,6 +129,7 @@ let isTold = false;
 
 function listen() {
   source?.close();
+  if (isOut()) return;
   source = new EventSource("v1/events");
   source.addEventListener("readings", () => {
     isTold = true;
@@ -107,13 +137,15 @@ function listen() {
   });
   source.onerror = () => {
     isTold = false;
-    // The browser connects again by itself, unless it was refused.
-    if (source.readyState === EventSource.CLOSED) source.close();
+    // The browser connects again by itself, unless it was refused. Why, it does not tell:
+    // perhaps the session has ended.
+    if (source.readyState === EventSource.CLOSED) learnAccess();
   };
 }
 
 async function refresh() {
   clearTimeout(timer);
+  if (!view?.load) return;
   const [shown, hash] = [view, location.hash];
   const isShown = () => shown === view && hash === location.hash;
   try {
@@ -150,6 +182,12 @@ function told({ stale, as_of, unfolded_entries, complete = true }) {
 }
 
 async function failed(error, shown, hash) {
+  if (error.status === 403) {
+    close();
+    view = new Refused(main, shown.title, error.message);
+    say("error", "Not allowed");
+    return;
+  }
   if (error.status === 404) {
     isOld = false;
     say("error", "Not there", opened.View === Device
@@ -174,34 +212,74 @@ async function failed(error, shown, hash) {
 
 /** Learns what the node can do, in which zone it is, and for how long it keeps readings. */
 async function learn() {
+  clearTimeout(learning);
   const wasKnown = knowsRoutes();
   try {
     await learnRoutes();
-    if (has("/v1/status")) {
+    if (may("/v1/status")) {
       const status = await get("v1/status");
       takeNodeZone(status.time_zone);
       showRetention(status);
     }
+    // Who looks was learned before; what is known of it may be of the last time.
+    if (access().isOld) throw new Error("not known yet");
   } catch {
     // Without an answer, the page opens all the same, and learns it later.
-    setTimeout(learn, POLL_MS_MAX);
+    if (!isOut()) learning = setTimeout(learnAgain, POLL_MS_MAX);
   }
   if (!view || wasKnown || !knowsRoutes()) return;
-  view.close();
-  view = null;
+  close();
   open();
 }
 
-async function start() {
+async function learnAgain() {
+  await learnAccess();
+  if (!isOut()) await learn();
+}
+
+/** Whose views are shown, and what they may. */
+let rights = null;
+
+/** Shows the view of the address to whom it may, and to others the form that logs in. */
+async function arrive() {
+  showAccess();
+  const { auth, who, scopes } = access();
+  const others = JSON.stringify([auth, who, scopes]);
+  if (others === rights) return void login?.explain();
+  rights = others;
+  close();
+  login = null;
+  if (isOut()) {
+    leave();
+    return;
+  }
+  main.replaceChildren();
   await learn();
+  if (rights !== others) return;
   showZone();
   open();
   listen();
 }
 
+/** Leaves the page to those who log in. The address stays. */
+function leave() {
+  source?.close();
+  isTold = false;
+  showViews();
+  document.title = "Log in · Isotherm";
+  say("out", "Not logged in");
+  login = new Login(main);
+}
+
+async function start() {
+  await Promise.all([learnAccess(), learnRoutes().catch(() => {})]);
+  onAccess(arrive);
+  await arrive();
+}
+
 addEventListener("hashchange", () => {
   // The link that skips to the content is no address of a view.
-  if (location.hash === "#main") return;
+  if (location.hash === "#main" || !view) return;
   if (open()) main.focus();
 });
 onZone(() => view && open());
@@ -211,7 +289,7 @@ document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
     source?.close();
     isTold = false;
-  } else {
+  } else if (view) {
     listen();
     refresh();
   }

@@ -2,7 +2,7 @@
 // it. The reading stays where it is; a correction is an entry of its own.
 
 import { getPage, ofList, send } from "./api.js";
-import { field, form, numberOf, textOf } from "./forms.js";
+import { changePart, field, form, numberOf, textOf } from "./forms.js";
 import { celsius, counted, element, moment, setText } from "./format.js";
 import { button, option } from "./rangebar.js";
 import { has } from "./routes.js";
@@ -47,8 +47,7 @@ export class Corrections {
     this.reason = field("Reason", { required: true, maxLength: 200 });
     const fields = [this.device, this.at, this.expected, this.kind, this.value, this.region, this.reason];
     this.form = form(fields, "Correct the reading", () => this.post());
-    this.change = element("details", { className: "panel change", open: query.has("device_id"), hidden: !has("/v1/corrections", "post") },
-      element("summary", { textContent: "Correct a reading" }), this.form);
+    this.change = changePart("Correct a reading", this.form, { open: query.has("device_id"), hidden: !has("/v1/corrections", "post") });
   }
 
   buildNames() {
@@ -58,8 +57,7 @@ export class Corrections {
     this.into = field("New name", { required: true }, "If something has this name, the two are merged: each reading is moved, with a correction of its own.");
     this.why = field("Reason", { required: true, maxLength: 200 });
     this.names = form([this.what, this.old, this.into, this.why], "Rename or merge", () => this.rename());
-    this.changeNames = element("details", { className: "panel change", hidden: !has("/v1/corrections", "post") },
-      element("summary", { textContent: "Rename or merge a region or a device" }), this.names);
+    this.changeNames = changePart("Rename or merge a region or a device", this.names, { hidden: !has("/v1/corrections", "post") });
   }
 
   close() {}

@@ -6,11 +6,11 @@ import { Chart } from "./chart.js";
 import { save } from "./download.js";
 import { Excursions, isLimited, spansOfExcursions } from "./excursions.js";
 import { correctable, correctionOf, daysOf } from "./extremes.js";
-import { age, celsius, count, counted, DAY, duration, element, HOUR, instant, moment, setText } from "./format.js";
+import { age, celsius, count, counted, DAY, duration, element, HOUR, instant, moment, sentence, setText } from "./format.js";
 import { IntervalForm } from "./interval.js";
 import { button, RangeBar } from "./rangebar.js";
 import { automaticStep, chosenBy, STEPS, timeOf, usableSteps, wholeSteps } from "./ranges.js";
-import { has } from "./routes.js";
+import { has, may } from "./routes.js";
 import { numbers, regionLink, replaceWith, table, terms } from "./tables.js";
 import { stepQuery } from "./windows.js";
 
@@ -112,13 +112,14 @@ export class Device {
     return [limits, await orProblem(() => get(ofDevice(this.name, "/excursions", { from, to })))];
   }
 
+  /** Its windows. Those who may not read all of its regions get none, but the reason. */
   async windows(shown, to) {
     if (has(`${PATTERN}/windows`)) return getAll(ofDevice(this.name, "/windows", stepQuery(shown)), "windows");
     const from = Math.max(shown.begin, to - READINGS_MS_MAX);
     return asWindows(await getAll(ofDevice(this.name, "/readings", { from, to, limit: 1000 }), "readings"));
   }
 
-  show({ answer: device, shown, windows, gaps, limits, outside }) {
+  show({ answer: device, shown, windows, problem, gaps, limits, outside }) {
     this.shown = shown;
     this.bar.take(shown);
     this.showNow(device);
@@ -241,7 +242,7 @@ export class Device {
   }
 
   correctLink(reading) {
-    if (!has("/v1/corrections", "post")) return "";
+    if (!may("/v1/corrections") || !has("/v1/corrections", "post")) return "";
     return element("a", { href: correctionOf(this.name, reading), textContent: "Take back or correct" });
   }
 

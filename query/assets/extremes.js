@@ -4,7 +4,7 @@
 import { getAll, ofDevice } from "./api.js";
 import { DAY, element, HOUR } from "./format.js";
 import { button } from "./rangebar.js";
-import { has } from "./routes.js";
+import { has, may } from "./routes.js";
 
 const PATTERN = "/v1/devices/{device_id}";
 const NOT_FOUND = "There is no such reading to correct: it has changed since, or the single readings of that time are deleted.";
@@ -43,7 +43,7 @@ export function correctionOf(device_id, { timestamp, temperature_c: expect_c, re
 /** A figure, with a button that leads to the form for its reading. `windows` gives those to
  * search, and `say` tells why there is no reading. */
 export function correctable(device, key, value, words, windows, say) {
-  const isPossible = value != null && has("/v1/corrections", "post") && has(`${PATTERN}/windows`);
+  const isPossible = value != null && may("/v1/corrections") && has("/v1/corrections", "post") && has(`${PATTERN}/windows`);
   if (!isPossible) return words;
   const name = key === "min_c" ? "coldest" : "warmest";
   const made = button("Take back or correct", async () => {

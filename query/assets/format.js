@@ -74,11 +74,16 @@ export function bytes(value) {
 /** How far clocks may differ, with the time that a reading takes. */
 const FRESH = 5 * MINUTE;
 
+/** How long something took, in its largest unit. */
+export function largest(ms) {
+  const [unit, name] = UNITS.find(([unit]) => Math.abs(ms) >= unit) ?? UNITS.at(-1);
+  return `${Math.floor(Math.abs(ms) / unit)} ${name}`;
+}
+
 /** How long ago, or how far ahead of the node's clock, in the largest unit. */
 export function age(ms) {
   if (ms < 0 && ms >= -FRESH) return "just now";
-  const [unit, name] = UNITS.find(([unit]) => Math.abs(ms) >= unit) ?? UNITS.at(-1);
-  return `${Math.floor(Math.abs(ms) / unit)} ${name} ${ms < 0 ? "ahead" : "ago"}`;
+  return `${largest(ms)} ${ms < 0 ? "ahead" : "ago"}`;
 }
 
 /** `fresh` up to five minutes, `late` up to an hour, then `old`; `ahead` if it is
@@ -94,6 +99,11 @@ export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
   return made;
+}
+
+/** Words of the node as a sentence. */
+export function sentence(words) {
+  return `${words.slice(0, 1).toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`;
 }
 
 /** Sets a text only where it differs, so that nothing flickers or is read twice. */

@@ -1,6 +1,7 @@
 // Forms that change something at the node. What it answers is said beside the button,
 // in its own words where it refuses.
 
+import { access } from "./access.js";
 import { element, setText } from "./format.js";
 
 let made = 0;
@@ -15,6 +16,17 @@ export function field(label, properties = {}, hint = null) {
     input.setAttribute("aria-describedby", `${id}-hint`);
   }
   return { node, input };
+}
+
+/** What a change needs, where the node asks for it; or nothing. */
+export function whatIsNeeded() {
+  const words = "A session only reads: what is sent here needs a token with the scope admin, which is asked for then.";
+  return access().auth === "on" ? [element("p", { className: "quiet needed", textContent: words })] : [];
+}
+
+/** A part that opens to what changes something. */
+export function changePart(title, content, properties) {
+  return element("details", { className: "panel change", ...properties }, element("summary", { textContent: title }), ...whatIsNeeded(), content);
 }
 
 /** The number of a field; null if it is empty. */
@@ -41,6 +53,7 @@ export function form(fields, action, work, others = []) {
   const node = element("form", { className: "form" }, ...fields.map((each) => each.node),
     element("div", { className: "row" }, submit, ...others), said);
   node.say = (words, isFailure = false) => {
+    said.setAttribute("role", isFailure ? "alert" : "status");
     setText(said, words);
     said.classList.toggle("failed", isFailure);
   };

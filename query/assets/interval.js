@@ -1,8 +1,7 @@
 // The form of how often a device is expected to report.
 
 import { ofDevice, send } from "./api.js";
-import { field, form, textOf } from "./forms.js";
-import { element } from "./format.js";
+import { changePart, field, form, textOf } from "./forms.js";
 import { button } from "./rangebar.js";
 import { has } from "./routes.js";
 
@@ -15,8 +14,7 @@ export class IntervalForm {
     this.field = field("Expected interval", { placeholder: "15m" }, HINT);
     this.form = form([this.field], "Set the interval", () => this.put(textOf(this.field)),
       [button("Learn it from the readings", () => this.form.run(() => this.put(null)))]);
-    this.node = element("details", { className: "panel change", hidden: !has("/v1/devices/{device_id}", "put") },
-      element("summary", { textContent: "Change how often it is expected" }), this.form);
+    this.node = changePart("Change how often it is expected", this.form, { hidden: !has("/v1/devices/{device_id}", "put") });
   }
 
   async put(expected_interval) {

@@ -3,6 +3,7 @@
 
 import { getAll, now } from "./api.js";
 import { age, counted, element, freshness, instant, setText } from "./format.js";
+import { silentNodes } from "./senders.js";
 import { outsideOf, rank } from "./trouble.js";
 
 /** How long after the last answer the figures are old. */
@@ -117,7 +118,7 @@ export class Kiosk {
       const outside = this.answer.regions.filter(outsideOf).length;
       const silent = this.answer.regions.reduce((sum, { silent_devices: some = 0 }) => sum + some, 0);
       setText(this.words, [counted(this.answer.regions.length, "region", "regions"), outside ? `${outside} outside limits` : "",
-        silent ? `${counted(silent, "device", "devices")} silent` : ""].filter(Boolean).join(" · "));
+        silent ? `${counted(silent, "device", "devices")} silent` : "", ...silentNodes(this.answer)].filter(Boolean).join(" · "));
     } else {
       setText(this.words, "Waiting for the first answer");
     }

@@ -1,8 +1,7 @@
 // The form of a region's limits.
 
 import { ofRegion, send } from "./api.js";
-import { field, form, numberOf, textOf } from "./forms.js";
-import { element } from "./format.js";
+import { changePart, field, form, numberOf, textOf } from "./forms.js";
 import { button } from "./rangebar.js";
 import { has } from "./routes.js";
 
@@ -23,8 +22,7 @@ export class LimitsForm {
     this.fields = Object.fromEntries(Object.entries(FIELDS).map(([key, of]) => [key, field(...of)]));
     this.form = form(Object.values(this.fields), "Set the limits", () => this.put(),
       [button("Remove the limits", () => this.form.run(() => this.remove()))]);
-    this.node = element("details", { className: "panel change", hidden: !has("/v1/regions/{region}/limits", "put") },
-      element("summary", { textContent: "Change the limits" }), this.form);
+    this.node = changePart("Change the limits", this.form, { hidden: !has("/v1/regions/{region}/limits", "put") });
     this.shown = null;
   }
 

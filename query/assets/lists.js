@@ -2,6 +2,7 @@
 // is in quarantine, what was rejected.
 
 import { get, getPage, ofList, orProblem, send } from "./api.js";
+import { whatIsNeeded } from "./forms.js";
 import { bytes, celsius, count, counted, element, instant, moment, setText } from "./format.js";
 import { button } from "./rangebar.js";
 import { has } from "./routes.js";
@@ -98,7 +99,7 @@ export class Quarantine extends Records {
 
   controls() {
     this.all = button("Try all again", () => this.retry("v1/quarantine/retry"), { hidden: true });
-    return [element("p", {}, this.all)];
+    return [...(has("/v1/quarantine/retry", "post") ? whatIsNeeded() : []), element("p", {}, this.all)];
   }
 
   words(entries, { entries_omitted: omitted = 0 }) {

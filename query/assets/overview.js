@@ -1,9 +1,11 @@
 // All regions at a glance: a card each, and what is wrong before them. The hours of
 // those in view are asked for, or of all where their order depends on it.
 
+import { mayReadAll } from "./access.js";
 import { getAll } from "./api.js";
 import { Card } from "./card.js";
 import { count, counted, element, setText } from "./format.js";
+import { Completeness, Senders, sendersOf } from "./senders.js";
 import { deviceLink, regionLink, replaceWith } from "./tables.js";
 import { isTold, outsideOf } from "./trouble.js";
 
@@ -60,7 +62,9 @@ export class Overview {
       }
       this.draw();
     }, { rootMargin: "200px" });
-    main.replaceChildren(element("h1", { textContent: "Regions" }), this.trouble, this.summary, this.tools, this.list);
+    this.completeness = new Completeness();
+    this.senders = new Senders();
+    main.replaceChildren(element("h1", { textContent: "Regions" }), this.completeness.node, this.trouble, this.summary, this.tools, this.list, this.senders.node);
     this.ticking = setInterval(() => this.tick(), 1000);
   }
 
@@ -72,11 +76,14 @@ export class Overview {
   }
 
   async load() {
-    return { answer: await getAll("v1/regions", "regions") };
+    const answer = await getAll("v1/regions", "regions");
+    return { answer, senders: await sendersOf(answer) };
   }
 
   /** Shows a list. Of one that was kept by the browser, the hours can't be asked for. */
-  show({ answer }, keptAt = null) {
+  show({ answer, senders }, keptAt = null) {
+    this.completeness.show(answer, senders);
+    this.senders.show(answer, senders);
     this.listed = answer.regions.map((region) => this.card(region));
     this.stale = answer.stale || keptAt !== null;
     this.isComplete = answer.complete;
@@ -140,6 +147,7 @@ export class Overview {
   summaryText() {
     const [all, shown] = [this.listed.length, this.shown.length];
     if (all === 0 && !this.isComplete) return "No region is known at present.";
+    if (all === 0 && !mayReadAll()) return "No region yet that this session reads.";
     if (all === 0) return "No region yet. They appear with their first reading: POST one to v1/readings.";
     if (shown === 0) return "No region in the list has such a name.";
     const readings = this.listed.reduce((sum, { region }) => sum + region.count, 0);

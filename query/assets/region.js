@@ -14,6 +14,7 @@ import { LimitsForm } from "./limits.js";
 import { button, RangeBar } from "./rangebar.js";
 import { automaticStep, chosenBy, STEPS, timeOf, usableSteps, wholeSteps } from "./ranges.js";
 import { has } from "./routes.js";
+import { Completeness, sendersOf } from "./senders.js";
 import { numbers, replaceWith, table } from "./tables.js";
 import { stepQuery } from "./windows.js";
 
@@ -37,6 +38,7 @@ export class Region {
       button("Download windows (CSV)", () => this.download()),
       button("Download readings (CSV)", () => this.downloadReadings(), { hidden: !has("/v1/readings") }),
       button("Download readings, 30 days (CSV)", () => this.downloadLast(), { hidden: !has("/v1/readings") }));
+    this.completeness = new Completeness("Readings of this region may be among those that are missing.");
     this.now = element("p", { className: "now", hidden: true });
     this.summary = element("p", { className: "quiet", textContent: "Loading" });
     const chart = element("div");
@@ -53,7 +55,7 @@ export class Region {
     this.more = button("More devices", () => this.moreDevices(), { hidden: true });
     main.replaceChildren(
       element("p", {}, element("a", { href: "#/", textContent: "All regions" })),
-      element("h1", { textContent: this.name }), this.now, this.bar.node, this.summary,
+      element("h1", { textContent: this.name }), this.completeness.node, this.now, this.bar.node, this.summary,
       this.figure, this.windows, this.excursions.node, this.limits.node,
       element("h2", { textContent: "What the average is made of" }), this.figures.node,
       element("h2", { textContent: "Devices" }), this.devices, this.more);
@@ -99,18 +101,18 @@ export class Region {
 
   async load() {
     const region = await get(ofRegion(this.name));
-    if (region.stale || region.newest == null) return { answer: region };
+    if (region.stale || region.newest == null) return { answer: region, senders: await sendersOf(region) };
     const shown = await this.shownTime(region);
     const { from, to } = shown;
     const excursions = { from: shown.begin, to: Math.max(shown.begin + 1, Math.min(shown.end, now())) };
     const limits = this.paths.limits && await orProblem(() => get(this.paths.limits()));
-    const [series, figures, devices, outside] = await Promise.all([
+    const [series, figures, devices, outside, senders] = await Promise.all([
       orProblem(() => get(ofRegion(this.name, "/windows", stepQuery(shown)))), orProblem(() => get(ofRegion(this.name, "", { from, to }))),
-      orProblem(() => get(this.devicesPath())), this.outside(limits, excursions),
+      orProblem(() => get(this.devicesPath())), this.outside(limits, excursions), sendersOf(region),
     ]);
     const names = (devices.devices ?? []).map(({ device_id }) => device_id);
     const lines = this.hasLines ? await seriesOf(names, stepQuery(shown)) : [];
-    return { answer: region, shown, windows: series, figures, devices, limits, outside, lines };
+    return { answer: region, shown, windows: series, figures, devices, limits, outside, lines, senders };
   }
 
   /** The excursions of a time; without limits there are none to ask for. */
@@ -119,7 +121,8 @@ export class Region {
     return isLimited(limits) ? orProblem(() => get(this.paths.excursions(time))) : { excursions: [] };
   }
 
-  show({ answer, shown, windows, figures, devices, limits, outside, lines }) {
+  show({ answer, shown, windows, figures, devices, limits, outside, lines, senders }) {
+    this.completeness.show(answer, senders);
     if (!shown) {
       const words = answer.stale ? "over all time, last good figures" : "no counted reading";
       this.showFigures(answer, words);
@@ -157,8 +160,9 @@ export class Region {
     replaceWith(this.now, ...said);
   }
 
-  drawChart(limits, outside, lines) {
+  drawChart(limits, outside, all) {
     const { series } = this;
+    const lines = all.filter((line) => line.windows !== null);
     const { marks, totals } = marksOfWindows(series);
     const values = (key) => series.map((window) => window[key]);
     // The first colour is that of the average.

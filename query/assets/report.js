@@ -1,13 +1,15 @@
 // The report of the excursions of a region, to be read on a screen and printed. What it
 // shows is in its address: #region=hall&from=2026-11-01&to=2026-11-30&zone=UTC
 
-import { count, counted, element } from "./format.js";
+import { isOut, learnAccess, onAccess } from "./access.js";
+import { csv, get, ROOT } from "./api.js";
+import { save } from "./download.js";
+import { count, counted, element, sentence } from "./format.js";
+import { Login } from "./login.js";
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
-/** The service, which may be below a path that a proxy adds. */
-const ROOT = new URL("../", location.href);
 const NONE = "–";
 
 /** The names of all regions. */
@@ -15,29 +17,10 @@ let regions = [];
 
 const byId = (id) => document.getElementById(id);
 
-/** The JSON at a path of the service. */
-async function get(path) {
-  let answer;
-  try {
-    answer = await fetch(new URL(path, ROOT), { headers: { accept: "application/json" } });
-  } catch {
-    throw new Error("the service can't be reached");
-  }
-  const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.detail ?? `status ${answer.status}`);
-  return body;
-}
-
 /** Saves the table as CSV. */
-async function save(wanted) {
+async function saveTable(wanted) {
   try {
-    const headers = { accept: "text/csv" };
-    const answer = await fetch(new URL(excursionsOf(wanted), ROOT), { headers });
-    if (!answer.ok) throw new Error((await answer.json()).detail);
-    const url = URL.createObjectURL(await answer.blob());
-    const name = `excursions-${wanted.region}-${wanted.days.join("-")}.csv`;
-    element("a", { href: url, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(url), MINUTE);
+    save(await csv(excursionsOf(wanted)), `excursions-${wanted.region}-${wanted.days.join("-")}.csv`);
   } catch (failure) {
     fail(failure);
   }
@@ -234,6 +217,11 @@ function completeness(answer, at) {
   const waiting = answer.unfolded_readings ?? 0;
   const kept = answer.kept_from === undefined ? []
     : [["Single readings kept from", answer.kept_from ? at(answer.kept_from) : "the beginning"]];
+  const { senders, silent_senders: silent, missing_readings: lacking } = answer;
+  const nodes = senders
+    ? [["Nodes that send here", `${count(senders)}, ${silent ? count(silent) : "none"} of them silent`],
+      ["Not here yet from them", lacking ? `about ${count(lacking)}` : "none"]]
+    : [];
   return [
     element("h2", {}, "Completeness"),
     figures([
@@ -245,6 +233,7 @@ function completeness(answer, at) {
       ["Corrected", count(answer.corrected)],
       ["Waiting to be counted", waiting ? count(waiting) : "none"],
       ["In quarantine", answer.quarantined_readings ? count(answer.quarantined_readings) : "none"],
+      ...nodes,
       ...kept,
       ["Revision of the range", count(answer.revision)],
     ]),
@@ -344,6 +333,7 @@ async function show() {
     const [answer, description, silent] = await Promise.all([
       get(isLimited ? excursionsOf(wanted) : range), get("openapi.json"), silences(wanted),
     ]);
+    if (isOut()) return;
     if (isLimited) report(wanted, answer, set, description.info.version, silent);
     else withoutLimits(wanted, answer, silent);
     state("live", "As of now");
@@ -353,9 +343,11 @@ async function show() {
 }
 
 function fail(failure) {
+  // Then there is the form that logs in.
+  if (isOut()) return;
   byId("report").replaceChildren(
     element("h1", {}, "Temperature excursions"),
-    element("p", { className: "notice" }, failure.message),
+    element("p", { className: "notice" }, sentence(failure.message)),
   );
   state("error", "Not shown");
 }
@@ -365,17 +357,22 @@ function options(select, names, chosen) {
   select.replaceChildren(...names.map(option));
 }
 
-async function start() {
-  byId("ask").addEventListener("submit", (event) => {
-    event.preventDefault();
-    show();
-  });
-  byId("print").addEventListener("click", () => print());
-  byId("csv").addEventListener("click", () => save(asked()));
-  addEventListener("hashchange", () => {
-    fill();
-    show();
-  });
+/** The form that logs in, while one has to; the address stays. */
+let login = null;
+
+/** Shows the report, or the form that logs in. */
+async function arrive() {
+  byId("ask").hidden = isOut();
+  if (isOut()) {
+    document.title = "Log in – Isotherm";
+    byId("region").replaceChildren();
+    state("out", "Not logged in");
+    if (login) login.explain();
+    else login = new Login(byId("report"));
+    return;
+  }
+  login = null;
+  state("loading", "Loading");
   try {
     const known = await get("v1/regions");
     regions = known.regions.map((region) => region.region);
@@ -385,6 +382,23 @@ async function start() {
   }
   fill();
   await show();
+}
+
+async function start() {
+  byId("ask").addEventListener("submit", (event) => {
+    event.preventDefault();
+    show();
+  });
+  byId("print").addEventListener("click", () => print());
+  byId("csv").addEventListener("click", () => saveTable(asked()));
+  addEventListener("hashchange", () => {
+    if (isOut()) return;
+    fill();
+    show();
+  });
+  await learnAccess();
+  onAccess(arrive);
+  await arrive();
 }
 
 function isZone(name) {

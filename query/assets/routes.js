@@ -1,6 +1,7 @@
 // What this node can do. Its description of the interface names its routes, so that
 // the page asks for nothing that is not there, and hides what would need it.
 
+import { mayRead } from "./access.js";
 import { get } from "./api.js";
 
 let paths = null;
@@ -21,4 +22,9 @@ export function knowsRoutes() {
 /** Whether the node has a route, as `openapi.json` writes it, for a method. */
 export function has(pattern, method = "get") {
   return paths?.[pattern]?.[method] !== undefined;
+}
+
+/** Whether the node has a route, and the session may read it. */
+export function may(pattern) {
+  return has(pattern) && mayRead(pattern);
 }

@@ -1,6 +1,8 @@
 // What the node keeps, for how long, and what that takes of its disk.
 
+import { access } from "./access.js";
 import { get } from "./api.js";
+import { Exchange } from "./exchange.js";
 import { bytes, count, counted, DAY, duration, element, instant, setText } from "./format.js";
 import { replaceWith, terms } from "./tables.js";
 
@@ -32,34 +34,45 @@ const FIELDS = [
   ["version", "Release", String],
 ];
 
+/** What the node says of access, and of this session. */
+function accessFacts() {
+  const { auth, who, until, scopes } = access();
+  if (auth !== "on") return [];
+  return [["Access control", "on"], ["Logged in as", who], ["Until", instant(until)], ["The session reads", scopes.join(", ")]];
+}
+
+const OPEN = "Access control is off: anyone who reaches this address may read and write.";
 const BACKUPS = "This node makes none by itself, and does not know when the last one was made: the command "
   + "isotherm-backup copies the regions database and the journal while the service runs, and its timer or cron does so "
   + "every night. The directory of the backups says when the last one was. A backup has to hold at most the two sizes above.";
-
-/** Who may read and write at this node. */
-function accessInWords() {
-  return "Anyone who reaches this address can read and write.";
-}
 
 export class Status {
   constructor(main) {
     this.title = "Status";
     this.words = element("p", { textContent: "Loading" });
+    this.openness = element("p", { className: "about", textContent: OPEN });
+    this.access = element("div");
     this.facts = element("div");
-    main.replaceChildren(element("h1", { textContent: "Status" }), this.words, this.facts,
-      element("h2", { textContent: "Access" }), element("p", { className: "about", textContent: accessInWords() }),
+    this.exchange = new Exchange();
+    main.replaceChildren(element("h1", { textContent: "Status" }), this.words, this.facts, this.exchange.node,
+      element("h2", { textContent: "Access" }), this.openness, this.access,
       element("h2", { textContent: "Backups" }), element("p", { className: "about", textContent: BACKUPS }));
   }
 
   close() {}
 
   async load() {
-    return { answer: await get("v1/status") };
+    const answer = await get("v1/status");
+    return { answer, exchange: await this.exchange.load(answer) };
   }
 
-  show({ answer }) {
+  show({ answer, exchange }) {
+    this.exchange.show(exchange);
     setText(this.words, retentionInWords(answer) ?? "");
+    this.openness.hidden = access().auth !== "off";
     const known = FIELDS.filter(([key]) => answer[key] !== undefined);
-    replaceWith(this.facts, terms(known.map(([key, name, text]) => [name, answer[key] === null ? "not known yet" : text(answer[key])])));
+    const facts = known.map(([key, name, text]) => [name, answer[key] === null ? "not known yet" : text(answer[key])]);
+    replaceWith(this.facts, terms(facts));
+    replaceWith(this.access, terms(accessFacts()));
   }
 }

@@ -4,12 +4,13 @@
 const NAME = "isotherm-shell";
 /** All files of the page; a test compares them with the directory. */
 const FILES = [
-  "api.js", "app.css", "app.js", "card.js", "chart.js", "colours.js", "compare.js", "corrections.js", "device.js",
-  "devicelines.js", "devicerows.js", "devices.js", "download.js", "drawn.js", "excursions.js", "extremes.js",
-  "figures.js", "format.js", "forms.js", "icon-192.png", "icon-512.png", "icon.svg", "interval.js", "isotherm.webmanifest",
-  "kept.js", "kiosk.css", "kiosk.js", "limits.js", "lists.js", "navigation.js", "overview.js", "rangebar.js",
-  "ranges.js", "region.js", "routes.js", "spark.js", "status.js", "tables.js", "trouble.js", "uPlot.iife.min.js",
-  "uPlot.min.css", "windows.js", "zone.js",
+  "access.js", "adoption.js", "api.js", "app.css", "app.js", "card.js", "chart.js", "colours.js", "compare.js",
+  "corrections.js", "device.js", "devicelines.js", "devicerows.js", "devices.js", "download.js", "drawn.js", "exchange.js",
+  "excursions.js", "extremes.js", "figures.js", "format.js", "forms.js", "icon-192.png", "icon-512.png", "icon.svg",
+  "interval.js", "isotherm.webmanifest", "kept.js", "kiosk.css", "kiosk.js", "limits.js", "lists.js", "login.js",
+  "navigation.js", "overview.js", "rangebar.js", "ranges.js", "region.js", "routes.js", "senders.js", "source.js",
+  "sources.js", "spark.js", "status.js", "tables.js", "trial.js", "trouble.js", "uPlot.iife.min.js", "uPlot.min.css",
+  "windows.js", "zone.js",
 ];
 const shell = ["../", "../openapi.json", ...FILES];
 const urls = new Set(shell.map((path) => new URL(path, location.href).href));

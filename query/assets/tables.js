@@ -44,9 +44,17 @@ export const deviceLink = (name) => linkTo("device", name);
  * selected, focused or scrolled to stays. */
 export function replaceWith(node, ...made) {
   const focused = node.contains(document.activeElement) ? document.activeElement : null;
+  const { scrollLeft = 0 } = focused?.matches(".scroll") ? focused : {};
   const isSame = node.children.length === made.length && made.every((each, index) => node.children[index].isEqualNode(each));
   if (isSame || (focused && focused.matches("input, select"))) return;
   node.replaceChildren(...made);
+  // The focus goes to the table of the same name, which stays where it was scrolled to.
+  const label = focused?.matches(".scroll") ? focused.getAttribute("aria-label") : null;
+  const table = label && [...node.querySelectorAll(".scroll")].find((made) => made.getAttribute("aria-label") === label);
+  if (table) {
+    table.scrollLeft = scrollLeft;
+    table.focus({ preventScroll: true });
+  }
   // The focus goes to the link of the same address.
   const href = focused?.getAttribute("href");
   if (href) [...node.querySelectorAll("a")].find((link) => link.getAttribute("href") === href)?.focus({ preventScroll: true });

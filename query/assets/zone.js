@@ -86,6 +86,15 @@ export function takeNodeZone(name) {
   changed.dispatchEvent(new Event("change"));
 }
 
+/** Forgets which zone the node said it has. */
+export function forgetNodeZone() {
+  try {
+    localStorage.removeItem(KEPT_NODE);
+  } catch {
+    // Then it was not kept.
+  }
+}
+
 // Until the node says it: the zone that it had the last time.
 takeNodeZone(kept(KEPT_NODE));
 

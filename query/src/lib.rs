@@ -3,6 +3,7 @@
 
 #![cfg(target_family = "wasm")]
 
+use isotherm::api::accessed::Accessed;
 use isotherm::api::answer::Answered;
 use isotherm::api::events::Opened;
 use isotherm::api::router;
@@ -18,27 +19,28 @@ fn handle(request: IncomingRequest, out: ResponseOutparam) {
     let request = spin::head(&request);
     let host = Spin::new("query", &request);
     let started = host.monotonic_ms();
-    let log = |route, status| {
+    let done = |route, status, accessed: &Accessed| {
+        let (counts, who) = (None, accessed.who.as_deref());
         let duration_ms = host.monotonic_ms().saturating_sub(started);
-        host.log_request(
-            &request,
-            AccessLine { at: now, route, status, counts: None, duration_ms },
-        );
+        let line = AccessLine { at: now, route, who, status, counts, duration_ms };
+        host.log_request(&request, line);
+        accessed.note(&host, now);
     };
-    if let Some((Opened { response, stream }, route)) = router::events(&host, &request, now) {
+    if let Some((opened, route, accessed)) = router::events(&host, &request, now) {
+        let Opened { response, stream } = opened;
         let status = response.status;
         match stream {
             Some(events) => spin::stream(&host, response, out, events),
             None => spin::send(&host, &request, response, out),
         }
-        return log(route, status);
+        return done(route, status, &accessed);
     }
     // None of its routes takes a body.
-    let answered = router::answer_by(&Route::<Spin>::QUERY, &host, &request, &[], now);
-    let Answered { response, after_answer, route } = answered;
+    let answered = router::answer_at_once(&Route::<Spin>::QUERY, &host, &request, &[], now);
+    let Answered { response, after_answer, route, accessed } = answered;
     let status = response.status;
     spin::send(&host, &request, response, out);
-    log(route, status);
+    done(route, status, &accessed);
     if let Err(error) = after_answer.run(&host, now) {
         host.log(&format!("after the answer: {error}"));
     }

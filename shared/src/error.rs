@@ -53,6 +53,8 @@ pub enum Error {
     Assets(StoreError),
     /// The provider of configuration variables failed.
     Variables(StoreError),
+    /// The runtime gives no random bits.
+    Random(StoreError),
     /// A configuration variable can't be read.
     Misconfigured {
         /// The variable's name.
@@ -174,6 +176,7 @@ impl fmt::Display for Error {
             Self::TooSlow => f.write_str("not done in the time given"),
             Self::JournalFull => f.write_str("the journal has reached its bound"),
             Self::Assets(error) => write!(f, "files mounted with the component: {error}"),
+            Self::Random(error) => write!(f, "random bits: {error}"),
             Self::Variables(error) => write!(f, "variables: {error}"),
             Self::Misconfigured { variable, cause } => write!(f, "variable {variable}: {cause}"),
         }

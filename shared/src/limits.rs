@@ -1,12 +1,23 @@
 //! Every bound of the application, with its unit in its name and its reason beside it.
 //! Relations between bounds are checked at compile time.
 
+mod access;
+mod exchange;
 mod excursions;
-
-pub use self::excursions::*;
 mod export;
+mod formats;
+mod intake;
+mod silence;
+mod sources;
 
-pub use export::*;
+pub use self::access::*;
+pub use self::exchange::*;
+pub use self::excursions::*;
+pub use self::export::*;
+pub use self::formats::*;
+pub use self::intake::*;
+pub use self::silence::*;
+pub use self::sources::*;
 
 // Requests and bodies
 
@@ -191,6 +202,10 @@ pub const FOLD_STEP_MS_MIN: u64 = 20;
 /// How long `query` may fold before it answers, in milliseconds.
 pub const QUERY_FOLD_MS_MAX: u64 = 250;
 
+/// How long a read waits at least for a database that is busy, in milliseconds, however long the
+/// fold before it took: the last connection that is closed locks the file while it tidies up.
+pub const READ_BUSY_MS: u64 = 250;
+
 /// How long `ingest` may fold after it has answered, in milliseconds.
 pub const AFTER_ANSWER_FOLD_MS_MAX: u64 = 5_000;
 
@@ -232,6 +247,10 @@ pub const DAMAGED_ROWS_LOGGED_MAX: usize = 10;
 /// How much newer the newest reading must be before the door is updated, in
 /// milliseconds: each update is a write.
 pub const DOOR_NEWEST_STEP_MS: i64 = 10 * 60 * 1_000;
+
+/// How long what was read of the door with a request's token holds, in milliseconds: a body
+/// may take longer to arrive.
+pub const DOOR_FRESH_MS: u64 = 100;
 
 /// After this long without a note of rejected readings, the next one is written for
 /// certain, in milliseconds: a note is a synced write of several kilobytes.
@@ -302,7 +321,7 @@ pub const PRUNE_SLACK_MS: i64 = 10 * 60 * 1_000;
 
 /// How long the door must have known the pruning limit before rows go, in milliseconds:
 /// longer than a request takes from reading the clock to storing its entry. (It reads
-/// the clock after the body has come.)
+/// the clock after the body has come, and the door at most `DOOR_FRESH_MS` before.)
 pub const PRUNE_PUBLISHED_MS_MIN: i64 = 60_000;
 
 /// Pruning takes an hour for past if at least one in this many of the ledger's hours
@@ -322,7 +341,7 @@ pub const OLD_READING_MS: i64 = 24 * 60 * 60 * 1_000;
 
 // A run that is cut has at least two parts, which can grow.
 const _: () = assert!(RUN_BYTES_CUT < RUN_BYTES_MAX);
-const _: () = assert!(REQUEST_MS_MAX < PRUNE_PUBLISHED_MS_MIN);
+const _: () = assert!(REQUEST_MS_MAX + DOOR_FRESH_MS.cast_signed() < PRUNE_PUBLISHED_MS_MIN);
 const _: () = assert!(PRUNE_PUBLISHED_MS_MIN < PRUNE_SLACK_MS);
 const _: () = assert!((HOURS_PER_WITNESS as i64) < HOURS_LOOKED_AT_MAX);
 
@@ -367,25 +386,6 @@ pub const EVENTS_MS_MAX: u64 = 25_000;
 const _: () = assert!(EVENTS_EVERY_MS <= EVENTS_LOOK_MS && EVENTS_LOOK_MS <= EVENTS_MS_MAX);
 const _: () =
     assert!(EVENTS_EVERY_MS <= EVENTS_KEEPALIVE_MS && EVENTS_KEEPALIVE_MS <= EVENTS_MS_MAX);
-
-// Silent devices
-
-/// How many times the usual gap between its readings may pass before a device is silent.
-pub const GAPS_TO_SILENCE: i64 = 3;
-
-/// A device is not silent before its newest reading is this old, in milliseconds: a
-/// gateway may send for its devices once a minute.
-pub const SILENT_AFTER_MS_MIN: i64 = 2 * 60 * 1_000;
-
-/// When a device is silent of which it is not known how often it sends, in milliseconds.
-pub const SILENT_AFTER_MS_UNLEARNED: i64 = 60 * 60 * 1_000;
-
-/// The longest interval that a device is expected to send at, in milliseconds.
-pub const EXPECTED_INTERVAL_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
-
-/// The most devices of which an interval can be set: all are read for every answer about
-/// devices.
-pub const DEVICE_SETTINGS_MAX: i64 = 10_000;
 
 // Retries and times
 

@@ -9,6 +9,7 @@
 //! | `message` | in a line about the node: what is wrong, and what to do |
 //! | `at` | in a line about a request: when it had arrived with its body, Unix milliseconds |
 //! | `route` | the method and the route, without names |
+//! | `who` | the id of a token, or a hash of who a JWT is for; without access control, `anyone` |
 //! | `status`, `outcome` | of the answer |
 //! | `accepted`, `rejected` | of `ingest`: readings of an answered request |
 //! | `reason` | why the first of them was rejected, or the body was not read |
@@ -42,16 +43,18 @@ impl Log {
     }
 
     /// A line about an answered request.
-    pub fn request(&self, request: &Request, answered: AccessLine) -> String {
-        let AccessLine { at, route, status, counts, duration_ms } = answered;
+    pub fn request(&self, request: &Request, answered: AccessLine<'_>) -> String {
+        let AccessLine { at, route, who, status, counts, duration_ms } = answered;
         let (method, code) = (method(&request.method), status.as_u16());
         let outcome = outcome(status, counts.is_some());
         let counts = counts.map_or(String::new(), |Counts { accepted, rejected, reason }| {
             let reason = reason.map_or(String::new(), |code| format!(",\"reason\":\"{code}\""));
             format!(",\"accepted\":{accepted},\"rejected\":{rejected}{reason}")
         });
+        // An id has no character that is escaped.
+        let who = who.map_or(String::new(), |who| format!(",\"who\":\"{who}\""));
         format!(
-            "{},\"at\":{},\"route\":\"{method} {route}\",\"status\":{code},\
+            "{},\"at\":{},\"route\":\"{method} {route}\"{who},\"status\":{code},\
              \"outcome\":\"{outcome}\"{counts},\"duration_ms\":{duration_ms}}}",
             self.head(),
             at.get(),
@@ -79,11 +82,13 @@ pub struct Counts {
 
 /// What a line about a request says about its answer.
 #[derive(Clone, Copy, Debug)]
-pub struct AccessLine {
+pub struct AccessLine<'a> {
     /// When the request had arrived, with its body.
     pub at: UnixMillis,
     /// The route, with placeholders for the names in the path.
     pub route: &'static str,
+    /// Whose request it was, if that was asked.
+    pub who: Option<&'a str>,
     /// The answer's status.
     pub status: StatusCode,
     /// The readings, on routes that accept readings.
@@ -115,7 +120,7 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 
 fn outcome(status: StatusCode, takes_readings: bool) -> &'static str {
     match status {
-        StatusCode::ACCEPTED => "journaled",
+        StatusCode::ACCEPTED if takes_readings => "journaled",
         StatusCode::OK if takes_readings => "folded",
         StatusCode::NOT_MODIFIED => "not_modified",
         _ if status.is_server_error() => "failed",
@@ -169,6 +174,7 @@ mod tests {
     fn an_outcome_says_whose_turn_it_is() {
         for (status, takes_readings, expected) in [
             (StatusCode::ACCEPTED, true, "journaled"),
+            (StatusCode::ACCEPTED, false, "answered"),
             (StatusCode::OK, true, "folded"),
             (StatusCode::OK, false, "answered"),
             (StatusCode::NOT_MODIFIED, false, "not_modified"),
@@ -190,6 +196,7 @@ mod tests {
         let answered = AccessLine {
             at: UnixMillis::new(1_700_000_000_000).unwrap(),
             route: "/v1/devices/{device_id}",
+            who: Some("gw-1"),
             status: StatusCode::METHOD_NOT_ALLOWED,
             counts: Some(Counts { accepted: 3, rejected: 1, reason: Some("too_old") }),
             duration_ms: 7,
@@ -198,7 +205,7 @@ mod tests {
             log.request(&request, answered),
             format!(
                 "{{\"component\":\"query\",\"trace_id\":\"{TRACE}\",\"at\":1700000000000,\
-                 \"route\":\"(other) /v1/devices/{{device_id}}\",\"status\":405,\
+                 \"route\":\"(other) /v1/devices/{{device_id}}\",\"who\":\"gw-1\",\"status\":405,\
                  \"outcome\":\"refused\",\"accepted\":3,\"rejected\":1,\"reason\":\"too_old\",\
                  \"duration_ms\":7}}"
             )

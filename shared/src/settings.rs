@@ -6,7 +6,7 @@ use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::domain::zone::Zone;
 use crate::error::Error;
-use crate::host::{Host, StoreError, Variables};
+use crate::host::{Host, StoreError};
 use crate::limits;
 
 /// Which timestamps the node accepts.
@@ -37,6 +37,11 @@ impl Horizon {
         now.saturating_add(self.max_skew_ms)
     }
 
+    /// The earliest timestamp that is accepted.
+    pub(crate) fn oldest(&self, now: UnixMillis) -> UnixMillis {
+        self.retention_ms.map_or(UnixMillis::MIN, |ms| now.saturating_sub(ms))
+    }
+
     /// Whether the reading is too far ahead of the node's clock.
     pub(crate) fn is_ahead(&self, reading: &Reading<'_>, now: UnixMillis) -> bool {
         reading.timestamp > self.latest(now)
@@ -63,7 +68,9 @@ impl Horizon {
             let detail = format!("{OLDER_THAN_LEDGER} ({pruned_before} and later)");
             return Err(Rejection::new(Reason::TooOld, detail).of(&reading));
         }
-        let is_late = reading.timestamp < now.saturating_sub(self.late_after_ms);
+        // A slot of the arrival may have begun a while ago.
+        let is_late = !reading.is_time_assumed()
+            && reading.timestamp < now.saturating_sub(self.late_after_ms);
         Ok(reading.arrived(is_late))
     }
 
@@ -143,6 +150,20 @@ impl JournalBound {
     }
 }
 
+/// After how long without a contact a sender is silent, in milliseconds: the variable
+/// `sender_silent_after`.
+pub(crate) fn sender_silent_ms(host: &impl Host) -> Result<i64, Error> {
+    duration(host, "sender_silent_after", limits::SENDER_SILENT_MS_DEFAULT)
+}
+
+/// How many bytes of the ledger are kept at most beyond `retention`, as a peer may not have
+/// them: the variable `outbox_max_bytes`.
+pub(crate) fn outbox_max_bytes(host: &impl Host) -> Result<i64, Error> {
+    let (default, most) = (limits::OUTBOX_BYTES_DEFAULT, limits::OUTBOX_BYTES_MAX);
+    number(host, "outbox_max_bytes", default, most)
+        .map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
 /// The most regions and devices there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamesBound {
@@ -187,8 +208,25 @@ pub fn time_zone(host: &impl Host) -> Result<Zone, Error> {
     found.ok_or_else(|| Error::Misconfigured { variable: NAME, cause: rule() })
 }
 
-/// Reads every variable: a node with an unreadable one is not ready, even if no request has
-/// needed it yet.
+/// Whether access control is on: the variable `auth`.
+pub(crate) fn access_is_on(host: &impl Host) -> Result<bool, Error> {
+    const NAME: &str = "auth";
+    match host.variable(NAME).map_err(Error::Variables)?.as_deref().map(str::trim) {
+        None | Some("off") => Ok(false),
+        Some("on") => Ok(true),
+        Some(_) => {
+            let cause = "must be on or off".to_owned();
+            Err(Error::Misconfigured { variable: NAME, cause })
+        }
+    }
+}
+
+/// What is said where access control is off.
+pub(crate) const ACCESS_IS_OFF: &str =
+    "Access control is off: anyone who reaches the port can read and write (variable auth)";
+
+/// Reads every variable that is parsed here: a node with an unreadable one is not ready, even
+/// if no request has needed it yet.
 pub fn check(host: &impl Host) -> Result<(), Error> {
     Horizon::from_variables(host)?;
     max_body_bytes(host)?;
@@ -196,29 +234,9 @@ pub fn check(host: &impl Host) -> Result<(), Error> {
     NamesBound::from_variables(host)?;
     void_values(host)?;
     time_zone(host)?;
+    outbox_max_bytes(host)?;
+    sender_silent_ms(host)?;
     Ok(())
-}
-
-/// What a program says that starts a node with these variables: how long single readings are
-/// kept. `asset` is the content of a file that is mounted with the component, by its name; a
-/// time zone is looked for there. Fails with one line that names a variable that can't be
-/// used, its value, and the rule.
-pub fn check_at_start(
-    value: &dyn Fn(&str) -> Option<String>,
-    asset: &dyn Fn(&str) -> Option<Vec<u8>>,
-) -> Result<String, String> {
-    let host = Variables { value, asset };
-    check(&host).map_err(|error| match error {
-        Error::Misconfigured { variable, cause } => {
-            format!("variable {variable}: {:?} {cause}", value(variable).unwrap_or_default())
-        }
-        error => error.to_string(),
-    })?;
-    let horizon = Horizon::from_variables(&host).map_err(|error| error.to_string())?;
-    let kept = horizon
-        .retention_ms
-        .map_or("for ever".to_owned(), |ms| format!("for {}", duration_in_words(ms)));
-    Ok(format!("Single readings are kept {kept} (variable retention)"))
 }
 
 fn number(
@@ -254,31 +272,6 @@ fn duration(host: &impl Host, name: &'static str, default_ms: i64) -> Result<i64
 mod tests {
     use super::*;
     use crate::domain::reading::{DeviceId, Region};
-
-    #[test]
-    fn before_the_start_a_bad_variable_is_named_with_its_value_and_the_rule() {
-        let with = |name: &'static str, text: &'static str| {
-            check_at_start(&move |asked| (asked == name).then(|| text.to_owned()), &|file| {
-                let zones = concat!(env!("CARGO_MANIFEST_DIR"), "/../query/assets/");
-                std::fs::read(format!("{zones}{file}")).ok()
-            })
-        };
-        let kept = |time: &str| Ok(format!("Single readings are kept {time} (variable retention)"));
-        assert_eq!(with("retention", "30d"), kept("for 30 days"));
-        assert_eq!(with("retention", "0"), kept("for ever"));
-        assert_eq!(with("unknown", "x"), kept("for 400 days"));
-        let said = "variable max_skew: \"a \\\"day\" must be 0 or a number with ms, s, m, h or d \
-                    behind it, at most 36500d";
-        assert_eq!(with("max_skew", "a \"day"), Err(said.to_owned()));
-        let said = "variable devices_max: \"0\" must be a number from 1 to 100000000";
-        assert_eq!(with("devices_max", "0"), Err(said.to_owned()));
-        for zone in ["UTC", "Europe/Berlin", " Asia/Kathmandu ", "CET-1CEST,M3.5.0,M10.5.0/3"] {
-            assert_eq!(with("time_zone", zone), kept("for 400 days"), "{zone}");
-        }
-        let said = "variable time_zone: \"Europe/Berln\" must be the name of a time zone, like ";
-        let refused = with("time_zone", "Europe/Berln").unwrap_err();
-        assert!(refused.starts_with(said), "{refused}");
-    }
 
     #[test]
     fn the_horizon_is_closed_at_both_ends() {

@@ -14,7 +14,7 @@ use crate::ledger::database::{Budget, Database};
 use crate::ledger::{self, Facts};
 use crate::limits;
 use crate::resilience::circuit::CircuitBreaker;
-use crate::settings::{Horizon, NamesBound};
+use crate::settings::{self, Horizon, NamesBound};
 
 /// No client waits for it, and a request that finds the lock taken leaves the work to
 /// the request that holds it.
@@ -84,9 +84,14 @@ pub(crate) fn tell_door<H: Host>(
         door.is_told = true;
     });
     // One of the stores is another one than before, or an older release wrote the door.
-    let is_new = |told: door::Changed| told.new.has_plausible && !told.old.has_plausible;
-    if told.map_err(Error::Journal)?.is_some_and(is_new) {
-        tell_plausible(database, journal)?;
+    if let Some(door::Changed { old, new }) = told.map_err(Error::Journal)? {
+        // Once for each journal: a component does not know when its runtime starts.
+        if !old.is_told && !settings::access_is_on(database.host())? {
+            database.host().log(settings::ACCESS_IS_OFF);
+        }
+        if new.has_plausible && !old.has_plausible {
+            tell_plausible(database, journal)?;
+        }
     }
     Ok(facts)
 }

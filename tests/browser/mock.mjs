@@ -4,8 +4,12 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { answers, problem } from "./mock/answers.mjs";
+import { admitted, TOKENS } from "./mock/access.mjs";
+import { answers } from "./mock/answers.mjs";
 import { House } from "./mock/house.mjs";
+import { BEHIND, FRESH, LOST, REACHED, SILENT } from "./mock/nodes.mjs";
+import { problem } from "./mock/refusal.mjs";
+import { someSources } from "./mock/sources.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const ASSETS = join(ROOT, "query/assets");
@@ -31,9 +35,16 @@ function file(name) {
   }
 }
 
-/** Serves a house at a port of this machine. `without` are the routes it lacks. */
-export async function serve({ port = 0, without = [], timeZone = "Europe/Berlin" } = {}) {
-  const mock = { house: new House(Date.now()), without, timeZone, isDown: false, isStale: false, isFrozen: false, asked: [], sent: [] };
+/** Serves a house at a port of this machine. `without` are the routes it lacks. With
+ * `tokens` (`mock/access.mjs`), access control is on. `mock.nodes` are those that send to it,
+ * `mock.sync` is the exchange with its peers (`mock/nodes.mjs`), and `mock.sources` are those
+ * whose messages it reads (`mock/sources.mjs`). */
+export async function serve({ port = 0, without = [], timeZone = "Europe/Berlin", tokens = null } = {}) {
+  const mock = {
+    house: new House(Date.now()), without, timeZone, tokens, sessions: new Map(), sessionMs: 8 * 3_600_000,
+    isDown: false, isStale: false, isFrozen: false, asked: [], sent: [],
+    nodes: [], sync: { peers: [] }, sources: [],
+  };
   const streams = new Set();
   const server = createServer(async (request, response) => {
     if (!mock.isFrozen) mock.house.tick(Date.now());
@@ -44,6 +55,9 @@ export async function serve({ port = 0, without = [], timeZone = "Europe/Berlin"
       const type = status < 400 ? "application/json" : "application/problem+json";
       response.writeHead(status, { "content-type": type, "cache-control": "no-cache", ...headers }).end(JSON.stringify(body));
     };
+    const { status: refused, body: said, headers: besides, scopes } = admitted(mock, request, url.pathname);
+    if (refused === 204) return void response.writeHead(204, besides).end();
+    if (refused) return json(refused, said, besides);
     if (url.pathname === "/v1/events") {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write("event: readings\ndata: 1\n\n");
@@ -65,7 +79,7 @@ export async function serve({ port = 0, without = [], timeZone = "Europe/Berlin"
     let body = "";
     for await (const chunk of request) body += chunk;
     if (body) mock.sent.push({ method: request.method, path: url.pathname, body: JSON.parse(body) });
-    const { status, ...answer } = answers(mock, request.method, url, body && JSON.parse(body));
+    const { status, ...answer } = answers(mock, request.method, url, body && JSON.parse(body), scopes);
     const stated = mock.isStale && answer.body.stale !== undefined ? { ...answer.body, stale: true } : answer.body;
     if (answer.text !== undefined) return void response.writeHead(status, { "content-type": "text/csv" }).end(answer.text);
     return json(status, stated);
@@ -86,6 +100,8 @@ export async function serve({ port = 0, without = [], timeZone = "Europe/Berlin"
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  const { url } = await serve({ port: Number(process.argv[2] ?? 8080) });
-  console.log(url);
+  const mock = await serve({ port: Number(process.argv[2] ?? 8080), tokens: process.argv[3] === "on" ? TOKENS : null });
+  const { url } = mock;
+  Object.assign(mock, { nodes: [FRESH, SILENT, BEHIND], sync: { peers: [REACHED, LOST] }, sources: someSources() });
+  console.log(url, process.argv[3] === "on" ? Object.keys(TOKENS).join(" ") : "");
 }

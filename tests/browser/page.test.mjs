@@ -1,4 +1,5 @@
-// The page in a browser. Started by tests/it/tools.rs, which gives two services:
+// The page in a browser. Started by tests/it/under_load/in_a_browser.rs,
+// which gives two services:
 // ISOTHERM_URL has the Seattle data and stores that fail on demand,
 // ISOTHERM_EMPTY_URL has nothing. Screenshots go to ISOTHERM_SCREENSHOTS.
 
@@ -38,6 +39,8 @@ beforeEach(async () => {
   page = await opened({ viewport: DESKTOP, colorScheme: "light" });
 });
 afterEach(async () => {
+  // A request that a test answers itself may be on its way.
+  await page.unrouteAll({ behavior: "ignoreErrors" });
   await page.context().close();
   assert.deepEqual(elsewhere, [], "requests to other hosts");
 });

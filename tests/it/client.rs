@@ -7,7 +7,7 @@ use std::process::Command;
 
 use isotherm_it::{Service, root};
 
-use crate::tools::{check, variable};
+use isotherm_it::programs::{check, variable};
 
 #[test]
 fn the_python_client_against_a_service() {

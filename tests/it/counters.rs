@@ -14,6 +14,13 @@ fn metrics_count_what_was_accepted_and_what_was_rejected() {
     let other = json_reading("d2", "hall", 1.0, now);
     let hot = json_reading("d", "hall", 5_000.0, now);
     service.accept(&json!([good, hot, other]));
+    // Rejections are counted after the answer. Of concurrent ones, those may be lost that come
+    // before there is a count (`journal::noted::note`).
+    let first = "isotherm_readings_rejected_total{reason=\"temperature_out_of_range\"} 1";
+    until("the first rejection is counted", || {
+        let metrics = service.get("/metrics").unwrap().body;
+        metrics.lines().any(|line| line == first).then_some(())
+    });
     service.accept(&json!([good, hot]));
     assert_eq!(service.send(&hot, &[]).status, 422);
     let contradicting = json_reading("d", "hall", 7, now - HOUR);

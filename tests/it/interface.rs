@@ -13,6 +13,9 @@ use isotherm_host::native::NativeHost;
 use isotherm_it::{Service, root};
 use serde_json::Value;
 
+use crate::support::bare::ask;
+use crate::support::service::until;
+
 type Names = BTreeSet<String>;
 
 fn text(path: &str) -> String {
@@ -48,7 +51,8 @@ fn assert_same(place: &str, told: &Names, known: &Names) {
 
 /// The routes of all components.
 pub(crate) fn all_routes() -> impl Iterator<Item = Route<NativeHost>> {
-    Route::INGEST.into_iter().chain(Route::QUERY).chain(Route::INSPECT)
+    let routes = Route::INGEST.into_iter().chain(Route::QUERY);
+    routes.chain(Route::INSPECT).chain(Route::SYNC)
 }
 
 /// `GET /v1/regions`, of every route: its first method and its pattern.
@@ -77,7 +81,12 @@ fn every_route_is_described_and_every_described_route_exists() {
         let methods = operations.as_object().unwrap().keys();
         methods.map(move |method| format!("{} {path}", method.to_uppercase()))
     });
-    let mut expected = without_files(&routes());
+    // HEAD is what GET is.
+    let all = all_routes().flat_map(|route| {
+        let methods = route.methods.iter().filter(|method| **method != http::Method::HEAD);
+        methods.map(move |method| format!("{method} {}", route.pattern))
+    });
+    let mut expected = without_files(&all.collect());
     // The page is for people.
     expected.remove("GET /");
     assert_same("the paths of query/assets/openapi.json", &operations.collect(), &expected);
@@ -104,6 +113,49 @@ fn every_parameter_of_a_route_is_described_and_the_other_way_round() {
 }
 
 #[test]
+fn every_operation_is_described_with_the_scope_that_its_route_needs() {
+    let description: Value = serde_json::from_str(&text("query/assets/openapi.json")).unwrap();
+    let each = all_routes().flat_map(|route| {
+        let methods = route.methods.iter().filter(|method| **method != http::Method::HEAD);
+        methods.map(move |method| (route.pattern, route.scope, method))
+    });
+    for (pattern, scope, method) in each {
+        let method = method.as_str().to_lowercase();
+        let operation = &description["paths"][pattern][&method];
+        if operation.is_null() {
+            // The page and its files.
+            continue;
+        }
+        let place = format!("{method} {pattern}");
+        let needed: &[&str] = match scope {
+            Scope::Open => {
+                assert_eq!(operation["security"], Value::Array(Vec::new()), "{place}");
+                continue;
+            }
+            Scope::Any => &[],
+            Scope::Read => &["read:<region>"],
+            Scope::ReadAll => &["read:*"],
+            Scope::Write => &["write:<device>@<region>"],
+            Scope::Source => &["source:<source>"],
+            Scope::Sync => &["sync:<node>@<region>"],
+            Scope::Metrics => &["metrics"],
+            Scope::Admin => &["admin"],
+        };
+        // A session only reads.
+        let is_read = method == "get" && !matches!(scope, Scope::Admin | Scope::Source);
+        let schemes =
+            if is_read { &["bearer", "basic", "session"][..] } else { &["bearer", "basic"] };
+        let expected: Vec<Value> =
+            schemes.iter().map(|&scheme| serde_json::json!({ scheme: needed })).collect();
+        assert_eq!(operation["security"], Value::Array(expected), "{place}");
+        let refusals: &[&str] = if needed.is_empty() { &["401"] } else { &["401", "403"] };
+        for status in refusals {
+            assert!(!operation["responses"][status].is_null(), "{place} has no {status}");
+        }
+    }
+}
+
+#[test]
 fn each_component_is_triggered_by_its_routes() {
     let manifest: toml::Table = text("spin.toml").parse().unwrap();
     let triggers = manifest["trigger"]["http"].as_array().unwrap();
@@ -111,41 +163,55 @@ fn each_component_is_triggered_by_its_routes() {
         let own = triggers.iter().filter(|t| t["component"].as_str() == Some(component));
         own.map(|trigger| trigger["route"].as_str().unwrap().to_owned()).collect()
     };
-    let patterns = Route::<NativeHost>::INGEST.map(|route| route.pattern.to_owned());
-    assert_same("the triggers of ingest in spin.toml", &of("ingest"), &patterns.into());
+    // Each route is one of its component's triggers, or below one; and none is in vain.
+    let check = |component: &str, patterns: &[&str]| {
+        let triggers = of(component);
+        let mut used = Names::new();
+        for pattern in patterns {
+            let path = pattern.replace("{region}", ":region").replace("{key}", ":key");
+            let fits = |trigger: &&String| match trigger.strip_suffix("/...") {
+                Some(prefix) => path == prefix || path.starts_with(&format!("{prefix}/")),
+                None => **trigger == path,
+            };
+            let trigger = triggers.iter().find(fits);
+            used.insert(trigger.unwrap_or_else(|| panic!("{path} has no trigger")).clone());
+        }
+        assert_same(&format!("the triggers of {component} in spin.toml"), &triggers, &used);
+    };
+    check("ingest", &Route::<NativeHost>::INGEST.map(|route| route.pattern));
+    check("inspect", &Route::<NativeHost>::INSPECT.map(|route| route.pattern));
     assert_eq!(of("query"), Names::from(["/...".to_owned()]));
-    // Each route of inspect is one of its triggers, or below one; and none is in vain.
-    let triggers = of("inspect");
-    let mut used = Names::new();
-    for route in Route::<NativeHost>::INSPECT {
-        let path = route.pattern.replace("{region}", ":region");
-        let fits = |trigger: &&String| match trigger.strip_suffix("/...") {
-            Some(prefix) => path == prefix || path.starts_with(&format!("{prefix}/")),
-            None => **trigger == path,
-        };
-        let trigger = triggers.iter().find(fits);
-        used.insert(trigger.unwrap_or_else(|| panic!("{path} has no trigger")).clone());
-    }
-    assert_same("the triggers of inspect in spin.toml", &triggers, &used);
+    let patterns = Route::<NativeHost>::SYNC.map(|route| route.pattern.to_owned());
+    assert_same("the triggers of sync in spin.toml", &of("sync"), &patterns.into());
 }
 
 #[test]
 fn no_route_that_changes_or_tells_anything_is_open() {
     for route in all_routes() {
         let (pattern, is_get) = (route.pattern, route.methods[0] == http::Method::GET);
-        let is_writing = matches!(route.scope, Scope::Write | Scope::Admin);
-        assert_eq!(!is_get, is_writing, "{pattern}");
+        let is_writing =
+            matches!(route.scope, Scope::Write | Scope::Source | Scope::Sync | Scope::Admin);
+        let is_session = pattern == "/v1/session";
+        // What tokens there are, and what a source sent, is told to administrators alone.
+        let is_secret = matches!(pattern, "/v1/tokens" | "/v1/sources/{source}/refused");
+        assert_eq!(!is_get || is_secret, is_writing || is_session && !is_get, "{pattern}");
         let is_file = matches!(pattern, "/" | "/openapi.json" | "/assets/{name}");
-        let is_probe = pattern.starts_with("/readyz") || pattern == "/healthz";
-        assert_eq!(route.scope == Scope::Open, is_file || is_probe, "{pattern}");
+        let is_probe =
+            pattern.starts_with("/readyz") || matches!(pattern, "/healthz" | "/ping" | "/health");
+        // A cookie can be deleted without one.
+        let is_open =
+            is_file || is_probe || (is_session && route.methods[0] == http::Method::DELETE);
+        assert_eq!(route.scope == Scope::Open, is_open, "{pattern}");
     }
 }
 
 #[test]
 fn what_up_prints_are_routes() {
-    let source = text("xtask/src/up.rs");
-    let known = routes();
-    let greeting = source.split("fn greet(").nth(1).unwrap();
+    let source = text("xtask/src/greeting.rs");
+    let of_sync = Route::<NativeHost>::SYNC.into_iter();
+    let of_sync = of_sync.map(|route| format!("{} {}", route.methods[0], route.pattern));
+    let known: Names = routes().into_iter().chain(of_sync).collect();
+    let greeting = source.split("fn print(").nth(1).unwrap();
     let lines = greeting.lines().map(|line| line.replace("{{", "{").replace("}}", "}"));
     let mut found = 0;
     for line in lines {
@@ -214,22 +280,29 @@ fn every_variable_is_documented_with_its_default() {
     assert_same("\"Variables\" of docs/api.md", &pairs.collect(), &variables);
 }
 
+/// Variables that only `sync` takes: tokens for peers are kept from the others.
+const OF_SYNC: [&str; 7] =
+    ["node", "peer1", "peer1_token", "peer2", "peer2_token", "peer3", "peer3_token"];
+
 #[test]
 fn every_variable_reaches_all_components_wherever_they_are_deployed() {
     let manifest: toml::Table = text("spin.toml").parse().unwrap();
     let names =
         |table: &toml::Value| -> Names { table.as_table().unwrap().keys().cloned().collect() };
-    let variables = names(&manifest["variables"]);
-    for component in ["ingest", "query", "inspect"] {
+    let all = names(&manifest["variables"]);
+    let of_sync: Names = OF_SYNC.map(ToOwned::to_owned).into();
+    let variables = &all - &of_sync;
+    for component in ["ingest", "query", "inspect", "sync"] {
         let place = format!("component.{component}.variables of spin.toml");
-        assert_same(&place, &names(&manifest["component"][component]["variables"]), &variables);
+        let wanted = if component == "sync" { &all } else { &variables };
+        assert_same(&place, &names(&manifest["component"][component]["variables"]), wanted);
     }
-    // The app of `query` runs `inspect`, too.
+    // The app of `query` runs `inspect` and `sync`, too.
     for component in ["ingest", "query"] {
         let file = format!("deploy/spinkube/base/apps/{component}.yaml");
         let app = text(&file);
         let keys = app.lines().filter_map(|line| line.trim().strip_prefix("key: "));
-        assert_same(&file, &keys.map(ToOwned::to_owned).collect(), &variables);
+        assert_same(&file, &keys.map(ToOwned::to_owned).collect(), &all);
     }
 }
 
@@ -258,11 +331,19 @@ fn the_schema_version_is_in_the_documents_and_the_one_before_is_a_fixture() {
 
 #[test]
 fn every_metric_is_documented() {
-    let service = Service::start(&[]).unwrap();
-    let metrics = service.get("/metrics").unwrap();
-    assert_eq!(metrics.status, 200, "{}", metrics.body);
-    let types = metrics.body.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    let families: Names = types.map(|rest| rest.split(' ').next().unwrap().to_owned()).collect();
+    // What there is of other nodes is told only where there are some.
+    let hub = Service::start(&[]).unwrap();
+    let gateway = Service::start(&[("peer1", hub.url().as_str())]).unwrap();
+    let begun = ask::<&str>(&gateway, "POST", "/v1/sync", &[], "");
+    assert_eq!(begun.status, 202, "{}", begun.body);
+    assert_eq!(ask::<&str>(&hub, "POST", "/write", &[], "t c=1").status, 204);
+    let families = until("the hub knows the gateway, and its source", || {
+        let text = [&hub, &gateway].map(|service| service.get("/metrics").unwrap().body).concat();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let families: Names = types.map(str::to_owned).collect();
+        let has = |name| families.contains(name);
+        (has("isotherm_sender_silent") && has("isotherm_source_readings_total")).then_some(families)
+    });
     let api = text("docs/api.md");
     let documented = first_cells(section(&api, "`GET /metrics`"));
     assert_same("the metrics of docs/api.md", &documented, &families);

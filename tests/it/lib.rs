@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod fresh;
+pub mod programs;
+mod secrets;
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
@@ -23,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Where the embedded runtime has its switches.
 const FAULTS_PATH: &str = "/.well-known/isotherm-host/faults";
 
-/// A running service. It is killed when it is dropped.
+/// A running service. When it is dropped it is killed, and searched for secrets (`secrets`).
 pub struct Service {
     manifest: String,
     directory: TempDir,
@@ -114,11 +116,14 @@ impl Service {
         let stdout = process.stdout.take().context("no standard output")?;
         let stderr = process.stderr.take();
         self.process = Some(process);
-        if let Some(stderr) = stderr {
-            self.collect(stderr);
-        }
+        let reader = stderr.map(|stderr| self.collect(stderr));
         let mut lines = BufReader::new(stdout);
-        let url = self.wait_until_it_serves(&mut lines)?;
+        let Some(url) = self.url_if_it_serves(&mut lines)? else {
+            // It says why, and then ends.
+            reader.map(std::thread::JoinHandle::join);
+            let hint = "the runtime ended before it served; build with `cargo xtask test`";
+            bail!("{hint}\n{}", self.log());
+        };
         self.collect(lines);
         self.sender = Sender::new(&url, PATIENCE);
         Ok(())
@@ -154,19 +159,19 @@ impl Service {
         Ok(command)
     }
 
-    fn wait_until_it_serves(&self, lines: &mut impl BufRead) -> Result<String> {
+    fn url_if_it_serves(&self, lines: &mut impl BufRead) -> Result<Option<String>> {
         let mut line = String::new();
         while lines.read_line(&mut line)? > 0 {
             if let Some((_, url)) = line.split_once("Serving ") {
-                return Ok(url.trim().to_owned());
+                return Ok(Some(url.trim().to_owned()));
             }
             line.clear();
         }
-        bail!("the runtime ended before it served; build with `cargo xtask test`\n{}", self.log())
+        Ok(None)
     }
 
     /// Reads a stream to its end in the background, into the log.
-    fn collect(&self, mut stream: impl Read + Send + 'static) {
+    fn collect(&self, mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<()> {
         let log = self.log.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -174,7 +179,12 @@ impl Service {
                 let text = String::from_utf8_lossy(buffer.get(..count).unwrap_or_default());
                 log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
             }
-        });
+        })
+    }
+
+    /// Its origin, like `http://127.0.0.1:41234`.
+    pub fn url(&self) -> String {
+        self.sender.url().trim_end_matches('/').to_owned()
     }
 
     /// The id of its process.
@@ -246,18 +256,25 @@ impl Service {
         self.sender.post(body.as_bytes(), &[])
     }
 
-    /// One GET of `path`.
+    /// One GET of `path`. Fails if a secret is in the answer.
     pub fn get(&self, path: &str) -> Result<Answer> {
-        self.sender.get(path)
+        let answer = self.sender.get(path)?;
+        match secrets::found_in(answer.body.as_bytes(), &[]) {
+            Some(what) => bail!("GET {path} answers with {what}"),
+            None => Ok(answer),
+        }
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
+        self.kill();
         if std::thread::panicking() {
             eprintln!("The service's log:\n{}", self.log());
+            return;
         }
-        self.kill();
+        let checked = secrets::check(self.directory(), &self.log(), &self.arguments);
+        assert!(checked.is_ok(), "a secret was left behind: {checked:?}");
     }
 }
 

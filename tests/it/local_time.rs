@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::support::assert::check_fields;
 use crate::support::node::{FOR_EVER, Node};
 use crate::support::readings::{DAY, HOUR, MINUTE, at, celsius, in_hall, json_reading};
-use crate::tools::check;
+use isotherm_it::programs::check;
 
 const READING: i64 = 30 * MINUTE;
 

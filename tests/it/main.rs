@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod aliases;
 mod answers;
 mod backlog;
@@ -16,6 +17,7 @@ mod backup;
 mod backup_script;
 mod backup_stores;
 mod books;
+mod bridge;
 mod budget;
 mod client;
 mod clocks;
@@ -37,6 +39,7 @@ mod devices;
 mod door;
 mod events;
 mod exactly_once;
+mod exchange;
 mod excursions;
 mod export_pages;
 mod exports;
@@ -68,9 +71,11 @@ mod seam_faults;
 mod series;
 mod silence;
 mod snapshots;
+mod sources;
 mod startup;
 mod status;
 mod store_faults;
 mod support;
 mod tidy;
 mod tools;
+mod xtask_access;

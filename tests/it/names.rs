@@ -1,5 +1,6 @@
 //! Names of devices and regions: as many as may be, and those that an older release took.
 
+use http::Method;
 use isotherm::internals::journal::{EntryName, keys};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -42,6 +43,28 @@ fn new_names_are_rejected_where_there_are_as_many_as_may_be_and_known_ones_go_on
     // While nobody can say which names are known, nobody is kept from sending.
     node.set_plan(Plan::sqlite_away());
     node.accept(&json_reading("new", "hall", 1, NOW + 4));
+}
+
+#[test]
+fn a_correction_makes_no_name_where_there_are_as_many_as_may_be() {
+    let mut node = full();
+    let withdraw = |node: &mut Node, device: &str, region: &str| {
+        let body = json!({"device_id": device, "timestamp": NOW, "expect_region": region,
+                          "expect_c": 1, "temperature_c": null, "reason": "a test"});
+        let answer = node.change(Method::POST, "/v1/corrections", &body.to_string());
+        let text: Value = serde_json::from_slice(&answer.body).unwrap();
+        (answer.status.as_u16(), text["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    for (device, region, variable) in
+        [("d0", "cellar", "regions_max"), ("new", "attic", "devices_max")]
+    {
+        let (status, detail) = withdraw(&mut node, device, region);
+        assert!(status == 422 && detail.contains(variable), "{status}: {detail}");
+    }
+    assert_eq!(withdraw(&mut node, "d0", "attic").0, 200);
+    // While nobody can say which names are known, a correction is kept all the same.
+    node.set_plan(Plan::sqlite_away());
+    assert_eq!(withdraw(&mut node, "new", "attic").0, 202);
 }
 
 #[test]

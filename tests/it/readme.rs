@@ -3,7 +3,8 @@
 
 use std::process::Command;
 
-use isotherm_it::{Service, root};
+use isotherm::UnixMillis;
+use isotherm_it::{Service, now_ms, root};
 use serde_json::Value;
 
 use crate::support::readings::instant;
@@ -15,6 +16,31 @@ const SHOWN_TIME: &str = "2026-11-26T05:30:00.000Z";
 fn blocks(text: &str) -> Vec<(&str, &str)> {
     let fenced = text.split("```").skip(1).step_by(2);
     fenced.filter_map(|block| block.split_once('\n')).collect()
+}
+
+/// The heading of the section that has a node of its own.
+const ACCESS: &str = "Turn on access control";
+
+/// The part of the README below a heading.
+fn section(heading: &str) -> String {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once(&format!("\n## {heading}\n")).unwrap();
+    rest.split("\n## ").next().unwrap().to_owned()
+}
+
+/// The answer without what depends on the clock, and without what is random in a token.
+fn timeless(text: &str) -> Value {
+    let mut answer: Value = serde_json::from_str(text).unwrap();
+    for field in ["first_seen", "newest", "made"] {
+        if let Some(value) = answer.get_mut(field) {
+            *value = Value::Bool(!value.is_null());
+        }
+    }
+    if let Some(Value::String(token)) = answer.get_mut("token") {
+        let random = token.split_off(token.len() - 43);
+        assert!(random.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+    }
+    answer
 }
 
 /// A shell in which the commands of the README are given one after the other.
@@ -109,9 +135,18 @@ fn check_shown(answer: &Value, shown: &Value, path: &str) {
     }
 }
 
+/// What a command of the README prints, sent to the service.
+fn printed(service: &Service, command: &str, environment: &[(&str, &str)]) -> String {
+    let here = command.replace("http://127.0.0.1:3000", service.sender().url());
+    let mut shell = Command::new("sh");
+    let output = shell.arg("-c").arg(here).envs(environment.iter().copied()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn the_examples_of_the_readme_give_the_answers_that_it_shows() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = readme.replace(&section(ACCESS), "");
     let (example, shortened) = readme.split_once("answers are shortened").unwrap();
     let in_full = blocks(example).iter().filter(|(language, _)| *language == "json").count();
     let mut terminal = Terminal { service: Service::start(&[]).unwrap(), now: String::new() };
@@ -152,4 +187,35 @@ fn the_examples_of_the_readme_give_the_answers_that_it_shows() {
     let (_, excursions) = terminal.get("/v1/regions/cold-room/excursions");
     let excursions: Value = serde_json::from_str(&excursions).unwrap();
     assert_eq!(excursions["excursions"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn access_control_of_the_readme_is_turned_on_as_it_says() {
+    let section = section(ACCESS);
+    // As the first command makes it: tests/it/xtask_access.rs.
+    let now = UnixMillis::new(now_ms()).unwrap();
+    let (admin, line) = isotherm::new_token("admin", &[7; 32], &["admin"], None, now).unwrap();
+    let service = Service::start(&[("auth", "on"), ("tokens", &line)]).unwrap();
+    let of = |language: &str| -> Vec<&str> {
+        blocks(&section)
+            .into_iter()
+            .filter(|(is, _)| *is == language)
+            .map(|(_, block)| block)
+            .collect()
+    };
+    let (commands, answers) = (of("sh"), of("json"));
+    let [up, make, send] = commands[..] else { panic!("{} commands", commands.len()) };
+    assert_eq!((up, answers.len()), ("cargo xtask up --auth\n", 2));
+
+    let made = printed(&service, make, &[("ADMIN", &admin)]);
+    assert_eq!(timeless(&made), timeless(answers[0]));
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(timeless(&printed(&service, send, &[("TOKEN", token)])), timeless(answers[1]));
+    // Nothing else, and nothing without it.
+    let as_other = send.replace("\"door\"", "\"shelf\"");
+    let refused = printed(&service, &as_other, &[("TOKEN", token)]);
+    assert_eq!(timeless(&refused)["status"], 403, "{refused}");
+    let refused = printed(&service, send, &[("TOKEN", "")]);
+    assert_eq!(timeless(&refused)["status"], 401, "{refused}");
 }

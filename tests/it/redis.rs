@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::support::assert::check_fields;
 use crate::support::readings::{SUM_MILLICELSIUS, in_hall, shuffled, ten_thousand};
 use crate::support::service::{Expect as _, until};
-use crate::tools::variable;
+use isotherm_it::programs::variable;
 
 /// A server of Redis that has on disk what it has acknowledged. It is killed when it is
 /// dropped.

@@ -288,16 +288,16 @@ fn each_kind_of_refusal_is_listed_with_where_it_came_from() {
     let service = Service::start(&[("max_body_bytes", "2000")]).unwrap();
     let good = in_hall("good", now_ms());
     let padded = format!("{good}{}", " ".repeat(3_000));
-    let csv = [("content-type", "text/csv")];
+    let html = [("content-type", "text/html")];
     // Neither of these is believed.
     let forged = [("spin-client-addr", "6.6.6.6:6"), ("x-forwarded-for", "7.7.7.7")];
-    let gzip = [("content-encoding", "gzip")];
+    let brotli = [("content-encoding", "br")];
     let hot = json_reading("hot", "hall", 5_000, now_ms()).to_string();
     let cases = [
         ("secret=1", &[][..], 400, "unreadable", Value::Null),
         (&padded, &[], 413, "too-large", Value::Null),
-        ("a,b\n", &csv, 415, "unsupported-media-type", Value::Null),
-        ("x", &gzip, 415, "unsupported-media-type", Value::Null),
+        ("a,b\n", &html, 415, "unsupported-media-type", Value::Null),
+        ("x", &brotli, 415, "unsupported-media-type", Value::Null),
         (&hot, &forged, 422, "temperature_out_of_range", json!("hot")),
         (&format!("[{good},{{\"device_id\":\"half\"}}]"), &[], 202, "missing_field", json!("half")),
     ];

@@ -64,6 +64,10 @@ impl Host for DyingHost {
         self.0.sleep_ms(ms);
     }
 
+    fn secret(&self) -> Result<[u8; 32], StoreError> {
+        self.0.secret()
+    }
+
     fn random(&self) -> u64 {
         self.0.random()
     }

@@ -196,8 +196,29 @@ fn what_waits_in_the_journal_is_taken_along() {
     assert_eq!(service.post(&third).unwrap().status, 202);
     service.kill();
 
-    let said = printed(&restore(&service, &only_entry(to.path())));
-    assert!(said.contains("\n1 entries that waited are taken along\n"), "{said}");
+    // So does a correction that waits. Tokens are those that there are, and no others.
+    let journal = Connection::open(service.journal_file()).unwrap();
+    let put = |key: &str, value: &str| {
+        let row = "INSERT OR REPLACE INTO spin_key_value VALUES ('default', ?1, ?2)";
+        journal.execute(row, (key, value.as_bytes())).unwrap();
+    };
+    put("tokens/1", "");
+    put("token/1/gw", "revoked since");
+    put("correction/1/00", "waits");
+    drop(journal);
+    let backup = only_entry(to.path());
+    let said = printed(&restore(&service, &backup));
+    assert!(said.contains("\n2 entries that waited are taken along\n"), "{said}");
+    let journal = Connection::open(service.journal_file()).unwrap();
+    let value = |key: &str| -> Option<String> {
+        let query = "SELECT CAST(value AS TEXT) FROM spin_key_value WHERE key = ?1";
+        journal.query_row(query, [key], |row| row.get(0)).ok()
+    };
+    assert_eq!(value("token/1/gw").as_deref(), Some("revoked since"));
+    assert_eq!(value("correction/1/00").as_deref(), Some("waits"));
+    // It is none that could be applied.
+    journal.execute("DELETE FROM spin_key_value WHERE key = 'correction/1/00'", ()).unwrap();
+    drop(journal);
     service.run().unwrap();
     assert_eq!(service.totals(), (2, 5_000));
     service.post(&second).unwrap();

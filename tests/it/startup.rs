@@ -107,3 +107,10 @@ fn how_long_single_readings_are_kept_is_said_at_the_start() {
         assert!(said.lines().any(|other| other == line), "{said}");
     }
 }
+
+#[test]
+fn a_beat_is_said_at_the_start() {
+    let said = greeting(&["--beat", "2m"]);
+    assert!(said.lines().any(|line| line == "A beat every 120 s: POST /v1/sync"), "{said}");
+    assert!(!greeting(&[]).contains("beat"));
+}

@@ -1,51 +1,18 @@
-//! What the programs of others say of the service: a browser, the parsers of
-//! Prometheus' client, and schemathesis, which makes requests of a description.
+//! What the programs of others say of the service: the parsers of Prometheus' client, and
+//! schemathesis, which makes requests of a description.
 //!
 //! `cargo xtask test` installs them and says in variables where they are; where
 //! they can't be had, it skips these tests by name.
 
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use isotherm_it::{Service, binary, now_ms, root};
+use isotherm_it::programs::{check, variable};
+use isotherm_it::{Service, now_ms, root};
 use serde_json::{Value, json};
 
 use crate::support::readings::json_reading;
 use crate::support::service::Expect as _;
-
-/// What `cargo xtask test` says in a variable.
-pub(crate) fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("no {name}: run the tests with cargo xtask test"))
-}
-
-pub(crate) fn check(output: &Output) {
-    let text = [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).join("\n");
-    assert!(output.status.success(), "{text}");
-}
-
-#[test]
-fn the_page_in_a_browser() {
-    let service = Service::start_with(&[("retention", "0")], &["--faults"]).unwrap();
-    let empty = Service::start(&[]).unwrap();
-    let replayed = Command::new(binary("isotherm-load").unwrap())
-        .current_dir(root())
-        .args(["replay", "tests/data/seattle-hourly-2010.csv", "--timestamp", "date"])
-        .args(["--temperature", "temperature", "--device", "kbfi", "--region", "seattle"])
-        .args(["--url", service.sender().url()])
-        .output();
-    check(&replayed.unwrap());
-    let screenshots = root().join("target/screenshots");
-    std::fs::create_dir_all(&screenshots).unwrap();
-    let tested = Command::new("node")
-        .args(["--test", "--test-timeout=600000", "page.test.mjs", "views.test.mjs"])
-        .current_dir(root().join("tests/browser"))
-        .env("ISOTHERM_CHROMIUM", variable("ISOTHERM_CHROMIUM"))
-        .env("ISOTHERM_URL", service.sender().url())
-        .env("ISOTHERM_EMPTY_URL", empty.sender().url())
-        .env("ISOTHERM_SCREENSHOTS", screenshots)
-        .output();
-    check(&tested.unwrap());
-}
 
 /// The metrics as the parser sees them.
 fn parsed(service: &Service, accept: &str, format: &str) -> Value {
@@ -114,6 +81,8 @@ fn the_interface_is_as_described() {
             "--continue-on-failure",
             "--no-color",
         ])
+        .env("PYTHONPATH", root().join("tests/python"))
+        .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
         .current_dir(scratch.path())
         .output()
         .unwrap();

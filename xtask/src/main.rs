@@ -2,38 +2,75 @@
 //!
 //! - `target`: installs the target wasm32-wasip2;
 //! - `up`: builds and serves the components;
+//! - `fleet`: serves a hub and three gateways that send to it;
+//! - `token`: makes a token for access control;
 //! - `test`: runs everything that CI runs;
 //! - `tools`: installs third-party programs that some tests need;
 //! - `crash`: runs the full crash test;
 //! - `bench`: measures the rate of the service, and what it costs;
 //! - `replay`, `scenario`: send the readings of a file, or made-up ones;
+//! - `bridge`: sends the messages of an MQTT broker to a node;
 //! - `size`: checks the sizes of the components;
 //! - `reproducible`: checks that they have the same bytes when they are built elsewhere.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
+mod access;
+mod beat;
 mod bench;
+mod client;
 mod crash;
+mod fleet;
+mod found;
+mod greeting;
 mod listen;
+mod peers;
 mod reproducible;
 mod size;
 mod spin_test;
 mod target;
 mod test;
+mod token;
 mod tools;
 mod up;
 
 const USAGE: &str = "\
-cargo xtask up [--runtime spin|embedded] [--listen 127.0.0.1:3000] [--variable NAME=VALUE]...
+cargo xtask up [--auth] [--runtime spin|embedded] [--listen 127.0.0.1:3000]
+        [--peer URL]... [--node NAME] [--variable NAME=VALUE]... [--state-dir .spin]
+        [--no-build]
     Builds the components and serves them: with `spin` where it is on the PATH,
-    otherwise with the embedded runtime.
+    otherwise with the embedded runtime. With `--auth`, access control is on: the first
+    start makes a token of the administrator and shows it once. `.spin/tokens` keeps what
+    verifies it, `.spin/session_key` the key of the page's sessions. Variables that are
+    secret are taken from the environment alone (SPIN_VARIABLE_TOKENS). `--no-build`
+    serves what was built before.
+    With `--peer https://hub.example`, at most three times, the node sends everything it has
+    to that one, and every ten seconds what is new; `--node` is its name there. A peer with
+    access control gives it a token with a scope sync:<node>@<region>: set it in the
+    environment as ISOTHERM_PEER_TOKEN, or with several peers as SPIN_VARIABLE_PEER1_TOKEN
+    and so on. Where this node has access control without `--auth`, ISOTHERM_BEAT_TOKEN is a
+    token of its own, with such a scope, for the timer.
+
+cargo xtask fleet [--ports-from 3000] [--variable NAME=VALUE]... [--keep]
+        [--state-dir target/fleet] [--no-build]
+    Serves a hub and three gateways that send to it, with made-up readings, on ports of
+    127.0.0.1 that are free, or on seven from the given one on. Commands on standard input
+    cut a gateway off, kill a node or restore the hub from a backup; `help` lists them. It
+    begins with empty stores, unless `--keep` is given. Variables are those of all nodes.
+
+cargo xtask token --scope SCOPE... [--id ID] [--expires 2027-01-31T00:00:00Z] [--quiet]
+    Makes a token without a node, and prints it beside its line for the variable
+    `tokens`; with `--quiet`, these two lines alone. Scopes are read:<region>,
+    write:<device>@<region>, sync:<node>@<region>, metrics and admin; a name may end
+    with *, as in 'read:*'.
 
 cargo xtask test [--runtime embedded|spin]
     Everything that CI runs: formatting, clippy, unit tests, SQL, and black-box
@@ -50,7 +87,8 @@ cargo xtask crash [--kills 200] [--seed NUMBER] [--runtime embedded|spin]
 cargo xtask bench [--runtime embedded|spin] [--json FILE] [...]
     Figures of a fresh service over real sockets, beside those of a bare component
     on the same runtime and of the disk, or with `--peers` beside InfluxDB and
-    VictoriaMetrics; `--help` lists the rest.
+    VictoriaMetrics; with `--auth [--rounds 100]`, what access control costs; `--help`
+    lists the rest.
 
 cargo xtask size
     Builds the components and prints how large they are, and may be.
@@ -68,6 +106,10 @@ cargo xtask export --out FILE.{parquet,csv,ndjson} [--from INSTANT] [--to INSTAN
 cargo xtask scenario [--url http://127.0.0.1:3000] [--seed 1] [--now INSTANT] [--no-limits]
     Sends two days of nine made-up cold rooms with 40 sensors, and says what went wrong
     in them: something to look at, and the data of docs/questions.md.
+
+cargo xtask bridge --broker HOST:PORT --topic FILTER... --to URL [...]
+    Sends the messages of an MQTT broker to a node, and acknowledges to the broker what the
+    node has acknowledged; `--help` lists the rest. docs/devices.md has the broker's settings.
 
 cargo xtask build [--conformance]
     Builds the components into target/wasm32-wasip2, or the one that checks a
@@ -95,8 +137,11 @@ fn run() -> Result<ExitCode> {
     let rest: Vec<String> = arguments.collect();
     let done = match command.as_str() {
         "export" => return export(&shell, &rest),
+        "bridge" => return bridge(&rest),
         "tools" => tools::install(&shell),
         "up" => up::run(&shell, rest),
+        "fleet" => fleet::run(&shell, rest),
+        "token" => token::run(rest),
         "test" => test::run(&shell, rest),
         "crash" => crash::run(&shell, rest),
         "bench" => bench::run(&shell, rest),
@@ -192,6 +237,14 @@ fn export(shell: &Shell, arguments: &[String]) -> Result<ExitCode> {
     let status = std::process::Command::from(export).status().context("cargo did not start")?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Becomes the bridge, so that a signal for this program is one for it.
+fn bridge(arguments: &[String]) -> Result<ExitCode> {
+    let mut cargo = std::process::Command::new("cargo");
+    cargo.args(["run", "--quiet", "--locked", "--manifest-path"]);
+    cargo.arg(root().join("Cargo.toml")).args(["--package", "isotherm-bridge", "--"]);
+    Err(cargo.args(arguments).exec()).context("cargo did not start")
 }
 
 /// The project's root, whatever directory the command was given in.

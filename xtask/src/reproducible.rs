@@ -35,8 +35,10 @@ pub(crate) fn cargo_home() -> Result<PathBuf> {
 }
 
 /// The components by the profiles that they are built with, as in `spin.toml`.
-const PROFILES: [(&str, &[&str]); 2] =
-    [("release", &["isotherm-ingest"]), ("small", &["isotherm-query", "isotherm-inspect"])];
+const PROFILES: [(&str, &[&str]); 2] = [
+    ("release", &["isotherm-ingest"]),
+    ("small", &["isotherm-query", "isotherm-inspect", "isotherm-sync"]),
+];
 
 /// Builds the components in `source` into `target`.
 pub(crate) fn build(shell: &Shell, source: &Path, target: &Path, home: &Path) -> Result<()> {
@@ -80,7 +82,12 @@ pub(crate) fn check(shell: &Shell) -> Result<()> {
     build(shell, &source, &there, &other_home)?;
 
     step("Comparing them");
-    for component in ["release/isotherm_ingest", "small/isotherm_query", "small/isotherm_inspect"] {
+    for component in [
+        "release/isotherm_ingest",
+        "small/isotherm_query",
+        "small/isotherm_inspect",
+        "small/isotherm_sync",
+    ] {
         let file = format!("wasm32-wasip2/{component}.wasm");
         let (one, other) = (here.join(&file), there.join(&file));
         let same = shell.read_binary_file(&one)? == shell.read_binary_file(other)?;

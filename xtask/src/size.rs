@@ -5,11 +5,13 @@ use anyhow::{Context, Result, bail};
 use crate::{root, step};
 
 /// The components, by their profiles, and the largest size of each, in bytes. All of them
-/// fold. `inspect` has everything that is not needed for an average.
-const LIMITS: [(&str, u64); 3] = [
-    ("release/isotherm_ingest", 513_000),
-    ("small/isotherm_query", 490_000),
-    ("small/isotherm_inspect", 715_000),
+/// fold, and judge tokens; `query` and `inspect` also verify JWTs. `inspect` has everything that
+/// is not needed for an average.
+const LIMITS: [(&str, u64); 4] = [
+    ("release/isotherm_ingest", 970_000),
+    ("small/isotherm_query", 700_000),
+    ("small/isotherm_inspect", 1_130_000),
+    ("small/isotherm_sync", 720_000),
 ];
 
 /// Prints the sizes. Fails if a component has outgrown its limit.

@@ -19,6 +19,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     cmd!(shell, "cargo clippy --locked --release --target wasm32-wasip2 --target-dir target")
         .args(["--package", "isotherm", "--package", "isotherm-ingest"])
         .args(["--package", "isotherm-query", "--package", "isotherm-inspect"])
+        .args(["--package", "isotherm-sync"])
         .args(["--package", "isotherm-spin"])
         .args(["--package", "isotherm-conformance"])
         .args(["--", "-D", "warnings"])
@@ -50,6 +51,14 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         .env("ISOTHERM_RUNTIME", runtime.name())
         .quiet()
         .run()?;
+
+    step("Unit tests of access control with ES256");
+    cmd!(
+        shell,
+        "cargo test --locked --quiet --package isotherm --lib --features es256 -- access::"
+    )
+    .quiet()
+    .run()?;
 
     skipped.extend(spin_test::run(shell)?);
     for what in skipped {

@@ -6,25 +6,39 @@ use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::{Connection, ErrorCode};
 use xshell::{Shell, cmd};
 
-use crate::{Runtime, build, listen, program, step};
+use crate::access::Access;
+use crate::peers::{BEAT, Peers};
+use crate::{Runtime, beat, build, greeting, listen, program, step};
 
-/// The stores' files, as `runtime-config.toml` names them.
-const JOURNAL: &str = ".spin/journal.db";
-const REGIONS: &str = ".spin/regions.db";
+/// The environment variable with the token for the beat.
+const BEAT_TOKEN: &str = "ISOTHERM_BEAT_TOKEN";
+
+/// Where everything is kept, unless `--state-dir` names another directory. The configuration
+/// `runtime-config.toml` begins the stores' paths with it.
+const STATE: &str = ".spin";
+/// The stores' files in it, as `runtime-config.toml` names them.
+const JOURNAL: &str = "journal.db";
+const REGIONS: &str = "regions.db";
 /// The configuration that the runtime gets.
-const CONFIG: &str = ".spin/runtime-config.toml";
+const CONFIG: &str = "runtime-config.toml";
 
 struct Options {
     runtime: Option<Runtime>,
     listen: String,
+    state: PathBuf,
+    /// Those of `--variable`.
+    given: Vec<String>,
+    /// These, and those of `--peer` and `--node`.
     variables: Vec<String>,
+    peers: Peers,
+    auth: bool,
+    is_built: bool,
 }
 
 /// Runs until it is interrupted.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     let options = parse(arguments)?;
-    let manifest = std::fs::read_to_string(crate::root().join("spin.toml"))?;
-    let said = checked(&manifest, &options.variables, &|name| std::env::var(name).ok())?;
+    let (secrets, said) = check(&options)?;
     let address = listen::address(&options.listen)?;
     listen::check(address)?;
     let has_spin = cmd!(shell, "spin --version").quiet().ignore_stdout().ignore_stderr();
@@ -33,6 +47,109 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         None if has_spin.run().is_ok() => Runtime::Spin,
         None => Runtime::Embedded,
     };
+    let has_peers = !options.peers.origins().is_empty();
+    if runtime == Runtime::Spin && has_peers && address.port() == 0 {
+        bail!("--peer needs a port with Spin, as in --listen 127.0.0.1:3000");
+    }
+    if !options.is_built {
+        build_for(shell, runtime)?;
+    }
+    let journal = options.state.join(JOURNAL);
+    prepare_journal(&journal)?;
+    put_aside_if_damaged(&options.state.join(REGIONS))?;
+    // Building takes a while: another program may have taken it.
+    listen::check(address)?;
+    if let Some(access) = &secrets.access {
+        access.keep()?;
+    }
+    let access_said = secrets.access.as_ref().map(|access| access.said(&journal));
+    greeting::print(runtime, &options.listen, &options.peers, &said, access_said.as_deref());
+
+    let template = std::fs::read_to_string(crate::root().join("runtime-config.toml"))?;
+    let config = options.state.join(CONFIG);
+    std::fs::write(&config, with_absolute_paths(&template, &crate::root(), &options.state))?;
+    // Spin takes no names.
+    let (state, listen) = (&options.state, address.to_string());
+    let mut command = match runtime {
+        Runtime::Spin => cmd!(shell, "spin up"),
+        Runtime::Embedded => {
+            let host = program("isotherm-host")?;
+            cmd!(shell, "{host}")
+        }
+    };
+    command = command.args(["--listen", &listen]).arg("--state-dir").arg(state);
+    command = command.arg("--runtime-config-file").arg(&config);
+    for variable in &options.variables {
+        command = command.args(["--variable", variable]);
+    }
+    match runtime {
+        Runtime::Embedded if has_peers => command = command.args(["--beat", BEAT]),
+        Runtime::Spin if has_peers => beat::start(address, secrets.beat.clone()),
+        Runtime::Embedded | Runtime::Spin => {}
+    }
+    // What is secret goes by the environment: every user of the machine sees command lines.
+    let served = command.envs(secrets.environment()).quiet().run();
+    // The runtime has said why.
+    served.map_err(|_exit| anyhow!("the {} runtime ended; see the line above", runtime.name()))
+}
+
+/// What no command line has.
+struct Secrets {
+    access: Option<Access>,
+    /// The token for the beat, where access control is on.
+    beat: Option<String>,
+    /// The variable of the token for the peer.
+    peer: Option<(&'static str, String)>,
+}
+
+impl Secrets {
+    /// The runtime's environment.
+    fn environment(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let access = self.access.iter().flat_map(Access::environment);
+        let beat = self.beat.iter().map(|token| (BEAT_TOKEN, token.as_str()));
+        let peer = self.peer.iter().map(|(name, token)| (*name, token.as_str()));
+        access.chain(beat).chain(peer)
+    }
+}
+
+/// Fails if the options don't go together or with the environment. Returns what is secret, and
+/// what is to be said of the variables.
+fn check(options: &Options) -> Result<(Secrets, String)> {
+    let manifest = std::fs::read_to_string(crate::root().join("spin.toml"))?;
+    refuse_secrets(&manifest, &options.variables)?;
+    let environment = |name: &str| std::env::var(name).ok();
+    let given = &options.given;
+    let peers = &options.peers;
+    peers.check_alone(given, &environment)?;
+    let mut access = match options.auth {
+        true => Some(Access::read(&options.state)?),
+        false => None,
+    };
+    if let Some(access) = &access {
+        access.check_alone(given, &environment)?;
+    }
+    let has_peers = !peers.origins().is_empty();
+    let beat = match &mut access {
+        _ if !has_peers => None,
+        Some(access) => Some(access.let_beat()?),
+        None => environment(BEAT_TOKEN).filter(|token| !token.trim().is_empty()),
+    };
+    let secrets = Secrets { access, beat, peer: peers.environment(&environment)? };
+    let ours = |name: &str| {
+        let found = secrets.environment().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.to_owned()).or_else(|| environment(name))
+    };
+    let said = checked(&manifest, &options.variables, &ours)?;
+    if has_peers && greeting::is_on(&said) && secrets.beat.is_none() {
+        bail!(
+            "access control is on, so the node's timer needs a token with a scope \
+             sync:<node>@<region>: set {BEAT_TOKEN}, or give --auth"
+        );
+    }
+    Ok((secrets, said))
+}
+
+pub(crate) fn build_for(shell: &Shell, runtime: Runtime) -> Result<()> {
     build(shell)?;
     if runtime == Runtime::Embedded {
         step("Building the embedded runtime (some minutes the first time)");
@@ -40,45 +157,55 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         // compile the same dependencies again with other features.
         cmd!(shell, "cargo build --locked --workspace --bin isotherm-host").quiet().run()?;
     }
-    prepare_journal(&crate::root().join(JOURNAL))?;
-    put_aside_if_damaged(&crate::root().join(REGIONS))?;
-    // Building takes a while: another program may have taken it.
-    listen::check(address)?;
-    greet(runtime, &options.listen, &said);
-
-    // Spin takes no names.
-    let mut flags = vec!["--listen".to_owned(), address.to_string()];
-    let config = std::fs::read_to_string(crate::root().join("runtime-config.toml"))?;
-    std::fs::write(crate::root().join(CONFIG), with_absolute_paths(&config, &crate::root()))?;
-    flags.extend(["--runtime-config-file".to_owned(), CONFIG.to_owned()]);
-    for variable in options.variables {
-        flags.extend(["--variable".to_owned(), variable]);
-    }
-    let served = match runtime {
-        Runtime::Spin => cmd!(shell, "spin up {flags...}").quiet().run(),
-        Runtime::Embedded => {
-            let host = program("isotherm-host")?;
-            cmd!(shell, "{host} {flags...}").quiet().run()
-        }
-    };
-    // The runtime has said why.
-    served.map_err(|_exit| anyhow!("the {} runtime ended; see the line above", runtime.name()))
+    Ok(())
 }
 
 fn parse(arguments: Vec<String>) -> Result<Options> {
     use lexopt::prelude::*;
-    let mut options =
-        Options { runtime: None, listen: "127.0.0.1:3000".to_owned(), variables: Vec::new() };
+    let mut options = Options {
+        runtime: None,
+        listen: "127.0.0.1:3000".to_owned(),
+        state: crate::root().join(STATE),
+        given: Vec::new(),
+        variables: Vec::new(),
+        peers: Peers::default(),
+        auth: false,
+        is_built: false,
+    };
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("runtime") => options.runtime = Some(Runtime::named(&parser.value()?.string()?)?),
             Long("listen") => options.listen = parser.value()?.string()?,
-            Long("variable") => options.variables.push(parser.value()?.string()?),
+            Long("variable") => options.given.push(parser.value()?.string()?),
+            Long("peer") => options.peers.add(&parser.value()?.string()?)?,
+            Long("node") => options.peers.name(parser.value()?.string()?)?,
+            // As the shell names it, whatever directory the commands run in.
+            Long("state-dir") => options.state = std::path::absolute(parser.value()?)?,
+            Long("auth") => options.auth = true,
+            Long("no-build") => options.is_built = true,
             other => bail!("{}; see cargo xtask help", other.unexpected()),
         }
     }
+    let ours = options.peers.variables().into_iter().map(|(name, value)| format!("{name}={value}"));
+    options.variables = options.given.iter().cloned().chain(ours).collect();
     Ok(options)
+}
+
+/// Fails if a variable that is secret would stand on command lines.
+fn refuse_secrets(manifest: &str, given: &[String]) -> Result<()> {
+    let manifest: toml::Table = manifest.parse().context("spin.toml")?;
+    for (name, _) in given.iter().filter_map(|pair| pair.split_once('=')) {
+        let secret = || manifest.get("variables")?.get(name)?.get("secret")?.as_bool();
+        if secret() == Some(true) {
+            bail!(
+                "variable {name} is secret, and every user of the machine sees command lines; set \
+                 it in the environment: SPIN_VARIABLE_{}",
+                name.to_uppercase()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What is to be said of the variables that the node will have: the manifest's defaults, those
@@ -112,25 +239,34 @@ fn checked(
     isotherm::check_at_start(&value, &asset).map_err(anyhow::Error::msg)
 }
 
-/// The configuration with each relative path taken from the project's root. Spin takes that
-/// of a key-value store from the configuration's directory, and that of a database from its
-/// own working directory.
-fn with_absolute_paths(config: &str, root: &Path) -> String {
+/// The configuration with absolute paths: below `.spin` those in `state`, other relative ones
+/// from the project's root. Spin takes that of a key-value store from the configuration's
+/// directory, and that of a database from its own working directory.
+fn with_absolute_paths(config: &str, root: &Path, state: &Path) -> String {
+    let place = |path: &Path| match path.strip_prefix(STATE) {
+        Ok(below) => state.join(below),
+        Err(_elsewhere) => root.join(path),
+    };
     let absolute = |line: &str| {
         let path = line.strip_prefix("path = \"").and_then(|rest| rest.strip_suffix('"'));
-        path.map_or(line.to_owned(), |path| format!("path = {:?}", root.join(path)))
+        path.map_or(line.to_owned(), |path| format!("path = {:?}", place(Path::new(path))))
     };
     config.lines().map(|line| absolute(line) + "\n").collect()
+}
+
+/// Puts the journal's file into WAL mode, and says so where it is new.
+fn prepare_journal(path: &Path) -> Result<()> {
+    if !path.exists() {
+        step(&format!("Creating {} in WAL mode", path.display()));
+    }
+    put_into_wal_mode(path)
 }
 
 /// Puts the journal's file into WAL mode: Spin creates it without, which costs more than
 /// half of the rate, and a copy may have lost it. A new file gets small pages. An entry of
 /// one reading writes two or three of them, for which 1 KiB each is enough (12 KB written
 /// to disk for a reading instead of 17, measured).
-fn prepare_journal(path: &Path) -> Result<()> {
-    if !path.exists() {
-        step(&format!("Creating {JOURNAL} in WAL mode"));
-    }
+pub(crate) fn put_into_wal_mode(path: &Path) -> Result<()> {
     let parent = path.parent().context("the journal's path has no directory")?;
     std::fs::create_dir_all(parent)?;
     let connection = Connection::open(path)?;
@@ -139,7 +275,7 @@ fn prepare_journal(path: &Path) -> Result<()> {
         .pragma_update(None, "page_size", 1024)
         .and_then(|()| connection.pragma_update(None, "journal_mode", "WAL"));
     if let Err(error) = set {
-        println!("{JOURNAL} can't be put into WAL mode, so it may be slow: {error}");
+        println!("{} can't be put into WAL mode, so it may be slow: {error}", path.display());
     }
     Ok(())
 }
@@ -185,45 +321,6 @@ fn is_sound(path: &Path) -> Result<bool> {
     }
 }
 
-fn greet(runtime: Runtime, listen: &str, said: &str) {
-    let reason = match runtime {
-        Runtime::Spin => "with spin",
-        Runtime::Embedded => {
-            "with the embedded runtime, as `spin` is not on the PATH or not wanted"
-        }
-    };
-    step(&format!("Serving Isotherm on http://{listen} {reason}; end it with Ctrl-C"));
-    println!(
-        "
-    POST /v1/readings                  one reading or an array of them
-    GET  /v1/regions                   the averages of all regions
-    GET  /v1/regions/{{region}}          the average of one; ?from=&to= narrow it
-    GET  /v1/regions/{{region}}/windows  the same step by step; ?from=&to=&step=1h
-    GET  /v1/regions/{{region}}/devices  the devices that sent them
-    GET  /v1/regions/{{region}}/limits   what is set for it; PUT sets low_c and high_c
-    GET  /v1/regions/{{region}}/excursions  when it was outside of that
-    GET  /v1/devices/{{device_id}}       one device; below it its /readings
-    GET  /v1/conflicts                 readings that contradict a counted one
-    GET  /v1/rejections                what was rejected, of which device, and why
-    GET  /v1/quarantine                readings that could not be counted
-    GET  /v1/readings                  single readings as they stand, for an export
-    POST /v1/corrections               takes a counted reading back, or replaces it
-    GET  /v1/status                    how much there is, what it takes, and will take
-    GET  /metrics  /readyz  /healthz  /v1/events  /openapi.json
-
-The page with all regions and their charts: http://{listen}/
-{said}; /v1/status has what that takes.
-
-Try, in another terminal:
-
-    curl -H 'content-type: application/json' -H 'prefer: wait' \\
-        -d '{{\"device_id\":\"d1\",\"region\":\"hall\",\"temperature_c\":21.5,\"timestamp\":'$(date +%s000)'}}' \\
-        http://{listen}/v1/readings
-    curl http://{listen}/v1/regions/hall
-"
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,16 +350,33 @@ mod tests {
     }
 
     #[test]
-    fn both_stores_of_the_configuration_are_below_the_projects_root() {
+    fn both_stores_of_the_configuration_are_in_the_state_directory() {
         let config = std::fs::read_to_string(crate::root().join("runtime-config.toml")).unwrap();
-        let absolute = with_absolute_paths(&config, Path::new("/a \"b\"/c"));
-        let paths: Vec<&str> = absolute.lines().filter(|line| line.starts_with("path")).collect();
+        let absolute = |root: &str, state: &str| {
+            with_absolute_paths(&config, Path::new(root), Path::new(state))
+        };
+        let paths = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| line.starts_with("path"));
+            lines.map(ToOwned::to_owned).collect()
+        };
         let below = |path| format!(r#"path = "/a \"b\"/c/{path}""#);
-        assert_eq!(paths, [below(JOURNAL), below(REGIONS)]);
-        assert_eq!(
-            with_absolute_paths("path = \"/x.db\"\n", Path::new("/a")),
-            "path = \"/x.db\"\n"
-        );
+        let both = [below(JOURNAL), below(REGIONS)];
+        assert_eq!(paths(&absolute("/x", r#"/a "b"/c"#)), both);
+        let elsewhere = |path| with_absolute_paths(path, Path::new("/a"), Path::new("/b"));
+        assert_eq!(elsewhere("path = \"/x.db\"\n"), "path = \"/x.db\"\n");
+        assert_eq!(elsewhere("path = \"x/y.db\"\n"), "path = \"/a/x/y.db\"\n");
+    }
+
+    #[test]
+    fn a_secret_is_refused_on_the_command_line() {
+        let manifest = std::fs::read_to_string(crate::root().join("spin.toml")).unwrap();
+        let said = |pair: &str| refuse_secrets(&manifest, &[pair.to_owned()]);
+        assert!(said("retention=9d").is_ok() && said("unknown=1").is_ok());
+        for name in ["tokens", "session_key", "jwt_keys"] {
+            let error = said(&format!("{name}=hush")).unwrap_err().to_string();
+            assert!(error.contains(&format!("SPIN_VARIABLE_{}", name.to_uppercase())), "{error}");
+            assert!(!error.contains("hush"), "{error}");
+        }
     }
 
     #[test]

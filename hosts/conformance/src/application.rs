@@ -66,7 +66,7 @@ fn counts<H: Host>(host: &H) -> Outcome {
 fn streams<H: Host>(host: &H) -> Outcome {
     let now = UnixMillis::new(NOW).ok_or("a time")?;
     let request = Request::get("/v1/events");
-    let (opened, _) = router::events(host, &request, now).ok_or("no route")?;
+    let (opened, ..) = router::events(host, &request, now).ok_or("no route")?;
     equal("status", opened.response.status.as_u16(), 200)?;
     let mut stream = opened.stream.ok_or("no stream")?;
     let first = stream.step(now);
@@ -75,7 +75,7 @@ fn streams<H: Host>(host: &H) -> Outcome {
     stream.leave();
     // A place is free again.
     for _ in 0..=limits::EVENT_STREAMS_MAX {
-        let (opened, _) = router::events(host, &request, now).ok_or("no route")?;
+        let (opened, ..) = router::events(host, &request, now).ok_or("no route")?;
         opened.stream.ok_or("a place was not given back")?.leave();
     }
     Ok(())

@@ -42,7 +42,7 @@ fn files<H: Host>(host: &H) -> Outcome {
 }
 
 const LIMITS: SendLimits =
-    SendLimits { connect_ms: 1_000, first_byte_ms: 1_000, between_bytes_ms: 1_000 };
+    SendLimits { connect_ms: 1_000, first_byte_ms: 1_000, between_bytes_ms: 1_000, rest_ms: 2_000 };
 
 fn post<H: Host>(host: &H, url: &str, answer_bytes_max: usize) -> Result<HttpAnswer, SendError> {
     let headers = [("content-type", "text/plain")];

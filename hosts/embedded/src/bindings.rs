@@ -7,14 +7,14 @@ use rusqlite::types::Value as SqliteValue;
 use tokio::task::block_in_place;
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
-};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::faults::{Access, Faults, Store};
 use crate::key_value::{Cas, KeyValueStore};
 use crate::manifest::Mount;
 use crate::memory::Memory;
+use crate::origin::Origin;
+use crate::outbound::Outbound;
 use crate::stores::{DatabaseConnection, DatabaseFile, Failure};
 
 mod generated {
@@ -37,6 +37,7 @@ use generated::wasi::keyvalue::{atomics, batch, store};
 pub(crate) struct Grants {
     pub(crate) key_value: BTreeMap<String, KeyValueStore>,
     pub(crate) sqlite: BTreeMap<String, DatabaseFile>,
+    pub(crate) outbound: Vec<Origin>,
     pub(crate) files: Vec<Mount>,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) faults: Arc<Faults>,
@@ -48,7 +49,7 @@ pub(crate) struct Instance {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hooks: NoOutbound,
+    hooks: Outbound,
     memory: Memory,
 }
 
@@ -59,12 +60,13 @@ impl Instance {
         for Mount { source, destination } in &grants.files {
             wasi.preopened_dir(source, destination, FsPerms::ReadOnly)?;
         }
+        let hooks = Outbound(grants.clone());
         Ok(Self {
             grants,
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            hooks: NoOutbound,
+            hooks,
             memory,
         })
     }
@@ -122,22 +124,6 @@ impl WasiView for Instance {
 impl WasiHttpView for Instance {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
-    }
-}
-
-/// Refuses outgoing requests: the components' manifest allows no outbound host.
-struct NoOutbound;
-
-type Sent<T> = Box<dyn Future<Output = wasmtime_wasi_http::Result<T>> + Send>;
-
-impl WasiHttpHooks for NoOutbound {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _sent: Sent<()>,
-    ) -> Sent<(http::Response<WasiBody>, Sent<()>)> {
-        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
     }
 }
 

@@ -4,24 +4,28 @@
 //! interfaces that they import and Spin's semantics. It is for tests, and for
 //! development where Spin is not installed. Users deploy on Spin.
 //!
-//! - [`manifest`]: `spin.toml` and `runtime-config.toml`;
+//! - [`manifest`]: `spin.toml` and `runtime-config.toml`; [`origin`]: what may be called;
 //! - [`stores`]: key-value and SQLite, in Spin's file formats; [`redis`]: key-value in
 //!   Redis; [`key_value`]: either;
 //! - `bindings`: the stores as Spin's interfaces;
 //! - [`faults`]: makes the stores fail;
 //! - [`server`]: HTTP, with a fresh instance for every request;
+//! - [`beat`]: a timer that calls the application;
 //! - [`native`]: the same stores without WebAssembly, for native tests.
 //!
 //! Absent on purpose: everything that Isotherm's components don't import.
 
 #![forbid(unsafe_code)]
 
+pub mod beat;
 mod bindings;
 pub mod faults;
 pub mod key_value;
 pub mod manifest;
 pub mod memory;
 pub mod native;
+pub mod origin;
+mod outbound;
 pub mod random;
 pub mod redis;
 pub mod server;

@@ -7,8 +7,11 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use isotherm_host::beat::{self, Beat, parse_every};
 use isotherm_host::faults::FAULTS_PATH;
 use isotherm_host::manifest::{Application, Stores};
 use isotherm_host::server::{Options, Server};
@@ -19,9 +22,17 @@ Serves a Spin application for development and tests; deploy with Spin itself.
 isotherm-host [--from spin.toml] [--listen 127.0.0.1:3000]
               [--runtime-config-file FILE] [--state-dir .spin]
               [--variable NAME=VALUE]... [--max-instance-memory BYTES] [--faults]
-              [--unchecked]
+              [--unchecked] [--beat DURATION] [--end-with-stdin]
 
 Variables are also taken from the environment, as SPIN_VARIABLE_NAME.
+
+--beat 10s has the node send its peers what they may not have: it calls POST /v1/sync of the
+application every ten seconds. A number with s, m or h; at least 1s. With access control on
+it needs a token with a scope sync:<node>@<region>, in the environment as
+ISOTHERM_BEAT_TOKEN.
+
+--end-with-stdin ends it when its standard input ends, as it does with the program that
+started it.
 
 --unchecked starts with any values of variables, as Spin does; otherwise one that the
 application can't use ends the start.
@@ -39,6 +50,8 @@ struct Arguments {
     state_dir: PathBuf,
     variables: Vec<(String, String)>,
     is_unchecked: bool,
+    beat: Option<Duration>,
+    ends_with_stdin: bool,
     options: Options,
 }
 
@@ -51,6 +64,8 @@ fn arguments() -> Result<Option<Arguments>> {
         state_dir: ".spin".into(),
         variables: Vec::new(),
         is_unchecked: false,
+        beat: None,
+        ends_with_stdin: false,
         options: Options::default(),
     };
     let mut parser = lexopt::Parser::from_env();
@@ -68,6 +83,8 @@ fn arguments() -> Result<Option<Arguments>> {
                 arguments.variables.push((name.to_owned(), value.to_owned()));
             }
             Long("unchecked") => arguments.is_unchecked = true,
+            Long("beat") => arguments.beat = Some(parse_every(&parser.value()?.string()?)?),
+            Long("end-with-stdin") => arguments.ends_with_stdin = true,
             Long("faults") => arguments.options.faults = true,
             Long("max-instance-memory") => {
                 arguments.options.instance_memory_bytes_max = Some(parser.value()?.parse()?);
@@ -122,6 +139,30 @@ fn check(application: &Application) -> Result<Option<String>> {
     Ok(said)
 }
 
+/// The timer, with the token of the environment. Says that there is one.
+fn prepare_beat(server: &Server, every: Duration) -> Result<Beat> {
+    const TOKEN: &str = "ISOTHERM_BEAT_TOKEN";
+    if !server.has_route(beat::PATH) {
+        bail!("--beat: no component of the application serves {}", beat::PATH);
+    }
+    let token = std::env::var(TOKEN).ok();
+    let beat = Beat::new(every, token.as_deref()).with_context(|| format!("variable {TOKEN}"))?;
+    println!("A beat every {} s: POST {}", every.as_secs(), beat::PATH);
+    Ok(beat)
+}
+
+/// Returns when standard input has ended.
+async fn end_of_stdin() {
+    let (at_end, ended) = tokio::sync::oneshot::channel::<()>();
+    // A thread of its own: the runtime does not wait for it when it ends for another reason.
+    std::thread::spawn(move || {
+        // An input that can't be read has ended, too.
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        drop(at_end);
+    });
+    drop(ended.await);
+}
+
 async fn run() -> Result<()> {
     let Some(arguments) = arguments()? else {
         println!("{USAGE}");
@@ -154,7 +195,8 @@ async fn run() -> Result<()> {
         .iter()
         .map(|component| (component.id.clone(), component.route.clone()))
         .collect();
-    let server = Server::new(application, &stores, arguments.options)?;
+    let server = Arc::new(Server::new(application, &stores, arguments.options)?);
+    let beat = arguments.beat.map(|every| prepare_beat(&server, every)).transpose()?;
     if arguments.options.faults {
         println!("The stores can be made to fail: PUT http://{address}{FAULTS_PATH}");
     }
@@ -165,8 +207,12 @@ async fn run() -> Result<()> {
             None => println!("  {id}: http://{address}{route}"),
         }
     }
+    if let Some(beat) = beat {
+        tokio::spawn(beat.run(server.clone()));
+    }
     tokio::select! {
         served = server.serve(listener) => served,
+        () = end_of_stdin(), if arguments.ends_with_stdin => Ok(()),
         stopped = tokio::signal::ctrl_c() => Ok(stopped?),
     }
 }

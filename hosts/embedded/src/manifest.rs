@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::origin::Origin;
+
 /// The application: its components with their routes.
 #[derive(Debug)]
 pub struct Application {
@@ -28,6 +30,8 @@ pub struct Component {
     pub key_value_stores: Vec<String>,
     /// The labels of its databases.
     pub sqlite_databases: Vec<String>,
+    /// The servers that it may call.
+    pub outbound: Vec<Origin>,
     /// Directories that it may read.
     pub files: Vec<Mount>,
     /// Its variables with their values.
@@ -126,6 +130,13 @@ impl Application {
         if file.spin_manifest_version != 2 {
             bail!("{}: only spin_manifest_version = 2 is followed", path.display());
         }
+        let of_components = file.component.values().flat_map(|table| table.variables.keys());
+        for name in file.variables.keys().chain(of_components) {
+            check_words(name, '_').with_context(|| format!("the name of variable {name}"))?;
+        }
+        for id in file.component.keys() {
+            check_words(id, '-').with_context(|| format!("the id of component {id}"))?;
+        }
         let known = |(name, _): &&(String, String)| file.variables.contains_key(name);
         let ours: Vec<_> = environment.iter().filter(known).chain(overrides).cloned().collect();
         let values = application_variables(&file.variables, &ours)?;
@@ -137,9 +148,11 @@ impl Application {
                 .component
                 .get(&id)
                 .with_context(|| format!("route {} names no component: {id}", trigger.route))?;
-            if !table.allowed_outbound_hosts.is_empty() {
-                bail!("component {id}: allowed_outbound_hosts is not followed here; use Spin");
-            }
+            let allowed = table.allowed_outbound_hosts.iter().map(|template| {
+                let value = expand(template, &values);
+                let origin = value.and_then(|value| Origin::parse(&value));
+                origin.with_context(|| format!("component {id}: allowed_outbound_hosts"))
+            });
             let variables = table.variables.iter().map(|(name, template)| {
                 let value = expand(template, &values);
                 value.map(|v| (name.clone(), v)).with_context(|| format!("component {id}: {name}"))
@@ -150,6 +163,7 @@ impl Application {
                 source: base.join(&table.source),
                 key_value_stores: table.key_value_stores.clone(),
                 sqlite_databases: table.sqlite_databases.clone(),
+                outbound: allowed.collect::<Result<_>>()?,
                 files: table.files.iter().map(|mount| mount.below(base)).collect(),
                 id,
             });
@@ -203,6 +217,21 @@ fn application_variables(
         values.insert(name.clone(), value.clone());
     }
     Ok(values)
+}
+
+/// Whether Spin takes such a name, too: words of lower-case letters and digits, each with a
+/// letter first, with `separator` between them.
+fn check_words(name: &str, separator: char) -> Result<()> {
+    let is_word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_lowercase())
+            && word.chars().all(|other| other.is_ascii_lowercase() || other.is_ascii_digit())
+    };
+    if !name.split(separator).all(is_word) {
+        bail!(
+            "each word between {separator:?} must be lower-case letters and digits, a letter first"
+        );
+    }
+    Ok(())
 }
 
 /// Replaces `{{ name }}` by values.
@@ -313,6 +342,7 @@ mod tests {
             source: PathBuf::new(),
             key_value_stores: Vec::new(),
             sqlite_databases: Vec::new(),
+            outbound: Vec::new(),
             files: Vec::new(),
             variables: BTreeMap::new(),
         };
@@ -344,6 +374,17 @@ mod tests {
             assert_eq!(app.route(path).unwrap().id, id, "{path}");
         }
         assert!(application(&[("ingest", "/v1/readings")]).route("/").is_none());
+    }
+
+    #[test]
+    fn names_that_spin_refuses_are_refused() {
+        for name in ["retention", "peer1_token", "a_b2_c"] {
+            assert!(check_words(name, '_').is_ok(), "{name}");
+        }
+        for name in ["peer_1", "_a", "a_", "a__b", "Retention", "a-b", "", "1a"] {
+            assert!(check_words(name, '_').is_err(), "{name}");
+        }
+        assert!(check_words("isotherm-sync", '-').is_ok());
     }
 
     #[test]

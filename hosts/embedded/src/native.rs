@@ -130,6 +130,12 @@ impl Host for NativeHost {
         self.clock.random()
     }
 
+    fn secret(&self) -> Result<[u8; 32], StoreError> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| StoreError::from_message(error.to_string()))?;
+        Ok(bytes)
+    }
+
     fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(directory) = &self.files else { return Ok(None) };
         match std::fs::read(directory.join(name)) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
 use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -86,6 +87,7 @@ impl Server {
             let grants = Grants {
                 key_value: granted(&component.key_value_stores, &key_value)?,
                 sqlite: databases(&component.sqlite_databases, &stores.sqlite)?,
+                outbound: component.outbound.clone(),
                 files: component.files.clone(),
                 variables: component.variables.clone(),
                 faults: faults.clone(),
@@ -98,11 +100,10 @@ impl Server {
     }
 
     /// Serves connections forever, one task each.
-    pub async fn serve(self, listener: TcpListener) -> Result<()> {
-        let server = Arc::new(self);
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) -> Result<()> {
         loop {
             let (stream, peer) = listener.accept().await?;
-            let server = server.clone();
+            let server = self.clone();
             tokio::spawn(async move {
                 let service = service_fn(move |request| {
                     let server = server.clone();
@@ -115,6 +116,27 @@ impl Server {
                 drop(connection.await);
             });
         }
+    }
+
+    /// Whether a component serves exactly this path.
+    pub fn has_route(&self, path: &str) -> bool {
+        self.application.components.iter().any(|component| component.route == path)
+    }
+
+    /// Calls the component that serves this path, without a connection.
+    pub(crate) async fn call<B>(
+        &self,
+        path: &str,
+        request: Request<B>,
+    ) -> Result<Response<HyperOutgoingBody>>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<wasmtime_wasi_http::Error>,
+    {
+        let component = self.application.route(path);
+        let prepared = component.and_then(|component| self.components.get(&component.id));
+        let prepared = prepared.with_context(|| format!("nothing serves {path}"))?;
+        prepared.handle(request, self.options.instance_memory_bytes_max).await
     }
 
     /// Sets or shows the plan of faults.
@@ -179,11 +201,15 @@ impl Server {
 }
 
 impl Prepared {
-    async fn handle(
+    async fn handle<B>(
         &self,
-        mut request: Request<hyper::body::Incoming>,
+        mut request: Request<B>,
         memory_bytes_max: Option<usize>,
-    ) -> Result<Response<HyperOutgoingBody>> {
+    ) -> Result<Response<HyperOutgoingBody>>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<wasmtime_wasi_http::Error>,
+    {
         // HTTP/1.0 needs no host header, but wasi:http does.
         request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
         let memory = Memory::new(memory_bytes_max, self.peak.clone());

@@ -14,6 +14,7 @@ mod request;
 mod response;
 mod stores;
 
+use std::cell::OnceCell;
 use std::io::Write;
 
 use isotherm::UnixMillis;
@@ -30,16 +31,19 @@ pub use stores::{Bucket, Connection};
 /// The Spin runtime around one request.
 pub struct Spin {
     log: Log,
+    /// Opened once: on Spin each opening costs a switch of threads, and with Redis a round
+    /// trip. Its connection is the runtime's, and comes back by itself.
+    bucket: OnceCell<Bucket>,
 }
 
 impl Spin {
     /// The runtime around `request`, which `component` answers.
     pub fn new(component: &'static str, request: &Request) -> Self {
-        Self { log: Log::new(component, request) }
+        Self { log: Log::new(component, request), bucket: OnceCell::new() }
     }
 
     /// Logs that `request` was answered.
-    pub fn log_request(&self, request: &Request, answered: AccessLine) {
+    pub fn log_request(&self, request: &Request, answered: AccessLine<'_>) {
         print(self.log.request(request, answered));
     }
 }
@@ -65,7 +69,11 @@ impl Host for Spin {
     type Sql = Connection;
 
     fn key_value(&self) -> Result<Bucket, StoreError> {
-        Bucket::open()
+        if let Some(bucket) = self.bucket.get() {
+            return Ok(bucket.clone());
+        }
+        let opened = Bucket::open()?;
+        Ok(self.bucket.get_or_init(|| opened).clone())
     }
 
     fn sql(&self) -> Result<Connection, StoreError> {
@@ -90,6 +98,13 @@ impl Host for Spin {
 
     fn random(&self) -> u64 {
         wasi::random::random::get_random_u64()
+    }
+
+    fn secret(&self) -> Result<[u8; 32], StoreError> {
+        let bytes = wasi::random::random::get_random_bytes(32);
+        bytes
+            .try_into()
+            .map_err(|_wrong_length| StoreError::from_message("the runtime gave too few bytes"))
     }
 
     fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -38,8 +38,11 @@ pub(crate) fn send(call: &HttpCall<'_>) -> Result<HttpAnswer, SendError> {
 
 fn request(call: &HttpCall<'_>) -> Result<OutgoingRequest, SendError> {
     let lines = call.headers.iter();
-    let lines: Vec<(String, Vec<u8>)> =
+    let mut lines: Vec<(String, Vec<u8>)> =
         lines.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    // Else it goes out in chunks, which some proxies refuse.
+    let length = call.body.len().to_string();
+    lines.push(("content-length".to_owned(), length.into_bytes()));
     let fields = Fields::from_list(&lines).map_err(|error| other(error.to_string()))?;
     let request = OutgoingRequest::new(fields);
     let (scheme, rest) = call.url.split_once("://").ok_or_else(|| other("no URL"))?;
@@ -90,9 +93,10 @@ fn answer(response: &IncomingResponse, call: &HttpCall<'_>) -> Result<HttpAnswer
     let body = response.consume().map_err(|()| other("the answer has no body"))?;
     let stream = body.stream().map_err(|()| other("the answer has no body"))?;
     let mut read = Vec::new();
+    // Of all of it: a peer that sends a byte now and then must not hold an instance.
+    let end = Deadline::after_ms(call.limits.rest_ms);
     loop {
-        let next = Deadline::after_ms(call.limits.between_bytes_ms);
-        if !next.comes(&stream.subscribe(), u64::MAX) {
+        if !end.comes(&stream.subscribe(), call.limits.between_bytes_ms) {
             return Err(SendError::new(SendErrorKind::TimedOut, "the answer stopped"));
         }
         match stream.read(CHUNK_BYTES) {
@@ -123,5 +127,15 @@ fn from_code(code: ErrorCode) -> SendError {
         | ErrorCode::DnsTimeout => SendErrorKind::TimedOut,
         _ => SendErrorKind::Other,
     };
-    SendError::new(kind, code.to_string())
+    let message = match code {
+        ErrorCode::ConnectionRefused => "nothing listens there".to_owned(),
+        ErrorCode::DnsError(_) => "the name of the host can't be resolved".to_owned(),
+        ErrorCode::ConnectionTerminated | ErrorCode::HttpProtocolError => {
+            "the connection ended before an answer".to_owned()
+        }
+        ErrorCode::TlsCertificateError => "its certificate is not valid".to_owned(),
+        ErrorCode::HttpRequestDenied => "the manifest does not allow this host".to_owned(),
+        other => other.to_string(),
+    };
+    SendError::new(kind, message)
 }

@@ -1,5 +1,7 @@
 //! The two stores: one-line forwards to `wasi:keyvalue` and `spin:sqlite`.
 
+use std::rc::Rc;
+
 use isotherm::host::{Ending, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite};
 use spin_sdk::sqlite3;
 use spin_sdk::wit::wasi::keyvalue::{atomics, batch, store};
@@ -8,11 +10,12 @@ use spin_sdk::wit::wasi::keyvalue::{atomics, batch, store};
 const LABEL: &str = "default";
 
 /// The key-value store.
-pub struct Bucket(store::Bucket);
+#[derive(Clone)]
+pub struct Bucket(Rc<store::Bucket>);
 
 impl Bucket {
     pub(crate) fn open() -> Result<Self, StoreError> {
-        store::open(LABEL).map(Self).map_err(from_key_value)
+        store::open(LABEL).map(Rc::new).map(Self).map_err(from_key_value)
     }
 }
 

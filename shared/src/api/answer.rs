@@ -1,5 +1,6 @@
 //! Answers: responses about what was read and what it covers.
 
+use crate::api::accessed::Accessed;
 use crate::api::call::Call;
 use crate::error::Error;
 use crate::http::document::{Document, Fields, Table};
@@ -15,6 +16,8 @@ pub struct Answered {
     pub after_answer: AfterAnswer,
     /// The route, as in `openapi.json`; `(none)` if there is none.
     pub route: &'static str,
+    /// Whose request it was.
+    pub accessed: Accessed,
 }
 
 /// What a handler returns.
@@ -22,12 +25,14 @@ pub(crate) type HandlerResult = Result<Answered, Refusal>;
 
 impl From<Response> for Answered {
     fn from(response: Response) -> Self {
-        Self { response, after_answer: AfterAnswer::default(), route: "(none)" }
+        let (after_answer, accessed) = (AfterAnswer::default(), Accessed::default());
+        Self { response, after_answer, route: "(none)", accessed }
     }
 }
 
 impl Coverage {
     pub(crate) fn record(&self) -> Fields {
+        let senders = self.senders;
         Fields::of([
             ("from", self.from.into()),
             ("to", self.to.into()),
@@ -36,6 +41,10 @@ impl Coverage {
             ("unfolded_entries", self.unfolded_entries.into()),
             ("unfolded_readings", self.unfolded_readings.into()),
             ("quarantined_readings", self.quarantined_readings.into()),
+            ("senders", senders.map(|senders| senders.count).into()),
+            ("silent_senders", senders.map(|senders| senders.silent).into()),
+            ("senders_as_of", senders.and_then(|senders| senders.as_of).into()),
+            ("missing_readings", senders.map(|senders| senders.missing).into()),
         ])
     }
 }

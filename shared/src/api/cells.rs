@@ -18,6 +18,7 @@ pub(crate) const COLUMNS: &[&str] = &[
     "devices",
     "device_average_c",
     "late",
+    "time_assumed",
     "duplicates",
     "conflicts",
     "corrected",
@@ -29,7 +30,8 @@ pub(crate) const COLUMNS: &[&str] = &[
 ];
 
 /// The columns that are counts: 0 without a reading, where the others are null.
-const COUNTS: &[&str] = &["count", "devices", "late", "duplicates", "conflicts", "corrected"];
+const COUNTS: &[&str] =
+    &["count", "devices", "late", "time_assumed", "duplicates", "conflicts", "corrected"];
 
 /// The figures, in the order of `COLUMNS`.
 pub(crate) fn cells(figures: Option<&Summary>) -> Vec<Value> {
@@ -57,6 +59,7 @@ pub(crate) fn cells(figures: Option<&Summary>) -> Vec<Value> {
         devices.map(|d| d.count).into(),
         devices.map(|d| d.averages as f64 / (d.count as f64 * 1e6)).into(),
         figures.late.into(),
+        figures.time_assumed.into(),
         figures.duplicates.into(),
         figures.conflicts.into(),
         figures.corrected.into(),

@@ -24,13 +24,14 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let span = Span { range: Some(range), from, to };
     let bounds = (from.unwrap_or(UnixMillis::MIN), to.unwrap_or(UnixMillis::MAX));
     let after = call.params.after().map_or(Ok(BEGINNING), key)?;
+    let readable = call.readable();
     let read = fold_and_read(
         call.host,
         span,
         call.now,
         |database| {
             let most = Page::<()>::to_read(limit);
-            let conflicts = database.read(|sql| select(sql, bounds, after, most))?;
+            let conflicts = database.read(|sql| select(sql, &readable, bounds, after, most))?;
             Ok((conflicts, database.read(|sql| ledger::tally(sql, "conflicts"))?))
         },
         |_snapshot| None,
@@ -39,8 +40,8 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let page = Page::of(conflicts, limit);
     let listing = Listing {
         list: Some("conflicts"),
-        // All that folds have seen; the newest 10,000 are kept.
-        about: Fields::of([("seen", seen.into())]),
+        // All that folds have seen; the newest 10,000 are kept. It is of all regions.
+        about: Fields::of([("seen", call.grant.scopes.reads_all().then_some(seen).into())]),
         complete: None,
         next: page.last().map(|last| call.params.next_page(&token(last.key))),
     };

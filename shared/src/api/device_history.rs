@@ -28,6 +28,7 @@ use crate::read::silence::Expectations;
 pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
     let (from, to) = bounds(&call.params, call.now)?;
     let limit = call.params.limit;
+    let readable = call.readable();
     let span = Span { range: Range::covering(from, to), from: Some(from), to: Some(to) };
     let read = fold_and_read(
         call.host,
@@ -36,14 +37,17 @@ pub(crate) fn readings<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Ha
         |database| {
             database.read_at_once(|sql| {
                 let most = Page::<()>::to_read(limit);
-                let readings = device_history::readings(sql, device.as_str(), from, to, most)?;
+                let readings = match devices::is_readable(sql, &readable, device.as_str())? {
+                    true => device_history::readings(sql, device.as_str(), from, to, most)?,
+                    false => None,
+                };
                 Ok((readings, ledger::tally(sql, ledger::PRUNED_BEFORE)?))
             })
         },
         |_snapshot| None,
     )?;
     let (readings, pruned_before) = read.value;
-    let readings = readings.ok_or_else(|| read.covered.missing(unknown_device()))?;
+    let readings = readings.ok_or_else(|| call.hidden(read.covered.missing(unknown_device())))?;
     let page = Page::of(readings, limit);
     let next = page.last().map(|last| {
         // A device has at most one reading in a millisecond, so the next page begins
@@ -87,6 +91,7 @@ pub(crate) fn windows<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Han
     let step = params.step.unwrap_or(Step::HOUR);
     let range = step_range(params, step, call.now)?;
     let page = step.cut(zone, range, limits::WINDOWS_PER_PAGE_MAX);
+    let readable = call.readable();
     let span = Span { range: Some(range), from: Some(range.from()), to: Some(range.to()) };
     let read = fold_and_read(
         call.host,
@@ -94,14 +99,19 @@ pub(crate) fn windows<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Han
         call.now,
         |database| {
             database.read_at_once(|sql| {
-                let steps = device_steps::steps(sql, device.as_str(), &page)?;
+                let name = device.as_str();
+                let steps = match devices::is_readable(sql, &readable, name)? {
+                    true => device_steps::steps(sql, name, &page)?,
+                    false => None,
+                };
                 Ok((steps, ledger::tally(sql, ledger::PRUNED_BEFORE)?))
             })
         },
         |_snapshot| None,
     )?;
+    let missing = || call.hidden(read.covered.missing(unknown_device()));
     let (steps, pruned_before) = &read.value;
-    let steps = steps.as_ref().ok_or_else(|| read.covered.missing(unknown_device()))?;
+    let steps = steps.as_ref().ok_or_else(missing)?;
     let last = steps.len().checked_sub(1).and_then(|last| page.get(last));
     let end = last.map_or(range.to(), Range::to);
     let step_text = params.text(Param::Step).unwrap_or("1h");
@@ -142,6 +152,7 @@ fn window_row((step, figures): (&Range, &StepFigures)) -> Vec<Value> {
 pub(crate) fn gaps<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
     let (from, to) = bounds(&call.params, call.now)?;
     let longer = call.params.duration_ms(Param::Longer, limits::DURATION_MS_MAX)?;
+    let readable = call.readable();
     let span = Span { range: Range::covering(from, to), from: Some(from), to: Some(to) };
     let read = fold_and_read(
         call.host,
@@ -150,12 +161,16 @@ pub(crate) fn gaps<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Handle
         |database| {
             database.read_at_once(|sql| {
                 let expected = Expectations::load(sql, call.now)?;
-                let (_, regions) = devices::of_device(sql, device.as_str())?;
+                let (_, regions) = devices::of_device(sql, devices::EVERYWHERE, device.as_str())?;
+                let is_hidden = !devices::is_readable(sql, &readable, device.as_str())?;
                 let after = devices::whole(&regions).map(|whole| {
                     let after = expected.silent_after_ms(&whole);
                     longer.or(after).unwrap_or(limits::SILENT_AFTER_MS_UNLEARNED)
                 });
-                let times = device_history::times(sql, device.as_str(), from, to)?;
+                let times = match is_hidden {
+                    true => None,
+                    false => device_history::times(sql, device.as_str(), from, to)?,
+                };
                 Ok((times, after, ledger::tally(sql, ledger::PRUNED_BEFORE)?))
             })
         },
@@ -163,7 +178,7 @@ pub(crate) fn gaps<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Handle
     )?;
     let (times, longer_ms, pruned_before) = &read.value;
     let (Some(times), Some(longer_ms)) = (times, longer_ms) else {
-        return Err(read.covered.missing(unknown_device()));
+        return Err(call.hidden(read.covered.missing(unknown_device())));
     };
     let found = device_history::gaps(times, *longer_ms, call.now.min(to));
     let row = |Gap { begin, end }: Gap| {

@@ -185,6 +185,7 @@ fn search<H: Host>(
     after: &str,
 ) -> Result<Found, Error> {
     let limit = call.params.limit;
+    let condition = call.readable().condition("r.name");
     database.read_at_once(|sql| {
         let expected = Expectations::load(sql, call.now)?;
         // It may be a name that the region had before.
@@ -193,7 +194,8 @@ fn search<H: Host>(
         let wanted = Wanted { region: own.as_deref().or(wanted.region), ..*wanted };
         let (mut found, mut after) = (Vec::new(), after.to_owned());
         for _ in 0..limits::DEVICES_SCANNED_MAX / limits::ITEMS_PER_PAGE_MAX {
-            let devices = devices::all(sql, wanted.region, &after, limits::ITEMS_PER_PAGE_MAX)?;
+            let devices =
+                devices::all(sql, &condition, wanted.region, &after, limits::ITEMS_PER_PAGE_MAX)?;
             let is_last = devices.len() < limits::ITEMS_PER_PAGE_MAX;
             for device in devices {
                 if found.len() == limit {
@@ -215,6 +217,7 @@ fn search<H: Host>(
 /// `GET /v1/devices/{device_id}`: its totals, its latest reading, and its regions, the
 /// region of the latest reading first.
 pub(crate) fn one<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
+    let condition = call.readable().condition("r.name");
     let read = fold_and_read(
         call.host,
         Span::ALL_TIME,
@@ -222,13 +225,14 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> Handler
         |database| {
             database.read_at_once(|sql| {
                 let expected = Expectations::load(sql, call.now)?;
-                Ok((devices::of_device(sql, device.as_str())?, expected))
+                Ok((devices::of_device(sql, &condition, device.as_str())?, expected))
             })
         },
         |_snapshot| None,
     )?;
     let ((name, regions), expected) = read.value;
-    let whole = devices::whole(&regions).ok_or_else(|| read.covered.missing(unknown_device()))?;
+    let missing = || call.hidden(read.covered.missing(unknown_device()));
+    let whole = devices::whole(&regions).ok_or_else(missing)?;
     let latest = regions.first().map(|summary| summary.name.as_str());
     let mut about = Fields::of([("device_id", name.into()), ("region", latest.into())]);
     let values = figures(&whole, &expected).into_iter().chain(expectations(&whole, &expected));

@@ -10,6 +10,7 @@
 
 use http::{Method, StatusCode};
 
+use crate::access::scope::Readable;
 use crate::domain::range::Span;
 use crate::domain::reading::UnixMillis;
 use crate::error::{Error, best_effort};
@@ -49,13 +50,18 @@ pub struct Opened<'a, H: Host> {
 
 /// Answers a request whose method and query are those of the route, and takes a place among
 /// the streams if one is free.
-pub(crate) fn open<'a, H: Host>(host: &'a H, request: &Request, now: UnixMillis) -> Opened<'a, H> {
+pub(crate) fn open<'a, H: Host>(
+    host: &'a H,
+    request: &Request,
+    readable: Readable,
+    now: UnixMillis,
+) -> Opened<'a, H> {
     match accepted(host, request, now) {
         Ok(is_stream) => {
             let response = Response::bytes(MEDIA_TYPE, StatusCode::OK, Vec::new())
                 // Without it, nginx buffers kilobytes of events before it sends any.
                 .with_header("x-accel-buffering", "no");
-            Opened { response, stream: is_stream.then(|| Stream::begin(host, now)) }
+            Opened { response, stream: is_stream.then(|| Stream::begin(host, readable, now)) }
         }
         Err(refusal) => Opened::refused(refusal.into_response(host, request.purpose())),
     }
@@ -145,6 +151,8 @@ fn change_streams(host: &impl Host, change: impl Fn(&mut Vec<i64>) -> bool) -> R
 /// still there. When the stream ends, the client connects again by itself.
 pub struct Stream<'a, H: Host> {
     watch: Watch<'a, H>,
+    /// The regions that are counted.
+    readable: Readable,
     begun: UnixMillis,
     started_ms: u64,
     /// What the last event said.
@@ -168,10 +176,11 @@ pub struct Step {
 
 impl<'a, H: Host> Stream<'a, H> {
     /// `begun` is when it took its place.
-    fn begin(host: &'a H, begun: UnixMillis) -> Self {
+    fn begin(host: &'a H, readable: Readable, begun: UnixMillis) -> Self {
         let started_ms = host.monotonic_ms();
         Self {
             watch: Watch { host, regions: None, folds: None },
+            readable,
             begun,
             started_ms,
             told: None,
@@ -212,7 +221,7 @@ impl<'a, H: Host> Stream<'a, H> {
             return None;
         }
         self.looked_ms = Some(host.monotonic_ms());
-        let state = state(host, now, &mut self.trouble);
+        let state = state(host, &self.readable, now, &mut self.trouble);
         let before = self.told.replace(state);
         let mut text = String::new();
         for (name, count) in [
@@ -268,16 +277,23 @@ impl<H: Host> Watch<'_, H> {
 
 /// Folds, and counts. `trouble` is the error of the last count: an outage is logged
 /// when it begins, not with every count.
-fn state(host: &impl Host, now: UnixMillis, trouble: &mut Option<String>) -> Told {
+fn state(
+    host: &impl Host,
+    readable: &Readable,
+    now: UnixMillis,
+    trouble: &mut Option<String>,
+) -> Told {
+    let condition = readable.condition("r.name");
     let counted = fold_and_read_quietly(
         host,
         Span::ALL_TIME,
         now,
         |regions| {
             regions.read(|sql| {
-                let readings = ledger::totals(sql)?.readings + ledger::tally(sql, "conflicts")?;
+                let readings = ledger::changes(sql, &condition)?;
                 let expected = Expectations::load(sql, now)?;
-                Ok(Counts { readings, silent: latest::silent_devices(sql, &expected)? })
+                let silent = latest::silent_devices(sql, &condition, &expected)?;
+                Ok(Counts { readings, silent })
             })
         },
         |_snapshot| None,

@@ -13,6 +13,7 @@ use crate::http::params::Param;
 use crate::http::path::{unknown_device, unknown_region};
 use crate::http::{Kind, Problem};
 use crate::limits;
+use crate::read::devices;
 use crate::read::excursions::{self, Listed};
 use crate::read::fresh::fold_and_read;
 use crate::read::outside::Asked;
@@ -67,6 +68,7 @@ pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Han
         ("kept_from", kept_from(found.pruned_before)),
         ("count", readings.into()),
         ("late", count(&|figures| figures.late)),
+        ("time_assumed", count(&|figures| figures.time_assumed)),
         ("duplicates", count(&|figures| figures.duplicates)),
         ("conflicts", count(&|figures| figures.conflicts)),
         ("corrected", count(&|figures| figures.corrected)),
@@ -80,14 +82,21 @@ pub(crate) fn of_region<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> Han
 /// `GET /v1/devices/{device_id}/excursions`.
 pub(crate) fn of_device<H: Host>(call: &Call<'_, H>, device: &DeviceId<'_>) -> HandlerResult {
     let asked = asked(call, limits::READINGS_RANGE_DAYS_MAX)?;
+    let readable = call.readable();
     let read = fold_and_read(
         call.host,
         span(asked.range),
         call.now,
-        |database| database.read_at_once(|sql| excursions::of_device(sql, device.as_str(), asked)),
+        |database| {
+            let name = device.as_str();
+            database.read_at_once(|sql| match devices::is_readable(sql, &readable, name)? {
+                true => excursions::of_device(sql, name, asked),
+                false => Ok(None),
+            })
+        },
         |_snapshot| None,
     )?;
-    let found = read.value.ok_or_else(|| read.covered.missing(unknown_device()))?;
+    let found = read.value.ok_or_else(|| call.hidden(read.covered.missing(unknown_device())))?;
     if found.regions == 0 {
         let detail = "no region of the device has limits; set them by \
                       PUT /v1/regions/{region}/limits";

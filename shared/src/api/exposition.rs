@@ -2,37 +2,21 @@
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>), or as OpenMetrics
 //! 1.0.0 (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 
+use crate::access::Denied;
+use crate::api::exposition_nodes::Nodes;
+use crate::api::exposition_sources::Sources;
+use crate::api::exposition_text::{Exposition, Text};
 use crate::domain::rejection::{Reason, Rejections};
 use crate::domain::summary::device_average;
 use crate::journal::QuarantineReason;
 use crate::journal::door::Door;
 use crate::journal::inventory::Inventory;
+use crate::journal::noted::Noted;
 use crate::ledger::{REJECTED_PREFIX, Totals};
 use crate::read::fresh::Coverage;
 use crate::read::latest::{DeviceNow, Latest, Measured};
 use crate::resilience::breaker::State;
 use crate::settings::{JournalBound, NamesBound};
-
-/// The formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exposition {
-    Prometheus,
-    OpenMetrics,
-}
-
-impl Exposition {
-    /// The formats on offer; the first is the default.
-    pub(crate) const OFFERS: &[(&str, Self)] =
-        &[("text/plain", Self::Prometheus), ("application/openmetrics-text", Self::OpenMetrics)];
-
-    /// The media type with its parameters.
-    pub(crate) fn content_type(self) -> &'static str {
-        match self {
-            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
 
 /// What the regions database counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +30,10 @@ pub(crate) struct Counted {
     /// The same regions with what is measured there now.
     pub(crate) latest: Vec<(String, Latest)>,
     pub(crate) devices: Vec<DeviceNow>,
+    /// The exchange with other nodes.
+    pub(crate) nodes: Nodes,
+    /// What was counted of sources.
+    pub(crate) sources: Sources,
     /// Whether what is measured now is within the limits, of regions that have any.
     pub(crate) within_limits: Vec<(String, bool)>,
 }
@@ -67,6 +55,10 @@ pub(crate) struct Known {
     /// Readings that were rejected in requests that left no entry; `None` while
     /// key-value is away.
     pub(crate) rejected: Option<Rejections>,
+    /// Requests that were not allowed, by why; `None` while key-value is away.
+    pub(crate) denied: Option<Noted>,
+    /// What was not counted of sources; `None` while key-value is away.
+    pub(crate) sources: Option<Sources>,
     /// `None` while key-value is away.
     pub(crate) inventory: Option<Inventory>,
     /// What the door knows; `None` while key-value is away.
@@ -85,10 +77,16 @@ pub(crate) fn render(exposition: Exposition, known: &Known) -> String {
     if let Some(counted) = &known.counted {
         text.counted(counted);
         text.latest(counted);
+        text.nodes(&counted.nodes);
         if let Some(rejected) = &known.rejected {
             text.rejected(counted, rejected);
         }
     }
+    if let Some(denied) = &known.denied {
+        text.denied(denied);
+    }
+    let counted = known.counted.as_ref().map(|counted| &counted.sources);
+    text.sources(counted, known.sources.as_ref());
     if let Some(inventory) = &known.inventory {
         text.inventory(inventory, known.coverage.as_ref());
     }
@@ -117,40 +115,7 @@ pub(crate) fn render(exposition: Exposition, known: &Known) -> String {
     text.text
 }
 
-struct Text {
-    exposition: Exposition,
-    text: String,
-}
-
 impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // In OpenMetrics, `_total` belongs to a counter's sample, not to its name.
-        let name = match self.exposition {
-            Exposition::Prometheus => name,
-            Exposition::OpenMetrics => name.trim_end_matches("_total"),
-        };
-        self.text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
-        self.line(name, labels, &value.to_string());
-    }
-
-    /// A value in millionths.
-    fn decimal(&mut self, name: &str, labels: &[(&str, &str)], millionths: i64) {
-        let sign = if millionths < 0 { "-" } else { "" };
-        let size = millionths.unsigned_abs();
-        let value = format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000);
-        self.line(name, labels, value.trim_end_matches('0').trim_end_matches('.'));
-    }
-
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
-        let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
-        let labels =
-            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        self.text.push_str(&format!("{name}{labels} {value}\n"));
-    }
-
     fn counted(&mut self, counted: &Counted) {
         let tally = |name: &str| counted.tally(name);
         let outcomes = [
@@ -223,6 +188,16 @@ impl Text {
         for DeviceNow { region, device, is_silent, .. } in &counted.devices {
             let labels = [("region", region.as_str()), ("device_id", device)];
             self.sample(name, &labels, i64::from(*is_silent));
+        }
+    }
+
+    fn denied(&mut self, denied: &Noted) {
+        let name = "isotherm_auth_total";
+        self.family(name, "counter", "Requests that were not allowed, by why.");
+        for why in Denied::ALL {
+            let found = denied.counts().find(|(name, _)| *name == why.code());
+            let count = found.map_or(0, |(_, count)| i64::try_from(count).unwrap_or(i64::MAX));
+            self.sample(name, &[("outcome", why.code())], count);
         }
     }
 
@@ -344,10 +319,14 @@ mod tests {
             latest: Vec::from([("hall".to_owned(), Latest::default())]),
             devices: Vec::new(),
             within_limits: Vec::from([("hall".to_owned(), false)]),
+            nodes: Nodes::none(),
+            sources: Sources::default(),
         };
         let mut rejected = Rejections::default();
         rejected.add(Reason::TooOld, 3);
         let known = Known {
+            denied: Some(Noted::default()),
+            sources: None,
             coverage: None,
             counted: Some(counted),
             rejected: Some(rejected),

@@ -3,8 +3,11 @@
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::api::access;
 use crate::api::answer::HandlerResult;
 use crate::api::call::Call;
+use crate::api::sources;
+use crate::api::start;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Host, KeyValue};
@@ -29,7 +32,9 @@ pub(crate) fn alive<H: Host>(_call: &Call<'_, H>) -> HandlerResult {
 /// what else is wrong. Nothing is folded.
 pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let host = call.host;
-    settings::check(host)?;
+    start::check(host)?;
+    check_access(host)?;
+    access::check_jwt(host)?;
     let Parts { journal, regions, breaker } = parts(host, call.now);
     let word = |up: bool| if up { "ok" } else { "failing" };
     let (code, status) = match (journal, regions) {
@@ -42,8 +47,19 @@ pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
         ("journal", word(journal).into()),
         ("regions", word(regions).into()),
         ("breaker", breaker.name().into()),
+        ("auth", if settings::access_is_on(host)? { "on" } else { "off" }.into()),
     ]);
     Ok(Response::json(code, &body).into())
+}
+
+/// Checks the variables of access, and that somebody could be let in, as far as the store says
+/// so. That it fails is said elsewhere.
+fn check_access(host: &impl Host) -> Result<(), Error> {
+    access::check(host)?;
+    match access::check_keys(host) {
+        Err(Error::Journal(_)) => Ok(()),
+        checked => checked,
+    }
 }
 
 /// Which of the stores work.
@@ -84,7 +100,9 @@ pub(crate) fn listed<H: Host>(host: &H) -> Result<(Inventory, H::KeyValue), Erro
 /// when to try again.
 pub(crate) fn of_ingest<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let host = call.host;
-    settings::check(host)?;
+    start::check(host)?;
+    check_access(host)?;
+    sources::check(host)?;
     let journal = host.key_value().and_then(|journal| journal.get(keys::DOOR));
     let (code, status) = match journal {
         Ok(_) => (StatusCode::OK, "ready"),

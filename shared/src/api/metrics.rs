@@ -5,7 +5,10 @@ use http::StatusCode;
 
 use crate::api::answer::{Answered, HandlerResult};
 use crate::api::call::Call;
-use crate::api::exposition::{self, Counted, Exposition, Known};
+use crate::api::exposition::{self, Counted, Known};
+use crate::api::exposition_nodes::Nodes;
+use crate::api::exposition_sources::Sources;
+use crate::api::exposition_text::Exposition;
 use crate::api::health::listed;
 use crate::domain::range::Span;
 use crate::error::Error;
@@ -14,6 +17,8 @@ use crate::http::Response;
 use crate::http::accept::negotiated;
 use crate::journal::door;
 use crate::journal::inventory::Inventory;
+use crate::journal::keys;
+use crate::journal::noted;
 use crate::journal::rejected;
 use crate::ledger;
 use crate::ledger::region_limits::{self, RegionLimits};
@@ -23,7 +28,7 @@ use crate::read::latest;
 use crate::read::silence::Expectations;
 use crate::resilience::breaker::State;
 use crate::resilience::circuit::CircuitBreaker;
-use crate::settings::{Horizon, JournalBound, NamesBound};
+use crate::settings::{self, Horizon, JournalBound, NamesBound};
 
 /// If a store fails, answers with what is known.
 pub(crate) fn all<H: Host>(call: &Call<'_, H>) -> HandlerResult {
@@ -43,6 +48,8 @@ pub(crate) fn all<H: Host>(call: &Call<'_, H>) -> HandlerResult {
 /// What the database counts; `None` while it is away, which is logged.
 fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error> {
     let latest = Horizon::from_variables(call.host)?.latest(call.now);
+    let silent_ms = settings::sender_silent_ms(call.host)?;
+    let condition = call.readable().condition("r.name");
     let read = fold_and_read(
         call.host,
         Span::ALL_TIME,
@@ -52,11 +59,12 @@ fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error>
                 let totals = ledger::totals(sql)?;
                 let tallies = ledger::tallies(sql)?;
                 let most = limits::REGIONS_IN_METRICS_MAX;
-                let newest = ledger::newest_by_region(sql, latest, most)?;
+                let newest = ledger::newest_by_region(sql, &condition, latest, most)?;
                 let expected = Expectations::load(sql, call.now)?;
                 let regions = newest.iter().map(|(region, _)| region.as_str());
                 let latest = latest::of_regions(sql, regions, &expected)?;
-                let devices = latest::of_devices(sql, limits::DEVICES_IN_METRICS_MAX, &expected)?;
+                let devices =
+                    latest::of_devices(sql, &condition, limits::DEVICES_IN_METRICS_MAX, &expected)?;
                 let names = latest.iter().map(|(region, _)| region.as_str());
                 let limits = region_limits::of_regions(sql, names)?;
                 let within = |(region, set): (String, RegionLimits)| {
@@ -65,7 +73,18 @@ fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error>
                     Some((region, set.holds(now.extremes())?))
                 };
                 let within_limits = limits.into_iter().filter_map(within).collect();
-                Ok(Counted { totals, tallies, newest, latest, devices, within_limits })
+                let nodes = Nodes::load(sql, silent_ms, call.now)?;
+                let sources = Sources::counted(sql)?;
+                Ok(Counted {
+                    totals,
+                    tallies,
+                    newest,
+                    latest,
+                    devices,
+                    within_limits,
+                    nodes,
+                    sources,
+                })
             })
         },
         |_snapshot| None,
@@ -84,6 +103,7 @@ fn known<H: Host>(host: &H, counted: Option<Counted>, covered: Option<&Covered>)
     let listed = listed(host).inspect_err(noted).ok();
     let store = listed.as_ref().map(|(_, store)| store);
     let rejected = |store| rejected::counts(store).map_err(Error::Journal);
+    let denied = |store| noted::load(store, keys::AUTH).map_err(Error::Journal);
     let door = |store| door::load(host, store).map_err(Error::Journal);
     let breaker = |(inventory, store): &(Inventory, H::KeyValue)| {
         CircuitBreaker::new(host, store, inventory.has_breaker()).state()
@@ -92,6 +112,8 @@ fn known<H: Host>(host: &H, counted: Option<Counted>, covered: Option<&Covered>)
         coverage: covered.map(|covered| covered.coverage.clone()),
         counted,
         rejected: store.and_then(|store| rejected(store).inspect_err(noted).ok()),
+        denied: store.and_then(|store| denied(store).inspect_err(noted).ok()),
+        sources: store.and_then(|store| Sources::noted(store).inspect_err(noted).ok()),
         door: store.and_then(|store| door(store).inspect_err(noted).ok()),
         breaker: listed.as_ref().map_or(State::NEW, breaker),
         bound: JournalBound::from_variables(host).inspect_err(noted).ok(),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::access::scope::Readable;
 use crate::api::answer::{HandlerResult, Listing};
 use crate::api::call::Call;
 use crate::api::cells;
@@ -52,6 +53,8 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerRe
 pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     let (span, limit) = (call.params.span()?, call.params.limit);
     let (after, most) = (call.params.after().unwrap_or_default(), Page::<()>::to_read(limit));
+    let readable = call.readable();
+    let condition = readable.condition("name");
     let latest = Horizon::from_variables(call.host)?.latest(call.now);
     let read = fold_and_read(
         call.host,
@@ -59,14 +62,14 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
         call.now,
         |database| {
             database.read_at_once(|sql| {
-                let mut regions = aggregate::regions(sql, after, most, span.range)?;
+                let mut regions = aggregate::regions(sql, &condition, (after, most), span.range)?;
                 aggregate::settle_newest(sql, &mut regions, span.range, latest)?;
                 let now = latest_of(sql, &regions, span, call.now)?;
                 Ok((regions, false, now))
             })
         },
         |snapshot| {
-            let (regions, is_cut) = recalled(snapshot, after, most, latest)?;
+            let (regions, is_cut) = recalled(snapshot, &readable, (after, most), latest)?;
             Some((regions, is_cut, Now::default()))
         },
     )?;
@@ -110,11 +113,14 @@ fn latest_of(
 /// it does not have; `None` if it has nothing for this page.
 fn recalled(
     snapshot: Snapshot,
-    after: &str,
-    most: usize,
+    readable: &Readable,
+    (after, most): (&str, usize),
     latest: UnixMillis,
 ) -> Option<(Vec<RegionSummary>, bool)> {
-    let all = snapshot.regions.into_iter().filter(|(name, _)| name.as_str() > after);
+    let all = snapshot
+        .regions
+        .into_iter()
+        .filter(|(name, _)| name.as_str() > after && readable.has(name));
     let all = all.map(|(name, summary)| (name, Some(summary.as_of(latest))));
     let regions: Vec<RegionSummary> = all.take(most).collect();
     let is_cut = !snapshot.is_whole && regions.len() < most;

@@ -75,7 +75,14 @@ pub(crate) fn by_device<H: Host>(call: &Call<'_, H>) -> HandlerResult {
 /// The records, and since when none of them is missing.
 fn kept<H: Host>(call: &Call<'_, H>) -> Result<(Fields, Vec<(u64, Rejected)>), Error> {
     let store = call.host.key_value().map_err(Error::Journal)?;
-    let records: Vec<_> = Recent::load(&store).map_err(Error::Journal)?.into_records().collect();
+    let readable = call.readable();
+    // A body that could not be read names no region.
+    let may_be_read = |record: &Rejected| match &record.region {
+        Some(region) => readable.has(region),
+        None => call.grant.scopes.reads_all(),
+    };
+    let records = Recent::load(&store).map_err(Error::Journal)?.into_records();
+    let records: Vec<_> = records.filter(|(_, record)| may_be_read(record)).collect();
     let oldest = records.last().map(|(_, record)| record.at);
     Ok((Fields::of([("kept", records.len().into()), ("kept_from", oldest.into())]), records))
 }

@@ -3,10 +3,14 @@
 
 use http::Method;
 
+use crate::access::Grant;
+use crate::api::access;
+use crate::api::accessed::Accessed;
 use crate::api::answer::{Answered, HandlerResult};
 use crate::api::call::{Call, zone_of};
+use crate::api::cors;
 use crate::api::events::{self, Opened};
-use crate::api::routes::Handler::{Events, InRegion, Named, OfDevice, Plain, Readings};
+use crate::api::routes::Handler::{Events, InRegion, Named, OfDevice, Plain, Readings, Source};
 use crate::api::routes::{Answers, Query, Route};
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -16,30 +20,82 @@ use crate::http::body;
 use crate::http::params::QueryParams;
 use crate::http::path::{argument, decoded, device_in_path, region_in_path};
 use crate::http::{Kind, Problem, Refusal, Request, Response};
+use crate::journal::door::Door;
 use crate::limits;
 use crate::upkeep;
 
-/// How many bytes of a request have to be read before `answer_by`: 0 if its route takes no
-/// body. An error in the head is answered at once, before any body is read, or asked for.
-pub fn begin<H: Host>(routes: &[Route<H>], request: &Request) -> Result<usize, Answered> {
-    let Some((route, _)) = find(routes, request).filter(|(route, _)| route.takes_body) else {
-        return Ok(0);
-    };
-    let check = || {
-        check_method(routes, route, request)?;
-        body::check_type(request, "the body")?;
-        body::check_length(request, limits::SMALL_BODY_BYTES_MAX)
-    };
-    match check() {
-        Ok(()) => Ok(limits::SMALL_BODY_BYTES_MAX),
-        Err(problem) => Err(refuse(routes, request, problem)),
+/// A request that was let in by its head.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// How many bytes of its body have to be read at most: 0 if its route takes none.
+    pub body_limit: usize,
+    pub(crate) grant: Grant,
+    /// The door, and when it was read; `None` if it was not.
+    pub(crate) door: Option<(Door, UnixMillis)>,
+}
+
+impl Admitted {
+    /// By this grant, with a body of at most so many bytes.
+    fn by(grant: Grant, body_limit: usize) -> Self {
+        Self { body_limit, grant, door: None }
     }
 }
 
+/// Judges a request by its head: its method, its credential, and what it says of its body.
+/// An error in it is answered at once, before any body is read, or asked for.
+pub fn begin<H: Host>(
+    routes: &[Route<H>],
+    host: &H,
+    request: &Request,
+    now: UnixMillis,
+) -> Result<Admitted, Box<Answered>> {
+    let Some((route, _)) = find(routes, request) else {
+        let answered = finished(host, request, Response::from(no_such_resource()).into());
+        return Err(Box::new(answered));
+    };
+    let refused = |refusal: Refusal, accessed| {
+        let response = refusal.into_response(host, request.purpose());
+        let answered = Answered { route: route.pattern, accessed, ..response.into() };
+        Box::new(finished(host, request, answered))
+    };
+    match cors::preflight(host, request, &methods(routes, route)) {
+        Ok(None) => {}
+        Ok(Some(response)) => {
+            let answered = Answered { route: route.pattern, ..response.into() };
+            return Err(Box::new(finished(host, request, answered)));
+        }
+        Err(error) => return Err(refused(error.into(), Accessed::default())),
+    }
+    let allowed = check_method(routes, route, request);
+    allowed.map_err(|problem| refused(problem.into(), Accessed::default()))?;
+    let grant = access::admit(host, request, route.scope, access::by_jwt, now);
+    let grant = grant.map_err(|denial| {
+        let (refusal, accessed) = denial.into_parts();
+        refused(refusal, accessed)
+    })?;
+    if !route.takes_body {
+        return Ok(Admitted::by(grant, 0));
+    }
+    let (limit, body) = match route.takes_large_body {
+        true => (limits::TABLE_BODY_BYTES_MAX, Ok(())),
+        false => (limits::SMALL_BODY_BYTES_MAX, body::check_type(request, "the body")),
+    };
+    let body = body.and_then(|()| body::check_length(request, limit));
+    body.map_err(|problem| refused(problem.into(), Accessed::by(&grant)))?;
+    Ok(Admitted::by(grant, limit))
+}
+
 /// Answers a request whose body could not be read.
-pub fn refuse<H: Host>(routes: &[Route<H>], request: &Request, problem: Problem) -> Answered {
+pub fn refuse<H: Host>(
+    routes: &[Route<H>],
+    host: &H,
+    request: &Request,
+    admitted: &Admitted,
+    problem: Problem,
+) -> Answered {
     let route = find(routes, request).map_or("(none)", |(route, _)| route.pattern);
-    Answered { route, ..Response::from(problem).into() }
+    let accessed = Accessed::by(&admitted.grant);
+    finished(host, request, Answered { route, accessed, ..Response::from(problem).into() })
 }
 
 /// Answers a request by the `routes` of a component. `body` has at most as many bytes as
@@ -49,16 +105,45 @@ pub fn answer_by<H: Host>(
     routes: &[Route<H>],
     host: &H,
     request: &Request,
+    admitted: &Admitted,
     body: &[u8],
     now: UnixMillis,
 ) -> Answered {
     let Some((route, argument)) = find(routes, request) else {
         return Response::from(no_such_resource()).into();
     };
-    match check_method(routes, route, request) {
-        Ok(()) => route.answer(host, request, body, argument, now),
-        Err(problem) => Answered { route: route.pattern, ..Response::from(problem).into() },
+    let answered = route.answer(host, request, &admitted.grant, body, argument, now);
+    finished(host, request, answered)
+}
+
+/// The same without a body: `begin` and `answer_by` in one.
+pub fn answer_at_once<H: Host>(
+    routes: &[Route<H>],
+    host: &H,
+    request: &Request,
+    body: &[u8],
+    now: UnixMillis,
+) -> Answered {
+    match begin(routes, host, request, now) {
+        Ok(admitted) => answer_by(routes, host, request, &admitted, body, now),
+        Err(answered) => *answered,
     }
+}
+
+/// What every answer has beside its own: who may read it, and what it depends on.
+pub(crate) fn finished(host: &impl Host, request: &Request, answered: Answered) -> Answered {
+    let response = finished_response(host, request, answered.response);
+    let accessed = answered.accessed.answered(response.status);
+    Answered { response, accessed, ..answered }
+}
+
+pub(crate) fn finished_response(
+    host: &impl Host,
+    request: &Request,
+    response: Response,
+) -> Response {
+    let response = response.with_header("vary", "authorization, cookie");
+    cors::allow(host, request, response)
 }
 
 /// Folds the corrections that wait, before `inspect` answers. While they can't be folded,
@@ -81,8 +166,8 @@ pub fn answer_with<H: Host>(host: &H, request: &Request, body: &[u8], now: UnixM
     fold_corrections(host, now);
     let routes = Route::<H>::INSPECT;
     match find(&routes, request) {
-        Some(_) => answer_by(&routes, host, request, body, now),
-        None => answer_by(&Route::<H>::QUERY, host, request, body, now),
+        Some(_) => answer_at_once(&routes, host, request, body, now),
+        None => answer_at_once(&Route::<H>::QUERY, host, request, body, now),
     }
 }
 
@@ -91,18 +176,26 @@ pub fn events<'a, H: Host>(
     host: &'a H,
     request: &Request,
     now: UnixMillis,
-) -> Option<(Opened<'a, H>, &'static str)> {
+) -> Option<(Opened<'a, H>, &'static str, Accessed)> {
     let routes = Route::<H>::QUERY;
     let (route, _) = find(&routes, request)?;
     if !matches!(route.handler, Events) {
         return None;
     }
-    let checked = request.allow(route.methods).map_err(Refusal::from);
-    let opened = match checked.and_then(|()| route.check(host, request, now)) {
-        Ok(_params) => events::open(host, request, now),
+    let admitted = match begin(&routes, host, request, now) {
+        Ok(admitted) => admitted,
+        Err(answered) => {
+            return Some((Opened::refused(answered.response), route.pattern, answered.accessed));
+        }
+    };
+    let grant = &admitted.grant;
+    let opened = match route.check(host, request, now) {
+        Ok(_params) => events::open(host, request, grant.scopes.regions(), now),
         Err(refusal) => Opened::refused(refusal.into_response(host, request.purpose())),
     };
-    Some((opened, route.pattern))
+    let response = finished_response(host, request, opened.response);
+    let accessed = Accessed::by(grant).answered(response.status);
+    Some((Opened { response, ..opened }, route.pattern, accessed))
 }
 
 /// The route of a request, and the argument in the place of the path's braces. If no line
@@ -127,9 +220,13 @@ pub(crate) fn check_method<H: Host>(
     if route.methods.contains(&request.method) {
         return Ok(());
     }
+    request.allow(&methods(routes, route))
+}
+
+/// The methods of all lines with the path of `route`.
+pub(crate) fn methods<H: Host>(routes: &[Route<H>], route: &Route<H>) -> Vec<Method> {
     let of_path = routes.iter().filter(|other| other.pattern == route.pattern);
-    let methods: Vec<Method> = of_path.flat_map(|other| other.methods).cloned().collect();
-    request.allow(&methods)
+    of_path.flat_map(|other| other.methods).cloned().collect()
 }
 
 fn no_such_resource() -> Problem {
@@ -142,10 +239,11 @@ impl<H: Host> Route<H> {
         &self,
         host: &H,
         request: &Request,
+        grant: &Grant,
         now: UnixMillis,
     ) -> HandlerResult {
         let Plain(handle) = self.handler else { return Err(no_such_resource().into()) };
-        handle(&self.call(host, request, &[], now)?)
+        handle(&self.call(host, request, grant, &[], now)?)
     }
 
     /// Answers a request for this route.
@@ -153,15 +251,17 @@ impl<H: Host> Route<H> {
         &self,
         host: &H,
         request: &Request,
+        grant: &Grant,
         body: &[u8],
         argument: &str,
         now: UnixMillis,
     ) -> Answered {
-        let answered = match self.try_answer(host, request, body, argument, now) {
+        let answer = self.call(host, request, grant, body, now);
+        let answered = match answer.and_then(|call| self.try_answer(&call, argument)) {
             Ok(answered) => answered,
             Err(refusal) => refusal.into_response(host, request.purpose()).into(),
         };
-        Answered { route: self.pattern, ..answered }
+        Answered { route: self.pattern, accessed: Accessed::by(grant), ..answered }
     }
 
     /// The parameters of a request for this route.
@@ -181,6 +281,7 @@ impl<H: Host> Route<H> {
         &self,
         host: &'a H,
         request: &'a Request,
+        grant: &'a Grant,
         body: &'a [u8],
         now: UnixMillis,
     ) -> Result<Call<'a, H>, Refusal> {
@@ -189,25 +290,24 @@ impl<H: Host> Route<H> {
             Answers::Other => Format::Json,
         };
         let params = self.check(host, request, now)?;
-        Ok(Call { host, request, now, body, params, format })
+        if let Some(region) = params.region()? {
+            grant.check_region(region.as_str())?;
+        }
+        Ok(Call { host, request, grant, now, body, params, format })
     }
 
-    fn try_answer(
-        &self,
-        host: &H,
-        request: &Request,
-        body: &[u8],
-        argument: &str,
-        now: UnixMillis,
-    ) -> HandlerResult {
-        let call = self.call(host, request, body, now)?;
+    fn try_answer(&self, call: &Call<'_, H>, argument: &str) -> HandlerResult {
         match self.handler {
-            Plain(handle) => handle(&call),
-            InRegion(handle) => handle(&call, &region_in_path(argument)?),
-            OfDevice(handle) => handle(&call, &device_in_path(argument)?),
-            Named(handle) => handle(&call, &decoded(argument).unwrap_or_default()),
+            Plain(handle) => handle(call),
+            InRegion(handle) => {
+                let region = region_in_path(argument)?;
+                call.grant.check_region(region.as_str())?;
+                handle(call, &region)
+            }
+            OfDevice(handle) => handle(call, &device_in_path(argument)?),
+            Named(handle) => handle(call, &decoded(argument).unwrap_or_default()),
             // The component's entry point answers these.
-            Events | Readings => Err(Refusal::from(no_such_resource())),
+            Events | Readings | Source(_) => Err(Refusal::from(no_such_resource())),
         }
     }
 }

@@ -48,6 +48,21 @@ pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
+/// The number that has a mark in it.
+const MARKED: u64 = 1 << 22;
+
+/// A number like `zigzag`'s with a mark, for numbers below 2²¹ in magnitude: temperatures in
+/// thousandths of a degree, and differences of two. Without the mark it is that of `zigzag`,
+/// and as short; with it, it takes four bytes.
+pub(crate) fn marked(value: i64, is_marked: bool) -> u64 {
+    zigzag(value) | if is_marked { MARKED } else { 0 }
+}
+
+/// The number and its mark.
+pub(crate) fn unmarked(value: u64) -> (i64, bool) {
+    (unzigzag(value & !MARKED), value & MARKED != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -65,6 +80,16 @@ mod tests {
         let bytes = [&[0x80; 9][..], &[2]].concat();
         assert_eq!(take(&mut bytes.as_slice()), Err(NoInteger::TooLarge));
         assert_eq!(take(&mut &[0x80; 9][..]), Err(NoInteger::Truncated));
+    }
+
+    #[test]
+    fn a_mark_leaves_the_number_alone_whatever_two_temperatures_differ_by() {
+        for value in [0, 1, -1, 21_500, 1_000_000, -273_150, 1_273_150, -1_273_150] {
+            assert_eq!(marked(value, false), zigzag(value));
+            for is_marked in [false, true] {
+                assert_eq!(unmarked(marked(value, is_marked)), (value, is_marked));
+            }
+        }
     }
 
     proptest! {

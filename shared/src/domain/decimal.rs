@@ -14,9 +14,9 @@ pub(crate) enum Rounding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decimal<'a> {
     is_negative: bool,
-    /// Digits, at least one.
+    /// Digits, possibly none.
     whole: &'a str,
-    /// Digits after the point, possibly none.
+    /// Digits after the point, possibly none; here or before it is at least one.
     fraction: &'a str,
     /// Digits with an optional sign, possibly none.
     exponent: &'a str,
@@ -36,24 +36,96 @@ impl<'a> Decimal<'a> {
             Some(rest) => Some(digits(rest)).filter(|(fraction, _)| !fraction.is_empty())?,
             None => ("", rest),
         };
-        let exponent = match rest.strip_prefix(['e', 'E']) {
-            Some(exponent) => {
-                let (figures, rest) = digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
-                if figures.is_empty() || !rest.is_empty() {
-                    return None;
-                }
-                exponent
-            }
-            None if rest.is_empty() => "",
-            None => return None,
+        Some(Self { is_negative, whole, fraction, exponent: exponent(rest)? })
+    }
+
+    /// Parses all of `text` as `printf` and Go's `ParseFloat` write and read decimals: a
+    /// plus sign, leading zeros, `.5` and `5.` are allowed, too. No space, no digit that is
+    /// not ASCII, nothing hexadecimal, no infinity and no NaN.
+    pub(crate) fn parse_loose(text: &'a str) -> Option<Self> {
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let (whole, rest) = digits(unsigned);
+        let (fraction, rest) = rest.strip_prefix('.').map_or(("", rest), digits);
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let exponent = exponent(rest)?;
+        Some(Self { is_negative: text.starts_with('-'), whole, fraction, exponent })
+    }
+
+    /// Whether there is a minus sign.
+    pub(crate) fn is_negative(self) -> bool {
+        self.is_negative
+    }
+
+    /// The value without its sign, times 10 to the power of `scale`, cut to an integer, and
+    /// whether anything but zeros was cut off. `None` if the integer has more than 18 digits.
+    pub(crate) fn cut(self, scale: i64) -> Option<(i64, bool)> {
+        let mut significant = self.significant();
+        let Some(point) = self.point() else { return Some((0, false)) };
+        let kept = match usize::try_from(point.saturating_add(scale)) {
+            Ok(kept) if kept <= 18 => kept,
+            Ok(_) => return None,
+            Err(_negative) => return Some((0, true)),
         };
-        Some(Self { is_negative, whole, fraction, exponent })
+        let next = |_| significant.next().unwrap_or(0);
+        let value = (0..kept).map(next).fold(0_i64, |value, digit| value * 10 + digit);
+        Some((value, significant.any(|digit| digit != 0)))
+    }
+
+    /// Whether both are the same number, however they are written: `85`, `85.0`, `8.5e1`.
+    pub(crate) fn is_same(self, other: Decimal<'_>) -> bool {
+        let is_equal = self.point() == other.point()
+            && self.trimmed_length() == other.trimmed_length()
+            && self.significant().zip(other.significant()).all(|(a, b)| a == b);
+        is_equal && (self.point().is_none() || self.is_negative == other.is_negative)
+    }
+
+    /// The digits from the first one that is not zero.
+    fn significant(self) -> impl Iterator<Item = i64> + Clone + use<'a> {
+        self.digits().skip_while(|digit| *digit == 0)
+    }
+
+    /// The number of significant digits without the zeros at the end.
+    fn trimmed_length(self) -> usize {
+        let last = self.significant().enumerate().filter(|(_, digit)| *digit != 0).last();
+        last.map_or(0, |(index, _)| index + 1)
+    }
+
+    /// How many significant digits stand before the point: -1 for 0.01. `None` for zero.
+    fn point(self) -> Option<i64> {
+        let zeros = self.digits().position(|digit| digit != 0)?;
+        let point = length(self.whole).saturating_sub(length_of(zeros));
+        Some(point.saturating_add(saturating_exponent(self.exponent)))
     }
 
     /// The value times 10 to the power of `scale`, as an integer. `None` if that has
     /// more than 18 digits, which is more than any quantity here.
     pub(crate) fn scaled(self, scale: i64, rounding: Rounding) -> Option<i64> {
         self.short(scale).or_else(|| self.any(scale, rounding))
+    }
+
+    /// The most digits of an exact value: sums of a few of them fit 128 bits.
+    pub(crate) const EXACT_DIGITS_MAX: i64 = 36;
+
+    /// The value times 10 to the power of `scale`, exactly. `None` if it has digits beyond
+    /// the scale, or more than `EXACT_DIGITS_MAX` before that.
+    pub(crate) fn exact(self, scale: i64) -> Option<i128> {
+        let leading_zeros = self.digits().take_while(|&d| d == 0).count();
+        let count = self.whole.len() + self.fraction.len();
+        if leading_zeros == count {
+            return Some(0);
+        }
+        let significant = self.digits().skip(leading_zeros);
+        let point = length(self.whole).saturating_sub(length_of(leading_zeros));
+        let kept = point.saturating_add(saturating_exponent(self.exponent)).saturating_add(scale);
+        let kept = usize::try_from(kept).ok().filter(|_| kept <= Self::EXACT_DIGITS_MAX)?;
+        if significant.clone().skip(kept).any(|digit| digit != 0) {
+            return None;
+        }
+        let padded = significant.chain(std::iter::repeat(0)).take(kept);
+        let value = padded.fold(0_i128, |value, digit| value * 10 + i128::from(digit));
+        Some(if self.is_negative { -value } else { value })
     }
 
     /// The fast path for what sensors send: few digits, no exponent, no digit beyond
@@ -74,28 +146,39 @@ impl<'a> Decimal<'a> {
     }
 
     fn any(self, scale: i64, rounding: Rounding) -> Option<i64> {
-        let leading_zeros = self.digits().take_while(|&d| d == 0).count();
-        let point = length(self.whole).saturating_sub(length_of(leading_zeros));
-        let significant = self.digits().skip(leading_zeros);
-        if significant.clone().next().is_none() {
-            return Some(0);
-        }
-
+        let Some(point) = self.point() else { return Some(0) };
         // The number of significant digits before the scaled point. Below 0, the value
         // is less than a tenth of a unit and rounds to 0.
-        let exponent = saturating_exponent(self.exponent);
-        let kept = point.saturating_add(exponent).saturating_add(scale);
-        let kept = match usize::try_from(kept) {
+        let kept = match usize::try_from(point.saturating_add(scale)) {
             Ok(kept) if kept <= 18 => kept,
             Ok(_) => return None,
             Err(_negative) => return Some(0),
         };
-        let padded = significant.chain(std::iter::repeat(0));
+        let padded = self.significant().chain(std::iter::repeat(0));
         let value = padded.clone().take(kept).fold(0i64, |value, digit| value * 10 + digit);
         let next = padded.clone().nth(kept).unwrap_or(0);
         let up = i64::from(rounding == Rounding::HalfAwayFromZero && next >= 5);
         Some(if self.is_negative { -(value + up) } else { value + up })
     }
+}
+
+/// `value`, which is scaled by 10 to the power of `places`, without these places. `places`
+/// is from 0 to `Decimal::EXACT_DIGITS_MAX`; with more, the value is 0.
+pub(crate) fn rescaled(value: i128, places: u32, rounding: Rounding) -> i128 {
+    let unit = 10_i128.checked_pow(places).unwrap_or(i128::MAX);
+    let (whole, rest) = (value / unit, value % unit);
+    let is_up = rounding == Rounding::HalfAwayFromZero && rest.abs() >= unit - rest.abs();
+    if is_up { whole + rest.signum() } else { whole }
+}
+
+/// The exponent that `text` is, without its letter, or "" if it is empty. `None` if it is
+/// something else.
+fn exponent(text: &str) -> Option<&str> {
+    let Some(exponent) = text.strip_prefix(['e', 'E']) else {
+        return text.is_empty().then_some("");
+    };
+    let (figures, rest) = digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
+    (!figures.is_empty() && rest.is_empty()).then_some(exponent)
 }
 
 /// Splits `text` after its leading digits.
@@ -147,6 +230,105 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_printf_and_go_write_is_a_number_where_that_is_allowed() {
+        for (text, expected) in [
+            ("+5", 5_000),
+            ("005", 5_000),
+            ("-007.25", -7_250),
+            (".5", 500),
+            ("-.5", -500),
+            ("+.5e1", 5_000),
+            ("5.", 5_000),
+            ("5.e-1", 500),
+            ("000", 0),
+            ("0000000000000000000021.5", 21_500),
+            ("1e5", 100_000_000),
+            ("21.5", 21_500),
+        ] {
+            let number = Decimal::parse_loose(text).unwrap();
+            assert_eq!(number.scaled(3, Rounding::HalfAwayFromZero), Some(expected), "{text}");
+        }
+        for text in [
+            "", " ", ".", "+", "-", "+-5", "--5", "5 ", " 5", "5..", "1.2.3", "e5", ".e5", "5e",
+            "5e+", "5e1.", "0x10", "1_0", "1,5", "inf", "+Inf", "NaN", "Infinity", "٣", "5f", "5i",
+        ] {
+            assert_eq!(Decimal::parse_loose(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn exact_values_lose_no_digit_or_are_none() {
+        let exact = |text: &str, scale| Decimal::parse_loose(text).unwrap().exact(scale);
+        for (text, scale, expected) in [
+            ("0", 24, Some(0)),
+            ("-0.000e999999999999999999999", 3, Some(0)),
+            ("21.5", 3, Some(21_500)),
+            ("-21.5000", 1, Some(-215)),
+            ("21.5", 0, None),
+            ("1e3", 0, Some(1_000)),
+            ("1500e-2", 0, Some(15)),
+            ("1e-24", 24, Some(1)),
+            ("1e-25", 24, None),
+            ("1e35", 0, Some(10_i128.pow(35))),
+            ("1e36", 0, None),
+            ("1e-99999999999999999999999", 24, None),
+            (".000001", 6, Some(1)),
+        ] {
+            assert_eq!(exact(text, scale), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_are_rounded_off_or_dropped() {
+        let rounded = |value| rescaled(value, 2, Rounding::HalfAwayFromZero);
+        let dropped = |value| rescaled(value, 2, Rounding::TowardZero);
+        for (value, near, toward_zero) in
+            [(149, 1, 1), (150, 2, 1), (-149, -1, -1), (-150, -2, -1), (49, 0, 0), (-50, -1, 0)]
+        {
+            assert_eq!((rounded(value), dropped(value)), (near, toward_zero), "{value}");
+        }
+        assert_eq!(rescaled(7, 0, Rounding::HalfAwayFromZero), 7);
+        assert_eq!(rescaled(10_i128.pow(36), 99, Rounding::HalfAwayFromZero), 0);
+    }
+
+    #[test]
+    fn a_number_is_the_same_however_it_is_written() {
+        let is_same =
+            |a, b| Decimal::parse_loose(a).unwrap().is_same(Decimal::parse_loose(b).unwrap());
+        for (a, b) in [
+            ("85", "85.00"),
+            ("85.0", "8.5e1"),
+            ("0", "-0.000"),
+            ("-127", "-127.0"),
+            (".5", "0.50"),
+            ("100", "1e2"),
+            ("0e9", "0"),
+            ("0.001", "1e-3"),
+        ] {
+            assert!(is_same(a, b) && is_same(b, a), "{a} {b}");
+        }
+        for (a, b) in [("85", "-85"), ("85", "85.01"), ("85", "850"), ("85", "8.5"), ("0", "1")] {
+            assert!(!is_same(a, b) && !is_same(b, a), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_told() {
+        for (text, scale, expected) in [
+            ("-21.4375", 3, Some((21_437, true))),
+            ("21.4370000", 3, Some((21_437, false))),
+            ("0.00001", 3, Some((0, true))),
+            ("0.000", 3, Some((0, false))),
+            ("1e400", 3, None),
+            ("2150", -2, Some((21, true))),
+            ("999999999999999999", 0, Some((999_999_999_999_999_999, false))),
+            ("1000000000000000000", 0, None),
+        ] {
+            assert_eq!(Decimal::parse_loose(text).unwrap().cut(scale), expected, "{text}");
+        }
+    }
+
     /// Text that is sometimes a number.
     fn text() -> impl Strategy<Value = String> {
         prop_oneof![
@@ -166,6 +348,28 @@ mod tests {
                 begins && raw.get() == text
             });
             prop_assert_eq!(Decimal::parse(&text).is_some(), is_number, "{}", text);
+        }
+
+        #[test]
+        fn what_is_a_number_of_json_is_the_same_loosely(text in text()) {
+            if let Some(number) = Decimal::parse(&text) {
+                prop_assert_eq!(Decimal::parse_loose(&text), Some(number));
+            }
+            // Rust reads decimals as Go does, beside words and underscores.
+            let has_words = text.trim_start_matches(['-', '+']).starts_with(['i', 'I', 'n', 'N']);
+            let is_float = text.parse::<f64>().is_ok() && !has_words;
+            prop_assert_eq!(Decimal::parse_loose(&text).is_some(), is_float, "{}", text);
+        }
+
+        #[test]
+        fn an_exact_value_is_that_which_is_rounded(text in text()) {
+            let Some(number) = Decimal::parse_loose(&text) else { return Ok(()) };
+            if let Some(exact) = number.exact(9) {
+                let rounded = rescaled(exact, 6, Rounding::HalfAwayFromZero);
+                if let Some(value) = number.scaled(3, Rounding::HalfAwayFromZero) {
+                    prop_assert_eq!(i128::from(value), rounded, "{}", text);
+                }
+            }
         }
 
         #[test]

@@ -21,6 +21,21 @@ pub struct Reading<'a> {
     /// When it was measured, by the device's clock.
     pub timestamp: UnixMillis,
     is_late: bool,
+    time: TimeOrigin,
+}
+
+/// Where the time of a reading is from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeOrigin {
+    /// The sender said it.
+    #[default]
+    Sent,
+    /// The sender said none, so it is the time at which the reading arrived.
+    Assumed {
+        /// The sender's own number of the reading, if it has one. The same number of a device
+        /// within some hours is the same reading (`ledger/numbers.rs`).
+        number: Option<u32>,
+    },
 }
 
 impl<'a> Reading<'a> {
@@ -31,7 +46,8 @@ impl<'a> Reading<'a> {
         temperature: MilliCelsius,
         timestamp: UnixMillis,
     ) -> Self {
-        Self { device_id, region, temperature, timestamp, is_late: false }
+        let (is_late, time) = (false, TimeOrigin::Sent);
+        Self { device_id, region, temperature, timestamp, is_late, time }
     }
 
     /// Whether it arrived later than the variable `late_after` allows. It counts all
@@ -44,6 +60,29 @@ impl<'a> Reading<'a> {
     #[must_use]
     pub(crate) fn arrived(self, is_late: bool) -> Self {
         Self { is_late, ..self }
+    }
+
+    /// Whether its time is that of its arrival, as the sender said none.
+    pub fn is_time_assumed(&self) -> bool {
+        matches!(self.time, TimeOrigin::Assumed { .. })
+    }
+
+    /// Where its time is from.
+    pub fn time_origin(&self) -> TimeOrigin {
+        self.time
+    }
+
+    /// The same, with a time of this origin.
+    #[must_use]
+    pub(crate) fn with_time_of(self, time: TimeOrigin) -> Self {
+        Self { time, ..self }
+    }
+
+    /// The same, with its time assumed or not, and no number.
+    #[must_use]
+    pub(crate) fn assumed(self, is_assumed: bool) -> Self {
+        let assumed = TimeOrigin::Assumed { number: None };
+        self.with_time_of(if is_assumed { assumed } else { TimeOrigin::Sent })
     }
 }
 

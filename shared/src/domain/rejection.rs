@@ -91,13 +91,25 @@ pub enum Reason {
     VoidValue,
     /// A temperature that its region can't have.
     Implausible,
+    /// Of a device or a region that the sender's token does not allow.
+    Forbidden,
+    /// A unit that is missing, or that the mapping of the source does not list.
+    UnknownUnit,
+    /// A device that the table of the source does not have.
+    UnknownDevice,
+    /// No time in the message, and the source does not take the time of arrival.
+    MissingTimestamp,
+    /// A local time that the clock shows twice.
+    AmbiguousTimestamp,
+    /// A value of a source that is no number.
+    NotANumber,
 }
 
-const _: () = assert!(Reason::ALL.len() == Reason::Implausible as usize + 1);
+const _: () = assert!(Reason::ALL.len() == Reason::NotANumber as usize + 1);
 
 impl Reason {
     /// All reasons. Journal entries store the position here, so append new ones.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed,
         Self::MissingField,
         Self::UnknownField,
@@ -113,6 +125,12 @@ impl Reason {
         Self::TooManyNames,
         Self::VoidValue,
         Self::Implausible,
+        Self::Forbidden,
+        Self::UnknownUnit,
+        Self::UnknownDevice,
+        Self::MissingTimestamp,
+        Self::AmbiguousTimestamp,
+        Self::NotANumber,
     ];
 
     /// The reason's code in an answer.
@@ -133,6 +151,12 @@ impl Reason {
             Self::TooManyNames => "too_many_names",
             Self::VoidValue => "void_value",
             Self::Implausible => "implausible",
+            Self::Forbidden => "forbidden",
+            Self::UnknownUnit => "unknown_unit",
+            Self::UnknownDevice => "unknown_device",
+            Self::MissingTimestamp => "missing_timestamp",
+            Self::AmbiguousTimestamp => "ambiguous_timestamp",
+            Self::NotANumber => "not_a_number",
         }
     }
 }

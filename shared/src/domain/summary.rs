@@ -23,6 +23,8 @@ pub struct Summary {
     /// The number of these readings that arrived later than the variable `late_after`
     /// allows.
     pub late: i64,
+    /// The number of these readings with the time of their arrival, as their sender gave none.
+    pub time_assumed: i64,
     /// Readings sent again, as folds found them.
     pub duplicates: i64,
     /// Readings that contradict one of these, as folds found them.
@@ -52,15 +54,17 @@ pub(crate) fn device_average(readings: i64, sum_millicelsius: i64) -> i64 {
 }
 
 /// How many integers `Summary::from_columns` takes.
-pub(crate) const SUMMARY_COLUMNS: usize = 15;
+pub(crate) const SUMMARY_COLUMNS: usize = 16;
 
 impl Summary {
-    /// Reads the columns: the statistics', revision, late, duplicates, conflicts, corrected,
-    /// devices or -1, and the sum of their averages. `None` if no release can have
+    /// Reads the columns: the statistics', revision, late, those with an assumed time,
+    /// duplicates, conflicts, corrected, devices or -1, and the sum of their averages. `None` if no release can have
     /// written them.
     pub(crate) fn from_columns(columns: [i64; SUMMARY_COLUMNS]) -> Option<Self> {
         let (stats, rest) = columns.split_first_chunk::<8>()?;
-        let [revision, late, duplicates, conflicts, corrected, devices, averages] = *rest else {
+        let [revision, late, time_assumed, duplicates, conflicts, corrected, devices, averages] =
+            *rest
+        else {
             return None;
         };
         let stats = Stats::from_columns(*stats)?;
@@ -69,6 +73,7 @@ impl Summary {
             newest: Some(stats.newest()),
             revision,
             late,
+            time_assumed,
             duplicates,
             conflicts,
             corrected,
@@ -98,6 +103,7 @@ impl Summary {
             newest,
             self.revision,
             self.late,
+            self.time_assumed,
             self.duplicates,
             self.conflicts,
             self.corrected,

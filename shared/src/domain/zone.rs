@@ -10,7 +10,7 @@ use crate::domain::zone_rule::Rule;
 use crate::limits;
 
 /// The largest offset, in seconds: RFC 9636 allows 26 hours.
-const OFFSET_S_MAX: i64 = 26 * 3_600;
+pub(super) const OFFSET_S_MAX: i64 = 26 * 3_600;
 
 /// A time zone. A local time is written as Unix seconds would be, if the zone were UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Zone {
         Some(Self::of_rule(text, Rule::parse(text.as_bytes()).filter(|_| is_short)?))
     }
 
-    fn of_rule(name: &str, rule: Rule) -> Self {
+    pub(super) fn of_rule(name: &str, rule: Rule) -> Self {
         Self { name: name.to_owned(), first_s: 0, changes: Vec::new(), rule }
     }
 
@@ -94,7 +94,7 @@ impl Zone {
     }
 
     /// The first time after this one when another offset may begin.
-    fn next_change_s(&self, at_s: i64) -> Option<i64> {
+    pub(super) fn next_change_s(&self, at_s: i64) -> Option<i64> {
         let index = self.changes.partition_point(|(change_s, _)| *change_s <= at_s);
         match self.changes.get(index) {
             Some((change_s, _)) => Some(*change_s),

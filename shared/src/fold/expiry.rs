@@ -7,7 +7,7 @@ use crate::journal::door;
 use crate::ledger;
 use crate::ledger::database::Database;
 use crate::limits;
-use crate::settings::Horizon;
+use crate::settings::{self, Horizon};
 
 /// Deletes expired ledger rows, as far as the budget allows.
 ///
@@ -59,7 +59,12 @@ fn expired_before<H: Host>(
     }
     let hours = database.read(|sql| ledger::hours(sql, i64::MAX))?;
     let by_readings = watermark(&hours).and_then(|hour| horizon.prune_before(hour));
-    Ok(by_readings.map(|before| before.min(by_clock)))
+    let Some(before) = by_readings.map(|before| before.min(by_clock)) else { return Ok(None) };
+    // What a peer may not have stays, as long as there is room for it.
+    let bytes_max = settings::outbox_max_bytes(database.host())?;
+    let first =
+        database.read(|sql| ledger::outbox::deletable_before(sql, before.minute(), bytes_max))?;
+    Ok(UnixMillis::from_minute(first, 0).map(|first| first.min(before)))
 }
 
 /// The watermark: the newest hour that a tenth of `hours` came after (decision 8).
@@ -87,7 +92,13 @@ fn prune_before<H: Host>(database: &Database<'_, H>, before: UnixMillis) -> Resu
         };
         match pruned {
             Err(error) if error.is_busy() => return Ok(()),
-            other => other?,
+            Ok(0) => {}
+            Ok(lost) => database.host().log(&format!(
+                "{lost} readings from before {before} were deleted before a peer had them: it \
+                 rejects them (`aside` in GET /v1/sync), or the outbox is larger than \
+                 outbox_max_bytes"
+            )),
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -16,12 +16,14 @@ mod damage;
 mod expiry;
 
 use self::damage::Damage;
+use crate::domain::exchange::FromNode;
 use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejections};
 use crate::error::Error;
 use crate::host::{Host, Sql, StoreError};
 use crate::journal::inventory::Inventory;
 use crate::journal::{self, Aside, Content, Entry, EntryName, QuarantineReason, Quarantined};
+use crate::ledger::corrections::Said;
 use crate::ledger::database::Database;
 use crate::ledger::{self, Outcome};
 use crate::limits;
@@ -223,13 +225,13 @@ fn post(
     let count = entries.iter().map(|entry| entry.name().readings());
     let count = count.fold(0, usize::saturating_add).min(READINGS_AT_ONCE_MAX);
     let mut readings = Vec::with_capacity(count);
-    // How many of the readings belong to each entry.
+    // How many of the readings belong to each entry, and by which source they came.
     let mut counts = Vec::with_capacity(entries.len());
     let mut rejections = Rejections::default();
-    let mut aside = Vec::new();
+    let (mut aside, mut sent) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry.decode() {
-            Ok(Content { readings: decoded, rejections: rejected }) => {
+            Ok(Content { readings: decoded, rejections: rejected, from, source }) => {
                 let (met, free) = apart(decoded, !damage.is_empty(), |reading| {
                     damage.iter().any(|damage| damage.meets(reading))
                 });
@@ -238,7 +240,8 @@ fn post(
                 });
                 aside.extend(Aside::of(&met, QuarantineReason::DamagedRow));
                 aside.extend(Aside::of(&ahead, QuarantineReason::AheadOfClock));
-                counts.push(free.len());
+                counts.push((free.len(), source));
+                sent.extend(from.map(|from| (from, free.len())));
                 readings.append(&mut free);
                 rejections.merge(&rejected);
             }
@@ -246,19 +249,45 @@ fn post(
         }
     }
     ledger::count_rejections(sql, &rejections)?;
+    note_sent(sql, &sent)?;
     if readings.is_empty() {
         return Ok(aside);
     }
     ledger::count_entries(sql, counts.len(), readings.len())?;
     let outcomes = ledger::post(sql, &readings)?;
     let mut judged = readings.into_iter().zip(outcomes);
-    for count in counts {
+    for (count, source) in counts {
         let own = judged.by_ref().take(count);
-        let too_old = own.filter(|(_, outcome)| *outcome == Outcome::TooOld);
-        let too_old: Vec<Reading<'_>> = too_old.map(|(reading, _)| reading).collect();
+        let is_too_old = |(_, outcome): &(Reading<'_>, Outcome)| *outcome == Outcome::TooOld;
+        let too_old: Vec<Reading<'_>> = match source {
+            None => own.filter(is_too_old).map(|(reading, _)| reading).collect(),
+            Some(source) => {
+                let own: Vec<(Reading<'_>, Outcome)> = own.collect();
+                ledger::sources::note(sql, &source, &own)?;
+                own.into_iter().filter(is_too_old).map(|(reading, _)| reading).collect()
+            }
+        };
         aside.extend(Aside::of(&too_old, QuarantineReason::TooOld));
     }
     Ok(aside)
+}
+
+/// Notes what other nodes sent, with the number of readings of each, and adds their
+/// corrections. (Those apply to readings that are counted later, too.)
+fn note_sent(sql: &impl Sql, sent: &[(FromNode<'_>, usize)]) -> Result<(), Error> {
+    if sent.is_empty() {
+        return Ok(());
+    }
+    let said = sent.iter().flat_map(|(from, _)| &from.corrections).map(|one| Said {
+        correction: one.correction.clone(),
+        hash: one.hash,
+        made: one.made,
+        by: one.by.as_deref(),
+    });
+    let said: Vec<Said<'_>> = said.collect();
+    ledger::corrections::add(sql, &ledger::corrections::with_ids(sql, &said)?)?;
+    let noted: Vec<_> = sent.iter().map(|(from, readings)| (from, *readings)).collect();
+    ledger::received::note(sql, &noted)
 }
 
 /// The readings for which `is_met` holds, and the others.

@@ -38,6 +38,8 @@ pub trait Host {
     fn sleep_ms(&self, ms: u64);
     /// A random number, uniform over its type. Not for secrets.
     fn random(&self) -> u64;
+    /// 256 random bits that nobody can guess: for secrets.
+    fn secret(&self) -> Result<[u8; 32], StoreError>;
     /// The content of a file that is mounted with the component; `None` if there is
     /// none.
     fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;

@@ -19,7 +19,7 @@ pub struct HttpCall<'a> {
     pub answer_bytes_max: usize,
 }
 
-/// Three time limits, in milliseconds. None of them alone bounds every wait.
+/// Time limits, in milliseconds. The first two and the last bound the whole call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendLimits {
     /// Until the connection is established.
@@ -28,6 +28,8 @@ pub struct SendLimits {
     pub first_byte_ms: u64,
     /// Between two pieces of the body of the answer.
     pub between_bytes_ms: u64,
+    /// From the head of the answer to the end of its body.
+    pub rest_ms: u64,
 }
 
 /// An answer, whatever its status.

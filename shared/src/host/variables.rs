@@ -44,6 +44,10 @@ impl Host for Variables<'_> {
         0
     }
 
+    fn secret(&self) -> Result<[u8; 32], StoreError> {
+        Err(denied())
+    }
+
     fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok((self.asset)(name))
     }

@@ -44,7 +44,7 @@ pub(crate) fn check_type(request: &Request, what: &str) -> Result<(), Problem> {
 
 /// The values in a header's list that are not empty. A comma in quotes (RFC 9110,
 /// 5.6.4) does not separate values.
-fn members(values: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn members(values: &str) -> impl Iterator<Item = &str> {
     let mut is_quoted = false;
     let parts = values.split(move |c: char| {
         is_quoted ^= c == '"';

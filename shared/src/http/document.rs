@@ -62,8 +62,17 @@ const VOLATILE: [&str; 3] = ["newest_age_ms", "as_of", "now"];
 
 /// What is said beside the records of how complete they are. In formats that have the records
 /// alone, it is with what the answer covers.
-const COMPLETENESS: [&str; 8] =
-    ["kept_from", "count", "late", "duplicates", "conflicts", "corrected", "devices", "revision"];
+const COMPLETENESS: [&str; 9] = [
+    "kept_from",
+    "count",
+    "late",
+    "time_assumed",
+    "duplicates",
+    "conflicts",
+    "corrected",
+    "devices",
+    "revision",
+];
 
 impl Document {
     /// The answer to `request`: the document, or 304 if the client already has it.

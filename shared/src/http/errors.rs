@@ -52,6 +52,7 @@ impl Problem {
                 both("a newer release wrote the regions database; the operator must deploy that release")
             }
             Error::Assets(_) => both("the file can't be read"),
+            Error::Random(_) => both("the runtime gives no random bits"),
             Error::Variables(_) => both("the configuration can't be read"),
             Error::TooMuch { narrow } => Self::new(Kind::TooMuchAsked, *narrow),
             Error::ClockNotSet => Self::new(

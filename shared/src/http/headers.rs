@@ -1,22 +1,32 @@
 //! The request headers that the application reads.
 
+use std::fmt;
+
 /// A header that is read. To add one: a variant, its place in `ALL`, and its name in
 /// `name`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
     /// RFC 9110, 12.5.1.
     Accept,
+    /// For which method a browser asks (Fetch Standard, 3.3.2).
+    AccessControlRequestMethod,
+    /// RFC 9110, 11.6.2. Taken out of the head by `access::credential` alone.
+    Authorization,
     /// RFC 9110, 8.4.
     ContentEncoding,
     /// In bytes (RFC 9110, 8.6).
     ContentLength,
     /// RFC 9110, 8.3.
     ContentType,
+    /// RFC 6265, 4.2. Taken out of the head by `access::credential` alone.
+    Cookie,
     /// Whether the client waits for 100 (Continue) before it sends a body (RFC 9110,
     /// 10.1.1).
     Expect,
     /// RFC 9110, 13.1.2.
     IfNoneMatch,
+    /// Which page a browser's request comes from (RFC 6454, 7).
+    Origin,
     /// RFC 7240.
     Prefer,
     /// Where the connection comes from, with its port. Set by the runtime, behind what a
@@ -24,43 +34,67 @@ pub enum Header {
     SpinClientAddr,
     /// W3C Trace Context.
     Traceparent,
+    /// The topic that a bridge took a message from. For mappings of sources.
+    XMqttTopic,
+    /// Which sensor of a station of Sensor.Community it is. For mappings of sources.
+    XSensor,
 }
 
 impl Header {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::Accept,
+        Self::AccessControlRequestMethod,
+        Self::Authorization,
         Self::ContentEncoding,
         Self::ContentLength,
         Self::ContentType,
+        Self::Cookie,
         Self::Expect,
         Self::IfNoneMatch,
+        Self::Origin,
         Self::Prefer,
         Self::SpinClientAddr,
         Self::Traceparent,
+        Self::XMqttTopic,
+        Self::XSensor,
     ];
 
     /// Its name, in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Self::Accept => "accept",
+            Self::AccessControlRequestMethod => "access-control-request-method",
+            Self::Authorization => "authorization",
             Self::ContentEncoding => "content-encoding",
             Self::ContentLength => "content-length",
             Self::ContentType => "content-type",
+            Self::Cookie => "cookie",
             Self::Expect => "expect",
             Self::IfNoneMatch => "if-none-match",
+            Self::Origin => "origin",
             Self::Prefer => "prefer",
             Self::SpinClientAddr => "spin-client-addr",
             Self::Traceparent => "traceparent",
+            Self::XMqttTopic => "x-mqtt-topic",
+            Self::XSensor => "x-sensor",
         }
     }
 }
 
-const _: () = assert!(Header::ALL.len() == Header::Traceparent as usize + 1);
+const _: () = assert!(Header::ALL.len() == Header::XSensor as usize + 1);
 
 /// The headers of a request, as far as they are read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Headers([Option<String>; Header::ALL.len()]);
+
+/// Without their values, as some are secret.
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given = Header::ALL.into_iter().filter(|header| self.get(*header).is_some());
+        f.debug_list().entries(given.map(Header::name)).finish()
+    }
+}
 
 impl Headers {
     /// From the lines of each header: several lines mean the same as one line joined by

@@ -102,6 +102,12 @@ impl Response {
         Self { status, headers, body }
     }
 
+    /// A response without a body.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        let headers = vec![("cache-control", "no-store".to_owned())];
+        Self { status, headers, body: Vec::new() }
+    }
+
     /// A response that may be cached, and must be revalidated before it is used again.
     pub(crate) fn revalidated(content_type: &str, tag: &str, body: Vec<u8>) -> Self {
         let headers = vec![

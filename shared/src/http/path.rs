@@ -5,15 +5,22 @@ use std::borrow::Cow;
 use crate::domain::reading::{DeviceId, Region};
 use crate::http::{Kind, Problem};
 
-/// The segment of `path` where `pattern` has braces; it must not be empty. Returns an
-/// empty argument if `pattern` has no braces, and `None` if `path` does not match it.
+/// The segment of `path` where `pattern` has braces; it must not be empty. If `pattern` ends
+/// with two of them, these are both, with the slash between. Returns an empty argument if
+/// `pattern` has no braces, and `None` if `path` does not match it.
 pub(crate) fn argument<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let Some((before, rest)) = pattern.split_once('{') else {
         return (pattern == path).then_some("");
     };
     let (_, behind) = rest.split_once('}')?;
+    let is_one = |name: &str| !name.is_empty() && !name.contains('/');
+    if behind.starts_with("/{") && behind.ends_with('}') {
+        let both = path.strip_prefix(before)?;
+        let (first, second) = both.split_once('/')?;
+        return (is_one(first) && is_one(second)).then_some(both);
+    }
     let name = path.strip_prefix(before)?.strip_suffix(behind)?;
-    (!name.is_empty() && !name.contains('/')).then_some(name)
+    is_one(name).then_some(name)
 }
 
 /// The region that a percent-encoded path segment names.
@@ -57,6 +64,11 @@ mod tests {
             ("/v1/regions/{region}/windows", "/v1/regions/a%2Fb/windows", Some("a%2Fb")),
             ("/v1/regions/{region}/windows", "/v1/regions/windows", None),
             ("/v1/quarantine/{name}/retry", "/v1/quarantine/retry", None),
+            ("/v1/in/{source}/{key}", "/v1/in/a/b", Some("a/b")),
+            ("/v1/in/{source}/{key}", "/v1/in/a", None),
+            ("/v1/in/{source}/{key}", "/v1/in/a/", None),
+            ("/v1/in/{source}/{key}", "/v1/in//b", None),
+            ("/v1/in/{source}/{key}", "/v1/in/a/b/c", None),
         ] {
             assert_eq!(argument(pattern, path), expected, "{pattern} {path}");
         }

@@ -9,6 +9,9 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::http::{Purpose, Request, Response};
 
+/// The type of an error response.
+const MEDIA_TYPE: &str = "application/problem+json";
+
 /// An error response, of the type `application/problem+json`.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -56,12 +59,18 @@ pub enum Kind {
     InvalidBody,
     /// A query parameter is unknown, or has a value that can't be used.
     BadParameter,
+    /// The request has no credential that is valid here.
+    Unauthenticated,
+    /// The credential does not allow it.
+    Forbidden,
     /// No such resource, or nothing of this name.
     NotFound,
     /// The resource does not answer to the method.
     MethodNotAllowed,
     /// The resource has no representation of an accepted type.
     NotAcceptable,
+    /// It contradicts what is there.
+    Contradicting,
     /// The body has more bytes, or more readings, than are taken.
     TooLarge,
     /// The body is of another type, or encoded.
@@ -74,6 +83,8 @@ pub enum Kind {
     TooMuchAsked,
     /// The body did not arrive in time.
     BodyTimeout,
+    /// More requests came by an ingest key than may in a minute.
+    TooOften,
     /// As many event streams are open as there may be.
     TooManyStreams,
     /// A store failed, or has no room.
@@ -88,19 +99,23 @@ const _: () = assert!(Kind::ALL.len() == Kind::Misconfigured as usize + 1);
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Unreadable,
         Self::InvalidBody,
         Self::BadParameter,
+        Self::Unauthenticated,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
+        Self::Contradicting,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::NothingValid,
         Self::NotCorrectable,
         Self::TooMuchAsked,
         Self::BodyTimeout,
+        Self::TooOften,
         Self::TooManyStreams,
         Self::StoreUnavailable,
         Self::ClockNotSet,
@@ -123,6 +138,11 @@ impl Kind {
             Self::Unreadable => (StatusCode::BAD_REQUEST, "unreadable", "Unreadable request body"),
             Self::InvalidBody => (StatusCode::BAD_REQUEST, "invalid-body", "Invalid request body"),
             Self::BadParameter => (StatusCode::BAD_REQUEST, "bad-parameter", "Invalid parameter"),
+            Self::Unauthenticated => {
+                (StatusCode::UNAUTHORIZED, "unauthenticated", "Authentication required")
+            }
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::Contradicting => (StatusCode::CONFLICT, "contradicting", "In contradiction"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
@@ -146,6 +166,7 @@ impl Kind {
             Self::BodyTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "body-timeout", "Request body timed out")
             }
+            Self::TooOften => (StatusCode::TOO_MANY_REQUESTS, "too-often", "Too many requests"),
             Self::TooManyStreams => {
                 (StatusCode::TOO_MANY_REQUESTS, "too-many-streams", "Too many event streams")
             }
@@ -177,6 +198,20 @@ impl Problem {
         self.errors = errors;
         self.errors_omitted = omitted;
         self
+    }
+
+    /// Whether a response is a problem.
+    pub(crate) fn is_one(response: &Response) -> bool {
+        response.headers.iter().any(|(name, value)| *name == "content-type" && value == MEDIA_TYPE)
+    }
+
+    /// The sentence for the client in a response that is a problem.
+    pub(crate) fn detail_of(response: &Response) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Said {
+            detail: String,
+        }
+        serde_json::from_slice::<Said>(&response.body).ok().map(|said| said.detail)
     }
 
     /// The sentence for the client.
@@ -256,7 +291,7 @@ impl From<Problem> for Response {
             errors: &problem.errors,
             errors_omitted: problem.errors_omitted,
         };
-        let mut response = Self::of_type("application/problem+json", status, &body);
+        let mut response = Self::of_type(MEDIA_TYPE, status, &body);
         response.headers.extend(problem.headers);
         response
     }

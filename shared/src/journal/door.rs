@@ -53,7 +53,7 @@ impl Default for Door {
 }
 
 impl Door {
-    fn parse(value: &[u8]) -> Self {
+    pub(crate) fn parse(value: &[u8]) -> Self {
         let text = std::str::from_utf8(value).unwrap_or_default();
         let mut door = Self::default();
         for (name, value) in text.split(' ').filter_map(|pair| pair.split_once('=')) {

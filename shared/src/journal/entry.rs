@@ -19,26 +19,42 @@
 //! then for each reading:
 //!   device    one byte of length, the name
 //!   region    index into the regions, doubled, plus 1 if it came late
-//!   milli     thousandths of a degree Celsius, zigzag
+//!   milli     thousandths of a degree Celsius, zigzag; plus 2²² if the time is assumed
 //!   after     milliseconds after the base
+//!   number    only if the time is assumed: the sender's own number plus 1, or 0
 //! rejections  how many reasons, then for each: one byte, its position in
 //!             Reason::ALL, and how many readings of the request it met
 //! nonce       0; in older releases a number that kept apart two entries without
 //!             readings that only count rejections
 //! ```
 //!
+//! Version 3 is of readings that another node sent. After the nonce it has what the sender
+//! said of itself, the batch, and the corrections in it (`FromNode::put`). It may have no
+//! readings.
+//!
+//! Version 4 is of readings of a source, and of those with an assumed time. After the nonce it
+//! has 0; or 1, the source's name as one byte of length and the text, and the first 16 bytes
+//! of the digest of the mapping that they were read by (`OfSource`).
+//!
 //! Version 1 had the plain index, and no late flag.
 
 use std::fmt;
 
 use crate::base::distinct::Distinct;
-use crate::base::varint::{self, NoInteger, unzigzag, zigzag};
-use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
+use crate::base::input as base;
+use crate::base::varint::{self, NoInteger, marked, unmarked};
+use crate::domain::exchange::FromNode;
+use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, TimeOrigin, UnixMillis};
 use crate::domain::rejection::{Reason, Rejections};
+use crate::domain::source::OfSource;
 use crate::journal::name::EntryName;
 use crate::limits;
 
 const VERSION: u8 = 2;
+/// The version of what another node sent.
+const VERSION_FROM_NODE: u8 = 3;
+/// The version of what came by a source, and of assumed times.
+const VERSION_OF_SOURCE: u8 = 4;
 /// The version without the late flag.
 const VERSION_WITHOUT_LATE: u8 = 1;
 
@@ -60,18 +76,32 @@ pub struct Content<'a> {
     pub readings: Vec<Reading<'a>>,
     /// How many of the request's readings were rejected, by reason.
     pub rejections: Rejections,
+    /// The node that sent it, if one did.
+    pub from: Option<FromNode<'a>>,
+    /// The source that they came by, if they did.
+    pub source: Option<OfSource<'a>>,
+}
+
+/// What a request with readings was, beside them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Origin<'a> {
+    /// The node that sent it, if one did.
+    pub(crate) from: Option<&'a FromNode<'a>>,
+    /// The source that it came by, if it did.
+    pub(crate) source: Option<OfSource<'a>>,
 }
 
 impl Entry {
     /// Encodes the accepted `readings` of a request, and how many others were rejected.
     pub fn encode(readings: &[Reading<'_>], rejections: &Rejections) -> Self {
-        Self::encode_and_count(readings, rejections).0
+        Self::encode_and_count(readings, rejections, Origin::default()).0
     }
 
     /// The same, and the number of regions that the readings are of.
     pub(crate) fn encode_and_count(
         readings: &[Reading<'_>],
         rejections: &Rejections,
+        Origin { from, source }: Origin<'_>,
     ) -> (Self, RegionCount) {
         let base = readings.iter().map(|r| r.timestamp.get()).min().unwrap_or(0);
         let base = base.cast_unsigned();
@@ -79,7 +109,13 @@ impl Entry {
             Distinct::of(readings.iter().map(|reading| reading.region.as_str()));
 
         let mut value = Vec::with_capacity(16 + readings.len() * 24);
-        value.push(VERSION);
+        let has_assumed = || readings.iter().any(Reading::is_time_assumed);
+        let version = match from {
+            Some(_) => VERSION_FROM_NODE,
+            None if source.is_some() || has_assumed() => VERSION_OF_SOURCE,
+            None => VERSION,
+        };
+        value.push(version);
         put_length(&mut value, readings.len());
         varint::put(&mut value, base);
         put_length(&mut value, regions.len());
@@ -87,10 +123,7 @@ impl Entry {
             put_name(&mut value, region);
         }
         for (reading, place) in readings.iter().zip(places) {
-            put_name(&mut value, reading.device_id.as_str());
-            put_length(&mut value, place * 2 + usize::from(reading.is_late()));
-            varint::put(&mut value, zigzag(i64::from(reading.temperature.get())));
-            varint::put(&mut value, reading.timestamp.get().cast_unsigned() - base);
+            put_reading(&mut value, reading, place, base);
         }
         put_length(&mut value, rejections.reasons());
         for (reason, count) in rejections.iter() {
@@ -99,6 +132,14 @@ impl Entry {
             varint::put(&mut value, count);
         }
         varint::put(&mut value, 0);
+        match from {
+            Some(from) => from.put(&mut value),
+            None if version == VERSION_OF_SOURCE => {
+                value.push(u8::from(source.is_some()));
+                source.iter().for_each(|source| source.put(&mut value));
+            }
+            None => {}
+        }
         let entry = Self { name: EntryName::of(&value, Some(base), readings.len()), value };
         (entry, RegionCount(regions.len()))
     }
@@ -109,8 +150,9 @@ impl Entry {
             return Err(DecodeError::Checksum);
         }
         let mut input = Input(&self.value);
-        let has_late_flag = match input.byte()? {
-            VERSION => true,
+        let version = input.byte()?;
+        let has_late_flag = match version {
+            VERSION | VERSION_FROM_NODE | VERSION_OF_SOURCE => true,
             VERSION_WITHOUT_LATE => false,
             other => return Err(DecodeError::Version(other)),
         };
@@ -132,10 +174,23 @@ impl Entry {
         }
         let rejections = input.rejections()?;
         input.unsigned()?;
-        if !input.0.is_empty() {
+        let mut rest = base::Input(input.0);
+        let from = match version {
+            VERSION_FROM_NODE => {
+                Some(FromNode::take(&mut rest).ok_or(DecodeError::Content("sender"))?)
+            }
+            _ => None,
+        };
+        let source = match version {
+            VERSION_OF_SOURCE if rest.flag().ok_or(DecodeError::Content("source"))? => {
+                Some(OfSource::take(&mut rest).ok_or(DecodeError::Content("source"))?)
+            }
+            _ => None,
+        };
+        if !rest.0.is_empty() {
             return Err(DecodeError::Content("length"));
         }
-        Ok(Content { readings, rejections })
+        Ok(Content { readings, rejections, from, source })
     }
 
     /// The entry's key-value pair in the journal, as `append` stores it.
@@ -175,6 +230,17 @@ impl fmt::Display for DecodeError {
 
 fn put_length(out: &mut Vec<u8>, length: usize) {
     varint::put(out, u64::try_from(length).unwrap_or(u64::MAX));
+}
+
+fn put_reading(out: &mut Vec<u8>, reading: &Reading<'_>, place: usize, base: u64) {
+    put_name(out, reading.device_id.as_str());
+    put_length(out, place * 2 + usize::from(reading.is_late()));
+    let millicelsius = i64::from(reading.temperature.get());
+    varint::put(out, marked(millicelsius, reading.is_time_assumed()));
+    varint::put(out, reading.timestamp.get().cast_unsigned() - base);
+    if let TimeOrigin::Assumed { number } = reading.time_origin() {
+        varint::put(out, number.map_or(0, |number| u64::from(number) + 1));
+    }
 }
 
 fn put_name(out: &mut Vec<u8>, name: &str) {
@@ -231,12 +297,25 @@ impl<'a> Input<'a> {
         let (index, is_late) =
             if has_late_flag { (index / 2, index % 2 == 1) } else { (index, false) };
         let region = regions.get(index).cloned().ok_or(DecodeError::Content("region"))?;
-        let temperature = MilliCelsius::new(unzigzag(self.unsigned()?))
-            .ok_or(DecodeError::Content("temperature"))?;
+        let (temperature, is_assumed) = unmarked(self.unsigned()?);
+        let temperature =
+            MilliCelsius::new(temperature).ok_or(DecodeError::Content("temperature"))?;
         let timestamp = base.checked_add(self.unsigned()?).and_then(|t| i64::try_from(t).ok());
         let timestamp =
             timestamp.and_then(UnixMillis::new).ok_or(DecodeError::Content("timestamp"))?;
-        Ok(Reading::new(device_id, region, temperature, timestamp).arrived(is_late))
+        let time = if is_assumed { self.assumed()? } else { TimeOrigin::Sent };
+        let reading = Reading::new(device_id, region, temperature, timestamp);
+        Ok(reading.arrived(is_late).with_time_of(time))
+    }
+
+    fn assumed(&mut self) -> Result<TimeOrigin, DecodeError> {
+        let number = match self.unsigned()?.checked_sub(1) {
+            None => None,
+            Some(number) => {
+                Some(u32::try_from(number).map_err(|_too_large| DecodeError::Content("number"))?)
+            }
+        };
+        Ok(TimeOrigin::Assumed { number })
     }
 }
 
@@ -276,7 +355,10 @@ mod tests {
         rejections.add(Reason::TooOld, 300);
         rejections.add(Reason::Malformed, 1);
         let entry = Entry::encode(&readings, &rejections);
-        assert_eq!(entry.decode().unwrap(), Content { readings, rejections });
+        assert_eq!(
+            entry.decode().unwrap(),
+            Content { readings, rejections, from: None, source: None }
+        );
         assert_eq!(entry.name().readings(), 4);
         assert_eq!(entry.name().bytes(), entry.value.len());
         assert_eq!(EntryName::from_key(&entry.as_pair().0).as_ref(), Some(entry.name()));
@@ -288,7 +370,10 @@ mod tests {
         let entry = Entry { name: EntryName::of(&value, Some(0), 0), value };
         let mut rejections = Rejections::default();
         rejections.add(Reason::WrongType, 2);
-        assert_eq!(entry.decode().unwrap(), Content { readings: Vec::new(), rejections });
+        assert_eq!(
+            entry.decode().unwrap(),
+            Content { readings: Vec::new(), rejections, from: None, source: None }
+        );
     }
 
     fn hex(value: &[u8]) -> String {
@@ -350,7 +435,7 @@ mod tests {
         assert_eq!(good.value, [2, 1, 5, 1, 1, b'r', 1, b'd', 1, 2, 0, 0, 0]);
         for (value, error) in [
             (&[][..], DecodeError::Truncated),
-            (&[3, 1, 5], DecodeError::Version(3)),
+            (&[5, 1, 5], DecodeError::Version(5)),
             (&[1, 2, 5, 1, 1, b'r'], DecodeError::Content("readings")),
             (&[1, 1, 6, 1, 1, b'r'], DecodeError::Content("base")),
             (&[1, 1, 5, 1, 1, b'/', 1, b'd', 0, 2, 0], DecodeError::Content("region")),

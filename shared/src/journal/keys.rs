@@ -12,8 +12,18 @@
 //! | `plausible/1` | what temperatures are plausible ([`crate::journal::plausible`]) |
 //! | `rejected/1` | how many readings were rejected in requests that left no entry |
 //! | `rejections/1` | the last rejected items ([`crate::journal::recent`]) |
+//! | `token/1/<id>` | what is kept of a token ([`crate::journal::tokens`]) |
+//! | `token-use/1/<id>` | the hour in which a token was last used, Unix milliseconds |
+//! | `auth/1` | how many requests were not allowed, by why ([`crate::journal::noted`]) |
 //! | `damaged/1/<row>` | a row of the regions database that can't be read |
 //! | `events/1` | when each open stream of events ends at the latest |
+//! | `source/1/<source>` | the mapping of a source ([`crate::journal::sources`]) |
+//! | `source-devices/1/<source>` | its table of devices, or the head of it |
+//! | `source-devices/1/<source>/<table>-<part>` | a part of a large table |
+//! | `source-counts/1/<source>` | how much it sent that was not counted, by why |
+//! | `source-left/1/<source>` | its unknown devices, and its last refused bodies |
+//! | `key-rate/1/<id>` | how often an ingest key was used in this minute |
+//! | `lags/1` | devices that are late by the same whole quarter hours ([`crate::journal::lags`]) |
 //! | `snapshot/2/<as of>-<folds>` | last good averages; in older releases, `snapshot/1/<as of>` |
 //!
 //! Older releases also have `full/1`, which means nothing any more.
@@ -41,10 +51,30 @@ pub const PLAUSIBLE: &str = "plausible/1";
 pub const REJECTED: &str = "rejected/1";
 /// The key of the last rejected items.
 pub const REJECTIONS: &str = "rejections/1";
+/// The prefix of the id of a token.
+pub(crate) const TOKEN: &str = "token/1/";
+/// The same of its last use.
+pub(crate) const TOKEN_USE: &str = "token-use/1/";
+/// The key that says that a token was ever stored: it has the line of the last one.
+pub(crate) const HAS_TOKENS: &str = "tokens/1";
+/// The key of the counts of requests that were not allowed.
+pub const AUTH: &str = "auth/1";
 /// The prefix of the name of a row that can't be read.
 pub(crate) const DAMAGED_ROW: &str = "damaged/1/";
 /// The key of the times when the open streams of events end.
 pub(crate) const EVENTS: &str = "events/1";
+/// The prefix of the name of a source, for its mapping.
+pub(crate) const SOURCE: &str = "source/1/";
+/// The same for its table of devices.
+pub(crate) const SOURCE_DEVICES: &str = "source-devices/1/";
+/// The same for the counts of what was not counted.
+pub(crate) const SOURCE_COUNTS: &str = "source-counts/1/";
+/// The same for its unknown devices and refused bodies.
+pub(crate) const SOURCE_LEFT: &str = "source-left/1/";
+/// The prefix of the id of an ingest key.
+pub(crate) const KEY_RATE: &str = "key-rate/1/";
+/// The key of the devices that are late by the same whole quarter hours.
+pub(crate) const LAGS: &str = "lags/1";
 const SNAPSHOT: &str = "snapshot/2/";
 const SNAPSHOT_WITHOUT_FOLDS: &str = "snapshot/1/";
 

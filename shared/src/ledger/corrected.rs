@@ -28,7 +28,28 @@ pub(crate) fn add(sql: &impl Sql, counted: Vec<Row>) -> Result<(), Error> {
         standing.extend(stood(&row, &stands));
     }
     windows::add(sql, standing)?;
-    count(sql, &corrected)
+    add_to_windows(sql, "corrected", 1, &corrected)
+}
+
+/// What is known better of a counted reading by another copy of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Better {
+    /// It did not come late.
+    InTime,
+    /// Its time is its sender's.
+    TimeSent,
+}
+
+/// Takes back what another copy knows better of these counted readings.
+pub(crate) fn known_better(sql: &impl Sql, rows: &[Row], what: Better) -> Result<(), Error> {
+    let all = of_minutes(sql, rows)?;
+    let standing = rows.iter().filter_map(|row| stood(row, &of_row(row, &all).0));
+    let places: Vec<(u32, u32)> = standing.map(|row| (row.region, row.minute)).collect();
+    let column = match what {
+        Better::InTime => "late",
+        Better::TimeSent => "assumed",
+    };
+    add_to_windows(sql, column, -1, &places)
 }
 
 /// For each counted row, and one of the same device and time with another content: what
@@ -49,24 +70,32 @@ pub(crate) fn known(sql: &impl Sql, rows: Vec<(Row, Row)>) -> Result<Vec<(Row, R
     Ok(rows.into_iter().map(judged).collect())
 }
 
-/// Counts corrected readings in the windows of these regions and minutes.
-fn count(sql: &impl Sql, corrected: &[(u32, u32)]) -> Result<(), Error> {
+/// Adds `each` to a column of the windows of these regions and minutes, as often as they
+/// are named.
+fn add_to_windows(
+    sql: &impl Sql,
+    column: &str,
+    each: i64,
+    named: &[(u32, u32)],
+) -> Result<(), Error> {
     let place = |span: u16, (region, minute): &(u32, u32)| {
         let (span, minute) = (i64::from(span), i64::from(*minute));
         let start = if span == 0 { 0 } else { minute - minute % span };
         [i64::from(*region), span, start]
     };
     let rows: Vec<[i64; 3]> =
-        SPANS.iter().flat_map(|span| corrected.iter().map(|one| place(*span, one))).collect();
+        SPANS.iter().flat_map(|span| named.iter().map(|one| place(*span, one))).collect();
     for chunk in rows.chunks(rows_per_statement(sql, 3)) {
         let [readings, sum, high, low, min, max, oldest, newest] = EMPTY;
+        // Those that are corrected are counted in a transaction that changes more.
+        let revised = if column != "corrected" { ", revision = revision + 1" } else { "" };
         let statement = format!(
             "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \
-                                  min, max, oldest, newest, devices, averages, corrected) \
+                                  min, max, oldest, newest, devices, averages, {column}) \
              SELECT column1, column2, column3, {readings}, {sum}, {high}, {low}, {min}, {max}, \
                     {oldest}, {newest}, iif(column2 = 1, NULL, 0), iif(column2 = 1, NULL, 0), \
-                    count(*) FROM (VALUES {}) WHERE true GROUP BY 1, 2, 3 \
-             ON CONFLICT DO UPDATE SET corrected = corrected + excluded.corrected",
+                    {each} * count(*) FROM (VALUES {}) WHERE true GROUP BY 1, 2, 3 \
+             ON CONFLICT DO UPDATE SET {column} = {column} + excluded.{column}{revised}",
             placeholders(chunk.len(), 3)
         );
         let bindings: Vec<Value> = chunk.iter().flatten().copied().map(Value::Integer).collect();

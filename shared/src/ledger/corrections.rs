@@ -7,10 +7,11 @@ use crate::domain::reading::{MilliCelsius, Region, UnixMillis};
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::dictionary;
+use crate::ledger::outbox;
 use crate::ledger::restate::{Restated, restate};
 use crate::ledger::row::{LEDGER, Row, key, key_at};
 use crate::ledger::sorted_run::Keys;
-use crate::ledger::sql::{placeholders, rows_per_statement};
+use crate::ledger::sql::{integers, placeholders, rows_per_statement};
 use crate::ledger::standing::{Stored, changes, in_minutes, of_row, place};
 use crate::ledger::totals::{FOLDS, PRUNED_BEFORE, add_to_tallies, correctable_from, tally};
 
@@ -181,17 +182,23 @@ pub(crate) fn add(sql: &impl Sql, new: &[NewCorrection]) -> Result<(), Error> {
     let identities = sorted(new.iter().map(|one| one.reading));
     let before = of_identities(sql, &identities)?;
     let correctable_from = correctable_from(sql)?;
+    let mut added = Vec::new();
     for chunk in new.chunks(rows_per_statement(sql, WRITTEN)) {
         let statement = format!(
             "INSERT OR IGNORE INTO corrections \
                  (minute, device, ms, hash, expected, expected_region, milli, region, reason, \
-                  made, by, in_force) VALUES {}",
+                  made, by, in_force) VALUES {} RETURNING minute, device, ms",
             placeholders(chunk.len(), WRITTEN)
         );
         let bindings: Vec<Value> =
             chunk.iter().flat_map(|one| one.to_row(correctable_from)).collect();
-        sql.execute(&statement, &bindings).map_err(Error::Regions)?;
+        // Those that were there are not returned.
+        for row in sql.execute(&statement, &bindings).map_err(Error::Regions)? {
+            let [minute, device, ms] = integers(&row).ok_or(Error::Corrupt("correction"))?;
+            added.push((minute, key(device.cast_unsigned(), ms.cast_unsigned())));
+        }
     }
+    outbox::note_corrected(sql, added.into_iter())?;
     let after = of_identities(sql, &identities)?;
     let mut counted = counted(sql, &identities)?;
     counted.retain(|row| i64::from(row.minute) >= correctable_from);

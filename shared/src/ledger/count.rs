@@ -14,7 +14,10 @@ use crate::domain::reading::Reading;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::corrected;
+use crate::ledger::corrected::Better;
 use crate::ledger::dictionary;
+use crate::ledger::numbers;
+use crate::ledger::outbox;
 use crate::ledger::row::{LEDGER, Row};
 use crate::ledger::sql::{placeholders, rows_per_statement};
 use crate::ledger::totals::{FOLDS, PRUNED_BEFORE, add_to_tallies, tally};
@@ -42,7 +45,8 @@ pub enum Outcome {
 /// Must run inside a transaction that holds the write lock.
 pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outcome>, Error> {
     let mut outcomes = vec![Outcome::TooOld; readings.len()];
-    post_rows(sql, &sorted_rows(sql, readings)?, &mut outcomes)?;
+    let readings = numbers::with_first_times(sql, readings)?;
+    post_rows(sql, &sorted_rows(sql, &readings)?, &mut outcomes)?;
     Ok(outcomes)
 }
 
@@ -53,6 +57,7 @@ pub(super) fn post_rows(
     outcomes: &mut [Outcome],
 ) -> Result<(), Error> {
     let mut counted = Vec::with_capacity(rows.len());
+    let (mut in_time, mut time_sent) = (Vec::new(), Vec::new());
     let mut repeats = Repeats::default();
     let mut others = Vec::new();
     LEDGER.merge(sql, rows, |standing, row| {
@@ -63,7 +68,16 @@ pub(super) fn post_rows(
             }
             Some(standing) if standing.content() == row.content() => {
                 repeats.duplicate(standing);
-                Outcome::Duplicate
+                set(outcomes, row, Outcome::Duplicate);
+                // Of nodes that have it, the one to which it came in time is right, and the
+                // one that was sent its time: so all of them agree, whichever copy came first.
+                let was_in_time = standing.is_late && !row.is_late;
+                let was_sent = standing.is_time_assumed && !row.is_time_assumed;
+                standing.is_late &= row.is_late;
+                standing.is_time_assumed &= row.is_time_assumed;
+                in_time.extend(was_in_time.then_some(*standing));
+                time_sent.extend(was_sent.then_some(*standing));
+                return was_in_time || was_sent;
             }
             Some(standing) => {
                 others.push((*standing, *row));
@@ -71,10 +85,15 @@ pub(super) fn post_rows(
             }
         };
         set(outcomes, row, outcome);
-        // A counted reading is never changed.
+        // What a counted reading says is never changed.
         false
     })?;
+    outbox::note_counted(sql, &counted)?;
+    outbox::note_counted(sql, &in_time)?;
+    outbox::note_counted(sql, &time_sent)?;
     corrected::add(sql, counted)?;
+    corrected::known_better(sql, &in_time, Better::InTime)?;
+    corrected::known_better(sql, &time_sent, Better::TimeSent)?;
     let mut conflicts = Vec::new();
     for (standing, row, is_known) in corrected::known(sql, others)? {
         match is_known {

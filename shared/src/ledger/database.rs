@@ -81,7 +81,7 @@ impl<'a, H: Host> Database<'a, H> {
 
     /// Runs `work`, which only reads.
     pub(crate) fn read<T>(&self, work: impl Fn(&H::Sql) -> Result<T, Error>) -> Result<T, Error> {
-        self.retry_while_busy(self.budget.total_ms, || work(&self.sql))
+        self.retry_read(|| work(&self.sql))
     }
 
     /// Runs `work`, which only reads, in one transaction: no fold changes anything
@@ -95,9 +95,7 @@ impl<'a, H: Host> Database<'a, H> {
             value = Some(work(&self.sql)?);
             Ok(())
         };
-        self.retry_while_busy(self.budget.total_ms, || {
-            self.in_transaction(TransactionKind::Read, 0, &mut read_into_value)
-        })?;
+        self.retry_read(|| self.in_transaction(TransactionKind::Read, 0, &mut read_into_value))?;
         value.ok_or(NOT_CALLED)
     }
 
@@ -152,6 +150,11 @@ impl<'a, H: Host> Database<'a, H> {
     }
 
     /// Repeats `work` while it finds a lock, for at most `ms` milliseconds.
+    fn retry_read<T>(&self, work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        let total_ms = self.left_ms().max(limits::READ_BUSY_MS);
+        retry::run(self.host, Policy { total_ms, ..LOCK }, Error::is_busy, work)
+    }
+
     fn retry_while_busy<T>(
         &self,
         ms: u64,

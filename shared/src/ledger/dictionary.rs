@@ -27,12 +27,8 @@ pub(crate) fn ids<'a>(
 }
 
 /// Whether each of the names is known in `table`, in their order.
-pub(crate) fn are_known<'a>(
-    sql: &impl Sql,
-    table: &str,
-    names: impl ExactSizeIterator<Item = &'a str>,
-) -> Result<Vec<bool>, Error> {
-    let Distinct { names, places } = Distinct::of(names);
+pub(crate) fn are_known(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<bool>, Error> {
+    let Distinct { names, places } = Distinct::of(names.iter().copied());
     let ids = look_up(sql, table, &names)?;
     Ok(places.into_iter().map(|place| ids.get(place).is_some_and(|id| *id != 0)).collect())
 }

@@ -4,6 +4,7 @@
 //! Imports `base`, `domain`, `resilience`, `host`, `limits` and `error`. Knows nothing
 //! of the journal.
 
+pub(crate) mod aside;
 mod corrected;
 pub(crate) mod corrections;
 mod count;
@@ -14,9 +15,12 @@ pub(crate) mod device_window;
 pub(crate) mod dictionary;
 mod gaps;
 mod left_behind;
+mod numbers;
+pub(crate) mod outbox;
 mod prune;
 mod quarters;
 mod read;
+pub(crate) mod received;
 pub mod region_limits;
 pub(crate) mod renaming;
 mod restate;
@@ -24,6 +28,7 @@ mod row;
 pub mod schema;
 mod single_record;
 pub(crate) mod sorted_run;
+pub(crate) mod sources;
 mod sql;
 pub(crate) mod standing;
 mod totals;
@@ -33,12 +38,13 @@ pub(crate) mod windows;
 pub use count::Outcome;
 pub(crate) use count::post;
 pub(crate) use prune::prune;
-pub use read::rows_between;
 pub(crate) use read::{Place, edges, find, has_rows_before, hours, load, piece, rows_of_device};
+pub use read::{counted_between, rows_between};
 pub use row::Row;
 pub(crate) use row::{LEDGER, key_at};
 pub(crate) use sql::{integers, placeholders, rows_per_statement};
 pub(crate) use totals::{
-    ENTRIES, ENTRY_READINGS, FOLDS, Facts, PRUNED_BEFORE, REJECTED_PREFIX, Totals, count_entries,
-    count_rejections, facts, first_whole_hour, newest_by_region, tallies, tally, totals,
+    ENTRIES, ENTRY_READINGS, FOLDS, Facts, PRUNED_BEFORE, REJECTED_PREFIX, Totals, changes,
+    count_entries, count_rejections, facts, first_whole_hour, newest_by_region, tallies, tally,
+    totals,
 };

@@ -4,12 +4,13 @@ use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::sorted_run::Run;
-use crate::ledger::{LEDGER, PRUNED_BEFORE, Row, quarters, standing};
+use crate::ledger::{LEDGER, PRUNED_BEFORE, Row, outbox, quarters, standing};
 
 /// Deletes at most `runs_max` of the ledger's runs from before `before`. `before` is
 /// stored first: an older reading can't be told from a duplicate any more. Conflicts of
 /// that time are deleted with the readings that they contradict. What is deleted is added
-/// to its quarter hours, if it `is_kept`; a run that can't be read adds nothing.
+/// to its quarter hours, if it `is_kept`; a run that can't be read adds nothing. Returns how
+/// many readings of that time a peer may never get.
 ///
 /// Must run inside a transaction.
 pub(crate) fn prune(
@@ -17,7 +18,7 @@ pub(crate) fn prune(
     before: UnixMillis,
     runs_max: i64,
     is_kept: bool,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let remember = "INSERT INTO tallies (name, value) VALUES (?1, ?2) \
                     ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
     // Whole minutes are deleted, so the stored time is the start of a minute.
@@ -46,5 +47,6 @@ pub(crate) fn prune(
     let remove = format!("DELETE FROM ledger WHERE id IN (SELECT id {expired})");
     sql.execute(&remove, &bindings).map_err(Error::Regions)?;
     let conflicts = "DELETE FROM conflicts WHERE minute < ?1";
-    sql.execute(conflicts, &[minute]).map(|_no_rows| ()).map_err(Error::Regions)
+    sql.execute(conflicts, &[minute]).map_err(Error::Regions)?;
+    outbox::let_go(sql, before.minute())
 }

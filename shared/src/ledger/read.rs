@@ -22,7 +22,7 @@ pub fn rows_between(sql: &impl Sql, from: i64, to: i64) -> Result<Vec<Row>, Erro
 }
 
 /// The rows as they were counted, likewise.
-pub(super) fn counted_between(sql: &impl Sql, from: i64, to: i64) -> Result<Vec<Row>, Error> {
+pub fn counted_between(sql: &impl Sql, from: i64, to: i64) -> Result<Vec<Row>, Error> {
     let statement = "SELECT minute, first, run FROM ledger \
                      WHERE minute >= ?1 AND minute < ?2 ORDER BY minute, first";
     let rows = sql.execute(statement, &[from, to].map(Value::Integer)).map_err(Error::Regions)?;

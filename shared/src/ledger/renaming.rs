@@ -74,6 +74,11 @@ fn set_name(sql: &impl Sql, whole: Whole, id: u64, name: &str) -> Result<(), Err
     Ok(())
 }
 
+/// The name that something had. What was merged, and has nothing left, has its id behind it.
+pub(crate) fn name_before_merge(name: &str) -> &str {
+    name.split_once('~').map_or(name, |(before, _id)| before)
+}
+
 /// Ends a merge: what is left of the name stands for the other from now on. Readings that
 /// the ledger does not have any more stay under `<name>.old`.
 ///

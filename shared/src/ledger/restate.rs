@@ -55,8 +55,17 @@ impl Restated {
 
     /// By how much the number of late readings of a region changes.
     fn late(&self, region: u32) -> i64 {
+        self.of_kind(self.row.is_late, region)
+    }
+
+    /// By how much the number of those with an assumed time changes.
+    fn assumed(&self, region: u32) -> i64 {
+        self.of_kind(self.row.is_time_assumed, region)
+    }
+
+    fn of_kind(&self, is_of_it: bool, region: u32) -> i64 {
         let counts = |standing: Standing| {
-            self.row.is_late && standing.region == region && standing.millicelsius.is_some()
+            is_of_it && standing.region == region && standing.millicelsius.is_some()
         };
         i64::from(counts(self.after)) - i64::from(counts(self.before))
     }
@@ -129,12 +138,14 @@ fn restate_minute(
         let mut bindings = vec![*region, 1, minute];
         bindings.extend(statistics);
         bindings.push(own().map(|change| change.late(id)).sum());
+        bindings.push(own().map(|change| change.assumed(id)).sum());
         bindings.push(own().map(|change| change.corrected(id)).sum());
         let statement = format!(
             "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \
-                                  min, max, oldest, newest, late, corrected) VALUES {} \
+                                  min, max, oldest, newest, late, assumed, corrected) VALUES {} \
              ON CONFLICT DO UPDATE SET {STATISTICS}, \
-                 late = late + excluded.late, corrected = corrected + excluded.corrected",
+                 late = late + excluded.late, assumed = assumed + excluded.assumed, \
+                 corrected = corrected + excluded.corrected",
             placeholders(1, bindings.len())
         );
         let bindings: Vec<Value> = bindings.into_iter().map(Value::Integer).collect();
@@ -159,15 +170,17 @@ fn roll_up(
     let [.., min, max, oldest, newest] = EMPTY;
     let statement = format!(
         "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \
-                              min, max, oldest, newest, late, corrected, devices, averages) \
+                              min, max, oldest, newest, late, assumed, corrected, devices, \
+                              averages) \
          SELECT ?1, ?2, ?3, coalesce(sum(readings), 0), coalesce(sum(sum), 0), \
                 coalesce(sum(squares_high), 0), coalesce(sum(squares_low), 0), \
                 coalesce(min(min), {min}), coalesce(max(max), {max}), \
                 coalesce(min(oldest), {oldest}), coalesce(max(newest), {newest}), \
-                coalesce(sum(late), 0), coalesce(sum(corrected), 0), 0, 0 \
+                coalesce(sum(late), 0), coalesce(sum(assumed), 0), \
+                coalesce(sum(corrected), 0), 0, 0 \
          FROM windows WHERE region = ?1 AND span = ?4 AND start >= ?3 AND start < ?5 \
          ON CONFLICT DO UPDATE SET {STATISTICS}, late = excluded.late, \
-             corrected = excluded.corrected"
+             assumed = excluded.assumed, corrected = excluded.corrected"
     );
     let end = if span == 0 { i64::MAX } else { start + span };
     let bindings = [region, span, start, finer, end].map(Value::Integer);

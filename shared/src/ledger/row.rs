@@ -1,6 +1,6 @@
 //! A row of the ledger: one reading, and its encoding in a run.
 
-use crate::base::varint::{self, unzigzag, zigzag};
+use crate::base::varint::{self, marked, unmarked};
 use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
 use crate::ledger::sorted_run::{Keys, Layout, RunRecord, RunTable};
 
@@ -23,6 +23,8 @@ pub struct Row {
     pub(super) index: u32,
     /// Whether its reading came late; false in rows of releases that did not store it.
     pub is_late: bool,
+    /// Whether its time is that of its arrival, as the sender said none.
+    pub is_time_assumed: bool,
 }
 
 /// The lower bits of a key: the milliseconds into the minute, below 60,000. The bits
@@ -65,6 +67,7 @@ impl Row {
             millicelsius: reading.temperature.get(),
             index: u32::try_from(index).ok()?,
             is_late: reading.is_late(),
+            is_time_assumed: reading.is_time_assumed(),
         })
     }
 
@@ -99,7 +102,8 @@ impl Row {
 }
 
 /// Encoded after the key: the region, doubled, plus 1 if the reading came late; and the
-/// temperature less that of the record before. Older releases wrote the plain region.
+/// temperature less that of the record before, with a mark if the reading's time is assumed.
+/// Older releases wrote the plain region.
 impl RunRecord<1> for Row {
     const NUMBERS: usize = 2;
 
@@ -114,7 +118,8 @@ impl RunRecord<1> for Row {
     fn put(&self, before: Option<&Self>, out: &mut Vec<u8>) {
         varint::put(out, u64::from(self.region) << 1 | u64::from(self.is_late));
         let millicelsius_before = before.map_or(0, |row| row.millicelsius);
-        varint::put(out, zigzag(i64::from(self.millicelsius) - i64::from(millicelsius_before)));
+        let difference = i64::from(self.millicelsius) - i64::from(millicelsius_before);
+        varint::put(out, marked(difference, self.is_time_assumed));
     }
 
     fn take(
@@ -131,9 +136,10 @@ impl RunRecord<1> for Row {
         };
         let region = i64::try_from(region).ok()?;
         let millicelsius_before = before.map_or(0, |row| row.millicelsius);
-        let millicelsius =
-            unzigzag(varint::take(input).ok()?).checked_add(i64::from(millicelsius_before))?;
-        Some(Self { is_late, ..Self::from_row(group, key, &[region, millicelsius])? })
+        let (difference, is_time_assumed) = unmarked(varint::take(input).ok()?);
+        let millicelsius = difference.checked_add(i64::from(millicelsius_before))?;
+        let row = Self::from_row(group, key, &[region, millicelsius])?;
+        Some(Self { is_late, is_time_assumed, ..row })
     }
 
     fn from_row([minute]: [i64; 1], key: u64, numbers: &[i64]) -> Option<Self> {
@@ -145,6 +151,7 @@ impl RunRecord<1> for Row {
             millicelsius: MilliCelsius::new(millicelsius)?.get(),
             index: 0,
             is_late: false,
+            is_time_assumed: false,
         })
     }
 }

@@ -6,16 +6,18 @@ use crate::ledger::device_window;
 
 /// The schema version that this release writes. An older database is migrated to it, a
 /// newer one is refused.
-pub const VERSION: i64 = 6;
+pub const VERSION: i64 = 8;
 
 /// The n-th migrates a database from version n-1 to n.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../schema/0001_ledger_and_windows.sql"),
     include_str!("../../schema/0002_revisions.sql"),
     include_str!("../../schema/0003_days_devices_histograms.sql"),
     include_str!("../../schema/0004_runs.sql"),
     include_str!("../../schema/0005_names_and_checks.sql"),
     include_str!("../../schema/0006_answers.sql"),
+    include_str!("../../schema/0007_nodes.sql"),
+    include_str!("../../schema/0008_sources.sql"),
 ];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 
@@ -93,6 +95,8 @@ mod tests {
         assert_eq!(statements(MIGRATIONS[3]).count(), 16);
         assert_eq!(statements(MIGRATIONS[4]).count(), 1);
         assert_eq!(statements(MIGRATIONS[5]).count(), 18);
+        assert_eq!(statements(MIGRATIONS[6]).count(), 11);
+        assert_eq!(statements(MIGRATIONS[7]).count(), 4);
         for part in MIGRATIONS.iter().flat_map(|migration| statements(migration)) {
             assert!(part.trim_end().ends_with(';'), "a comment behind the end of {part}");
         }

@@ -151,6 +151,19 @@ pub(crate) fn totals(sql: &impl Sql) -> Result<Totals, Error> {
     totals.ok_or(Error::Corrupt("window"))
 }
 
+/// A number that rises with every reading that is counted, and with every one that
+/// contradicts, in the regions for which `condition` (SQL, with `r.name`) holds.
+pub(crate) fn changes(sql: &impl Sql, condition: &str) -> Result<i64, Error> {
+    let statement = format!(
+        "SELECT coalesce(sum(w.readings + w.conflicts), 0) \
+         FROM windows AS w JOIN regions AS r ON r.id = w.region \
+         WHERE w.span = 0 AND {condition}"
+    );
+    let rows = sql.execute(&statement, &[]).map_err(Error::Regions)?;
+    let numbers = rows.first().and_then(|row| integers(row));
+    numbers.map(|[changes]| changes).ok_or(Error::Corrupt("window"))
+}
+
 /// SQL for the time of the newest reading, not after ?1, in the region of a window `w`.
 /// A reading from a clock that was ahead does not show that the region still sends.
 pub(crate) const NEWEST_BY_THEN: &str = "\
@@ -160,16 +173,17 @@ pub(crate) const NEWEST_BY_THEN: &str = "\
 
 /// Regions with the time of their newest reading that is not after `latest`, in Unix
 /// milliseconds; 0 if there is none. At most `limit` regions: those that were known
-/// first.
+/// first, for which `condition` (SQL, with `r.name`) holds.
 pub(crate) fn newest_by_region(
     sql: &impl Sql,
+    condition: &str,
     latest: UnixMillis,
     limit: i64,
 ) -> Result<Vec<(String, i64)>, Error> {
     let statement = format!(
         "SELECT name, coalesce(iif(w.newest <= ?1, w.newest, {NEWEST_BY_THEN}), 0) \
-         FROM windows AS w JOIN regions ON id = w.region \
-         WHERE w.span = 0 AND w.readings > 0 ORDER BY w.region LIMIT ?2"
+         FROM windows AS w JOIN regions AS r ON r.id = w.region \
+         WHERE w.span = 0 AND w.readings > 0 AND {condition} ORDER BY w.region LIMIT ?2"
     );
     let bindings = [latest.get(), limit].map(Value::Integer);
     let rows = sql.execute(&statement, &bindings).map_err(Error::Regions)?;

@@ -40,6 +40,7 @@ pub(super) struct Addition {
     key: Key,
     stats: Stats,
     late: i64,
+    assumed: i64,
     /// Only in windows that are coarser than a minute.
     pub(super) histogram: Histogram,
     /// How many devices are new in it, and the change in the sum of its devices'
@@ -54,6 +55,7 @@ impl Addition {
             key: key(span, i64::from(row.region), i64::from(row.minute)),
             stats: Stats::of(row.temperature()?, row.timestamp()?),
             late: i64::from(row.is_late),
+            assumed: i64::from(row.is_time_assumed),
             histogram: Histogram::default(),
             devices: (0, 0),
         })
@@ -62,6 +64,7 @@ impl Addition {
     fn merge(&mut self, other: &Self) {
         self.stats = self.stats.merge(other.stats);
         self.late += other.late;
+        self.assumed += other.assumed;
         self.histogram.merge(&other.histogram);
     }
 }
@@ -200,30 +203,30 @@ pub(super) fn add_devices(
 }
 
 /// Columns of a window that are written.
-const WINDOW_COLUMNS: usize = 14;
+const WINDOW_COLUMNS: usize = 15;
 
 fn add_statistics(sql: &impl Sql, windows: &[Addition]) -> Result<(), Error> {
     for chunk in windows.chunks(rows_per_statement(sql, WINDOW_COLUMNS)) {
         let mut bindings = Vec::with_capacity(chunk.len() * WINDOW_COLUMNS);
-        for Addition { key: (span, region, start), stats, late, devices, .. } in chunk {
+        for Addition { key: (span, region, start), stats, late, assumed, devices, .. } in chunk {
             let statistics = stats.to_columns().ok_or(Error::Corrupt("window"))?;
             bindings.extend([*region, *span, *start].map(Value::Integer));
             bindings.extend(statistics.map(Value::Integer));
-            bindings.push(Value::Integer(*late));
+            bindings.extend([*late, *assumed].map(Value::Integer));
             let is_minute = *span == i64::from(MINUTE);
             let of_devices = |column| if is_minute { Value::Null } else { Value::Integer(column) };
             bindings.extend([devices.0, devices.1].map(of_devices));
         }
         let statement = format!(
             "INSERT INTO windows (region, span, start, readings, sum, squares_high, squares_low, \
-                                  min, max, oldest, newest, late, devices, averages) VALUES {} \
+                                  min, max, oldest, newest, late, assumed, devices, averages) VALUES {} \
              ON CONFLICT DO UPDATE SET \
                  readings = readings + excluded.readings, sum = sum + excluded.sum, \
                  squares_high = squares_high + excluded.squares_high, \
                  squares_low = squares_low + excluded.squares_low, \
                  min = min(min, excluded.min), max = max(max, excluded.max), \
                  oldest = min(oldest, excluded.oldest), newest = max(newest, excluded.newest), \
-                 late = late + excluded.late, devices = devices + excluded.devices, \
+                 late = late + excluded.late, assumed = assumed + excluded.assumed, devices = devices + excluded.devices, \
                  averages = averages + excluded.averages, revision = revision + 1",
             placeholders(chunk.len(), WINDOW_COLUMNS)
         );

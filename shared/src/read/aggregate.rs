@@ -27,14 +27,15 @@ pub(crate) fn region(
     Ok(figures(sql, Chosen::One(name), range)?.into_iter().next())
 }
 
-/// At most `limit` regions with names after `after`, sorted by name.
+/// At most `limit` regions with names after `after`, sorted by name, for which `condition`
+/// (SQL, with `name`) holds.
 pub(crate) fn regions(
     sql: &impl Sql,
-    after: &str,
-    limit: usize,
+    condition: &str,
+    (after, limit): (&str, usize),
     range: Option<Range>,
 ) -> Result<Vec<RegionSummary>, Error> {
-    figures(sql, Chosen::After(after, limit), range)
+    figures(sql, Chosen::After(after, limit, condition), range)
 }
 
 /// Corrects `newest` where it is after `latest`, and so from a clock that was ahead:
@@ -92,7 +93,7 @@ pub(crate) fn series(
 fn all_time(sql: &impl Sql, chosen: Chosen<'_>) -> Result<Vec<Cell>, Error> {
     let statement = format!(
         "SELECT r.name, r.id, 0, 1, w.readings, w.sum, w.squares_high, w.squares_low, \
-                w.min, w.max, w.oldest, w.newest, w.revision, w.late, w.duplicates, w.conflicts, \
+                w.min, w.max, w.oldest, w.newest, w.revision, w.late, w.assumed, w.duplicates, w.conflicts, \
                 w.corrected, \
                 coalesce(w.devices, -1), coalesce(w.averages, 0), h.bins \
          FROM {} LEFT JOIN windows AS w ON w.region = r.id AND w.span = 0 AND w.start = 0 \
@@ -132,7 +133,7 @@ fn stepwise(sql: &impl Sql, chosen: Chosen<'_>, steps: &[Range]) -> Result<Vec<C
     let statement = format!(
         "{PIECES} SELECT r.name, r.id, p.step, count(w.start), sum(w.readings), sum(w.sum), \
                 sum(w.squares_high), sum(w.squares_low), min(w.min), max(w.max), \
-                min(w.oldest), max(w.newest), sum(w.revision), sum(w.late), sum(w.duplicates), \
+                min(w.oldest), max(w.newest), sum(w.revision), sum(w.late), sum(w.assumed), sum(w.duplicates), \
                 sum(w.conflicts), sum(w.corrected), coalesce(max(w.devices), -1), coalesce(max(w.averages), 0) \
          FROM {} CROSS JOIN pieces AS p \
               LEFT JOIN windows AS w ON w.region = r.id AND w.span = p.span \

@@ -1,5 +1,6 @@
 //! The conflicts: readings that contradict a counted one, each with the counted one.
 
+use crate::access::scope::Readable;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Sql, Value};
@@ -19,29 +20,37 @@ pub(crate) struct Conflict {
 }
 
 /// At most `limit` conflicts from `from` (included) to `to` (excluded) with keys after
-/// `after`, sorted by key.
+/// `after`, sorted by key, in regions that may be read.
 pub(crate) fn select(
     sql: &impl Sql,
+    readable: &Readable,
     (from, to): (UnixMillis, UnixMillis),
     after: ConflictKey,
     limit: usize,
 ) -> Result<Vec<Conflict>, Error> {
-    let statement = "\
-        SELECT c.minute, c.device, c.ms, c.region, c.milli, d.name, r.name \
+    let condition = readable.condition("r.name");
+    let statement = format!(
+        "SELECT c.minute, c.device, c.ms, c.region, c.milli, d.name, r.name \
         FROM conflicts AS c \
              CROSS JOIN devices AS d ON d.id = c.device \
              CROSS JOIN regions AS r ON r.id = c.region \
         WHERE (c.minute, c.ms) >= (?1, ?2) AND (c.minute, c.ms) < (?3, ?4) \
               AND (c.minute, c.device, c.ms, c.region, c.milli) > (?5, ?6, ?7, ?8, ?9) \
-        ORDER BY c.minute, c.device, c.ms, c.region, c.milli LIMIT ?10";
+              AND {condition} \
+        ORDER BY c.minute, c.device, c.ms, c.region, c.milli LIMIT ?10"
+    );
     let mut bindings = vec![from.minute(), from.ms_of_minute(), to.minute(), to.ms_of_minute()];
     bindings.extend(after);
     bindings.push(i64::try_from(limit).unwrap_or(i64::MAX));
     let bindings: Vec<Value> = bindings.into_iter().map(Value::Integer).collect();
-    let rows = sql.execute(statement, &bindings).map_err(Error::Regions)?;
+    let rows = sql.execute(&statement, &bindings).map_err(Error::Regions)?;
     let conflicts = rows.into_iter().map(conflict).collect::<Option<_>>();
     let mut conflicts: Vec<Conflict> = conflicts.ok_or(Error::Corrupt("conflict"))?;
     add_standing(sql, &mut conflicts)?;
+    for conflict in &mut conflicts {
+        // What stands may be of a region that may not be read.
+        conflict.standing = conflict.standing.take().filter(|(region, _)| readable.has(region));
+    }
     Ok(conflicts)
 }
 

@@ -4,6 +4,7 @@ use crate::domain::correction::Fate;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Sql, Value};
+use crate::ledger::renaming::name_before_merge;
 use crate::ledger::{corrections, dictionary, integers};
 use crate::limits;
 
@@ -75,15 +76,11 @@ pub(crate) fn select(
         one.fate = found.fate;
         if let Some(standing) = found.standing {
             let region = regions.get(standing.region.into()).ok_or(Error::Corrupt("region"))?;
-            one.stands = Some((name_of(region), standing.millicelsius.map(i64::from)));
+            one.stands =
+                Some((name_before_merge(region).to_owned(), standing.millicelsius.map(i64::from)));
         }
     }
     Ok(all)
-}
-
-/// The name that it had. What was merged, and has nothing left, has its id behind it.
-fn name_of(name: &str) -> String {
-    name.split_once('~').map_or(name, |(before, _id)| before).to_owned()
 }
 
 fn listed(row: &[Value]) -> Option<Listed> {
@@ -100,13 +97,13 @@ fn listed(row: &[Value]) -> Option<Listed> {
         Value::Text(_) | Value::Blob(_) => None,
     };
     let name = |value: &Value| match value {
-        Value::Text(name) => Some(Some(name_of(name))),
+        Value::Text(name) => Some(Some(name_before_merge(name).to_owned())),
         Value::Null => Some(None),
         Value::Integer(_) | Value::Blob(_) => None,
     };
     Some(Listed {
         key: (key, hash.clone()),
-        device: name_of(device),
+        device: name_before_merge(device).to_owned(),
         expected: number(expected)?,
         expected_region: name(expected_region)?,
         millicelsius: number(milli)?,

@@ -1,5 +1,6 @@
 //! Queries about devices: all devices, those of a region, and the regions of a device.
 
+use crate::access::scope::Readable;
 use crate::base::sort;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -8,6 +9,9 @@ use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::ledger::dictionary::{self, DEVICE_OF_NAME};
 use crate::ledger::integers;
 use crate::ledger::sorted_run::{Keys, RunRecord};
+
+/// The condition that holds for every region.
+pub(crate) const EVERYWHERE: &str = "1";
 
 /// What is known of a device in a region, or in all regions together.
 #[derive(Clone)]
@@ -90,15 +94,18 @@ pub(crate) fn in_region(
 
 /// What is known of a device in each of its regions, the region of its latest reading
 /// first; and its name, which may be another by now.
+///
+/// Of regions for which `condition` (SQL, with `r.name`) holds.
 pub(crate) fn of_device(
     sql: &impl Sql,
+    condition: &str,
     device: &str,
 ) -> Result<(String, Vec<DeviceSummary>), Error> {
     let statement = format!(
         "SELECT d.name, r.name, rd.region, rd.device \
          FROM devices AS d CROSS JOIN region_devices AS rd ON rd.device = d.id \
               CROSS JOIN regions AS r ON r.id = rd.region \
-         WHERE d.id = {DEVICE_OF_NAME} ORDER BY r.name"
+         WHERE d.id = {DEVICE_OF_NAME} AND {condition} ORDER BY r.name"
     );
     let rows =
         sql.execute(&statement, &[Value::Text(device.to_owned())]).map_err(Error::Regions)?;
@@ -114,27 +121,50 @@ pub(crate) fn of_device(
     Ok((own, seen))
 }
 
+/// Whether every region that the device has sent to may be read. A device that is not known
+/// may be read by whoever may read everything.
+pub(crate) fn is_readable(
+    sql: &impl Sql,
+    readable: &Readable,
+    device: &str,
+) -> Result<bool, Error> {
+    if *readable == Readable::All {
+        return Ok(true);
+    }
+    let (_, regions) = of_device(sql, EVERYWHERE, device)?;
+    Ok(!regions.is_empty() && regions.iter().all(|summary| readable.has(&summary.name)))
+}
+
 /// At most `most` devices with names after `after`, sorted by name. With a `region`, by the
-/// name that it has, those that ever sent to it.
+/// name that it has, those that ever sent to it. What they sent to regions for which
+/// `condition` (SQL, with `r.name`) does not hold is left out, and so are devices that sent
+/// nothing else.
 pub(crate) fn all(
     sql: &impl Sql,
+    condition: &str,
     region: Option<&str>,
     after: &str,
     most: usize,
 ) -> Result<Vec<Device>, Error> {
     let page = match region {
-        None => "SELECT id, name FROM devices WHERE ?3 IS NULL AND name > ?1",
-        Some(_) => {
-            "SELECT device AS id, name FROM region_devices \
-             WHERE region = (SELECT id FROM regions WHERE name = ?3) AND name > ?1"
+        None if condition == EVERYWHERE => {
+            "SELECT id, name FROM devices WHERE ?3 IS NULL AND name > ?1".to_owned()
         }
+        None => format!(
+            "SELECT id, name FROM devices AS o WHERE ?3 IS NULL AND name > ?1 AND EXISTS ( \
+                 SELECT 1 FROM region_devices AS rd CROSS JOIN regions AS r ON r.id = rd.region \
+                 WHERE rd.device = o.id AND {condition})"
+        ),
+        Some(_) => "SELECT device AS id, name FROM region_devices \
+                    WHERE region = (SELECT id FROM regions WHERE name = ?3) AND name > ?1"
+            .to_owned(),
     };
     let statement = format!(
         "SELECT d.name, r.name, rd.region, rd.device \
          FROM ({page} ORDER BY name LIMIT ?2) AS d \
               CROSS JOIN region_devices AS rd ON rd.device = d.id \
               CROSS JOIN regions AS r ON r.id = rd.region \
-         ORDER BY d.name, r.name"
+         WHERE {condition} ORDER BY d.name, r.name"
     );
     let bindings = [
         Value::Text(after.to_owned()),

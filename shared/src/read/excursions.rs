@@ -96,7 +96,7 @@ pub(crate) fn of_device(
     })?;
     let expected = &Expectations::load(sql, asked.range.to())?;
     let mut found = OfDevice { regions: 0, readings, pruned_before, list: Vec::new() };
-    for DeviceSummary { name, window } in devices::of_device(sql, name)?.1 {
+    for DeviceSummary { name, window } in devices::of_device(sql, devices::EVERYWHERE, name)?.1 {
         let set = region_limits::of_region(sql, &name)?.map(|set| set.limits);
         let Some(limits) = set.filter(|limits| !limits.is_none()) else { continue };
         let region = region_id(sql, &name)?.ok_or(Error::Corrupt("region"))?;

@@ -15,6 +15,7 @@ use crate::ledger;
 use crate::ledger::database::{Budget, Database};
 use crate::limits;
 use crate::read::last_good::{self, Snapshot};
+use crate::read::senders::{Senders, senders};
 use crate::resilience::circuit::CircuitBreaker;
 use crate::settings::{Horizon, NamesBound};
 use crate::upkeep;
@@ -59,6 +60,8 @@ pub(crate) struct Coverage {
     /// Acknowledged readings in quarantine, which the answer does not count; `null` if
     /// the journal can't be read.
     pub(crate) quarantined_readings: Option<usize>,
+    /// The nodes that send to this one; `None` in a stale answer.
+    pub(crate) senders: Option<Senders>,
 }
 
 impl Coverage {
@@ -180,16 +183,19 @@ fn fold_then<H: Host>(
     let (inventory, store) = match listed {
         Ok(found) => found,
         Err(error) => {
-            read(&Database::open(host, BEFORE_READING)?)?;
-            let coverage = Coverage::of(span, now, None, None);
+            let database = Database::open(host, BEFORE_READING)?;
+            read(&database)?;
+            let senders = Some(senders(&database, now)?);
+            let coverage = Coverage { senders, ..Coverage::of(span, now, None, None) };
             return Ok(Looked::of(coverage, AfterAnswer::default(), Some(error)));
         }
     };
     let done = CircuitBreaker::new(host, &store, inventory.has_breaker())
         .call(now, || look(host, &store, &inventory, settings, now, read));
     match done {
-        Ok(Found { folded, quarantined, keeps_snapshot }) => {
+        Ok(Found { folded, quarantined, keeps_snapshot, senders }) => {
             let coverage = Coverage::of(span, now, Some(folded), quarantined);
+            let coverage = Coverage { senders: Some(senders), ..coverage };
             let after_answer = AfterAnswer { keeps_snapshot, should_fold: folded.left_entries > 0 };
             Ok(Looked::of(coverage, after_answer, None))
         }
@@ -202,6 +208,7 @@ struct Found {
     folded: Folded,
     quarantined: Option<usize>,
     keeps_snapshot: bool,
+    senders: Senders,
 }
 
 /// Folds, and reads.
@@ -223,9 +230,10 @@ fn look<H: Host>(
     // numbers, but never in neither.
     let quarantined = quarantined_readings(host, store, inventory, &folded);
     read(&database)?;
+    let senders = senders(&database, now)?;
     let keeps_snapshot = last_good::is_old(inventory, now)
         && !last_good::is_of(inventory, database.read(|sql| ledger::tally(sql, ledger::FOLDS))?);
-    Ok(Found { folded, quarantined, keeps_snapshot })
+    Ok(Found { folded, quarantined, keeps_snapshot, senders })
 }
 
 /// Answers from the last good averages, if all time was asked for and the database is
@@ -299,6 +307,7 @@ impl Coverage {
             unfolded_entries: folded.map(|folded| folded.left_entries),
             unfolded_readings: folded.map(|folded| folded.left_readings),
             quarantined_readings,
+            senders: None,
         }
     }
 }

@@ -3,9 +3,9 @@
 //! It is one key-value pair. The key is `snapshot/2/<as of>-<folds>`, Unix milliseconds
 //! and how many transactions had posted readings by then. So a listing shows how old it
 //! is, and whether there is anything to renew. The value is text: a line that says whether
-//! it has all regions (`3 whole` or `3 part`), then for each region a line with its name,
+//! it has all regions (`4 whole` or `4 part`), then for each region a line with its name,
 //! its columns ([`Summary`]) and its percentiles if they are known, with spaces between.
-//! What older releases wrote, in JSON, counts as none.
+//! What older releases wrote counts as none.
 
 use std::fmt::Write;
 
@@ -60,8 +60,8 @@ pub(crate) fn load<H: Host>(
     snapshot
 }
 
-const WHOLE: &str = "3 whole";
-const PART: &str = "3 part";
+const WHOLE: &str = "4 whole";
+const PART: &str = "4 part";
 
 fn parse(name: &SnapshotName, value: &[u8]) -> Option<Snapshot> {
     let mut lines = std::str::from_utf8(value).ok()?.lines();
@@ -121,7 +121,7 @@ pub(crate) fn keep<H: Host>(host: &H, now: UnixMillis) -> Result<(), Error> {
     let database = Database::open(host, Budget::waiting(limits::QUERY_FOLD_MS_MAX))?;
     let (folds, all) = database.read_at_once(|sql| {
         let most = Page::<()>::to_read(limits::ITEMS_PER_PAGE_MAX);
-        Ok((ledger::tally(sql, ledger::FOLDS)?, aggregate::regions(sql, "", most, None)?))
+        Ok((ledger::tally(sql, ledger::FOLDS)?, aggregate::regions(sql, "1", ("", most), None)?))
     })?;
     if is_of(&inventory, folds) {
         return Ok(());
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_written_comes_back() {
-        let columns = [3, -60_000, 2, 5, -21_000, -19_000, 1, 9, 4, 1, 2, 0, 1, 2, -40_000_000];
+        let columns = [3, -60_000, 2, 5, -21_000, -19_000, 1, 9, 4, 1, 3, 2, 0, 1, 2, -40_000_000];
         let known = Summary::from_columns(columns).unwrap();
         for percentiles in [None, Some([-20_000, -19_100, -19_000])] {
             let figures = Summary { percentiles, ..known };
@@ -167,11 +167,18 @@ mod tests {
     #[test]
     fn what_nobody_wrote_is_no_snapshot() {
         let name = SnapshotName { as_of: UnixMillis::MIN, folds: Some(1) };
-        for value in [&b""[..], b"[true,[]]", b"3", b"3 whole\nhall", b"3 whole\nhall 1 2", b"\xff"]
-        {
+        for value in [
+            &b""[..],
+            b"[true,[]]",
+            b"4",
+            b"3 whole",
+            b"4 whole\nhall",
+            b"4 whole\nhall 1 2",
+            b"\xff",
+        ] {
             assert_eq!(parse(&name, value), None);
         }
-        assert!(parse(&name, b"3 whole").unwrap().is_whole);
-        assert!(!parse(&name, b"3 part").unwrap().is_whole);
+        assert!(parse(&name, b"4 whole").unwrap().is_whole);
+        assert!(!parse(&name, b"4 part").unwrap().is_whole);
     }
 }

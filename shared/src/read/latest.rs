@@ -61,7 +61,7 @@ pub(crate) fn of_regions<'a>(
     names: impl Iterator<Item = &'a str>,
     expected: &Expectations,
 ) -> Result<Vec<(String, Latest)>, Error> {
-    let all = inhabitants(sql, &Value::Text(dictionary::list_of(names)), expected)?;
+    let all = inhabitants(sql, EVERYWHERE, &Value::Text(dictionary::list_of(names)), expected)?;
     let ids = all.iter().flat_map(|of| {
         let silent = of.silent.iter().take(limits::SILENT_NAMED_MAX);
         extremes(&of.measured).into_iter().flatten().chain(silent).map(DeviceWindow::device)
@@ -98,14 +98,15 @@ pub(crate) struct DeviceNow {
     pub(crate) is_silent: bool,
 }
 
-/// What is measured now by the first `devices_max` devices, of the regions in the order of
-/// their names.
+/// What is measured now by the first `devices_max` devices, of the regions for which
+/// `condition` (SQL, with `r.name`) holds, in the order of their names.
 pub(crate) fn of_devices(
     sql: &impl Sql,
+    condition: &str,
     devices_max: usize,
     expected: &Expectations,
 ) -> Result<Vec<DeviceNow>, Error> {
-    let all = inhabitants(sql, &Value::Null, expected)?;
+    let all = inhabitants(sql, condition, &Value::Null, expected)?;
     let both = |of: &Inhabitants| {
         let lists = [(&of.measured, false), (&of.silent, true)];
         lists.map(|(list, is_silent)| list.iter().map(move |w| (*w, is_silent)).collect::<Vec<_>>())
@@ -127,9 +128,14 @@ pub(crate) fn of_devices(
     windows.into_iter().map(device).collect::<Option<_>>().ok_or(Error::Corrupt("device"))
 }
 
-/// How many devices are silent, in all regions that `of_regions` could answer for.
-pub(crate) fn silent_devices(sql: &impl Sql, expected: &Expectations) -> Result<i64, Error> {
-    let all = inhabitants(sql, &Value::Null, expected)?;
+/// How many devices are silent, in all regions that `of_regions` could answer for, and for
+/// which `condition` (SQL, with `r.name`) holds.
+pub(crate) fn silent_devices(
+    sql: &impl Sql,
+    condition: &str,
+    expected: &Expectations,
+) -> Result<i64, Error> {
+    let all = inhabitants(sql, condition, &Value::Null, expected)?;
     Ok(all.iter().map(|of| count(&of.silent)).sum())
 }
 
@@ -144,21 +150,27 @@ fn extremes(measured: &[DeviceWindow]) -> [Option<&DeviceWindow>; 2] {
     [measured.iter().rev().max_by_key(temperature), measured.iter().min_by_key(temperature)]
 }
 
-/// The devices of the regions in `names`, a JSON array, or of all regions if it is NULL.
+/// The condition that holds for every region.
+const EVERYWHERE: &str = "1";
+
+/// The devices of the regions in `names`, a JSON array, or of all regions if it is NULL, for
+/// which `condition` holds.
 fn inhabitants(
     sql: &impl Sql,
+    condition: &str,
     names: &Value,
     expected: &Expectations,
 ) -> Result<Vec<Inhabitants>, Error> {
-    let statement = "\
-        SELECT r.name, d.region, d.span, d.start, d.first, d.run \
+    let statement = format!(
+        "SELECT r.name, d.region, d.span, d.start, d.first, d.run \
         FROM regions AS r CROSS JOIN device_windows AS d \
              ON d.region = r.id AND d.span = 0 AND d.start = 0 \
-        WHERE ?1 IS NULL OR r.name IN (SELECT value FROM json_each(?1)) \
-        ORDER BY r.name, d.first LIMIT ?2";
+        WHERE (?1 IS NULL OR r.name IN (SELECT value FROM json_each(?1))) AND {condition} \
+        ORDER BY r.name, d.first LIMIT ?2"
+    );
     let most = limits::LATEST_RUNS_MAX;
     let bindings = [names.clone(), Value::Integer(most)];
-    let rows = sql.execute(statement, &bindings).map_err(Error::Regions)?;
+    let rows = sql.execute(&statement, &bindings).map_err(Error::Regions)?;
     let is_cut = i64::try_from(rows.len()) == Ok(most);
     let mut regions: Vec<(String, Vec<DeviceWindow>)> = Vec::new();
     let mut damaged: Vec<String> = Vec::new();

@@ -51,8 +51,9 @@ pub(crate) fn edges(steps: &[Range]) -> Value {
 pub(crate) enum Chosen<'a> {
     /// The region with this name, or that had it.
     One(&'a str),
-    /// This many regions after this name, sorted by name.
-    After(&'a str, usize),
+    /// This many regions after this name, sorted by name, for which a condition (SQL, with
+    /// `name`) holds.
+    After(&'a str, usize, &'a str),
 }
 
 impl Chosen<'_> {
@@ -62,28 +63,27 @@ impl Chosen<'_> {
         matches!(self, Self::After(..))
     }
 
-    pub(crate) fn query(self) -> &'static str {
+    pub(crate) fn query(self) -> String {
         match self {
-            Self::One(_) => {
-                "(SELECT id, name FROM regions WHERE id = coalesce( \
+            Self::One(_) => "(SELECT id, name FROM regions WHERE id = coalesce( \
                       (SELECT id FROM regions WHERE name = ?1), \
                       (SELECT id FROM aliases WHERE kind = 'regions' AND name = ?1)) \
                   LIMIT ?2) AS r"
-            }
+                .to_owned(),
             // A region that has lost all its readings is not listed.
-            Self::After(..) => {
-                "(SELECT id, name FROM regions WHERE name > ?1 AND NOT EXISTS ( \
+            Self::After(_, _, condition) => format!(
+                "(SELECT id, name FROM regions WHERE name > ?1 AND {condition} AND NOT EXISTS ( \
                       SELECT 1 FROM windows AS w WHERE w.span = 0 AND w.region = regions.id \
                              AND w.start = 0 AND w.readings = 0) \
                   ORDER BY name LIMIT ?2) AS r"
-            }
+            ),
         }
     }
 
     pub(crate) fn bindings(self) -> Vec<Value> {
         let (name, limit) = match self {
             Self::One(name) => (name, 1),
-            Self::After(name, limit) => (name, i64::try_from(limit).unwrap_or(i64::MAX)),
+            Self::After(name, limit, _) => (name, i64::try_from(limit).unwrap_or(i64::MAX)),
         };
         vec![Value::Text(name.to_owned()), Value::Integer(limit)]
     }

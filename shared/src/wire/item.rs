@@ -83,6 +83,36 @@ pub(crate) fn unknown_fields(names: &[String], more: usize) -> Rejection {
     Rejection::new(Reason::UnknownField, detail)
 }
 
+/// The rejection of an item without these fields, at least one.
+pub(crate) fn missing_fields(names: &[&str]) -> Rejection {
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    Rejection::new(Reason::MissingField, format!("{} {verb} missing", names.join(", ")))
+}
+
+/// The same rejection, if it is that of an item that can't be read, with the number of the
+/// body's line where the item begins, from 1.
+pub(crate) fn at_line(rejection: Rejection, line: usize) -> Rejection {
+    if rejection.reason != Reason::Malformed {
+        return rejection;
+    }
+    let detail = format!("line {line}: {}", rejection.detail).into();
+    Rejection { detail, ..rejection }
+}
+
+/// A body's text without a byte order mark before it (RFC 8259, 8.1, allows to skip it).
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
+}
+
+/// A body as text. A leading byte order mark is skipped. What ends within a letter is cut short.
+pub(crate) fn text(body: &[u8]) -> Result<&str, Unreadable> {
+    let text = std::str::from_utf8(body).map_err(|e| match e.error_len() {
+        Some(_) => Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())),
+        None => Unreadable::CutShort(body.len()),
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
 /// Why a body could not be split into items. None of it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
@@ -94,11 +124,15 @@ pub(crate) enum Unreadable {
     CutShort(usize),
     /// JSON, but neither an object nor an array.
     Shape,
+    /// Readable, but its rows or records can't be: says why, in a sentence without its full
+    /// stop.
+    Refused(String),
     /// More items than `limits::READINGS_PER_REQUEST_MAX`.
     TooMany,
 }
 
-const NAME_RULE: &str = "names are 1 to 64 of A-Z a-z 0-9 . _ : -, and not . or .. alone";
+pub(crate) const NAME_RULE: &str =
+    "names are 1 to 64 of A-Z a-z 0-9 . _ : -, and not . or .. alone";
 
 /// A device's name.
 pub(crate) fn device_id(name: Cow<'_, str>) -> Result<DeviceId<'_>, Rejection> {
@@ -146,10 +180,19 @@ pub(crate) fn temperature(raw: &str) -> Result<MilliCelsius, Rejection> {
         };
         return Err(Rejection::new(Reason::WrongType, detail));
     };
-    number.scaled(3, Rounding::HalfAwayFromZero).and_then(MilliCelsius::new).ok_or_else(|| {
-        let detail = "temperature_c must be from -273.15 to 1000 degrees Celsius";
-        Rejection::new(Reason::TemperatureOutOfRange, detail)
-    })
+    millicelsius(number)
+}
+
+/// A temperature in degrees Celsius, rounded to a thousandth.
+pub(crate) fn millicelsius(celsius: Decimal<'_>) -> Result<MilliCelsius, Rejection> {
+    let scaled = celsius.scaled(3, Rounding::HalfAwayFromZero);
+    scaled.and_then(MilliCelsius::new).ok_or_else(out_of_range)
+}
+
+/// The rejection of a temperature that can't be one.
+pub(crate) fn out_of_range() -> Rejection {
+    let detail = "temperature_c must be from -273.15 to 1000 degrees Celsius";
+    Rejection::new(Reason::TemperatureOutOfRange, detail)
 }
 
 /// A time in RFC 3339.
@@ -169,8 +212,14 @@ pub(crate) fn timestamp_of_number(raw: &str) -> Result<UnixMillis, Rejection> {
         let detail = "timestamp must be Unix milliseconds or an RFC 3339 string";
         return Err(Rejection::new(Reason::WrongType, detail));
     };
-    let number = number.scaled(0, Rounding::TowardZero);
-    match number.and_then(UnixMillis::new) {
+    let millis = number.scaled(0, Rounding::TowardZero);
+    // What most senders send is decided by one comparison.
+    if millis.is_none_or(|millis| millis >= FINER_FROM)
+        && let Some(detail) = finer_than_milliseconds(number)
+    {
+        return Err(Rejection::new(Reason::InvalidTimestamp, detail));
+    }
+    match millis.and_then(UnixMillis::new) {
         Some(instant) => match instant.seems() {
             Seems::Milliseconds => Ok(instant),
             Seems::Seconds => Err(Rejection::new(
@@ -186,6 +235,24 @@ pub(crate) fn timestamp_of_number(raw: &str) -> Result<UnixMillis, Rejection> {
             let detail = "timestamp must be Unix milliseconds from 1970 to 9999";
             Err(Rejection::new(Reason::InvalidTimestamp, detail))
         }
+    }
+}
+
+/// From here on a number is micro- or nanoseconds: as milliseconds it is after June 2128.
+const FINER_FROM: i64 = 5_000_000_000_000;
+
+/// What to send in the place of a number that is no Unix milliseconds, but micro- or
+/// nanoseconds: as milliseconds it would be after the year 2128.
+fn finer_than_milliseconds(number: Decimal<'_>) -> Option<&'static str> {
+    // Nanoseconds have 19 digits, one more than is scaled.
+    match number.scaled(-3, Rounding::TowardZero)? {
+        5_000_000_000..5_000_000_000_000 => {
+            Some("timestamp looks like microseconds; send Unix milliseconds")
+        }
+        5_000_000_000_000..10_000_000_000_000_000 => {
+            Some("timestamp looks like nanoseconds; send Unix milliseconds")
+        }
+        _ => None,
     }
 }
 
@@ -219,5 +286,29 @@ mod tests {
         ] {
             assert!(!is_harmless(name), "{name}");
         }
+    }
+    #[test]
+    fn micro_and_nanoseconds_are_named() {
+        let said = |raw: &str| timestamp_of_number(raw).map_err(|r| (r.reason, r.detail));
+        for (raw, hint) in [
+            ("1795597745284000", "microseconds"),
+            ("1795597745284000.5", "microseconds"),
+            ("1.795597745284e15", "microseconds"),
+            ("5000000000000", "microseconds"),
+            ("4999999999999999", "microseconds"),
+            ("1795597745284000000", "nanoseconds"),
+            ("5000000000000000", "nanoseconds"),
+            ("9223372036854775807", "nanoseconds"),
+            ("10000000000000000000", "from 1970 to 9999"),
+            ("1e300", "from 1970 to 9999"),
+            ("-1795597745284000", "from 1970 to 9999"),
+        ] {
+            let (reason, detail) = said(raw).unwrap_err();
+            assert_eq!(reason, Reason::InvalidTimestamp, "{raw}");
+            assert!(detail.contains(hint), "{raw}: {detail}");
+        }
+        let last = UnixMillis::new(4_999_999_999_999).unwrap();
+        assert_eq!(said("4999999999999"), Ok(last));
+        assert_eq!(said("4999999999999.999"), Ok(last));
     }
 }

@@ -17,14 +17,9 @@ use crate::wire::item::{self, Item, Parsed, Unreadable};
 use crate::wire::json_items;
 use crate::wire::json_place::{self, Place};
 
-/// Splits a body into its items, in order. A leading byte order mark is skipped (RFC
-/// 8259, 8.1).
+/// Splits a body into its items, in order.
 pub(crate) fn parse(body: &[u8]) -> Result<Parsed<'_>, Unreadable> {
-    let text = std::str::from_utf8(body).map_err(|e| match e.error_len() {
-        Some(_) => Unreadable::Syntax(format!("UTF-8 at byte {}", e.valid_up_to())),
-        None => Unreadable::CutShort(body.len()),
-    })?;
-    parse_text(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|e| match e {
+    parse_text(item::text(body)?).map_err(|e| match e {
         Unreadable::CutShort(_) => Unreadable::CutShort(body.len()),
         other => other,
     })
@@ -42,7 +37,8 @@ fn parse_text(body: &str) -> Result<Parsed<'_>, Unreadable> {
     }
 }
 
-fn syntax(body: &str, error: &serde_json::Error) -> Unreadable {
+/// Why `body` is not JSON as a whole, by the parser's error.
+pub(super) fn syntax(body: &str, error: &serde_json::Error) -> Unreadable {
     // The parser may have stopped at an item that is not JSON, long before the end: but a
     // bracket that closes what is not open leaves another one without its end.
     let is_wrong_bracket = || Place::of(body, error).is_wrong_bracket();
@@ -80,7 +76,9 @@ fn one_by_one<'a>(body: &'a str, error: &serde_json::Error) -> Result<Parsed<'a>
 }
 
 /// The items as readings, and the fields that were ignored in them.
-fn parsed<'a>(items: impl IntoIterator<Item = Result<RawFields<'a>, Rejection>>) -> Parsed<'a> {
+pub(super) fn parsed<'a>(
+    items: impl IntoIterator<Item = Result<RawFields<'a>, Rejection>>,
+) -> Parsed<'a> {
     let items = items.into_iter();
     let mut parsed = Parsed { items: Vec::with_capacity(items.size_hint().0), ignored: Vec::new() };
     for item in items {
@@ -92,7 +90,8 @@ fn parsed<'a>(items: impl IntoIterator<Item = Result<RawFields<'a>, Rejection>>)
     parsed
 }
 
-fn alone(item: &str) -> Result<RawFields<'_>, Rejection> {
+/// One item by itself. What is not JSON, or no object, is `Reason::Malformed`.
+pub(super) fn alone(item: &str) -> Result<RawFields<'_>, Rejection> {
     let error = match serde_json::from_str::<RawFields<'_>>(item) {
         Ok(fields) => return Ok(fields),
         Err(error) => error,
@@ -153,7 +152,7 @@ impl<'a> Deserialize<'a> for Items<'a> {
 
 /// The fields of one item, as written in the body.
 #[derive(Default)]
-struct RawFields<'a> {
+pub(super) struct RawFields<'a> {
     device_id: Option<&'a RawValue>,
     region: Option<&'a RawValue>,
     temperature_c: Option<&'a RawValue>,
@@ -305,9 +304,7 @@ impl<'a> RawFields<'a> {
         ];
         let missing: Vec<&str> =
             fields.into_iter().filter(|(_, raw)| raw.is_none()).map(|(name, _)| name).collect();
-        let verb = if missing.len() == 1 { "is" } else { "are" };
-        let detail = format!("{} {verb} missing", missing.join(", "));
-        Rejection::new(Reason::MissingField, detail)
+        item::missing_fields(&missing)
     }
 }
 

@@ -44,6 +44,16 @@ impl<'a> Object<'a> {
         Ok(object)
     }
 
+    /// Reads an object with any fields; `None` if it is none, or has a field twice.
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
+        let object: Self = serde_json::from_str(text).ok()?;
+        let is_again = |(index, (name, _)): (usize, &(String, _))| {
+            object.0.iter().take(index).any(|(other, _)| other == name)
+        };
+        let has_twice = object.0.iter().enumerate().any(is_again);
+        (!has_twice).then_some(object)
+    }
+
     /// A field's value as JSON; `None` if it is absent.
     pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.get())
@@ -84,6 +94,12 @@ impl<'a> Deserialize<'a> for Object<'a> {
         }
         deserializer.deserialize_map(V)
     }
+}
+
+/// The items of a JSON array, as written; `None` if it is none.
+pub(crate) fn items(raw: &str) -> Option<Vec<&str>> {
+    let items: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
+    Some(items.into_iter().map(RawValue::get).collect())
 }
 
 #[cfg(test)]

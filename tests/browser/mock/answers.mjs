@@ -1,6 +1,9 @@
 // The answers of a house that does not exist, in the form of docs/api.md.
 
+import { mayRead } from "./access.mjs";
 import { DAY, HOUR, MINUTE } from "./house.mjs";
+import { problem, Refusal } from "./refusal.mjs";
+import { adopted, refused, sources, tried, unknown } from "./sources.mjs";
 
 const UNITS = { s: 1000, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY, mo: 30 * DAY, y: 365 * DAY };
 
@@ -26,19 +29,15 @@ const ROUTES = {
   "/v1/rejections": [rejections, "get"],
   "/v1/rejections/devices": [rejectionsByDevice, "get"],
   "/v1/corrections": [corrections, "get", "post"],
+  "/v1/sources": [sources, "get"],
+  "/v1/sources/{source}/refused": [refused, "get"],
+  "/v1/sources/{source}/unknown": [unknown, "get"],
+  "/v1/sources/{source}/devices": [adopted, "post"],
+  "/v1/sources/{source}/try": [tried, "post"],
   "/v1/status": [status, "get"],
+  "/v1/senders": [senders, "get"],
+  "/v1/sync": [sync, "get"],
 };
-
-export function problem(code, detail) {
-  return { type: "urn:isotherm:problem:mock", title: "Mock", status: code, detail };
-}
-
-class Refusal extends Error {
-  constructor(code, detail) {
-    super(detail);
-    this.code = code;
-  }
-}
 
 /** The route of a path, and the path's argument. */
 function find(path) {
@@ -49,8 +48,8 @@ function find(path) {
   return null;
 }
 
-/** The status and body of the answer to a request. */
-export function answers(mock, method, url, body) {
+/** The status and body of the answer to a request of whom has these scopes. */
+export function answers(mock, method, url, body, scopes = ["read:*"]) {
   if (url.pathname === "/openapi.json") {
     const there = Object.entries(ROUTES).filter(([pattern]) => !mock.without.includes(pattern));
     const paths = there.map(([pattern, [, ...methods]]) => [pattern, Object.fromEntries(methods.map((m) => [m, {}]))]);
@@ -61,7 +60,7 @@ export function answers(mock, method, url, body) {
     return { status: 404, body: problem(404, "no such resource; see /openapi.json") };
   }
   try {
-    const made = found.handler({ ...mock, mock, method, query: url.searchParams, body, argument: found.argument });
+    const made = found.handler({ ...mock, mock, scopes, method, query: url.searchParams, body, argument: found.argument });
     return made.text === undefined ? { status: 200, body: { ...covered(mock), ...made } } : { status: 200, text: made.text };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -69,8 +68,13 @@ export function answers(mock, method, url, body) {
   }
 }
 
-function covered({ house }) {
+function covered({ house, nodes, isStale }) {
+  const oldest = Math.min(...nodes.map(({ seconds }) => seconds));
   return {
+    senders: nodes.length, silent_senders: nodes.filter(isSilent).length,
+    senders_as_of: nodes.length === 0 ? null : instant(house.now - 1000 * oldest),
+    missing_readings: nodes.reduce((sum, { missing }) => sum + missing, 0),
+    ...(isStale && { senders: null, silent_senders: null, senders_as_of: null, missing_readings: null }),
     as_of: new Date(house.now).toISOString(), stale: false, unfolded_entries: 0, unfolded_readings: 0,
     quarantined_readings: 3, complete: true, revision: Math.floor(house.now / MINUTE),
   };
@@ -144,7 +148,7 @@ function summary(call, name, from, to) {
 }
 
 function regions(call) {
-  const names = [...call.house.rooms.map(({ name }) => name), call.house.typo.region].sort();
+  const names = [...call.house.rooms.map(({ name }) => name), call.house.typo.region].filter((name) => mayRead(call.scopes, name)).sort();
   const { from, to } = { from: time(call.query.get("from"), undefined), to: time(call.query.get("to"), call.house.now) };
   return { regions: names.map((name) => summary(call, name, from, to)), complete: true };
 }
@@ -363,6 +367,25 @@ function corrections({ house, method, body }) {
     return { ack: "folded", ...house.corrections[0] };
   }
   return { corrections: house.corrections, renamings: house.renamings };
+}
+
+const isSilent = ({ seconds }) => seconds > 300;
+
+/** The nodes that send to this one. `serve` says where they are from. */
+function senders({ house, nodes }) {
+  return { nodes: nodes.map((one, index) => ({
+    name: one.name, node: `${index}f`.repeat(16), silent: isSilent(one), contact: instant(house.now - 1000 * one.seconds),
+    as_of: instant(house.now - 1000 * one.seconds - 40), behind_minutes: one.minutes, behind_readings: one.behind,
+    missing_readings: one.missing, first_contact: instant(house.begin), readings: 812_344, readings_last_hour: 21_500,
+    forks: one.forks ?? 0, forked: one.forks ? instant(house.now - DAY) : null,
+  })) };
+}
+
+/** The exchange with the peers of this one; without them, what sends is not deployed. */
+function sync({ house, sync: state }) {
+  if (state === null) throw new Refusal(404, "no such resource; see /openapi.json");
+  if (typeof state === "number") throw new Refusal(state, "the token does not allow this; it needs the scope read:*");
+  return { node: "c0ffee".padEnd(32, "7"), name: "hub", as_of: instant(house.now), dropped_readings: 0, dropped_from: null, dropped_to: null, ...state };
 }
 
 function status({ house, timeZone }) {

@@ -103,14 +103,16 @@ fn what_can_not_be_read_at_all_is_refused_as_a_whole() {
 }
 
 #[test]
-fn only_uncompressed_json_is_accepted() {
+fn a_body_is_of_a_known_type_and_compressed_by_gzip_or_not() {
     let service = Service::start(&[]).unwrap();
     let good = json_reading("d", "r", 1.0, now_ms());
     for (headers, status) in [
         ([("content-type", "text/plain")], 415),
         ([("content-type", "application/x-www-form-urlencoded")], 415),
         ([("content-type", "application/jsonx")], 415),
-        ([("content-encoding", "gzip")], 415),
+        ([("content-encoding", "br")], 415),
+        // It is none.
+        ([("content-encoding", "gzip")], 400),
         ([("content-type", "Application/JSON; charset=utf-8")], 202),
         ([("content-encoding", "identity")], 202),
         ([("content-encoding", "")], 202),

@@ -26,13 +26,18 @@ fn a_reading_is_acknowledged_and_then_counted() {
     assert!((0..60_000).contains(&age), "{age}");
     let as_of = body["as_of"].take();
     assert!(as_of.as_str().unwrap() >= instant(now).as_str().unwrap());
+    // No node sends to this one.
+    let fields = body.as_object_mut().unwrap();
+    let of_senders = ["senders", "silent_senders", "senders_as_of", "missing_readings"];
+    let of_senders = of_senders.map(|name| fields.remove(name).unwrap());
+    assert_eq!(of_senders, [json!(0), json!(0), json!(null), json!(0)]);
     assert_eq!(
         body,
         json!({
             "region": "hall", "count": 2, "average_c": 20.875, "min_c": 20.25, "max_c": 21.5,
             "standard_deviation_c": 0.625, "sum_millicelsius": 41_750,
             "p50_c": 20.25, "p95_c": 21.5, "p99_c": 21.5, "devices": 2, "device_average_c": 20.875,
-            "late": 0, "duplicates": 0, "conflicts": 0, "corrected": 0,
+            "late": 0, "time_assumed": 0, "duplicates": 0, "conflicts": 0, "corrected": 0,
             "oldest": instant(now - 5), "newest": instant(now), "newest_age_ms": null, "revision": 1,
             "latest_average_c": 20.875, "latest_devices": 2,
             "warmest_device": "d1", "warmest_c": 21.5, "warmest_at": instant(now),

@@ -1,6 +1,9 @@
 //! Journals 64 batches of 1,000 readings of 10,000 devices and folds them, without
 //! WebAssembly and without chance: what a profiler counts is the same in every run.
 //! `docs/performance.md` says how to run it.
+//!
+//! `--peer`: all of it waits for another node, too. `--from-node`: the batches are those of
+//! another node. `--lines`: they are in InfluxDB's line protocol.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +11,11 @@ use anyhow::Context;
 use isotherm::UnixMillis;
 use isotherm::api::{readings, router};
 use isotherm::http::{Header, Request};
+use isotherm::internals::domain::exchange::{BatchId, Behind, NodeId, Sender};
+use isotherm::internals::domain::reading::{DeviceId, MilliCelsius, Reading, Region};
+use isotherm::internals::exchange::peers::{Configured, register_in};
+use isotherm::internals::ledger::database::{Budget, Database};
+use isotherm::internals::wire::batch::{Batch, MEDIA_TYPE};
 use isotherm_host::native::NativeHost;
 use tempfile::TempDir;
 
@@ -19,22 +27,69 @@ const REGIONS: i64 = 50;
 const STEP: i64 = 10;
 const NOW: i64 = 1_700_000_000_000;
 
-fn batch(number: i64) -> String {
+/// A reading's device, region, thousandths of a degree, and time.
+fn measured(i: i64) -> (String, String, i64, i64) {
+    let device = i % DEVICES;
+    let at = NOW - (BATCHES * READINGS - i) * STEP;
+    let region = format!("region-{:02}", device % REGIONS);
+    (format!("device-{device:06}"), region, i * 37 % 60_000 - 20_000, at)
+}
+
+fn numbers(batch: i64) -> std::ops::Range<i64> {
+    batch * READINGS..(batch + 1) * READINGS
+}
+
+fn json(number: i64) -> Vec<u8> {
     let reading = |i: i64| {
-        let (device, millicelsius) = (i % DEVICES, i * 37 % 60_000 - 20_000);
+        let (device, region, millicelsius, at) = measured(i);
         let (sign, whole, thousandths) = (
             if millicelsius < 0 { "-" } else { "" },
             millicelsius.abs() / 1_000,
             millicelsius.abs() % 1_000,
         );
         format!(
-            r#"{{"device_id":"device-{device:06}","region":"region-{:02}","temperature_c":{sign}{whole}.{thousandths:03},"timestamp":{}}}"#,
-            device % REGIONS,
-            NOW - (BATCHES * READINGS - i) * STEP
+            r#"{{"device_id":"{device}","region":"{region}","temperature_c":{sign}{whole}.{thousandths:03},"timestamp":{at}}}"#,
         )
     };
-    let readings: Vec<String> = (number * READINGS..(number + 1) * READINGS).map(reading).collect();
-    format!("[{}]", readings.join(","))
+    let readings: Vec<String> = numbers(number).map(reading).collect();
+    format!("[{}]", readings.join(",")).into_bytes()
+}
+
+fn lines(number: i64) -> Vec<u8> {
+    let line = |i: i64| {
+        let (device, region, millicelsius, at) = measured(i);
+        let (sign, whole, thousandths) = (
+            if millicelsius < 0 { "-" } else { "" },
+            millicelsius.abs() / 1_000,
+            millicelsius.abs() % 1_000,
+        );
+        format!(
+            "t,device_id={device},region={region} temperature_c={sign}{whole}.{thousandths:03} {at}\n"
+        )
+    };
+    numbers(number).map(line).collect::<String>().into_bytes()
+}
+
+fn of_node(number: i64) -> Option<Vec<u8>> {
+    let mut all: Vec<_> = numbers(number).map(measured).collect();
+    all.sort();
+    let reading = |(device, region, millicelsius, at): &(String, String, i64, i64)| {
+        let (device, region) = (DeviceId::new(device.clone())?, Region::new(region.clone())?);
+        let (temperature, at) = (MilliCelsius::new(*millicelsius)?, UnixMillis::new(*at)?);
+        Some(Reading::new(device, region, temperature, at))
+    };
+    let sender = Sender {
+        node: NodeId([1; 16]),
+        name: "gw-1",
+        sends: number.cast_unsigned() + 1,
+        as_of: UnixMillis::new(NOW)?,
+        behind: Behind::default(),
+        last_hour: 0,
+    };
+    let readings = all.iter().map(reading).collect::<Option<_>>()?;
+    let id = BatchId(i128::from(number).to_be_bytes());
+    let (asked, corrections) = (Vec::new(), Vec::new());
+    Some(Batch { sender, id, asked, anchor: None, readings, corrections }.encode())
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is measured here is time")]
@@ -46,17 +101,32 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 #[expect(clippy::print_stdout, reason = "a program for a terminal")]
 fn main() -> anyhow::Result<()> {
     // In memory where the machine has such a place: it is not the disk that is profiled.
+    let has = |name: &str| std::env::args().any(|argument| argument == name);
     let directory = TempDir::new_in("/dev/shm").or_else(|_absent| TempDir::new())?;
     let host = NativeHost::new(directory.path(), &[("retention", "0")])?.simulated(0, 1);
     let now = UnixMillis::new(NOW).context("a time within the range")?;
-    let head = Request::post("/v1/readings").with(Header::ContentType, "application/json");
-    let bodies: Vec<String> = (0..BATCHES).map(batch).collect();
+    if has("--peer") {
+        let database = Database::open(&host, Budget { lock_ms: 5_000, total_ms: 60_000 })?;
+        register_in(&database, &[Configured::new(1, "http://hub")], now)?;
+    }
+    let media_type = if has("--from-node") { MEDIA_TYPE } else { "application/json" };
+    let path = if has("--lines") { "/write?precision=ms" } else { "/v1/readings" };
+    let head = Request::post(path).with(Header::ContentType, media_type);
+    let bodies: Option<Vec<Vec<u8>>> = match () {
+        () if has("--from-node") => (0..BATCHES).map(of_node).collect(),
+        () if has("--lines") => Some((0..BATCHES).map(lines).collect()),
+        () => Some((0..BATCHES).map(json).collect()),
+    };
+    let bodies = bodies.context("readings within their ranges")?;
 
     let (statuses, journaled) = timed(|| {
-        let post = |body: &String| readings::post(&host, &head, body.as_bytes(), now);
+        let post = |body: &Vec<u8>| readings::post(&host, &head, body, now);
         bodies.iter().map(|body| post(body).response.status).collect::<Vec<_>>()
     });
-    anyhow::ensure!(statuses.iter().all(|status| *status == 202), "{statuses:?}");
+    anyhow::ensure!(
+        statuses.iter().all(|status| matches!(status.as_u16(), 202 | 204)),
+        "{statuses:?}"
+    );
     let (answer, folded) =
         timed(|| router::answer(&host, &Request::get("/v1/regions/region-00"), now));
     let answer = String::from_utf8_lossy(&answer.response.body).into_owned();

@@ -159,7 +159,16 @@ fn the_excursions_of_random_histories_are_those_of_an_independent_program() {
         let everything = node.read(&format!("/v1/regions/cold?from={}&to={}", whole.0, whole.1));
         let answer =
             node.read(&format!("/v1/regions/cold/excursions?from={}&to={}", whole.0, whole.1));
-        let same = ["count", "late", "duplicates", "conflicts", "corrected", "devices", "revision"];
+        let same = [
+            "count",
+            "late",
+            "time_assumed",
+            "duplicates",
+            "conflicts",
+            "corrected",
+            "devices",
+            "revision",
+        ];
         for field in same {
             assert_eq!(answer[field], everything[field], "{field}");
         }

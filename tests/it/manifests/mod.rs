@@ -1,79 +1,9 @@
-//! Kubernetes' manifests: rendered, held to the schemas of their kinds, and to what
-//! `spin.toml` has under the names that they use.
-//!
-//! `cargo xtask test` looks for kubectl and says in `ISOTHERM_KUBECTL` where it is;
-//! without it, or without Python, these tests are skipped by name.
+//! What `deploy/` has: that it fits `spin.toml`, and that nothing of it lets anybody in.
 
 mod names;
+mod nginx;
 mod objects;
 mod routes;
-
-use objects::{objects, rendered};
-
-const OVERLAYS: [&str; 5] = ["edge", "fleet", "fleet/gateway", "cloud", "canary"];
-
-/// What the schemas and the names have against an overlay.
-fn problems(yaml: &str) -> Vec<String> {
-    let (objects, mut problems) = objects(yaml);
-    problems.extend(names::inconsistencies(&objects));
-    problems
-}
-
-#[test]
-fn every_overlay_renders_and_is_valid() {
-    for overlay in OVERLAYS {
-        let yaml = rendered(overlay);
-        assert_eq!(problems(&yaml), Vec::<String>::new(), "{overlay}");
-        assert!(yaml.contains("kind: SpinApp\n"), "{overlay}");
-        let (objects, _) = objects(&yaml);
-        assert!(!routes::backends(&objects).is_empty(), "{overlay}: no way in");
-    }
-}
-
-/// Mistakes: in which overlay, what is replaced by what, and how the problem is named.
-const MISTAKES: [(&str, &str, &str, &str); 18] = [
-    ("edge", "  - ingest\n", "  - ingress\n", "no component ingress in spin.toml"),
-    ("edge", "  - inspect\n", "", "no SpinApp has the component inspect"),
-    ("edge", "    - name: default\n", "    - name: journal\n", "keyValueStores are [\"journal\"]"),
-    ("edge", "name: retention\n", "name: retain\n", "no variable retain in spin.toml"),
-    ("edge", "  replicas: 1\n", "  replica: 1\n", "'replica' was unexpected"),
-    ("edge", "      - name: path\n", "      - name: file\n", "type \"spin\" with {\"file\"}"),
-    ("edge", "      type: spin\n", "      type: sqlite\n", "type \"sqlite\""),
-    ("edge", "/data/journal.db", "/data/regions.db", "two stores in /data/regions.db"),
-    ("edge", "/data/journal.db", "/journal.db", "/journal.db is on no volume"),
-    ("edge", "path: /readyz\n", "path: /health\n", "no component of it answers to /health"),
-    ("edge", "key: retention\n", "key: retain\n", "no ConfigMap has"),
-    ("edge", "- ReadWriteOncePod", "- ReadWriteOnce", "two pods could have the volume"),
-    ("edge", "executor: containerd-shim-spin", "executor: spin", "no such executor"),
-    ("cloud", "key: redis-url", "key: redis-address", "the README does not say how to make"),
-    (
-        "cloud",
-        "            name: isotherm-ingest\n",
-        "            name: ingest\n",
-        "no Service ingest",
-    ),
-    ("cloud", "/v1/readings", "/v1/reading", "isotherm-ingest has no component query"),
-    ("cloud", "enableAutoscaling: true\n", "enableAutoscaling: false\n", "no SpinApp for it"),
-    (
-        "canary",
-        "name: isotherm-query-next\n      port",
-        "name: isotherm-next\n      port",
-        "no Service",
-    ),
-];
-
-#[test]
-fn a_mistake_in_a_name_is_found() {
-    let [edge, cloud, canary] = ["edge", "cloud", "canary"].map(rendered);
-    for (overlay, from, to, what) in MISTAKES {
-        let yaml = match overlay {
-            "edge" => &edge,
-            "cloud" => &cloud,
-            _ => &canary,
-        };
-        let broken = yaml.replacen(from, to, 1);
-        assert_ne!(&broken, yaml, "{from}");
-        let found = problems(&broken);
-        assert!(found.iter().any(|problem| problem.contains(what)), "{to}: {found:#?}");
-    }
-}
+mod spinkube;
+mod systemd;
+mod variables;

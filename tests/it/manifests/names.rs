@@ -1,6 +1,6 @@
 //! Names that have to fit each other: of components, variables, stores, secrets, volumes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use isotherm_it::root;
 use serde_json::{Value, json};
@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::objects::{Spin, list, name, text};
 use super::routes;
 
-/// The Secret that nobody keeps in a repository; the README says how to make it.
+/// The Secrets that nobody keeps in a repository; the README says how to make them.
 const SECRET: &str = "isotherm-stores";
+const SECRET_OF_ACCESS: &str = "isotherm-access";
+const SECRET_OF_BEATS: &str = "isotherm-sync";
 
 /// What Spin 3.6 takes for a store of a type (`crates/key-value-*`, `crates/sqlite`).
 const KEY_VALUE_TYPES: [(&str, &[&str]); 2] = [("spin", &["path"]), ("redis", &["url"])];
@@ -34,9 +36,10 @@ pub(super) fn inconsistencies(objects: &[Value]) -> Vec<String> {
     let has = |component: &str| {
         apps.iter().any(|app| list(&app["spec"]["components"]).iter().any(|c| c == component))
     };
-    let missing = spin.components().filter(|component| !has(component));
+    let missing = spin.components().into_iter().filter(|component| !has(component));
     problems.extend(missing.map(|component| format!("no SpinApp has the component {component}")));
     problems.extend(routes::inconsistencies(objects, &apps, &spin));
+    problems.extend(of("CronJob").into_iter().flat_map(beats));
     let namespaces: BTreeSet<_> = objects
         .iter()
         .filter(|o| o["kind"] != "Namespace")
@@ -58,7 +61,7 @@ fn app_against_manifest(app: &Value, spin: &Spin) -> Vec<String> {
             problems.push(format!("no component {component} in spin.toml"));
         }
     }
-    problems.extend(variables(spec, spin));
+    problems.extend(variables(spec, &spin.variables()));
     let probe = |what: &str| text(&spec["checks"][what]["httpGet"]["path"]).to_owned();
     if probe("liveness") != "/.well-known/spin/health" {
         problems.push("liveness is not asked of Spin itself".to_owned());
@@ -73,11 +76,11 @@ fn app_against_manifest(app: &Value, spin: &Spin) -> Vec<String> {
     problems
 }
 
-/// The variables of a SpinApp: each that has to be given, once, and no unknown one.
-fn variables(spec: &Value, spin: &Spin) -> Vec<String> {
+/// The variables of a SpinApp: each of spin.toml, once, and no unknown one. What is secret
+/// comes from a Secret, and the rest does not.
+pub(super) fn variables(spec: &Value, known: &BTreeMap<&str, bool>) -> Vec<String> {
     let mut problems = Vec::new();
     let given: Vec<&str> = list(&spec["variables"]).iter().map(|v| text(&v["name"])).collect();
-    let known = spin.variables();
     for variable in &given {
         if !known.contains_key(variable) {
             problems.push(format!("no variable {variable} in spin.toml"));
@@ -86,9 +89,15 @@ fn variables(spec: &Value, spin: &Spin) -> Vec<String> {
             problems.push(format!("variable {variable} twice"));
         }
     }
-    for (variable, required) in known {
-        if required && !given.contains(&variable) {
-            problems.push(format!("variable {variable} is required"));
+    for (variable, is_secret) in known {
+        let found = list(&spec["variables"]).iter().find(|v| v["name"] == *variable);
+        let Some(found) = found else {
+            problems.push(format!("variable {variable} of spin.toml is not given"));
+            continue;
+        };
+        let kind = if *is_secret { "secretKeyRef" } else { "configMapKeyRef" };
+        if found["valueFrom"][kind]["key"] != *variable || !found["value"].is_null() {
+            problems.push(format!("variable {variable} is not the key {variable} of a {kind}"));
         }
     }
     problems
@@ -147,7 +156,7 @@ fn stores_in_files(spec: &Value, files: &[&str]) -> Vec<String> {
     problems
 }
 
-/// What a SpinApp refers to: keys of ConfigMaps, the one Secret, volumes and claims.
+/// What a SpinApp refers to: keys of ConfigMaps and Secrets, volumes and claims.
 fn references(app: &Value, objects: &[Value]) -> Vec<String> {
     let (spec, mut problems) = (&app["spec"], Vec::new());
     let find = |kind: &str, wanted: &str| {
@@ -163,19 +172,49 @@ fn references(app: &Value, objects: &[Value]) -> Vec<String> {
         let map = &from["configMapKeyRef"];
         if !map.is_null() {
             let found = find("ConfigMap", text(&map["name"]));
-            if found.is_none_or(|found| found["data"][text(&map["key"])].is_null()) {
+            let value = found.map_or(&Value::Null, |found| &found["data"][text(&map["key"])]);
+            if value.is_null() {
                 problems.push(format!("no ConfigMap has {map}"));
+            }
+            if map["key"] == "auth" && value != "on" {
+                problems.push("auth is not on".to_owned());
             }
         }
         let secret = &from["secretKeyRef"];
-        let explained = readme.contains(&format!("--from-literal={}=", text(&secret["key"])));
-        if !secret.is_null() && (secret["name"] != SECRET || !explained) {
+        let key = text(&secret["key"]);
+        let ways = [format!("--from-literal={key}="), format!("--from-file={key}")];
+        let is_explained = [SECRET, SECRET_OF_ACCESS].contains(&text(&secret["name"]))
+            && ways.iter().any(|way| readme.contains(way));
+        if !secret.is_null() && !is_explained {
             problems.push(format!("the README does not say how to make {secret}"));
         }
     }
     problems.extend(volumes(spec, find));
     if find("ServiceAccount", text(&spec["serviceAccountName"])).is_none() {
         problems.push("no such ServiceAccount".to_owned());
+    }
+    problems
+}
+
+/// What is wrong with the CronJob that calls `POST /v1/sync`: it takes a header with its token
+/// from a file, which is of a Secret.
+fn beats(job: &Value) -> Vec<String> {
+    let pod = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    let (container, volume) = (&pod["containers"][0], &pod["volumes"][0]);
+    let mount = text(&container["volumeMounts"][0]["mountPath"]);
+    let readme = std::fs::read_to_string(root().join("deploy/spinkube/README.md")).unwrap();
+    let mut problems = Vec::new();
+    if !list(&container["args"]).iter().any(|argument| *argument == format!("@{mount}/header")) {
+        problems.push(format!("CronJob {}: no header is taken from {mount}", name(job)));
+    }
+    let is_explained = volume["secret"]["secretName"] == SECRET_OF_BEATS
+        && readme.contains(&format!("secret generic {SECRET_OF_BEATS} "))
+        && readme.contains("--from-file=header");
+    if !is_explained {
+        problems.push(format!("CronJob {}: the README does not say how to make it", name(job)));
+    }
+    if container["env"].to_string().contains("secret") {
+        problems.push(format!("CronJob {}: a secret is in its environment", name(job)));
     }
     problems
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use isotherm_it::root;
 use serde_json::Value;
 
-use crate::tools::{check, variable};
+use isotherm_it::programs::{check, variable};
 
 /// The overlay, as kubectl renders it.
 pub(super) fn rendered(overlay: &str) -> String {
@@ -64,16 +64,15 @@ pub(super) struct Spin(toml::Table);
 
 impl Spin {
     pub(super) fn read() -> Self {
-        let text = std::fs::read_to_string(root().join("spin.toml")).unwrap();
-        Self(toml::from_str(&text).unwrap())
+        Self::parse(&std::fs::read_to_string(root().join("spin.toml")).unwrap())
+    }
+
+    pub(super) fn parse(text: &str) -> Self {
+        Self(toml::from_str(text).unwrap())
     }
 
     pub(super) fn component(&self, id: &str) -> Option<&toml::Table> {
         self.0["component"].get(id)?.as_table()
-    }
-
-    pub(super) fn components(&self) -> impl Iterator<Item = &str> {
-        self.0["component"].as_table().unwrap().keys().map(String::as_str)
     }
 
     pub(super) fn labels(&self, component: &str, stores: &str) -> BTreeSet<&str> {
@@ -81,16 +80,34 @@ impl Spin {
         labels.into_iter().flatten().filter_map(toml::Value::as_str).collect()
     }
 
-    /// The variables, and whether each has to be given.
+    /// The variables, and whether each is secret.
     pub(super) fn variables(&self) -> BTreeMap<&str, bool> {
         let table = self.0["variables"].as_table().unwrap();
-        table.iter().map(|(name, value)| (name.as_str(), value.get("default").is_none())).collect()
+        let is_secret = |value: &toml::Value| {
+            value.get("secret").and_then(toml::Value::as_bool).unwrap_or(false)
+        };
+        table.iter().map(|(name, value)| (name.as_str(), is_secret(value))).collect()
     }
 
-    /// The component that answers to `path`: an exact route before the wildcard.
+    /// The components.
+    pub(super) fn components(&self) -> Vec<&str> {
+        self.0["component"].as_table().unwrap().keys().map(String::as_str).collect()
+    }
+
+    /// The component that answers to `path`: by an exact route, or by the longest that ends with
+    /// a wildcard.
     pub(super) fn component_at(&self, path: &str) -> &str {
         let triggers = self.0["trigger"]["http"].as_array().unwrap();
-        let route = |wanted: &str| triggers.iter().find(|t| t["route"].as_str() == Some(wanted));
-        route(path).or_else(|| route("/...")).unwrap()["component"].as_str().unwrap()
+        let route = |trigger: &'_ toml::Value| trigger["route"].as_str().unwrap().to_owned();
+        let is_met = |trigger: &&toml::Value| {
+            let route = route(trigger);
+            route == path
+                || route.strip_suffix("...").is_some_and(|prefix| path.starts_with(prefix))
+        };
+        let best = triggers.iter().filter(is_met).max_by_key(|trigger| {
+            let route = route(trigger);
+            (route == path, route.len())
+        });
+        best.unwrap()["component"].as_str().unwrap()
     }
 }

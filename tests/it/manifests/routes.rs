@@ -41,13 +41,28 @@ fn routes(objects: &[Value], apps: &[&Value], spin: &Spin) -> Vec<String> {
     problems
 }
 
-/// Paths and the Services that they lead to, through TraefikServices.
+/// What a CronJob calls: path and Service, by the addresses in its environment.
+fn calls(object: &Value) -> Vec<(String, String)> {
+    let pod = &object["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    let variables = list(&pod["containers"]).iter().flat_map(|container| list(&container["env"]));
+    let address = |variable: &Value| {
+        let (service, path) = text(&variable["value"]).strip_prefix("http://")?.split_once('/')?;
+        Some((format!("/{path}"), service.to_owned()))
+    };
+    variables.filter_map(address).collect()
+}
+
+/// Paths and the Services that they lead to, through TraefikServices; and what CronJobs call.
 pub(super) fn backends(objects: &[Value]) -> Vec<(String, String)> {
     let mut backends = Vec::new();
     for object in objects {
+        backends.extend(calls(object));
         for path in list(&object["spec"]["rules"]).iter().flat_map(|r| list(&r["http"]["paths"])) {
             let service = text(&path["backend"]["service"]["name"]);
-            backends.push((text(&path["path"]).to_owned(), service.to_owned()));
+            // Of a prefix, what is below it counts.
+            let below = path["pathType"] == "Prefix" && path["path"] != "/";
+            let asked = format!("{}{}", text(&path["path"]), if below { "/x" } else { "" });
+            backends.push((asked, service.to_owned()));
         }
         for route in list(&object["spec"]["routes"]) {
             let path = text(&route["match"]).split('`').nth(1).unwrap_or_default();

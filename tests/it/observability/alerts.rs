@@ -11,10 +11,11 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::nodes::Between;
 use super::{directory, file, program};
 use crate::support::node::Node;
 use crate::support::readings::{MINUTE, NOW, json_reading};
-use crate::tools::check;
+use isotherm_it::programs::check;
 
 /// What each series needs that a Prometheus adds.
 const TARGET: &str = "job=\"isotherm\", instance=\"a:80\"";
@@ -248,6 +249,11 @@ fn the_series_of_the_rules_tests_are_such_as_the_service_writes() {
     let written = happening(|_, _| Some(COLD), None);
     let mut known: BTreeSet<_> = written.0.keys().map(|series| shape(series)).collect();
     known.insert(shape("isotherm_damaged_row_info{row=\"\"}"));
+    let between = Between::start();
+    between.exchange();
+    let metrics = between.service.get("/metrics").unwrap().body;
+    let samples = metrics.lines().filter(|line| !line.starts_with('#'));
+    known.extend(samples.filter_map(|line| Some(shape(line.rsplit_once(' ')?.0))));
     let tests = tests_by_hand();
     let series = tests.iter().flat_map(|(test, all)| all.iter().map(move |one| (test, &one.0)));
     for (test, series) in series.filter(|(_, series)| !series.starts_with("isotherm_http_")) {

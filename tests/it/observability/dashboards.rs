@@ -7,12 +7,13 @@ use isotherm_it::{Service, now_ms};
 use isotherm_load::scenario::{self, Scenario};
 use serde_json::{Value, json};
 
+use super::nodes::Between;
 use super::scraper::{Collector, Prometheus};
 use super::{file, metrics_in};
 use crate::questions;
 use crate::support::readings::{DAY, HOUR, MINUTE, celsius, json_reading};
 use crate::support::service::{Expect as _, until};
-use crate::tools::check;
+use isotherm_it::programs::check;
 
 /// The dashboard's panels, also those in rows, and what they ask for: title and target.
 fn targets(dashboard: &Value) -> Vec<(String, Value)> {
@@ -127,7 +128,8 @@ fn until_there_is_data(prometheus: &Prometheus, queries: &[(String, String)]) {
 
 #[test]
 fn every_query_has_data_from_a_running_service() {
-    let service = Service::start(&[]).unwrap();
+    let between = Between::start();
+    let service = &between.service;
     let collector = Collector::start();
     let prometheus = Prometheus::start(service.sender().url(), &collector);
     until("both are scraped", || (prometheus.series("up == 1") == 2).then_some(()));
@@ -135,8 +137,9 @@ fn every_query_has_data_from_a_running_service() {
     // A rate needs what was there before.
     until("the counters begin at nothing", || (prometheus.series(scraped) == 1).then_some(()));
 
-    questions::send(&service, &scenario::scenario(1, now_ms()));
-    send_some_of_everything(&service);
+    questions::send(service, &scenario::scenario(1, now_ms()));
+    send_some_of_everything(service);
+    between.exchange();
     let mut queries: Vec<_> = queries_of_prometheus().into_iter().collect();
     for rule in prometheus.rules() {
         let (name, query) = (rule["name"].as_str().unwrap(), rule["query"].as_str().unwrap());
@@ -214,10 +217,12 @@ fn go_on(service: &Service, scenario: &Scenario) {
 
 #[test]
 fn every_query_of_the_history_has_its_columns_in_an_answer() {
-    let service = Service::start(&[]).unwrap();
+    let between = Between::start();
+    let service = &between.service;
+    between.exchange();
     let scenario = scenario::scenario(1, now_ms());
-    questions::send(&service, &scenario);
-    go_on(&service, &scenario);
+    questions::send(service, &scenario);
+    go_on(service, &scenario);
     let end = scenario.truth.end + MINUTE;
     let [from, to] = [end - 2 * DAY, end].map(|at| at.to_string());
     let dashboard = dashboard("dashboard-infinity.json");
@@ -236,7 +241,7 @@ fn every_query_of_the_history_has_its_columns_in_an_answer() {
             ("step", &step),
         ];
         failures.extend(queries.iter().filter_map(|(what, query)| {
-            questions::failure(what, || check_infinity(&service, what, query, &values))
+            questions::failure(what, || check_infinity(service, what, query, &values))
         }));
     }
     let (count, all) = (failures.len(), failures.join("\n"));

@@ -4,8 +4,10 @@
 //! `cargo xtask tools` unpacks both, and `cargo xtask test` says in
 //! `ISOTHERM_PROMETHEUS` where they are; without them, these tests are skipped by name.
 
+mod access;
 mod alerts;
 mod dashboards;
+mod nodes;
 mod scraper;
 
 use std::collections::BTreeSet;
@@ -14,7 +16,7 @@ use std::process::Command;
 
 use isotherm_it::root;
 
-use crate::tools::{check, variable};
+use isotherm_it::programs::{check, variable};
 
 /// What the collector makes of Spin's spans, which the embedded runtime does not send:
 /// here they come from `Collector`.
@@ -95,6 +97,7 @@ fn the_collector_makes_what_the_rules_take_from_it() {
         "- name: http.response.status_code\n",
         "job_name: isotherm\n",
         "translation_strategy: UnderscoreEscapingWithSuffixes\n",
+        "credentials_file: ${env:ISOTHERM_TOKEN_FILE:-",
     ] {
         assert!(collector.contains(line), "{line}");
     }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::{file, program};
 use crate::support::service::until;
+use isotherm_it::programs::check;
 
 /// The place of the collector: counters with the names and labels that its configuration
 /// makes, which grow with every scrape. It ends when it is dropped.
@@ -99,8 +100,37 @@ impl Prometheus {
             ],
         });
         // JSON is YAML.
+        Self::run(directory, &config.to_string())
+    }
+
+    /// The one of `deploy/observability/prometheus.yml`, with this target and token.
+    pub(super) fn deployed(target: &str, token: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        std::fs::write(directory.path().join("rules.yml"), file("rules.yml")).unwrap();
+        let token_file = directory.path().join("token");
+        // A file that was written with an editor ends with a line feed.
+        std::fs::write(&token_file, format!("{token}\n")).unwrap();
+        let mut config = file("prometheus.yml");
+        for (from, to) in [
+            ("/etc/prometheus/isotherm-token", token_file.to_str().unwrap()),
+            ("localhost:3000", target.trim_start_matches("http://")),
+            ("scrape_interval: 15s", "scrape_interval: 200ms\n    scrape_timeout: 200ms"),
+        ] {
+            assert!(config.contains(from), "{from}");
+            config = config.replace(from, to);
+        }
+        Self::run(directory, &config)
+    }
+
+    fn run(directory: TempDir, config: &str) -> Self {
         let config_file = directory.path().join("prometheus.yml");
-        std::fs::write(&config_file, config.to_string()).unwrap();
+        std::fs::write(&config_file, config).unwrap();
+        let checked = Command::new(program("promtool"))
+            .args(["check", "config"])
+            .arg(&config_file)
+            .output()
+            .unwrap();
+        check(&checked);
         // A program that takes the port in between makes the test fail, and not pass.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = free.local_addr().unwrap();

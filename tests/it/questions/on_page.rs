@@ -4,6 +4,7 @@
 
 use std::process::Command;
 
+use isotherm_it::programs::variable;
 use isotherm_it::{now_ms, root};
 use isotherm_load::scenario::{Measured, Now, Outside, Scenario, Truth};
 use serde_json::{Value, json};
@@ -12,7 +13,6 @@ use super::answers::{self, Answer};
 use super::{QUESTIONS, document, failure, service_with_the_scenario};
 use crate::support::readings::{DAY, MINUTE, celsius, instant};
 use crate::support::service::Expect as _;
-use crate::tools::variable;
 
 #[test]
 fn each_question_is_answered_on_the_page_within_two_clicks() {

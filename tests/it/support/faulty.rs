@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use isotherm::host::{
-    Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite,
+    Ending, Host, HttpAnswer, HttpCall, KeyValue, Pair, SendError, SendErrorKind, Sql, StoreError,
+    TransactionKind, Value, sqlite,
 };
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
@@ -102,12 +103,17 @@ impl Plan {
 pub(crate) struct FaultyHost {
     pub(crate) inner: NativeHost,
     pub(crate) plan: Arc<Plan>,
+    /// What takes its requests to other servers.
+    pub(crate) link: Option<Link>,
 }
+
+/// Takes a request to another server, and brings the answer.
+pub(crate) type Link = Arc<dyn Fn(&HttpCall<'_>) -> Result<HttpAnswer, SendError> + Send + Sync>;
 
 impl FaultyHost {
     /// One of which no call fails yet.
     pub(crate) fn over(inner: NativeHost) -> Self {
-        Self { inner, plan: Arc::new(Plan::none()) }
+        Self { inner, plan: Arc::new(Plan::none()), link: None }
     }
 }
 
@@ -150,12 +156,23 @@ impl Host for FaultyHost {
         self.inner.sleep_ms(ms);
     }
 
+    fn secret(&self) -> Result<[u8; 32], StoreError> {
+        self.inner.secret()
+    }
+
     fn random(&self) -> u64 {
         self.inner.random()
     }
 
     fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.plan.call(|| self.inner.asset(name))
+    }
+
+    fn send(&self, call: &HttpCall<'_>) -> Result<HttpAnswer, SendError> {
+        match &self.link {
+            Some(link) => link(call),
+            None => Err(SendError::new(SendErrorKind::Other, "no link")),
+        }
     }
 
     fn log(&self, line: &str) {

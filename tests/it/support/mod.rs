@@ -2,6 +2,7 @@
 //!
 //! - `service`: a service over a real socket (`isotherm_it::Service`), and what a test
 //!   expects of it;
+//! - `bare`: requests over a bare connection; `gzip`: bodies as clients compress them;
 //! - `node`: the application in this process, over a real SQLite, with its clock;
 //! - `tables`: what the database has, by names;
 //! - `faulty`, `strict`: hosts whose calls fail, or that have less than SQLite;
@@ -9,9 +10,12 @@
 //! - `assert`: what must be true of an answer.
 
 pub(crate) mod assert;
+pub(crate) mod bare;
 pub(crate) mod faulty;
+pub(crate) mod gzip;
 pub(crate) mod node;
 pub(crate) mod readings;
+pub(crate) mod relay;
 pub(crate) mod service;
 pub(crate) mod sources;
 pub(crate) mod strict;

@@ -90,3 +90,8 @@ pub(crate) fn shuffled<T: Clone>(items: &[T], seed: u64) -> Vec<T> {
     }
     items
 }
+
+/// The secret part of a token. It may have `_` in it, so it is all behind the second one.
+pub(crate) fn secret_of(token: &str) -> &str {
+    token.splitn(3, '_').nth(2).unwrap()
+}

@@ -54,6 +54,10 @@ impl Host for StrictHost {
         self.slept_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
+    fn secret(&self) -> Result<[u8; 32], StoreError> {
+        self.inner.secret()
+    }
+
     fn random(&self) -> u64 {
         self.inner.random()
     }

@@ -53,6 +53,7 @@ pub(crate) struct Window {
     pub(crate) newest: i64,
     pub(crate) revision: i64,
     pub(crate) late: i64,
+    pub(crate) assumed: i64,
     pub(crate) duplicates: i64,
     pub(crate) conflicts: i64,
     pub(crate) devices: Option<i64>,
@@ -100,8 +101,8 @@ impl Node {
     /// The windows of every span, by region, span and start.
     pub(crate) fn windows(&self) -> Vec<Window> {
         let windows = "SELECT r.name, span, start, readings, sum, squares_high, squares_low, min, \
-                              max, oldest, newest, revision, late, duplicates, conflicts, \
-                              devices, averages, bins \
+                              max, oldest, newest, revision, late, assumed, duplicates, \
+                              conflicts, devices, averages, bins \
                        FROM windows JOIN regions r ON r.id = region \
                             LEFT JOIN histograms USING (region, span, start)";
         let mut windows: Vec<_> = self.execute(windows).into_iter().map(window).collect();
@@ -165,6 +166,21 @@ impl Node {
         ledger_of(&self.host.inner)
     }
 
+    /// Each reading as it was counted, and whether it came late.
+    pub(crate) fn counted_as(&self) -> BTreeMap<Stored, bool> {
+        let (sql, names) = (self.host.inner.sql().unwrap(), names_of(&self.host.inner));
+        let rows = ledger::counted_between(&sql, 0, i64::MAX).unwrap().into_iter();
+        rows.map(|row| (names.stored(&row), row.is_late)).collect()
+    }
+
+    /// Device and time of each correction.
+    pub(crate) fn corrections(&self) -> BTreeSet<(String, i64)> {
+        let all = self.execute(
+            "SELECT d.name, c.minute * 60000 + c.ms FROM corrections c JOIN devices d ON d.id = c.device",
+        );
+        all.iter().map(|row| (text(&row[0]), integer(&row[1]))).collect()
+    }
+
     /// How many conflicts are kept, by their minutes in Unix milliseconds.
     pub(crate) fn conflicts_by_minute(&self) -> BTreeMap<i64, i64> {
         let kept = self.execute("SELECT minute, count(*) FROM conflicts GROUP BY minute");
@@ -195,18 +211,34 @@ pub(crate) fn ledger_of(host: &NativeHost) -> BTreeSet<Stored> {
     if sql.schema_version().unwrap() == 0 {
         return BTreeSet::new();
     }
+    let names = names_of(host);
+    let rows = ledger::rows_between(&sql, 0, i64::MAX).unwrap();
+    rows.iter().map(|row| names.stored(row)).collect()
+}
+
+/// The names of devices and regions.
+struct Names {
+    devices: BTreeMap<i64, String>,
+    regions: BTreeMap<i64, String>,
+}
+
+fn names_of(host: &NativeHost) -> Names {
     let names = |table: &str| -> BTreeMap<i64, String> {
         let rows = execute(host, &format!("SELECT id, name FROM {table}"));
         rows.iter().map(|row| (integer(&row[0]), text(&row[1]))).collect()
     };
-    let (devices, regions) = (names("devices"), names("regions"));
-    let stored = |row: Row| Stored {
-        device: devices[&i64::try_from(row.device()).unwrap()].clone(),
-        region: regions[&i64::from(row.region)].clone(),
-        at: row.timestamp().unwrap().get(),
-        millicelsius: i64::from(row.millicelsius),
-    };
-    ledger::rows_between(&sql, 0, i64::MAX).unwrap().into_iter().map(stored).collect()
+    Names { devices: names("devices"), regions: names("regions") }
+}
+
+impl Names {
+    fn stored(&self, row: &Row) -> Stored {
+        Stored {
+            device: self.devices[&i64::try_from(row.device()).unwrap()].clone(),
+            region: self.regions[&i64::from(row.region)].clone(),
+            at: row.timestamp().unwrap().get(),
+            millicelsius: i64::from(row.millicelsius),
+        }
+    }
 }
 
 fn execute(host: &NativeHost, statement: &str) -> Vec<Vec<Value>> {
@@ -230,11 +262,12 @@ fn window(row: Vec<Value>) -> Window {
         newest: number(10),
         revision: number(11),
         late: number(12),
-        duplicates: number(13),
-        conflicts: number(14),
-        devices: may_be(15),
-        averages: may_be(16),
-        histogram: match &row[17] {
+        assumed: number(13),
+        duplicates: number(14),
+        conflicts: number(15),
+        devices: may_be(16),
+        averages: may_be(17),
+        histogram: match &row[18] {
             Value::Blob(bytes) => Some(bytes.clone()),
             _ => None,
         },

@@ -1,5 +1,5 @@
-//! What takes long or needs the machine for itself: kills, outages and many
-//! connections under load. One after the other, as times are measured.
+//! What takes long or needs the machine for itself: kills, outages and many connections under
+//! load, and the page in a browser. One after the other, as times are measured.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 mod connections;
 mod fleet;
+mod in_a_browser;
 mod outages;
 mod rejected;
 

@@ -25,6 +25,8 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 pub(crate) struct Client {
     stream: TcpStream,
     host: String,
+    /// The header with the token, and its end of line; empty without a token.
+    authorization: String,
     request: Vec<u8>,
     answer: Vec<u8>,
     is_chunked: bool,
@@ -38,14 +40,21 @@ impl Client {
         let stream = TcpStream::connect(&host).with_context(|| format!("no answer at {url}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        let (request, answer) = (Vec::new(), Vec::new());
-        Ok(Self { stream, host, request, answer, is_chunked: false })
+        let (authorization, request, answer) = (String::new(), Vec::new(), Vec::new());
+        Ok(Self { stream, host, authorization, request, answer, is_chunked: false })
+    }
+
+    /// The same with a token in each request.
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.authorization = format!("authorization: Bearer {token}\r\n");
+        self
     }
 
     /// One GET of `path`. Returns the body of a 200, still in its chunks.
     pub(crate) fn get(&mut self, path: &str) -> Result<&[u8]> {
         self.request.clear();
-        write!(self.request, "GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host)?;
+        let Self { host, authorization, .. } = self;
+        write!(self.request, "GET {path} HTTP/1.1\r\nhost: {host}\r\n{authorization}\r\n")?;
         let (status, body) = self.exchange()?;
         if status != 200 {
             bail!("{path}: {status} {}", String::from_utf8_lossy(body));
@@ -86,14 +95,25 @@ impl Client {
         Ok(())
     }
 
+    /// POSTs JSON to `path`, once. Returns the body of a 201, which is JSON, too.
+    pub(crate) fn create(&mut self, path: &str, json: &Value) -> Result<Value> {
+        self.prepare_post(path, "application/json", json.to_string().as_bytes())?;
+        let (status, body) = self.exchange()?;
+        if status != 201 {
+            bail!("{path}: {status} {}", String::from_utf8_lossy(body));
+        }
+        Ok(serde_json::from_slice(body)?)
+    }
+
     fn prepare_post(&mut self, path: &str, content_type: &str, body: &[u8]) -> Result<()> {
         self.request.clear();
         write!(
             self.request,
             "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: {content_type}\r\n\
-             content-length: {}\r\n\r\n",
+             content-length: {}\r\n{}\r\n",
             self.host,
-            body.len()
+            body.len(),
+            self.authorization
         )?;
         self.request.extend_from_slice(body);
         Ok(())

@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options, readings_max: u64) -> Result<Vec<Size>> {
 }
 
 fn measure(options: &Options, devices: u64, sizes: &[u64]) -> Result<Vec<Size>> {
-    let service = fresh_service()?;
+    let service = fresh_service(&[])?;
     let url = service.sender().url();
     let start_ms = thirty_days_ago_ms()?;
     let fleet = Fleet::new(devices, options.regions, start_ms);

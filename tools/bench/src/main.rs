@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
+mod auth;
 mod client;
 mod fleet;
 mod growth;
@@ -33,15 +34,18 @@ cargo xtask bench [--runtime embedded|spin] [--seconds 10] [--batch-seconds 30]
     --growth N       instead: ledgers of 1, 10 and 100 million readings, up to N, and
                      fleets of 100, 10,000 and 1,000,000 devices
     --peers          instead: InfluxDB and VictoriaMetrics beside it, on the same readings
+    --auth           instead: what access control costs, with a token in a variable and with a
+                     stored one, beside a service without it
     --readings       with --peers: in each round of a row of batches (2000000)
-    --rounds         with --peers: how often each row is measured (3)
+    --rounds         with --peers: how often each row is measured (3); with --auth: how often
+                     each service has its turn (100)
     --json           also writes them to a file";
 
 fn main() -> Result<()> {
     use lexopt::prelude::*;
     let mut options = Options::default();
     let (mut json, mut readings_max): (Option<PathBuf>, Option<u64>) = (None, None);
-    let mut beside_peers = false;
+    let (mut beside_peers, mut with_auth) = (false, false);
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -52,8 +56,9 @@ fn main() -> Result<()> {
             Long("only") => options.only = parser.value()?.string()?,
             Long("growth") => readings_max = Some(parser.value()?.parse()?),
             Long("peers") => beside_peers = true,
+            Long("auth") => with_auth = true,
             Long("readings") => options.readings = parser.value()?.parse()?,
-            Long("rounds") => options.rounds = parser.value()?.parse::<u64>()?.max(1),
+            Long("rounds") => options.rounds = Some(parser.value()?.parse::<u64>()?.max(1)),
             Long("json") => json = Some(parser.value()?.into()),
             Short('h') | Long("help") => {
                 println!("{USAGE}");
@@ -70,6 +75,11 @@ fn main() -> Result<()> {
         }
         None if beside_peers => {
             let report = peers::run(&options)?;
+            println!("\n{}\n{}", report.table(), report.lines());
+            serde_json::to_vec_pretty(&report)?
+        }
+        None if with_auth => {
+            let report = auth::run(&options)?;
             println!("\n{}\n{}", report.table(), report.lines());
             serde_json::to_vec_pretty(&report)?
         }

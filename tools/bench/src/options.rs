@@ -10,8 +10,8 @@ pub(crate) struct Options {
     pub(crate) only: String,
     /// In a comparison: readings in each round of a row of batches.
     pub(crate) readings: u64,
-    /// In a comparison: how often each row is measured.
-    pub(crate) rounds: u64,
+    /// In a comparison: how often each row is measured, if not as often as is usual there.
+    pub(crate) rounds: Option<u64>,
 }
 
 impl Default for Options {
@@ -23,7 +23,7 @@ impl Default for Options {
             regions: 50,
             only: String::new(),
             readings: 2_000_000,
-            rounds: 3,
+            rounds: None,
         }
     }
 }

@@ -38,6 +38,9 @@ const WORKS: [Work; 4] = [
     Work { what: "single readings", readings: 1, connections: 16 },
 ];
 
+/// How often each row is measured, if the options say nothing else.
+const ROUNDS: u64 = 3;
+
 /// A row of single readings sends one reading for this many of a row of batches.
 const SINGLES_PART: u64 = 100;
 
@@ -57,16 +60,17 @@ const AVERAGE_TOLERANCE_C: f64 = 1e-6;
 
 /// Measures Isotherm, and those of the other systems that are installed.
 pub(crate) fn run(options: &Options) -> Result<Report> {
-    let mut comparison = Comparison::start(options)?;
+    let rounds = options.rounds.unwrap_or(ROUNDS);
+    let mut comparison = Comparison::start(options, rounds)?;
     comparison.send_first()?;
-    for round in 0..options.rounds {
+    for round in 0..rounds {
         comparison.syncs()?;
         for work in &WORKS {
             comparison.in_turns(round, |own, system| own.work(system, work))?;
         }
     }
     comparison.check()?;
-    for round in 0..options.rounds {
+    for round in 0..rounds {
         comparison.in_turns(round, Comparison::average)?;
     }
     comparison.in_turns(0, Comparison::remains)?;
@@ -83,10 +87,10 @@ struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     /// Starts all systems.
-    fn start(options: &'a Options) -> Result<Self> {
+    fn start(options: &'a Options, rounds: u64) -> Result<Self> {
         let start_ms = thirty_days_ago_ms()?;
         let fleet = || Fleet::new(options.devices, options.regions, start_ms);
-        let mut report = Report::new(options.rounds);
+        let mut report = Report::new(rounds);
         let mut systems = vec![System::isotherm(fleet())?];
         let mut missing = Vec::new();
         for other in &OTHERS {
@@ -103,7 +107,7 @@ impl<'a> Comparison<'a> {
             report.skip(other.name, why);
         }
         // Each work and the average in each round, and once what remains.
-        let turns = options.rounds * (WORKS.len() as u64 + 1) + 1;
+        let turns = rounds * (WORKS.len() as u64 + 1) + 1;
         let total = turns * systems.len() as u64;
         let progress = Progress::new("bench", "measurements", Some(total));
         Ok(Self { options, systems, report, progress })

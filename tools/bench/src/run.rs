@@ -54,7 +54,7 @@ impl Bench {
         progress.step("starting, and sending a year");
         let mut hello = Service::prepare("tools/hello/spin.toml", &[], &[])?;
         report.hello_start_ms = start(&mut hello)?;
-        let mut service = fresh_service()?;
+        let mut service = fresh_service(&[])?;
         // The second start: the first one compiles what the runtime caches.
         report.start_ms = start(&mut service)?;
         let first_ms = thirty_days_ago_ms()?;
@@ -293,9 +293,11 @@ fn written(before: &Usage, after: &Usage, readings: f64) -> Option<f64> {
     Some(bytes as f64 / readings)
 }
 
-/// A running service with empty stores, which are as `cargo xtask up` makes them.
-pub(crate) fn fresh_service() -> Result<Service> {
-    let mut service = Service::prepare("spin.toml", &[("retention", "0")], &[])?;
+/// A running service with these variables and empty stores, which are as `cargo xtask up`
+/// makes them.
+pub(crate) fn fresh_service(variables: &[(&str, &str)]) -> Result<Service> {
+    let variables = [&[("retention", "0")], variables].concat();
+    let mut service = Service::prepare("spin.toml", &variables, &[])?;
     let journal = Connection::open(service.journal_file())?;
     journal.pragma_update(None, "page_size", 1024)?;
     journal.pragma_update(None, "journal_mode", "WAL")?;
@@ -325,7 +327,11 @@ fn start(service: &mut Service) -> Result<f64> {
 
 /// Waits until all acknowledged readings are counted.
 pub(crate) fn settle(url: &str) -> Result<()> {
-    let mut client = Client::connect(url)?;
+    settle_on(&mut Client::connect(url)?)
+}
+
+/// The same on a connection that is open.
+pub(crate) fn settle_on(client: &mut Client) -> Result<()> {
     let begun = now();
     while begun.elapsed() < SETTLED_WITHIN {
         let body: serde_json::Value = serde_json::from_slice(client.get("/v1/regions?limit=1")?)?;

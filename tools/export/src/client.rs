@@ -18,6 +18,8 @@ pub struct Client {
     agent: ureq::Agent,
     url: String,
     patience: Duration,
+    /// `Bearer <token>`, where access control is on.
+    authorization: Option<String>,
 }
 
 /// An answer with status 200.
@@ -58,7 +60,14 @@ impl Client {
             .timeout_global(Some(ANSWER_TIMEOUT))
             .http_status_as_error(false);
         let url = url.trim_end_matches('/').to_owned();
-        Self { agent: config.build().into(), url, patience }
+        Self { agent: config.build().into(), url, patience, authorization: None }
+    }
+
+    /// The same with the token in the environment's variable `ISOTHERM_TOKEN`, if it is set.
+    #[must_use]
+    pub fn with_token_of_environment(self) -> Self {
+        let token = std::env::var("ISOTHERM_TOKEN").ok().filter(|token| !token.is_empty());
+        Self { authorization: token.map(|token| format!("Bearer {token}")), ..self }
     }
 
     /// The root of the instance.
@@ -91,7 +100,11 @@ impl Client {
 
     fn try_get(&self, path: &str, accept: &str) -> Result<(u16, Answer)> {
         let request = self.agent.get(format!("{}{path}", self.url));
-        let response = request.header("accept", accept).call()?;
+        let mut request = request.header("accept", accept);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let response = request.call()?;
         let (head, body) = response.into_parts();
         let body = body.into_with_config().limit(ANSWER_BYTES_MAX).read_to_vec()?;
         Ok((head.status.as_u16(), Answer { body, headers: head.headers }))

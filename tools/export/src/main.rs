@@ -22,6 +22,9 @@ cargo xtask export --out FILE [--from INSTANT] [--to INSTANT] [--url http://127.
     --limit N           readings in a request, default 100000
     --patience SECONDS  how long to keep trying, default 60
 
+    Where access control is on, the environment's variable ISOTHERM_TOKEN has a token
+    with the scope read:* (or that of the region).
+
     The number of readings, and their sum, are compared with the service's own figures
     of the region, or of all, for the same whole minutes. The exit status is 2 if they
     differ, or if acknowledged readings are not counted yet; the file then keeps its
@@ -65,7 +68,7 @@ fn try_main() -> Result<ExitCode> {
         }
     }
     wanted.out = out.with_context(|| format!("into which file?\n\n{USAGE}"))?;
-    let report = run::run(&Client::new(&url, patience), &wanted)?;
+    let report = run::run(&Client::new(&url, patience).with_token_of_environment(), &wanted)?;
     print(&report);
     let status = if report.verdict.is_good() { 0 } else { NOT_CONFIRMED };
     Ok(ExitCode::from(status))

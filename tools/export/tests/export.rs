@@ -232,6 +232,44 @@ fn figures_that_differ_end_the_program_loudly() {
     assert!(!Path::new("y.csv").exists() && !Path::new("y.csv.partial").exists());
 }
 
+#[test]
+fn a_token_of_the_environment_lets_the_programs_in() {
+    let now = isotherm::UnixMillis::new(begin()).unwrap();
+    let made =
+        |id: &str, scope: &str| isotherm::new_token(id, &[7; 32], &[scope], None, now).unwrap();
+    let ((reader, first), (writer, second)) = (made("r", "read:*"), made("w", "write:*@*"));
+    let lines = format!("{first};{second}");
+    let service = Service::start(&[("auth", "on"), ("tokens", &lines)]).unwrap();
+    let directory = TempDir::new().unwrap();
+    let (readings, out) = (directory.path().join("in.csv"), directory.path().join("out.csv"));
+    let line = format!("timestamp,device_id,region,temperature_c\n{},d1,hall,1.5\n", now.get());
+    std::fs::write(&readings, line).unwrap();
+    let run = |program: &str, token: Option<&str>, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.env_remove("ISOTHERM_TOKEN").envs(token.map(|token| ("ISOTHERM_TOKEN", token)));
+        command.args(arguments).args(["--url", service.sender().url()]).output().unwrap()
+    };
+    let load = isotherm_it::binary("isotherm-load").unwrap();
+    let replay = ["replay", readings.to_str().unwrap(), "--patience", "1"];
+    let export = env!("CARGO_BIN_EXE_isotherm-export");
+    let (from, to) = (now.get().to_string(), (now.get() + 1).to_string());
+    let exported =
+        ["--out", out.to_str().unwrap(), "--from", &from, "--to", &to, "--patience", "1"];
+    for (program, arguments, token) in
+        [(load.to_str().unwrap(), &replay[..], &writer), (export, &exported[..], &reader)]
+    {
+        let refused = run(program, None, arguments);
+        assert_eq!(refused.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("401"), "{said}");
+        let done = run(program, Some(token), arguments);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(0), "{said}");
+        assert!(!said.contains(token.as_str()), "{said}");
+    }
+    assert!(std::fs::read_to_string(out).unwrap().contains(",d1,hall,1.5"));
+}
+
 /// Skipped by name with Spin, whose stores do not fail on demand.
 mod store_faults {
     use super::*;
@@ -247,7 +285,9 @@ mod store_faults {
         let report = std::thread::scope(|scope| {
             let export = scope.spawn(|| export(&service, &wanted));
             // Until it has been refused at least once.
-            service.wait_for_log("\"route\":\"GET /v1/readings\",\"status\":503").unwrap();
+            service
+                .wait_for_log("\"route\":\"GET /v1/readings\",\"who\":\"anyone\",\"status\":503")
+                .unwrap();
             fail(json!([]));
             export.join().unwrap()
         });

@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod delivered;
 pub mod growth;
 pub mod left_out;
 pub mod number;

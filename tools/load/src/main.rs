@@ -44,13 +44,15 @@ cargo xtask replay FILE [--url http://127.0.0.1:3000]
     device are sent in the order of the file: of two that contradict each other, the
     first counts. What is finer than a millisecond is dropped. Characters that a name
     can't have become hyphens. Readings older than the node's `retention` are
-    rejected: serve old data with --variable retention=0.
+    rejected: serve old data with --variable retention=0. Where access control is on,
+    the environment's variable ISOTHERM_TOKEN has a token with write:*@*.
 
 cargo xtask scenario [--url http://127.0.0.1:3000] [--seed 1] [--now INSTANT] [--no-limits]
     Two days of nine made-up cold rooms with 40 sensors, one reading a minute, and what
     goes wrong in such rooms: the data of the questions in docs/questions.md. It ends
     now, or at an instant like 2026-11-26T07:20:00Z, and is always the same for a seed
-    and an end. The rooms get limits, if the node keeps limits.
+    and an end. The rooms get limits, if the node keeps limits. Where access control is
+    on, ISOTHERM_TOKEN has a token with admin.
 
 isotherm-load growth [--url http://127.0.0.1:3000] [--regions 50] [--days 365]
     One reading a minute and region, sent to a service that has nothing yet and
@@ -159,7 +161,7 @@ fn growth(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
             other => bail!("{}\n\n{USAGE}", other.unexpected()),
         }
     }
-    let sender = Sender::new(&url, Duration::from_secs(60));
+    let sender = Sender::new(&url, Duration::from_secs(60)).with_token_of_environment();
     let found = growth::measure(&sender, plan)?;
     println!("{} regions, 1 day against {} days; medians", plan.regions, plan.days);
     for Growth { path, day, all } in found {
@@ -176,7 +178,7 @@ fn import(options: &Options) -> Result<ExitCode> {
     if !rows.is_empty() {
         println!("Sending {} readings to {}", rows.len(), options.url);
     }
-    let sender = Sender::new(&options.url, options.patience);
+    let sender = Sender::new(&options.url, options.patience).with_token_of_environment();
     let progress = Progress::new("replay", "readings", u64::try_from(rows.len()).ok());
     let sent = replay::send(&sender, rows, options.plan, &progress);
     progress.finish();

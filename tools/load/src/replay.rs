@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Error;
 
+use crate::delivered::Delivered;
 use crate::left_out::Tally;
 use crate::progress::Progress;
-use crate::sender::{Delivered, Sender};
+use crate::sender::Sender;
 use crate::table::{Row, WireReading};
 
 /// How a file is sent.
@@ -205,7 +206,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::sender::Rejected;
+    use crate::delivered::Rejected;
 
     /// A row on `line`, with the device and the minute in `text`, such as `a3`.
     fn row(line: u64, text: &str) -> Row {

@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
         rooms.len(),
         options.url
     );
-    let sender = Sender::new(&options.url, PATIENCE);
+    let sender = Sender::new(&options.url, PATIENCE).with_token_of_environment();
     let batches: Vec<_> = scenario.readings.chunks(BATCH).map(<[_]>::to_vec).collect();
     let progress = Progress::new("scenario", "readings", u64::try_from(*sent).ok());
     let totals = sender.deliver_watched(&batches, CONNECTIONS, &progress)?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use ureq::http::Method;
 
+use crate::delivered::Delivered;
 use crate::progress::Progress;
 
 /// How long to wait for an answer. After a lost connection, 429 or 503, a request is
@@ -28,6 +29,8 @@ pub struct Sender {
     agent: ureq::Agent,
     url: String,
     patience: Duration,
+    /// `Bearer <token>`, where access control is on.
+    authorization: Option<String>,
 }
 
 /// An answer.
@@ -64,98 +67,6 @@ pub struct Totals {
     pub retries: usize,
 }
 
-/// What became of the readings of one request, by their positions in it, from 0. Each
-/// counts once: as stored, duplicate, conflict, unknown or rejected.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Delivered {
-    /// How many are newly counted.
-    pub stored: usize,
-    /// How many were already counted.
-    pub duplicate: usize,
-    /// How many contradict a counted reading, which stands.
-    pub conflict: usize,
-    /// The positions of the conflicts, as far as the service names them.
-    pub conflicts: Vec<usize>,
-    /// How many are acknowledged but not counted yet: they may be stored, duplicates or
-    /// conflicts.
-    pub unknown: usize,
-    /// Readings that were not acknowledged, as far as the service names them.
-    pub rejected: Vec<Rejected>,
-    /// How many more are not acknowledged.
-    pub rejected_omitted: usize,
-    /// How often the request was sent again. If an attempt stores readings but its
-    /// answer is lost, they are duplicates in the next one.
-    pub retries: usize,
-}
-
-/// A reading that was not acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Rejected {
-    /// Its position in the request, from 0.
-    pub index: usize,
-    /// The reason's code.
-    pub reason: String,
-    /// The reason in a sentence.
-    #[serde(default)]
-    pub detail: String,
-}
-
-/// The body of an answer: a 200, 202 or 422.
-#[derive(Deserialize)]
-struct Told {
-    #[serde(default)]
-    accepted: usize,
-    #[serde(default)]
-    stored: usize,
-    #[serde(default)]
-    duplicates: usize,
-    #[serde(default)]
-    conflicts: usize,
-    #[serde(default)]
-    outcomes: Vec<String>,
-    #[serde(default)]
-    detail: Option<String>,
-    #[serde(default, alias = "errors")]
-    rejected: Vec<Rejected>,
-}
-
-impl Delivered {
-    /// What `answer` says about `sent` readings. An answer that can't be read, or that
-    /// counts more of them, is an error.
-    fn told_by(answer: &Answer, sent: usize) -> Result<Self> {
-        let body = &answer.body;
-        let told: Told = serde_json::from_str(body)
-            .with_context(|| format!("{} with a body that can't be read: {body}", answer.status))?;
-        let conflicts = told.outcomes.iter().enumerate();
-        let conflicts = conflicts.filter(|(_, outcome)| *outcome == "conflict");
-        let mut delivered = Self {
-            stored: told.stored,
-            duplicate: told.duplicates,
-            conflict: told.conflicts,
-            conflicts: conflicts.map(|(index, _)| index).collect(),
-            unknown: told.accepted,
-            rejected: told.rejected,
-            ..Self::default()
-        };
-        if delivered.rejected.is_empty() && answer.status == 422 {
-            // Not the service's own format, but its text applies to all readings.
-            let detail = told.detail.unwrap_or_else(|| body.clone());
-            let all = |index| Rejected { index, reason: "422".to_owned(), detail: detail.clone() };
-            delivered.rejected = (0..sent).map(all).collect();
-        }
-        let rest = sent.checked_sub(delivered.acknowledged() + delivered.rejected.len());
-        delivered.rejected_omitted = rest.with_context(|| {
-            format!("{} counts more readings than the {sent} sent: {body}", answer.status)
-        })?;
-        Ok(delivered)
-    }
-
-    /// How many are acknowledged.
-    pub fn acknowledged(&self) -> usize {
-        self.stored + self.duplicate + self.conflict + self.unknown
-    }
-}
-
 /// The counts in a 202 or 200: `accepted` for journaled readings, the others for
 /// readings folded at once, as when the journal is away.
 #[derive(Deserialize)]
@@ -188,7 +99,19 @@ impl Sender {
             .http_status_as_error(false)
             .max_idle_connections_per_host(64);
         let url = url.trim_end_matches('/').to_owned();
-        Self { agent: config.build().into(), url, patience }
+        Self { agent: config.build().into(), url, patience, authorization: None }
+    }
+
+    /// The same with the token in the environment's variable `ISOTHERM_TOKEN`, if it is set.
+    #[must_use]
+    pub fn with_token_of_environment(self) -> Self {
+        let token = std::env::var("ISOTHERM_TOKEN").ok().filter(|token| !token.is_empty());
+        Self { authorization: token.map(|token| format!("Bearer {token}")), ..self }
+    }
+
+    /// The header of the token.
+    fn authorization(&self) -> Option<(&str, &str)> {
+        self.authorization.as_deref().map(|value| ("authorization", value))
     }
 
     /// The root of the instance.
@@ -202,15 +125,18 @@ impl Sender {
         if !headers.iter().any(|(name, _)| *name == "content-type") {
             request = request.header("content-type", "application/json");
         }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        for (name, value) in headers.iter().copied().chain(self.authorization()) {
+            request = request.header(name, value);
         }
         answer(request.send(body)?)
     }
 
     /// One PUT of `body` as JSON to `path`; any answer is returned.
     pub fn put(&self, path: &str, body: &[u8]) -> Result<Answer> {
-        let request = self.agent.put(format!("{}{path}", self.url));
+        let mut request = self.agent.put(format!("{}{path}", self.url));
+        if let Some((name, value)) = self.authorization() {
+            request = request.header(name, value);
+        }
         answer(request.header("content-type", "application/json").send(body)?)
     }
 
@@ -232,8 +158,8 @@ impl Sender {
         headers: &[(&str, &str)],
     ) -> Result<Answer> {
         let mut request = ureq::http::Request::builder().method(method);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        for (name, value) in headers.iter().copied().chain(self.authorization()) {
+            request = request.header(name, value);
         }
         answer(self.agent.run(request.uri(format!("{}{path}", self.url)).body(())?)?)
     }
@@ -346,77 +272,4 @@ fn answer(response: ureq::http::Response<ureq::Body>) -> Result<Answer> {
     let headers = response.headers().iter().map(header).collect();
     let body = response.into_body().into_with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
     Ok(Answer { status, headers, body })
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn told(status: u16, body: &serde_json::Value, sent: usize) -> Result<Delivered> {
-        let answer = Answer { status, headers: Vec::new(), body: body.to_string() };
-        Delivered::told_by(&answer, sent)
-    }
-
-    fn rejected(index: usize, reason: &str, detail: &str) -> Rejected {
-        Rejected { index, reason: reason.to_owned(), detail: detail.to_owned() }
-    }
-
-    #[test]
-    fn a_fold_says_what_became_of_each() {
-        let item = json!({"index": 2, "reason": "too_old", "detail": "older"});
-        let body = json!({
-            "ack": "folded", "stored": 1, "duplicates": 1, "conflicts": 2,
-            "outcomes": ["conflict", "stored", "rejected", "duplicate", "conflict"],
-            "rejected": [item],
-        });
-        let expected = Delivered {
-            stored: 1,
-            duplicate: 1,
-            conflict: 2,
-            conflicts: vec![0, 4],
-            rejected: vec![rejected(2, "too_old", "older")],
-            ..Delivered::default()
-        };
-        assert_eq!(told(200, &body, 5).unwrap(), expected);
-    }
-
-    #[test]
-    fn what_is_journaled_is_not_known_yet() {
-        let item = json!({"index": 0, "reason": "malformed", "detail": "no object"});
-        let body = json!({
-            "ack": "journaled", "accepted": 3, "rejected": [item], "rejected_omitted": 2,
-        });
-        let expected = Delivered {
-            unknown: 3,
-            rejected: vec![rejected(0, "malformed", "no object")],
-            rejected_omitted: 2,
-            ..Delivered::default()
-        };
-        assert_eq!(told(202, &body, 6).unwrap(), expected);
-    }
-
-    #[test]
-    fn a_request_of_which_nothing_was_accepted_has_its_reasons() {
-        let item = json!({"index": 1, "reason": "in_future", "detail": "ahead"});
-        let body = json!({
-            "type": "about:blank", "status": 422, "detail": "all 3 readings were rejected",
-            "errors": [item], "errors_omitted": 2,
-        });
-        let delivered = told(422, &body, 3).unwrap();
-        assert_eq!(delivered.rejected, [rejected(1, "in_future", "ahead")]);
-        assert_eq!((delivered.rejected_omitted, delivered.acknowledged()), (2, 0));
-
-        let delivered = told(422, &json!({"detail": "no"}), 2).unwrap();
-        assert_eq!(delivered.rejected, [rejected(0, "422", "no"), rejected(1, "422", "no")]);
-    }
-
-    #[test]
-    fn an_answer_that_does_not_add_up_is_an_error() {
-        let body = json!({"ack": "journaled", "accepted": 3, "rejected": []});
-        let error = told(202, &body, 2).unwrap_err().to_string();
-        assert!(error.contains("more readings than the 2 sent"), "{error}");
-        assert!(told(200, &json!("yes"), 2).is_err());
-    }
 }

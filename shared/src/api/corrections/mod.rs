@@ -10,18 +10,19 @@ use self::all::correct_all;
 use self::body::{FIELDS, celsius, device, invalid, reason, region, timestamp};
 use crate::api::answer::{Answered, HandlerResult, Listing};
 use crate::api::call::Call;
+use crate::api::names;
 use crate::base::digest::hex;
 use crate::base::page::Page;
 use crate::domain::correction::{Cause, Correction, Fate};
 use crate::domain::range::Span;
-use crate::domain::reading::{MilliCelsius, UnixMillis};
+use crate::domain::reading::{MilliCelsius, Region, UnixMillis};
 use crate::error::{Error, best_effort};
 use crate::host::Host;
 use crate::http::document::{Fields, Table};
 use crate::http::params::no_such_page;
 use crate::http::{Kind, Problem, Refusal, Response};
 use crate::journal::corrections::{self as journaled, Noted};
-use crate::journal::door;
+use crate::journal::door::{self, Door};
 use crate::ledger::first_whole_hour;
 use crate::read::corrections::{CorrectionKey, Listed, Renaming, renamings, select};
 use crate::read::fresh::{Fresh, fold_and_read};
@@ -186,7 +187,9 @@ fn single<H: Host>(call: &Call<'_, H>, body: &Object<'_>, reason: &str) -> Handl
         ));
     }
     let store = call.host.key_value().map_err(Error::Journal)?;
-    check_age(call, &store, correction.timestamp)?;
+    let door = door::load(call.host, &store).map_err(Error::Journal)?;
+    check_age(call, &door, correction.timestamp)?;
+    check_names(call, &store, &door, &correction)?;
     let cause = Cause { made: call.now, reason, by: by(call) };
     let noted = Noted::of(&correction, &cause);
     journaled::append(call.host, &store, &noted).map_err(Error::Journal)?;
@@ -223,18 +226,13 @@ fn single<H: Host>(call: &Call<'_, H>, body: &Object<'_>, reason: &str) -> Handl
 
 /// The name of the credential that asks for a correction. It is not known without access
 /// control.
-fn by<'a, H: Host>(_call: &'a Call<'_, H>) -> Option<&'a str> {
-    None
+fn by<'a, H: Host>(call: &'a Call<'_, H>) -> Option<&'a str> {
+    call.grant.who()
 }
 
 /// Refuses a reading that the ledger does not have any more, or soon will not have.
-fn check_age<H: Host>(
-    call: &Call<'_, H>,
-    store: &H::KeyValue,
-    at: UnixMillis,
-) -> Result<(), Refusal> {
+fn check_age<H: Host>(call: &Call<'_, H>, door: &Door, at: UnixMillis) -> Result<(), Refusal> {
     let horizon = Horizon::from_variables(call.host)?;
-    let door = door::load(call.host, store).map_err(Error::Journal)?;
     let is_kept = horizon.retention_ms.is_none_or(|ms| at >= call.now.saturating_sub(ms));
     let first = first_whole_hour(door.pruned_before.get());
     if is_kept && at.minute() >= first {
@@ -243,6 +241,27 @@ fn check_age<H: Host>(
     let detail = "the reading is older than retention: single readings of its hour are deleted, \
                   and averages can't be computed anew without them";
     Err(Problem::new(Kind::NotCorrectable, detail).into())
+}
+
+/// Refuses a new name where there are as many as may be.
+fn check_names<H: Host>(
+    call: &Call<'_, H>,
+    store: &H::KeyValue,
+    door: &Door,
+    correction: &Correction<'_>,
+) -> Result<(), Refusal> {
+    for table in names::full_tables(call.host, door)? {
+        let regions = [&correction.expected_region, &correction.region];
+        let names: Vec<&str> = match table {
+            "regions" => regions.into_iter().flatten().map(Region::as_str).collect(),
+            _ => vec![correction.device_id.as_str()],
+        };
+        let known = names::known(call.host, store, table, &names, call.now);
+        if known.is_some_and(|known| known.contains(&false)) {
+            return Err(Problem::new(Kind::NotCorrectable, names::refusal(table)).into());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

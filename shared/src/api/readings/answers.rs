@@ -6,14 +6,13 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::batch::Batch;
-use crate::domain::rejection::{Reason, Rejection};
+use crate::api::denial::lacks;
 use crate::http::{ItemError, Kind, Problem, Response, is_zero};
 use crate::ledger::Outcome;
 use crate::limits;
-use crate::settings::OLDER_THAN_LEDGER;
 use crate::wire::item::Unreadable;
 
-pub(super) fn unreadable(unreadable: Unreadable) -> Problem {
+pub(crate) fn unreadable(unreadable: Unreadable) -> Problem {
     match unreadable {
         Unreadable::Empty => Problem::new(
             Kind::Unreadable,
@@ -34,6 +33,9 @@ pub(super) fn unreadable(unreadable: Unreadable) -> Problem {
             Kind::Unreadable,
             "the body must be a reading or an array of readings; nothing was stored",
         ),
+        Unreadable::Refused(why) => {
+            Problem::new(Kind::Unreadable, format!("{why}; nothing was stored"))
+        }
         Unreadable::TooMany => Problem::new(
             Kind::TooLarge,
             format!(
@@ -59,6 +61,12 @@ pub(super) fn nothing_valid(batch: &Batch<'_>) -> Problem {
     Problem::new(Kind::NothingValid, detail).with_errors(named, omitted)
 }
 
+/// The answer where the token allows none of the readings.
+pub(super) fn nothing_allowed(batch: &Batch<'_>) -> Problem {
+    let (named, omitted) = batch.named();
+    lacks("write:<device>@<region>").with_errors(named, omitted)
+}
+
 #[derive(Serialize)]
 struct JournaledBody<'a> {
     ack: &'static str,
@@ -67,6 +75,9 @@ struct JournaledBody<'a> {
     /// set.
     #[serde(skip_serializing_if = "is_zero")]
     waiting_for_clock: usize,
+    /// The accepted readings with the time of their arrival, as their sender gave none.
+    #[serde(skip_serializing_if = "is_zero")]
+    time_assumed: usize,
     rejected: Vec<ItemError>,
     #[serde(skip_serializing_if = "is_zero")]
     rejected_omitted: usize,
@@ -75,7 +86,7 @@ struct JournaledBody<'a> {
     ignored_fields: &'a [&'a str],
 }
 
-pub(super) fn journaled(batch: &Batch<'_>) -> Response {
+pub(crate) fn journaled(batch: &Batch<'_>) -> Response {
     let (rejected, rejected_omitted) = batch.named();
     // Readings that are ahead are rejected, or accepted without being in `readings`.
     let accepted = batch.counts().accepted;
@@ -84,6 +95,7 @@ pub(super) fn journaled(batch: &Batch<'_>) -> Response {
         ack: "journaled",
         accepted,
         waiting_for_clock,
+        time_assumed: batch.assumed(),
         rejected,
         rejected_omitted,
         ignored_fields: &batch.ignored,
@@ -97,6 +109,8 @@ struct FoldedBody<'a> {
     stored: usize,
     duplicates: usize,
     conflicts: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    time_assumed: usize,
     /// The outcome of every item, in the order of the request.
     outcomes: Vec<&'static str>,
     rejected: Vec<ItemError>,
@@ -108,23 +122,20 @@ struct FoldedBody<'a> {
 }
 
 pub(super) fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
+    let time_assumed = batch.assumed();
     let mut named = vec!["rejected"; batch.items];
-    let positions = std::mem::take(&mut batch.positions);
-    let readings = std::mem::take(&mut batch.readings);
-    for ((index, reading), outcome) in positions.into_iter().zip(readings).zip(outcomes) {
+    for (index, outcome) in batch.positions.iter().zip(outcomes) {
         let name = match outcome {
             Outcome::Stored => "stored",
             Outcome::Duplicate => "duplicate",
             Outcome::Conflict => "conflict",
-            Outcome::TooOld => {
-                batch.reject(index, Rejection::new(Reason::TooOld, OLDER_THAN_LEDGER).of(&reading));
-                "rejected"
-            }
+            Outcome::TooOld => continue,
         };
-        if let Some(place) = named.get_mut(index) {
+        if let Some(place) = named.get_mut(*index) {
             *place = name;
         }
     }
+    batch.reject_too_old(outcomes);
     let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
     let (rejected, rejected_omitted) = batch.named();
     let body = FoldedBody {
@@ -132,6 +143,7 @@ pub(super) fn folded(batch: &mut Batch<'_>, outcomes: &[Outcome]) -> Response {
         stored: count(Outcome::Stored),
         duplicates: count(Outcome::Duplicate),
         conflicts: count(Outcome::Conflict),
+        time_assumed,
         outcomes: named,
         rejected,
         rejected_omitted,

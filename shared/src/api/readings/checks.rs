@@ -1,6 +1,7 @@
-//! Which temperatures are no measurement: those never to be counted, and those that are not
-//! plausible for their region.
+//! Which readings a sender may not send, and which temperatures are no measurement: those
+//! never to be counted, and those that are not plausible for their region.
 
+use crate::access::Grant;
 use crate::domain::plausible::Plausible;
 use crate::domain::reading::{MilliCelsius, Reading};
 use crate::domain::rejection::{Reason, Rejection};
@@ -10,6 +11,24 @@ use crate::journal::door::Door;
 use crate::journal::plausible::{self, PlausibleByRegion};
 use crate::settings;
 use crate::wire::item::Item;
+
+/// Rejects the readings that the sender's token does not allow.
+pub(super) fn allowed<'a>(items: Vec<Item<'a>>, grant: &Grant) -> Vec<Item<'a>> {
+    if grant.scopes.writes_all() {
+        return items;
+    }
+    let check = |item: Item<'a>| {
+        let reading = item?;
+        let (device_id, region) = (reading.device_id.as_str(), reading.region.as_str());
+        if grant.scopes.may_write(device_id, region) {
+            return Ok(reading);
+        }
+        let detail = "the token does not allow this device in this region; send it with its own \
+                      token, or let the operator make another one";
+        Err(Rejection::new(Reason::Forbidden, detail).of(&reading))
+    };
+    items.into_iter().map(check).collect()
+}
 
 /// Rejects the readings that are no measurement. Without the journal, what is plausible is
 /// not known.

@@ -2,12 +2,12 @@
 //! whether the clock is right, which names there are.
 
 use super::batch::Batch;
+use crate::api::names;
 use crate::domain::reading::{Reading, UnixMillis};
 use crate::error::Error;
 use crate::host::Host;
 use crate::journal::door::{self, Door};
 use crate::ledger::database::Database;
-use crate::ledger::dictionary;
 use crate::limits;
 use crate::resilience::circuit::CircuitBreaker;
 use crate::settings::{Horizon, NamesBound};
@@ -16,14 +16,22 @@ use crate::wire::item::Item;
 
 /// The journal, and what the door knows. If the door was never told of the database,
 /// and one of the items needs that, the database is asked first.
+///
+/// What was read of the door with the request's token is used if the body came at once.
+/// Requests read the door and write later anyway, so a moment changes nothing.
 pub(super) fn open<H: Host>(
     host: &H,
     items: &[Item<'_>],
+    read: Option<(Door, UnixMillis)>,
     horizon: Horizon,
     now: UnixMillis,
 ) -> Result<(H::KeyValue, Door), Error> {
     let journal = host.key_value().map_err(Error::Journal)?;
-    let mut door = door::load(host, &journal).map_err(Error::Journal)?;
+    let is_fresh = |at: UnixMillis| now.get().abs_diff(at.get()) <= limits::DOOR_FRESH_MS;
+    let mut door = match read {
+        Some((door, at)) if is_fresh(at) => door,
+        _ => door::load(host, &journal).map_err(Error::Journal)?,
+    };
     let is_in_doubt =
         |reading: &Reading<'_>| is_old(reading, now) || horizon.is_ahead(reading, now);
     if !door.is_told && items.iter().flatten().any(is_in_doubt) {
@@ -88,22 +96,14 @@ pub(super) fn reject_new_names<H: Host>(
     batch: &mut Batch<'_>,
     now: UnixMillis,
 ) -> Result<(), Error> {
-    let bound = NamesBound::from_variables(host)?;
-    let tables =
-        [(door.regions >= bound.regions, "regions"), (door.devices >= bound.devices, "devices")];
-    for (_, table) in tables.into_iter().filter(|(is_full, _)| *is_full) {
+    for table in names::full_tables(host, door)? {
         let names = batch.readings.iter().map(|reading| match table {
             "regions" => reading.region.as_str(),
             _ => reading.device_id.as_str(),
         });
-        let asked = CircuitBreaker::new(host, journal, true).call(now, || {
-            let database = Database::open(host, AFTER_ANSWER)?;
-            database.read(|sql| dictionary::are_known(sql, table, names.clone()))
-        });
-        match asked {
-            Ok(known) => batch.keep(&known, table),
-            Err(Error::CircuitOpen { .. }) => {}
-            Err(error) => host.log(&format!("names are accepted unseen: {error}")),
+        let names: Vec<&str> = names.collect();
+        if let Some(known) = names::known(host, journal, table, &names, now) {
+            batch.keep(&known, table);
         }
     }
     Ok(())

@@ -1,16 +1,15 @@
-//! The head of a request with readings: the type of its body, and how long its sender
-//! waits. (`http::body` has the checks.)
+//! The head of a request with readings: whether another node sent it, and how long its
+//! sender waits.
 
-use crate::http::body::{self, JSON};
-use crate::http::{Header, Problem, Request};
+use crate::http::{Header, Request};
 use crate::limits;
+use crate::wire::batch;
 
-/// The types that a body may have.
-pub const MEDIA_TYPES: [&str; 1] = [JSON];
-
-/// Checks the type of the body.
-pub(super) fn check_type(request: &Request) -> Result<(), Problem> {
-    body::check_type(request, "readings")
+/// Whether the body is a batch of another node.
+pub(super) fn is_from_node(request: &Request) -> bool {
+    let media_type = request.headers.get(Header::ContentType).unwrap_or_default();
+    media_type.eq_ignore_ascii_case(batch::MEDIA_TYPE)
+        && request.headers.get(Header::ContentEncoding).is_none()
 }
 
 /// How long the sender wants to wait for the fold, in milliseconds: from

@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::journal::backpressure::{self, Admission};
 use crate::journal::door::Door;
 use crate::journal::inventory::Inventory;
-use crate::journal::{self, Aside, Entry, QuarantineReason, RegionCount};
+use crate::journal::{self, Aside, Entry, Origin, QuarantineReason, RegionCount};
 use crate::ledger::Outcome;
 use crate::ledger::database::{Budget, Database};
 use crate::resilience::circuit::CircuitBreaker;
@@ -35,12 +35,13 @@ pub(super) fn journal<H: Host>(
     journal: &H::KeyValue,
     door: &Door,
     batch: &Batch<'_>,
+    origin: Origin<'_>,
     now: UnixMillis,
 ) -> Result<Journaled, Error> {
     if let Admission::Closed { should_fold } = backpressure::check(host, journal, door, now)? {
         return Ok(Journaled::Refused { should_fold });
     }
-    let (entry, regions) = Entry::encode_and_count(&batch.readings, &batch.rejections());
+    let (entry, regions) = Entry::encode_and_count(&batch.readings, &batch.rejections(), origin);
     journal::append(host, journal, &entry).map_err(Error::Journal)?;
     // They wait in quarantine for the clock to be set (`upkeep`).
     let ahead: Vec<Reading<'_>> = batch.ahead.iter().map(|(_, reading)| reading.clone()).collect();

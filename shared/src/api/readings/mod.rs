@@ -5,41 +5,46 @@
 //!
 //! `head` checks the request's head, `checks` its temperatures, and `batch` the times of its
 //! readings; `doubt` asks the
-//! database if the door does not know enough. `keep` makes the readings durable, and
+//! database if the door does not know enough. `take` puts these together, `keep` makes the readings durable,
 //! `answers` writes the response, and `notes` says what is noted of what was rejected.
 
-mod answers;
+pub(crate) mod answers;
 mod batch;
+mod begin;
 mod checks;
 mod doubt;
+pub(crate) mod formats;
+mod from_node;
 mod head;
 mod keep;
 mod notes;
+mod senml;
+pub(crate) mod take;
 
-pub use self::head::MEDIA_TYPES;
+pub use self::begin::begin;
+pub use self::formats::MEDIA_TYPES;
 pub(crate) use self::notes::UNREADABLE;
 
 use self::batch::Batch;
-use self::keep::Journaled;
-use crate::api::answer::Answered;
-use crate::api::router;
+use self::formats::Format;
+use self::take::{Kept, Sent, Taken, take};
+use crate::api::accessed::Accessed;
+use crate::api::router::{self, Admitted};
 use crate::api::routes::{Handler, Route};
+use crate::api::sources::{self, Asked};
 use crate::domain::reading::UnixMillis;
+use crate::domain::rejection::Reason;
 use crate::error::Error;
-use crate::fold;
 use crate::host::Host;
-use crate::http::body::check_length;
-use crate::http::{Kind, Problem, Purpose, Refusal, Request, Response};
-use crate::journal::RegionCount;
-use crate::journal::door::Door;
+use crate::http::{Problem, Purpose, Refusal, Request, Response};
+use crate::journal::Origin;
+use crate::journal::keyrate;
+use crate::journal::lags;
 use crate::journal::rejected::{self, Note};
-use crate::ledger::database::{Budget, Database};
-use crate::limits;
+use crate::journal::sources::{self as noted_sources, SourceNote};
 use crate::log::Counts;
-use crate::settings::{self, Horizon};
 use crate::upkeep;
-use crate::wire::item::{Item, Parsed};
-use crate::wire::json;
+use crate::wire::item::Parsed;
 
 /// A response, and the work to do after it is sent.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ pub struct Handled {
     pub counts: Option<Counts>,
     /// For the log: the route.
     pub route: &'static str,
+    /// Whose request it was.
+    pub accessed: Accessed,
 }
 
 /// Work that no sender waits for.
@@ -59,6 +66,12 @@ pub struct Handled {
 pub struct AfterPost {
     /// What was rejected, and the counts if the request left no entry.
     note: Option<Box<Note>>,
+    /// What a source sent that was not counted.
+    left: Option<Box<SourceNote>>,
+    /// Devices whose readings came late by whole quarter hours.
+    lags: Vec<(String, i64)>,
+    /// The ingest key that the request came by.
+    key: Option<String>,
     /// Whether to fold the journal.
     should_fold: bool,
 }
@@ -67,100 +80,155 @@ pub struct AfterPost {
 pub enum Begun {
     /// No body is read: this is the whole answer.
     Done(Handled),
-    /// The body is read, at most this many bytes.
-    WantsBody(usize),
+    /// The body is read.
+    WantsBody(Admitted),
 }
 
 const ROUTE: &str = "/v1/readings";
 
-/// Checks the head of a request, so that an error in it is answered before any body is
-/// read, or asked for. `now` is the node's clock.
-pub fn begin<H: Host>(host: &H, request: &Request, now: UnixMillis) -> Begun {
-    let routes = Route::<H>::INGEST;
-    let Some((route, _)) = router::find(&routes, request) else {
-        let problem =
-            Problem::new(Kind::NotFound, "no such resource; POST readings to /v1/readings");
-        return Begun::Done(Handled::of(Response::from(problem)));
-    };
-    let allowed = router::check_method(&routes, route, request).map_err(Refusal::from);
-    if !matches!(route.handler, Handler::Readings) {
-        let answered = allowed.and_then(|()| route.answer_plainly(host, request, now));
-        let (response, should_fold) = match answered {
-            Ok(Answered { response, after_answer, .. }) => (response, after_answer.should_fold),
-            Err(refusal) => (refusal.into_response(host, request.purpose()), false),
-        };
-        let after_answer = AfterPost::folding(should_fold);
-        let route = route.pattern;
-        return Begun::Done(Handled { response, after_answer, counts: None, route });
-    }
-    match allowed.and_then(|()| body_limit(host, request)) {
-        Ok(limit_bytes) => Begun::WantsBody(limit_bytes),
-        Err(refusal) => Begun::Done(Handled::refused(host, request, refusal)),
-    }
-}
-
-/// How many bytes the body may have, if the head is valid.
-fn body_limit(host: &impl Host, request: &Request) -> Result<usize, Refusal> {
-    head::check_type(request)?;
-    let limit_bytes = settings::max_body_bytes(host)?;
-    check_length(request, limit_bytes)?;
-    Ok(limit_bytes)
-}
-
 /// Answers a request whose body could not be read.
-pub fn refuse(host: &impl Host, request: &Request, problem: Problem) -> Handled {
-    Handled::refused(host, request, problem.into())
+pub fn refuse(
+    host: &impl Host,
+    request: &Request,
+    admitted: &Admitted,
+    problem: Problem,
+) -> Handled {
+    let accessed = Accessed::by(&admitted.grant);
+    Handled { accessed, ..Handled::refused(host, request, problem.into()) }
 }
 
 /// Answers a request whose head was valid. `now` is the node's clock, read after the
 /// body.
+pub fn answer(
+    host: &impl Host,
+    request: &Request,
+    admitted: &Admitted,
+    body: &[u8],
+    now: UnixMillis,
+) -> Handled {
+    let accept = if head::is_from_node(request) { from_node::accept } else { accept };
+    let handled = match of_source(host, request, admitted, body, now) {
+        Some(handled) => handled,
+        None => accept(host, request, admitted, body, now)
+            .unwrap_or_else(|refusal| Handled::refused(host, request, refusal)),
+    };
+    let accessed = Accessed::by(&admitted.grant).answered(handled.response.status);
+    Handled { accessed, ..handled }
+}
+
+/// `begin` and `answer` in one, for a host that has the body already.
 pub fn post(host: &impl Host, request: &Request, body: &[u8], now: UnixMillis) -> Handled {
-    match accept(host, request, body, now) {
-        Ok(handled) => handled,
-        Err(refusal) => Handled::refused(host, request, refusal),
+    match begin(host, request, now) {
+        Begun::WantsBody(admitted) => answer(host, request, &admitted, body, now),
+        Begun::Done(handled) => handled,
     }
 }
 
+/// The answer to a request to a source; `None` if it is none.
+fn of_source<H: Host>(
+    host: &H,
+    request: &Request,
+    admitted: &Admitted,
+    body: &[u8],
+    now: UnixMillis,
+) -> Option<Handled> {
+    let routes = Route::<H>::INGEST;
+    let (route, argument) = router::find(&routes, request)?;
+    let Handler::Source(way) = route.handler else { return None };
+    let asked = Asked::of(way, request, argument).ok()?;
+    let answer = sources::answer(host, request, &asked, admitted, body, now);
+    Some(Handled::of_source(host, request, answer, route.pattern))
+}
+
 impl Handled {
+    /// The answer to a request to a source.
+    fn of_source(
+        host: &impl Host,
+        request: &Request,
+        answer: sources::Answer,
+        route: &'static str,
+    ) -> Self {
+        let sources::Answer { response, after_answer, counts } = answer;
+        let handled = Self::of(host, request, response);
+        Self { after_answer, counts: Some(counts), route, ..handled }
+    }
+
     /// A response if nothing was kept and nothing is left to do.
-    fn of(response: Response) -> Self {
+    fn of(host: &impl Host, request: &Request, response: Response) -> Self {
+        let response = router::finished_response(host, request, response);
         let (after_answer, counts) = (AfterPost::default(), Some(Counts::default()));
-        Self { response, after_answer, counts, route: ROUTE }
+        Self { response, after_answer, counts, route: ROUTE, accessed: Accessed::default() }
     }
 
     /// A request that was refused as a whole. What is wrong with its body is noted.
     fn refused(host: &impl Host, request: &Request, refusal: Refusal) -> Self {
-        let mut after_answer = AfterPost::default();
-        let mut counts = Counts::default();
-        if let Refusal::Request(problem) = &refusal {
-            let noted = notes::of_problem(problem, request);
-            counts.reason = noted.as_ref().map(|_| problem.kind().code());
-            if let Some(noted) = noted {
-                after_answer.note.get_or_insert_default().rejected.push(noted);
-            }
-        }
-        let response = refusal.into_response(host, Purpose::Writing);
-        Self { after_answer, counts: Some(counts), ..Self::of(response) }
+        let (response, after_answer, counts) = refused(host, request, refusal);
+        Self { after_answer, counts: Some(counts), ..Self::of(host, request, response) }
     }
 
     /// A response about a batch. What was rejected of it is noted.
     fn kept(
+        host: &impl Host,
         response: Response,
         request: &Request,
         batch: &Batch<'_>,
-        mut after_answer: AfterPost,
+        after_answer: AfterPost,
     ) -> Self {
-        let rejected = notes::of_batch(batch, request);
-        if !rejected.is_empty() {
-            after_answer.note.get_or_insert_default().rejected = rejected;
-        }
-        Self { response, after_answer, counts: Some(batch.counts()), route: ROUTE }
+        let after_answer = noted(request, batch, after_answer);
+        let counts = Some(batch.counts());
+        Self { after_answer, counts, ..Self::of(host, request, response) }
     }
+}
+
+/// The response to a request that was refused as a whole, and what is noted of it.
+pub(crate) fn refused(
+    host: &impl Host,
+    request: &Request,
+    refusal: Refusal,
+) -> (Response, AfterPost, Counts) {
+    let mut after_answer = AfterPost::default();
+    let mut counts = Counts::default();
+    if let Refusal::Request(problem) = &refusal {
+        let noted = notes::of_problem(problem, request);
+        counts.reason = noted.as_ref().map(|_| problem.kind().code());
+        if let Some(noted) = noted {
+            after_answer.note.get_or_insert_default().rejected.push(noted);
+        }
+    }
+    (refusal.into_response(host, Purpose::Writing), after_answer, counts)
+}
+
+/// What is noted of a request with what was rejected of its batch.
+pub(crate) fn noted(
+    request: &Request,
+    batch: &Batch<'_>,
+    mut after_answer: AfterPost,
+) -> AfterPost {
+    let rejected = notes::of_batch(batch, request);
+    if !rejected.is_empty() {
+        after_answer.note.get_or_insert_default().rejected = rejected;
+    }
+    after_answer
 }
 
 impl AfterPost {
     fn folding(should_fold: bool) -> Self {
         Self { should_fold, ..Self::default() }
+    }
+
+    /// The same, with what a source sent that was not counted.
+    pub(crate) fn with_left(self, left: Option<Box<SourceNote>>) -> Self {
+        Self { left, ..self }
+    }
+
+    /// The same, with devices whose readings came late by whole quarter hours.
+    fn with_lags(self, lags: Vec<(String, i64)>) -> Self {
+        Self { lags, ..self }
+    }
+
+    /// The same of a request that came by this ingest key.
+    pub(crate) fn by_key(self, key: Option<String>) -> Self {
+        Self { key, ..self }
     }
 
     /// Notes what was rejected, and folds if it is this request's turn.
@@ -171,125 +239,68 @@ impl AfterPost {
                 host.key_value().and_then(|store| rejected::note(host, &store, note, now))
             }
         };
+        let left = match &self.left {
+            None => Ok(()),
+            Some(left) => {
+                host.key_value().and_then(|store| noted_sources::note(host, &store, left, now))
+            }
+        };
+        let lags = match self.lags.as_slice() {
+            [] => Ok(()),
+            lags => host.key_value().and_then(|store| lags::note(&store, lags, now)),
+        };
+        let used = self.key.as_deref().map_or(Ok(()), |id| keyrate::note(host, id, now));
         if self.should_fold {
             upkeep::run(host, now)?;
         }
-        noted.map_err(Error::Journal)
+        noted.and(left).and(lags).and(used).map_err(Error::Journal)
     }
 }
 
 fn accept<H: Host>(
     host: &H,
     request: &Request,
+    admitted: &Admitted,
     body: &[u8],
     now: UnixMillis,
 ) -> Result<Handled, Refusal> {
-    let horizon = Horizon::from_variables(host)?;
-    let Parsed { items, ignored } = json::parse(body).map_err(answers::unreadable)?;
-    let journal = doubt::open(host, &items, horizon, now);
-    let mut batch = judge(host, items, &journal, horizon, now)?;
-    batch.ignored = ignored;
-    if batch.readings.is_empty() {
-        // There is no reading to fold.
-        let mut after_answer = AfterPost::default();
-        after_answer.note.get_or_insert_default().counted = batch.rejections();
-        let response = Response::from(answers::nothing_valid(&batch));
-        return Ok(Handled::kept(response, request, &batch, after_answer));
-    }
-    if let Some(wait_ms) = head::wait_ms(request).filter(|_| batch.ahead.is_empty()) {
-        match keep::fold_now(host, &batch, wait_ms, now) {
-            Ok(outcomes) => {
-                let should_fold = should_fold(host, batch.readings.len(), RegionCount(1));
-                let response = answers::folded(&mut batch, &outcomes);
-                let response = response.with_header("preference-applied", "wait");
-                let after_answer = AfterPost::folding(should_fold);
-                return Ok(Handled::kept(response, request, &batch, after_answer));
+    let body = formats::inflated(request, body, admitted.body_limit)?;
+    let format = formats::format(request)?;
+    let (Parsed { items, ignored }, left) = match format {
+        Format::Senml => {
+            let (parsed, left) = senml::parsed(host, request, &body, now)?;
+            (parsed, left.noted())
+        }
+        _ => (formats::items(format, &body)?, None),
+    };
+    let origin = Origin::default();
+    let wait_ms = head::wait_ms(request);
+    let sent = Sent { items, ignored, origin, allows_all: false, wait_ms };
+    let taken = take(host, sent, &admitted.grant, admitted.door, now)?;
+    let after_answer = taken.after_answer.with_left(left);
+    Ok(answered(host, request, Taken { after_answer, ..taken }))
+}
+
+/// The answer to a sender of readings.
+fn answered(host: &impl Host, request: &Request, taken: Taken<'_>) -> Handled {
+    let Taken { mut batch, kept, after_answer } = taken;
+    let response = match kept {
+        Kept::Nothing => Response::from(match batch.has(Reason::Forbidden) {
+            true => answers::nothing_allowed(&batch),
+            false => answers::nothing_valid(&batch),
+        }),
+        Kept::Journaled => answers::journaled(&batch),
+        Kept::Folded { outcomes, was_asked } => {
+            let response = answers::folded(&mut batch, &outcomes);
+            match was_asked {
+                true => response.with_header("preference-applied", "wait"),
+                false => response,
             }
-            // The journal takes the readings instead: durable now, counted later.
-            Err(error) => host.log(&format!("Prefer: wait was not met: {error}")),
         }
-    }
-    match journal.and_then(|(store, door)| keep::journal(host, &store, &door, &batch, now)) {
-        Err(Error::Journal(error)) if batch.ahead.is_empty() => {
-            host.log(&format!("the journal failed, so the readings are folded at once: {error}"));
-            Ok(fold_without_journal(host, request, &mut batch)?)
-        }
-        journaled => Ok(journaled_handled(host, request, &batch, journaled?)),
-    }
-}
-
-/// Sorts the items into readings that may be counted and rejections.
-fn judge<'a, H: Host>(
-    host: &H,
-    items: Vec<Item<'a>>,
-    journal: &Result<(H::KeyValue, Door), Error>,
-    horizon: Horizon,
-    now: UnixMillis,
-) -> Result<Batch<'a>, Error> {
-    let journal = journal.as_ref().ok();
-    let items = checks::reject(host, items, journal)?;
-    // Without the journal, the ledger finds what is too old.
-    let door = journal.map_or_else(Door::default, |(_, door)| *door);
-    let mut batch = Batch::new(items, horizon, &door, now);
-    let known = journal.map(|(_, door)| door);
-    if !batch.ahead.is_empty() && !doubt::is_behind(host, known, horizon, now)? {
-        batch.ahead.clear();
-    }
-    if let Some((store, _)) = journal {
-        doubt::reject_new_names(host, store, &door, &mut batch, now)?;
-    }
-    if !batch.ahead.is_empty() {
-        // A sender keeps a request that is refused. Readings that come with countable
-        // ones are kept for it here, as it may not be able to tell them apart.
-        if batch.readings.is_empty() || journal.is_none() {
-            return Err(Error::ClockNotSet);
-        }
-        batch.keep_those_ahead();
-    }
-    Ok(batch)
-}
-
-fn journaled_handled(
-    host: &impl Host,
-    request: &Request,
-    batch: &Batch<'_>,
-    journaled: Journaled,
-) -> Handled {
-    match journaled {
-        Journaled::Kept { regions, is_told } => {
-            let folds = !is_told || should_fold(host, batch.readings.len(), regions);
-            Handled::kept(answers::journaled(batch), request, batch, AfterPost::folding(folds))
-        }
-        Journaled::Refused { should_fold } => {
-            // Logged once, when the journal was marked as full.
+        Kept::JournalFull => {
             let problem = Problem::of(&Error::JournalFull, Purpose::Writing);
-            let after_answer = AfterPost::folding(should_fold);
-            Handled { after_answer, ..Handled::of(Response::from(problem)) }
+            return Handled { after_answer, ..Handled::of(host, request, Response::from(problem)) };
         }
-    }
-}
-
-fn fold_without_journal(
-    host: &impl Host,
-    request: &Request,
-    batch: &mut Batch<'_>,
-) -> Result<Handled, Error> {
-    let database = Database::open(host, Budget::waiting(limits::WAIT_MS_DEFAULT))?;
-    let outcomes = fold::post_now(&database, &batch.readings, &batch.rejections())?;
-    let response = answers::folded(batch, &outcomes);
-    Ok(Handled::kept(response, request, batch, AfterPost::default()))
-}
-
-/// Whether a request with this many readings, of this many regions, folds the journal.
-///
-/// That costs a listing of the store and a fold, so on average one single-reading
-/// request in 256 does it. Larger batches do it more often, and so do batches of more
-/// regions, as some may be new. It is decided by chance, which needs no count that
-/// requests share.
-fn should_fold(host: &impl Host, readings: usize, RegionCount(regions): RegionCount) -> bool {
-    const CERTAIN: usize = limits::FOLD_CERTAIN_AT_READINGS;
-    let regions = regions.saturating_sub(1).saturating_mul(limits::READINGS_PER_REGION_TO_FOLD);
-    let weight = (CERTAIN / limits::SINGLES_PER_FOLD).saturating_add(readings);
-    let dice = usize::try_from(host.random() % CERTAIN as u64).unwrap_or(0);
-    dice < weight.saturating_add(regions)
+    };
+    Handled::kept(host, response, request, &batch, after_answer)
 }

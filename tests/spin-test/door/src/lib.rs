@@ -53,6 +53,10 @@ impl Host for SpinTest {
 
     /// Never a request's turn to fold: every connection to a database of spin-test is to
     /// a new one, so what is folded would be gone.
+    fn secret(&self) -> Result<[u8; 32], StoreError> {
+        Err(StoreError::from_message("no secrets here"))
+    }
+
     fn random(&self) -> u64 {
         u64::from(u16::MAX)
     }
@@ -181,10 +185,13 @@ fn handle(request: spin_sdk::http::Request) -> anyhow::Result<spin_sdk::http::Re
     let now = UnixMillis::new(i64::try_from(now)?).unwrap_or(UnixMillis::MAX);
     let host = SpinTest { now_ms: Cell::new(0) };
     let handled = match readings::begin(&host, &head, now) {
-        Begun::WantsBody(limit_bytes) if request.body().len() > limit_bytes => {
-            readings::refuse(&host, &head, Problem::body_too_large(limit_bytes))
+        Begun::WantsBody(admitted) if request.body().len() > admitted.body_limit => {
+            let problem = Problem::body_too_large(admitted.body_limit);
+            readings::refuse(&host, &head, &admitted, problem)
         }
-        Begun::WantsBody(_) => readings::post(&host, &head, request.body(), now),
+        Begun::WantsBody(admitted) => {
+            readings::answer(&host, &head, &admitted, request.body(), now)
+        }
         Begun::Done(handled) => handled,
     };
     let Handled { response, after_answer, .. } = handled;

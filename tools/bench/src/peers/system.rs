@@ -55,7 +55,7 @@ pub(crate) const OTHERS: [Other; 2] = [
 impl System {
     /// Starts Isotherm with empty stores, in the runtime that is measured.
     pub(crate) fn isotherm(fleet: Fleet) -> Result<Self> {
-        let mut service = fresh_service()?;
+        let mut service = fresh_service(&[])?;
         // The first start may take memory to compile what the runtime caches.
         service.run()?;
         Ok(Self { name: "Isotherm", kind: Kind::Isotherm(service), fleet })

@@ -1,0 +1,156 @@
+//! `cargo xtask fleet`: a hub and three gateways, one of which is cut off.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use isotherm_it::{binary, now_ms};
+use isotherm_load::sender::Sender;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::readings::instant;
+use crate::support::service::until;
+
+/// A fleet with its stores in a directory, and what it has printed.
+struct Fleet {
+    process: Child,
+    said: Arc<Mutex<String>>,
+    nodes: BTreeMap<String, Sender>,
+}
+
+impl Fleet {
+    fn start(state: &Path, further: &[&str]) -> Self {
+        let mut command = Command::new(binary("xtask").unwrap());
+        command.args(["fleet", "--no-build", "--state-dir"]).arg(state).args(further);
+        command.args(["--variable", "sender_silent_after=11s"]);
+        // What the shell has set for one node is not meant for these.
+        command.env("SPIN_VARIABLE_AUTH", "on");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        let mut process = command.spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let said = Arc::new(Mutex::new(String::new()));
+        let all = said.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *all.lock().unwrap() += &format!("{line}\n");
+            }
+        });
+        let mut fleet = Self { process, said, nodes: BTreeMap::new() };
+        fleet.wait_for("    quit");
+        let said = fleet.said();
+        let rows = said.lines().filter_map(|line| line.trim().split_once(" http://"));
+        let sender = |url: &str| Sender::new(&format!("http://{url}"), Duration::from_secs(10));
+        fleet.nodes = rows.map(|(name, url)| (name.trim().to_owned(), sender(url))).collect();
+        let names: Vec<&String> = fleet.nodes.keys().collect();
+        assert_eq!(names, ["gateway-1", "gateway-2", "gateway-3", "hub"], "{said}");
+        fleet
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, text: &str) {
+        until(text, || self.said().contains(text).then_some(()));
+    }
+
+    /// Types a command, and waits until it says this.
+    #[track_caller]
+    fn give(&mut self, line: &str, said: &str) {
+        writeln!(self.process.stdin.as_mut().unwrap(), "{line}").unwrap();
+        self.wait_for(said);
+    }
+
+    fn read(&self, node: &str, path: &str) -> Option<Value> {
+        let answer = self.nodes[node].get(path).unwrap();
+        (answer.status == 200).then(|| answer.json().unwrap())
+    }
+
+    /// What the hub says of each gateway: whether it is silent, and how much is missing.
+    fn senders(&self) -> BTreeMap<String, (bool, i64)> {
+        let answer = self.read("hub", "/v1/senders").unwrap();
+        let sender = |one: &Value| {
+            let missing = one["missing_readings"].as_i64().unwrap();
+            (one["name"].as_str().unwrap().to_owned(), (one["silent"] == true, missing))
+        };
+        answer["nodes"].as_array().unwrap().iter().map(sender).collect()
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("The fleet said:\n{}", self.said());
+        }
+        let group = format!("-{}", self.process.id());
+        // It fails where all of them have ended.
+        Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// How many processes have this directory in their command lines.
+fn processes(state: &Path) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|it| std::fs::read(it.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
+    lines.filter(|line| line.contains(state.to_str().unwrap())).count()
+}
+
+#[test]
+fn a_gateway_that_is_cut_off_is_named_at_the_hub_which_has_everything_after_it_heals() {
+    let state = TempDir::new().unwrap();
+    let mut fleet = Fleet::start(state.path(), &[]);
+    assert_eq!(processes(state.path()), 5, "xtask and four nodes");
+    until("all gateways have sent", || (fleet.senders().len() == 3).then_some(()));
+
+    fleet.give("cut 2", "gateway-2 can't reach the hub");
+    let missing = until("the hub says that gateway 2 is silent", || {
+        let senders = fleet.senders();
+        senders["gateway-2"].0.then_some(senders["gateway-2"].1)
+    });
+    assert!(missing > 0);
+    fleet.give("status", "SILENT");
+    let said = fleet.said();
+    let line = said.lines().find(|line| line.contains("SILENT")).unwrap();
+    assert!(line.starts_with("gateway-2 ") && line.contains("cut"), "{said}");
+
+    let path = format!("/v1/regions/cold-room-2?to={}", instant(now_ms()).as_str().unwrap());
+    fleet.give("heal 2", "gateway-2 can reach the hub again");
+    until("the hub has all readings of gateway 2", || {
+        let [of_gateway, of_hub] = ["gateway-2", "hub"].map(|node| fleet.read(node, &path));
+        let figures = |body: &Value| (body["count"].clone(), body["sum_millicelsius"].clone());
+        (of_gateway.as_ref().map(figures)? == of_hub.as_ref().map(figures)?).then_some(())
+    });
+    assert!(!fleet.senders()["gateway-2"].0, "it is still silent");
+
+    fleet.give("quit", "All nodes have ended");
+    assert!(fleet.process.wait().unwrap().success());
+    assert_eq!(processes(state.path()), 0);
+}
+
+#[test]
+fn no_node_outlives_a_fleet_that_is_killed_and_its_stores_can_be_kept() {
+    let state = TempDir::new().unwrap();
+    let mut first = Fleet::start(state.path(), &[]);
+    until("the hub has readings", || first.read("hub", "/v1/regions/freezer-3"));
+    first.give("kill hub", "hub is killed");
+    first.give("start hub", "hub serves");
+    let sent = first.read("hub", "/v1/regions/freezer-3").unwrap();
+    first.process.kill().unwrap();
+    until("no process is left", || (processes(state.path()) == 0).then_some(()));
+
+    let mut second = Fleet::start(state.path(), &["--keep"]);
+    let kept = second.read("hub", "/v1/regions/freezer-3").unwrap();
+    assert!(kept["count"].as_i64() >= sent["count"].as_i64(), "{sent} {kept}");
+    // The end of its input ends it, too.
+    drop(second.process.stdin.take());
+    assert!(second.process.wait().unwrap().success());
+    assert_eq!(processes(state.path()), 0);
+}

@@ -1,0 +1,16 @@
+//! Several nodes that send each other what they have.
+
+mod as_seen;
+mod catch_up;
+mod corrected;
+mod faults;
+mod fleet;
+mod kills;
+mod linked;
+mod many;
+mod member;
+mod model;
+mod stories;
+mod timers;
+mod two;
+mod wire;
