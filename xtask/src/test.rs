@@ -14,6 +14,14 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     step("Formatting");
     cmd!(shell, "cargo fmt --all --check").quiet().run()?;
 
+    // It depends on the core, and has a lock file of its own.
+    step("The lock file of the component for spin-test");
+    cmd!(shell, "cargo metadata --locked --format-version 1")
+        .args(["--manifest-path", "tests/spin-test/door/Cargo.toml"])
+        .quiet()
+        .ignore_stdout()
+        .run()?;
+
     step("Clippy, on this machine and on wasm32-wasip2");
     cmd!(shell, "cargo clippy --locked --workspace --all-targets -- -D warnings").quiet().run()?;
     cmd!(shell, "cargo clippy --locked --release --target wasm32-wasip2 --target-dir target")
