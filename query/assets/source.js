@@ -19,16 +19,17 @@ export const refusals = ({ refused }) => Object.values(refused).reduce((sum, som
 
 const code = (textContent) => element("code", { textContent });
 
-/** A body that was refused: why, where in it, and the body itself. */
-function refusedBody({ at, reason, pointer, detail, body }, tryAgain) {
-  const shown = element("pre", { textContent: body || "(empty)", tabIndex: 0 });
+/** A message that was refused: why, where in it, its query and its body. */
+function refusedBody({ at, reason, pointer, detail, query, body }, tryAgain) {
+  const parts = [query && `?${query}`, body].filter(Boolean);
+  const shown = element("pre", { textContent: parts.join("\n\n") || "(empty)", tabIndex: 0 });
   shown.setAttribute("role", "group");
-  shown.setAttribute("aria-label", `The body of ${moment(at)}`);
-  const where = pointer ? ["at ", code(pointer)] : ["of the whole body"];
+  shown.setAttribute("aria-label", `The message of ${moment(at)}`);
+  const where = pointer ? ["at ", code(pointer)] : ["of the whole"];
   return element("li", { className: "refused" },
     element("p", {}, `${moment(at)}: `, element("strong", { className: "failed", textContent: reason }), " ", ...where),
     element("p", { className: "quiet", textContent: sentence(detail) }), shown,
-    ...(tryAgain ? [button("Try this body", () => tryAgain(body), { className: "small" })] : []));
+    ...(tryAgain ? [button("Try this message", () => tryAgain(query, body), { className: "small" })] : []));
 }
 
 /** Makes `made` the items of a list. Those that it has stay as they are: somebody may read
@@ -57,17 +58,18 @@ export class Source {
   constructor(name, { regions, opened, changed }) {
     Object.assign(this, { name, opened, bodies: null });
     this.about = element("span", { className: "quiet" });
+    this.mistake = element("p", { className: "failed" });
     this.facts = element("div", { className: "part" });
     this.locked = this.lock();
     this.unknown = new Unknown(name, regions, changed);
     this.problem = element("p", { className: "quiet" });
     this.list = element("ul", { className: "plain" });
-    this.refused = element("section", {}, element("h3", { textContent: "Last refused bodies" }), this.problem, this.list);
+    this.refused = element("section", {}, element("h3", { textContent: "Last refused messages" }), this.problem, this.list);
     this.trial = new Trial(name);
     this.mappings = element("section", {}, element("h3", { textContent: "Mappings" }), element("div"));
     this.summary = element("summary", {}, element("h2", { textContent: name }), " ", this.about);
     this.node = element("details", { className: "panel change source", ontoggle: () => this.node.open && opened() }, this.summary,
-      this.locked, this.unknown.node, this.refused, this.trial.node, this.mappings, this.facts);
+      this.mistake, this.locked, this.unknown.node, this.refused, this.trial.node, this.mappings, this.facts);
   }
 
   /** What is shown in the place of all that needs the scope admin. */
@@ -119,6 +121,8 @@ export class Source {
 
   /** Shows a record of the list, and what `load` gave if it was asked for. */
   show(record, unknown) {
+    this.mistake.hidden = !record.error;
+    setText(this.mistake, record.error ? `Its mapping can't be used: ${record.error}` : "");
     setText(this.about, [`${count(record.kept)} kept`, `${count(refusals(record))} refused`,
       counted(record.unknown_devices, "unknown device", "unknown devices")].join(" · "));
     this.showMappings(record);
@@ -133,14 +137,14 @@ export class Source {
     this.refused.hidden = !isAllowed || !has("/v1/sources/{source}/refused");
     const { problem, refused = [] } = (isAllowed && this.bodies) || {};
     setText(this.problem, this.bodyWords(problem, refused.length));
-    const tryAgain = this.trial.node.hidden ? null : (body) => this.trial.take(body);
+    const tryAgain = this.trial.node.hidden ? null : (query, body) => this.trial.take(query, body);
     arrange(this.list, refused.map((one) => refusedBody(one, tryAgain)));
   }
 
   bodyWords(problem, number) {
     if (problem) return `Not known: ${problem}`;
     if (!this.bodies) return "Loading";
-    return number === 0 ? "None is kept." : "The newest first. Of each body its beginning is kept, without what looks like a password or a token.";
+    return number === 0 ? "None is kept." : "The newest first. Of each message the beginning of its query and of its body is kept, without what looks like a password or a token.";
   }
 
   showMappings(record) {

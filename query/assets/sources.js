@@ -95,11 +95,13 @@ export class Sources {
   }
 
   row(record) {
-    const { source, kept, time_assumed: assumed, ignored, void: voids, unknown_devices: unknown, newest } = record;
+    const { source, kept, time_assumed: assumed, ignored, void: voids, unknown_devices: unknown, newest, error } = record;
     // A click on the address that is open opens the part, too.
     const link = element("a", { href: `#/sources?source=${encodeURIComponent(source)}`, textContent: source, onclick: () => this.parts.get(source)?.open() });
+    const why = error ? element("span", { className: "long failed", textContent: "Its mapping can't be used" })
+      : element("span", { className: "long", textContent: reasons(record) });
     return [link, count(kept), count(assumed), count(ignored), count(voids), count(refusals(record)),
-      element("span", { className: "long", textContent: reasons(record) }), count(unknown), moment(newest)];
+      why, count(unknown), moment(newest)];
   }
 
   /** Parts stay as they are, open or with what somebody typed into them, while their sources

@@ -58,10 +58,11 @@ export class Trial {
       element("p", { className: "quiet about", textContent: "It is read as if a device had sent it, and nothing is kept." }), this.form, this.result);
   }
 
-  /** Takes a body that was refused, to be tried again. */
-  take(body) {
+  /** Takes a message that was refused, to be tried again. */
+  take(query, body) {
     this.node.open = true;
     this.body.input.value = body;
+    this.query.input.value = query;
     this.result.replaceChildren();
     this.body.input.focus();
   }

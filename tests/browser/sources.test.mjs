@@ -106,7 +106,7 @@ test("counts that are not known are a dash, and no source is said in words", asy
   assert.equal(await page.locator(".hints").isVisible(), false);
 });
 
-test("a source has its mappings, and its refused bodies with what failed where, as text", async () => {
+test("a source has its mappings, and its refused messages with what failed where, as text", async () => {
   await open("#/sources");
   await page.getByRole("region", { name: "Sources" }).getByRole("link", { name: "shelly" }).click();
   const shelly = part("shelly");
@@ -114,19 +114,19 @@ test("a source has its mappings, and its refused bodies with what failed where, 
   await items.nth(2).waitFor();
   assert.match(await items.nth(0).locator("p").first().textContent(), /: not_a_number at \/tC$/);
   await items.nth(0).getByText("is no number; the device sent its template as it is.").waitFor();
-  assert.equal(await items.nth(0).locator("pre").textContent(), "tC=${ev.tC}&id=shellyht-0D0E0F");
-  assert.match(await items.nth(1).locator("p").first().textContent(), /: unreadable of the whole body$/);
+  assert.equal(await items.nth(0).locator("pre").textContent(), "?tC=${ev.tC}&id=shellyht-0D0E0F");
+  assert.match(await items.nth(1).locator("p").first().textContent(), /: unreadable of the whole$/);
   assert.equal(await items.nth(1).locator("pre").textContent(), "<script>alert(1)</script>");
   const mappings = await shelly.getByRole("region", { name: "Mappings of shelly" }).locator("tbody tr").evaluateAll((all) =>
     all.map((row) => [...row.children].slice(0, 4).map(({ textContent }) => textContent)));
   assert.deepEqual(mappings, [["09aa41d7733be0f209aa41d7733be0f2", "before", "1,100", "1,100"], ["5f0e7c2ab1d94c365f0e7c2ab1d94c36", "in use", "104", "104"]]);
   // A body that is read stays where it is when another one comes.
   await items.nth(2).locator("pre").evaluate((node) => { node.focus(); node.scrollTop = 30; });
-  mock.sources[2].bodies.unshift({ at: new Date().toISOString(), reason: "unknown_unit", pointer: "/u", detail: "new", body: "u=R" });
+  mock.sources[2].bodies.unshift({ at: new Date().toISOString(), reason: "unknown_unit", pointer: "/u", detail: "new", query: "u=R", body: "R" });
   mock.tell();
   await items.nth(3).waitFor();
   assert.deepEqual(await items.nth(3).locator("pre").evaluate((node) => [node === document.activeElement, node.scrollTop]), [true, 30]);
-  assert.equal(await items.nth(0).locator("pre").textContent(), "u=R");
+  assert.equal(await items.nth(0).locator("pre").textContent(), "?u=R\n\nR");
 });
 
 test("an unknown device is adopted into a region, and its row goes", async () => {
@@ -220,9 +220,10 @@ test("ids that give one name are no device by themselves, and of many some are s
 test("a message is tried, and what is read of it is said", async () => {
   await open("#/sources?source=shelly");
   const shelly = part("shelly");
-  await shelly.getByRole("button", { name: "Try this body" }).first().click();
+  await shelly.getByRole("button", { name: "Try this message" }).first().click();
   const form = shelly.locator("form", { has: page.getByLabel("Body", { exact: true }) });
-  assert.equal(await form.getByLabel("Body", { exact: true }).inputValue(), "tC=${ev.tC}&id=shellyht-0D0E0F");
+  assert.equal(await form.getByLabel("Body", { exact: true }).inputValue(), "");
+  assert.equal(await form.getByLabel("Query").inputValue(), "tC=${ev.tC}&id=shellyht-0D0E0F");
   await form.getByRole("button", { name: "Try" }).click();
   await form.getByText("0 readings are read, 1 refused. Nothing was kept.").waitFor();
   await shelly.getByText("The device is answered 204; 422 if the mapping is strict.").waitFor();
@@ -253,7 +254,7 @@ test("without the scope admin, nothing that devices sent is shown, and nothing c
   const isHidden = async () => {
     assert.equal(await shelly.locator("pre").count(), 0);
     assert.equal(await shelly.locator("form:visible").count(), 0);
-    assert.equal(await shelly.getByText("Last refused bodies").isVisible(), false);
+    assert.equal(await shelly.getByText("Last refused messages").isVisible(), false);
   };
   await isHidden();
   assert.equal(asked("GET", "shelly/refused"), 0, "the page asks for nothing that is refused");
@@ -340,7 +341,7 @@ for (const [viewport, size] of [[DESKTOP, "desk"], [PHONE, "phone"]]) {
       await page.keyboard.press("Enter");
       await adoption("<b>x</b>").waitFor();
       assert.equal(await page.locator(":focus").evaluate((node) => node.localName), "summary");
-      await part("shelly").getByRole("button", { name: "Try this body" }).first().click();
+      await part("shelly").getByRole("button", { name: "Try this message" }).first().click();
       await page.getByRole("button", { name: "Try", exact: true }).click();
       await page.getByText("Nothing was kept.", { exact: false }).waitFor();
       await checkAccessible(page, `a source ${size} ${colorScheme}`);

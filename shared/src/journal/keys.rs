@@ -21,7 +21,7 @@
 //! | `source-devices/1/<source>` | its table of devices, or the head of it |
 //! | `source-devices/1/<source>/<table>-<part>` | a part of a large table |
 //! | `source-counts/1/<source>` | how much it sent that was not counted, by why |
-//! | `source-left/1/<source>` | its unknown devices, and its last refused bodies |
+//! | `source-left/1/<source>` | its unknown devices, and its last refused messages |
 //! | `key-rate/1/<id>` | how often an ingest key was used in this minute |
 //! | `lags/1` | devices that are late by the same whole quarter hours ([`crate::journal::lags`]) |
 //! | `snapshot/2/<as of>-<folds>` | last good averages; in older releases, `snapshot/1/<as of>` |
@@ -69,7 +69,7 @@ pub(crate) const SOURCE: &str = "source/1/";
 pub(crate) const SOURCE_DEVICES: &str = "source-devices/1/";
 /// The same for the counts of what was not counted.
 pub(crate) const SOURCE_COUNTS: &str = "source-counts/1/";
-/// The same for its unknown devices and refused bodies.
+/// The same for its unknown devices and refused messages.
 pub(crate) const SOURCE_LEFT: &str = "source-left/1/";
 /// The prefix of the id of an ingest key.
 pub(crate) const KEY_RATE: &str = "key-rate/1/";

@@ -103,6 +103,8 @@ pub(crate) struct RefusedBody {
     pub(crate) pointer: String,
     /// The reason in a sentence.
     pub(crate) detail: String,
+    /// The beginning of the query, without credentials.
+    pub(crate) query: String,
     /// The beginning of the body, without credentials.
     pub(crate) body: String,
 }
@@ -142,9 +144,9 @@ impl Left {
             }
         }
         put_length(&mut out, self.refused.len());
-        for RefusedBody { at, reason, pointer, detail, body } in &self.refused {
+        for RefusedBody { at, reason, pointer, detail, query, body } in &self.refused {
             out.extend(at.get().to_le_bytes());
-            for text in [reason, pointer, detail, body] {
+            for text in [reason, pointer, detail, query, body] {
                 put_text(&mut out, text);
             }
         }
@@ -166,8 +168,9 @@ impl Left {
         for _ in 0..input.length(limits::REFUSED_BODIES_MAX)? {
             let at = UnixMillis::new(i64::from_le_bytes(input.bytes()?))?;
             let mut text = || input.text(limits::REFUSED_BODY_BYTES_MAX).map(str::to_owned);
-            let (reason, pointer, detail, body) = (text()?, text()?, text()?, text()?);
-            left.refused.push(RefusedBody { at, reason, pointer, detail, body });
+            let (reason, pointer, detail) = (text()?, text()?, text()?);
+            let (query, body) = (text()?, text()?);
+            left.refused.push(RefusedBody { at, reason, pointer, detail, query, body });
         }
         input.0.is_empty().then_some(left)
     }
@@ -257,6 +260,7 @@ mod tests {
             reason: text("unknown_unit"),
             pointer: text("/temp"),
             detail: text("no unit"),
+            query: text("id=7"),
             body: text(body),
         }
     }

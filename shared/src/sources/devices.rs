@@ -16,6 +16,8 @@ use crate::sources::csv;
 use crate::sources::glob;
 use crate::sources::json;
 use crate::sources::scope::echo;
+use crate::sources::steps::Steps;
+use crate::sources::steps::TooCostly;
 use crate::sources::tree::Node;
 use crate::sources::tree::Unread;
 use crate::wire::item;
@@ -127,31 +129,46 @@ impl DeviceTable {
     /// The row of a device as it was sent, for a value measured at this time: among those of
     /// the id itself, or else of the longest glob that matches it, the one with the latest
     /// `since`. `None` if there is no row for it, or none so early.
-    pub(crate) fn lookup(&self, id: &str, at: UnixMillis) -> Option<&Row> {
+    pub(crate) fn lookup(
+        &self,
+        id: &str,
+        at: UnixMillis,
+        steps: &mut Steps,
+    ) -> Result<Option<&Row>, TooCostly> {
+        steps.take(id.len())?;
         let begin = self.exact.partition_point(|row| row.id.as_str() < id);
         let exact = self.exact.get(begin..).unwrap_or_default();
-        let is_known = exact.first().is_some_and(|row| row.id == id);
-        match is_known {
-            true => valid_at(exact.iter().take_while(|row| row.id == id), at),
-            false => {
-                let glob = self.longest_glob(id)?;
-                valid_at(self.globs.iter().filter(|row| row.id == glob), at)
-            }
+        if exact.first().is_some_and(|row| row.id == id) {
+            return Ok(valid_at(exact.iter().take_while(|row| row.id == id), at));
         }
+        let Some(glob) = self.longest_glob(id, steps)? else { return Ok(None) };
+        Ok(valid_at(self.globs.iter().filter(|row| row.id == glob), at))
+    }
+
+    /// The same, whatever it takes: for ids that are not of a message.
+    pub(crate) fn row_of(&self, id: &str, at: UnixMillis) -> Option<&Row> {
+        self.lookup(id, at, &mut Steps::of(usize::MAX)).unwrap_or_default()
     }
 
     /// Of the globs that match, the one with most characters beside `*`; of two as long, the
     /// first in order.
-    fn longest_glob(&self, id: &str) -> Option<&str> {
+    fn longest_glob(&self, id: &str, steps: &mut Steps) -> Result<Option<&str>, TooCostly> {
         let mut best: Option<(usize, &str)> = None;
         for row in &self.globs {
+            // Most begin otherwise, which is seen at once.
+            let start = row.id.split('*').next().unwrap_or_default();
+            steps.take(1)?;
+            if !id.starts_with(start) {
+                continue;
+            }
+            steps.take(row.id.len() + id.len())?;
             let weight = glob::weight(&row.id);
             let is_longer = best.is_none_or(|(most, _)| weight > most);
             if is_longer && glob::matches(&row.id, id) {
                 best = Some((weight, &row.id));
             }
         }
-        best.map(|(_, glob)| glob)
+        Ok(best.map(|(_, glob)| glob))
     }
 
     /// The rows with globs, as a text that `stored` reads.
@@ -170,8 +187,19 @@ impl DeviceTable {
         texts
     }
 
+    /// How many rows there are whose ids are no globs.
+    pub(crate) fn exact_len(&self) -> usize {
+        self.exact.len()
+    }
+
+    /// Whether there is a row with the id and the `since` of this one.
+    pub(crate) fn has(&self, row: &Row) -> bool {
+        self.rows().any(|other| (&other.id, other.since) == (&row.id, row.since))
+    }
+
     /// The table of the texts that hold all rows for some ids: those of their buckets, one
-    /// behind the other, and the globs. `None` if they are not what was written.
+    /// behind the other, and the globs. Of two rows with one id and one `since` the last one
+    /// holds. `None` if they are not what was written.
     pub(crate) fn stored(buckets: &str, globs: &str) -> Option<Self> {
         let rows = |text: &str| text.lines().map(stored_row).collect::<Option<Vec<Row>>>();
         let mut exact = rows(buckets)?;
@@ -182,6 +210,13 @@ impl DeviceTable {
             let mut numbered: Vec<(usize, Row)> = exact.into_iter().map(|row| (0, row)).collect();
             sort(&mut numbered);
             exact = numbered.into_iter().map(|(_, row)| row).collect();
+            exact.dedup_by(|last, first| {
+                let is_same = (&last.id, last.since) == (&first.id, first.since);
+                if is_same {
+                    std::mem::swap(last, first);
+                }
+                is_same
+            });
         }
         Some(Self { exact, globs: rows(globs)? })
     }
@@ -313,7 +348,7 @@ mod tests {
     }
 
     fn found(table: &DeviceTable, id: &str, time: &str) -> Option<String> {
-        let row = table.lookup(id, at(time))?;
+        let row = table.row_of(id, at(time))?;
         Some(format!("{}@{}", row.device.as_str(), row.region.as_str()))
     }
 
@@ -420,10 +455,15 @@ mod tests {
                 assert_eq!(found(&part, id, time), found(&table, id, time), "{id} {time}");
             }
         }
-        assert_eq!(DeviceTable::stored(&table.bucket_texts(1)[0], &globs), Some(table));
+        assert_eq!(DeviceTable::stored(&table.bucket_texts(1)[0], &globs), Some(table.clone()));
         for bad in ["a", "a\td\tr", "a\td\tr\tx\n", "a\td\tr\t\t\n", "a\td d\tr\t\n"] {
             assert_eq!(DeviceTable::stored(bad, ""), None, "{bad:?}");
         }
+        // Of one id and one `since` the last row holds.
+        let twice = format!("{}late\tnew\thall\t1780272000000\n", table.bucket_texts(1)[0]);
+        let newer = DeviceTable::stored(&twice, &globs).unwrap();
+        assert_eq!(newer.len(), table.len());
+        assert_eq!(found(&newer, "late", "2026-06-01T00:00:00Z").as_deref(), Some("new@hall"));
         // Part of what is stored.
         assert_eq!((bucket("F1:01", 64), bucket("a", 1), bucket("a", 0)), (25, 0, 0));
     }

@@ -40,6 +40,8 @@ pub(crate) enum Body {
     Line,
     /// A message a row, with a header line and this separator.
     Csv(char),
+    /// A message a record of a SenML pack.
+    Senml,
 }
 
 /// A value that is a temperature, if it is there.
@@ -207,7 +209,8 @@ fn body(at: &At<'_>) -> Result<Body, MappingError> {
         "query" => Body::Query,
         "line" => Body::Line,
         "csv" => Body::Csv(separator.as_ref().map_or(Ok(','), csv_separator)?),
-        _ => return Err(body.error("must be json, ndjson, form, query, line or csv")),
+        "senml" => Body::Senml,
+        _ => return Err(body.error("must be json, ndjson, form, query, line, csv or senml")),
     };
     match (parsed, separator) {
         (Body::Csv(_), _) | (_, None) => Ok(parsed),
@@ -356,8 +359,11 @@ mod tests {
             (with(root, r#""body":"json","bdy":1"#), "has the unknown key \"bdy\"; known: body,"),
             (with(root, r#""body":"json","body":"csv""#), "\"body\" is given twice"),
             (with("\"body\":\"json\",", ""), "the mapping must have `body`"),
-            (with("\"json\"", "\"xml\""), "body must be json, ndjson, form, query, line or csv"),
-            (with("\"json\"", "\"senml\""), "body must be json"),
+            (
+                with("\"json\"", "\"xml\""),
+                "body must be json, ndjson, form, query, line, csv or senml",
+            ),
+            (with("\"json\"", "\"cbor\""), "body must be json"),
             (with(root, r#""body":"json","separator":";""#), "separator is for the body csv alone"),
             (with(root, r#""body":"csv","separator":"|""#), "separator must be a comma"),
             (with(root, r#""body":"json","decimal":";""#), "decimal must be a point or a comma"),

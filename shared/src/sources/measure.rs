@@ -11,6 +11,7 @@ use crate::domain::reading::UnixMillis;
 use crate::domain::rejection;
 use crate::domain::rejection::Reason;
 use crate::domain::rejection::Rejection;
+use crate::limits;
 use crate::sources::mapping::Mapping;
 use crate::sources::mapping::Take;
 use crate::sources::number::Stop;
@@ -20,6 +21,7 @@ use crate::sources::steps::Steps;
 use crate::sources::subject;
 use crate::sources::taken::Measured;
 use crate::sources::taken::folded;
+use crate::sources::taken::valid_name;
 use crate::sources::tree::Node;
 use crate::wire::item;
 
@@ -41,7 +43,12 @@ impl Value<'_, '_, '_> {
         device: &str,
         steps: &mut Steps,
     ) -> Result<Measured, Stop> {
-        let name = DeviceId::new(folded(device))
+        if device.chars().nth(limits::SOURCE_ID_CHARS_MAX).is_some() {
+            let most = limits::SOURCE_ID_CHARS_MAX;
+            let detail = format!("the text of the device has more than {most} characters");
+            return Err(Rejection::new(Reason::InvalidDeviceId, detail).into());
+        }
+        let name = DeviceId::new(valid_name(device))
             .ok_or_else(|| Rejection::new(Reason::InvalidDeviceId, item::NAME_RULE))?;
         let value = value.unwrap_or(Cow::Borrowed("an object or an array"));
         let temperature = self.temperature(&value, steps)?;

@@ -21,6 +21,7 @@ pub(crate) mod presets;
 pub(crate) mod read;
 pub(crate) mod reply;
 pub(crate) mod scope;
+pub(crate) mod senml;
 pub(crate) mod steps;
 pub(crate) mod subject;
 pub(crate) mod taken;

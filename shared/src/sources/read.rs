@@ -18,6 +18,7 @@ use crate::sources::number::Stop;
 use crate::sources::scope::Outside;
 use crate::sources::scope::Place;
 use crate::sources::scope::Scope;
+use crate::sources::senml;
 use crate::sources::steps::Steps;
 use crate::sources::subject;
 use crate::sources::taken;
@@ -64,7 +65,8 @@ pub(crate) fn read(
     let steps = Steps::of(message.body.len().saturating_add(message.query.len()));
     let mut reader = Reader { mapping, outside: &outside, now, steps, read: Read::default() };
     match mapping.body {
-        Body::Json => reader.message("", &json::parse(text(message.body)?)?)?,
+        Body::Json => reader.json(&json::parse(text(message.body)?)?)?,
+        Body::Senml => reader.senml(json::parse(text(message.body)?)?)?,
         Body::Form => reader.message("", &form::parse(message.query, message.body)?)?,
         Body::Query => reader.message("", &form::parse(message.query, b"")?)?,
         Body::Ndjson => reader.ndjson(message.body)?,
@@ -76,7 +78,6 @@ pub(crate) fn read(
     }
     reader.read.steps = reader.steps.taken();
     let mut read = reader.read;
-    taken::refuse_one_name_of_two(&mut read.taken);
     taken::refuse_flush(&mut read.taken);
     Ok(read)
 }
@@ -98,6 +99,37 @@ struct Reader<'r> {
 }
 
 impl<'r> Reader<'r> {
+    /// One message; or each object of an array, if the mapping does not say where the items of
+    /// a message are.
+    fn json(&mut self, root: &Node<'_>) -> Result<(), Unread> {
+        let is_object = |item: &Node<'_>| matches!(item, Node::Object(_));
+        match root {
+            Node::Array(items)
+                if self.mapping.each.parts.is_empty()
+                    && !items.is_empty()
+                    && items.iter().all(is_object) =>
+            {
+                let mut items = items.iter().enumerate();
+                items.try_for_each(|(index, item)| self.message(&format!("/{index}"), item))
+            }
+            _ => self.message("", root),
+        }
+    }
+
+    fn senml(&mut self, root: Node<'_>) -> Result<(), Unread> {
+        let Node::Array(records) = root else {
+            return Err(Unread::Syntax("a SenML pack must be an array of records".to_owned()));
+        };
+        let mut base = senml::Base::default();
+        for (index, record) in records.into_iter().enumerate() {
+            self.steps.take(limits::SOURCE_ID_CHARS_MAX)?;
+            if let Some(record) = base.record(record)? {
+                self.message(&format!("/{index}"), &record)?;
+            }
+        }
+        Ok(())
+    }
+
     fn ndjson(&mut self, body: &[u8]) -> Result<(), Unread> {
         let mut index = 0;
         for line in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
@@ -337,6 +369,25 @@ mod tests {
     }
 
     #[test]
+    fn an_array_of_objects_is_several_messages_if_the_mapping_names_no_items() {
+        let mapping = timed(
+            r#""body":"json","only":{"/kind":"!test"},"take":[{"value":"t"},{"value":"/values/t"}],
+               "unit":"C","device":["@id"]"#,
+        );
+        let body = r#"[{"id":"a","t":1,"at":1795647000},{"kind":"test","t":2},
+            {"id":"b","values":{"t":3},"at":1795647001},{"t":4}]"#;
+        let expected = [
+            "/0/t a 1000 =-123456",
+            "/2/values/t b 3000 =-122456",
+            "/3/t !missing_field",
+            "ignored 1",
+        ];
+        check(&mapping, body, &expected);
+        check(&mapping, "[]", &["ignored 1"]);
+        check(&mapping, "[{\"id\":\"a\",\"t\":1,\"at\":1795647000},7]", &["ignored 1"]);
+    }
+
+    #[test]
     fn items_are_found_through_arrays_and_keys() {
         let mapping = timed(
             r#""body":"json","each":"/rooms/*/s:*","take":[{"value":"t"}],"unit":"C",
@@ -347,7 +398,7 @@ mod tests {
         let read = tried(&mapping, Sent { query: "r=hall%201&s=2", body, headers: &[] }).unwrap();
         let names: Vec<&str> =
             read.taken.iter().map(|taken| taken.result.as_ref().unwrap().name.as_str()).collect();
-        assert_eq!(names, ["0-s:1-x-y", "1-s:2-x-y"]);
+        assert_eq!(names, ["0-s:1-x-y-9042811f", "1-s:2-x-y-be23dad4"]);
         assert_eq!(
             outcome(Ok(read)),
             [
@@ -405,20 +456,26 @@ mod tests {
     }
 
     #[test]
-    fn devices_that_become_one_name_are_refused_and_not_merged() {
+    fn texts_that_are_no_names_become_names_of_their_own() {
         let mapping =
             timed(r#""body":"json","each":"/*","take":[{"value":"t"}],"unit":"C","device":["$0"]"#);
         let item = |key: &str, at: u32| format!("\"{key}\":{{\"t\":1,\"at\":{at}}}");
         let body =
             [item("a b", 1_795_647_000), item("a/b", 1_795_647_001), item("c", 1_795_647_000)];
+        let body = format!("{{{}}}", body.join(","));
         let expected =
-            ["/a b/t !invalid_device_id", "/a~1b/t !invalid_device_id", "/c/t c 1000 =-123456"];
-        check(&mapping, &format!("{{{}}}", body.join(",")), &expected);
+            ["/a b/t a b 1000 =-123456", "/a~1b/t a/b 1000 =-122456", "/c/t c 1000 =-123456"];
+        check(&mapping, &body, &expected);
+        let read = tried(&mapping, Sent { body: &body, ..Sent::default() }).unwrap();
+        let names: Vec<&str> =
+            read.taken.iter().map(|taken| taken.result.as_ref().unwrap().name.as_str()).collect();
+        assert_eq!(names, ["a-b-10dda12a", "a-b-82871280", "c"]);
         for (key, expected) in [
-            ("..", "/../t !invalid_device_id"),
+            ("..", "/../t .. 1000 =-123456"),
             ("", "//t !missing_field"),
-            (&"x".repeat(65), "!invalid_device_id"),
-            (&"ü".repeat(64), "=-123456"),
+            (&"x".repeat(65), "=-123456"),
+            (&"ü".repeat(128), "=-123456"),
+            (&"ü".repeat(129), "!invalid_device_id"),
         ] {
             let body = format!("{{{}}}", item(key, 1_795_647_000));
             let outcome = outcome(tried(&mapping, Sent { body: &body, ..Sent::default() }));

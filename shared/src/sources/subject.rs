@@ -163,8 +163,11 @@ impl Part {
     }
 }
 
-/// The parts in a row, cut at `limits::SOURCE_ID_CHARS_MAX` characters. The error is the
-/// subject that is absent, empty, or no single value.
+const CUT_AT: usize = limits::SOURCE_ID_CHARS_MAX + 1;
+
+/// The parts in a row, cut at one character more than `limits::SOURCE_ID_CHARS_MAX`, so that
+/// what was cut is seen to be too long. The error is the subject that is absent, empty, or no
+/// single value.
 pub(crate) fn joined<'m>(
     parts: &'m [Part],
     scope: &Scope<'_, '_>,
@@ -175,13 +178,13 @@ pub(crate) fn joined<'m>(
         match part {
             Part::Constant(constant) => text.push_str(constant),
             Part::Of(subject) => match subject.find_of(scope, steps)? {
-                Some(found) => text.push_str(start(&found, limits::SOURCE_ID_CHARS_MAX)),
+                Some(found) => text.push_str(&found),
                 None => return Ok(Err(subject)),
             },
         }
     }
     steps.take(text.len())?;
-    let end = start(&text, limits::SOURCE_ID_CHARS_MAX).len();
+    let end = start(&text, CUT_AT).len();
     text.truncate(end);
     Ok(Ok(text))
 }
@@ -194,9 +197,7 @@ impl Subject {
         steps: &mut Steps,
     ) -> Result<Option<String>, TooCostly> {
         Ok(match self.find(scope, steps)? {
-            Found::Text(text) if !text.is_empty() => {
-                Some(start(&text, limits::SOURCE_ID_CHARS_MAX).to_owned())
-            }
+            Found::Text(text) if !text.is_empty() => Some(start(&text, CUT_AT).to_owned()),
             _ => None,
         })
     }

@@ -22,7 +22,7 @@ export const stranger = (id, value, seconds, readings) => ({ id, temperature_c: 
 
 /** Some of a house: one without trouble, one with all of it, one that nothing came for. */
 export function someSources() {
-  const body = (seconds, reason, pointer, detail, text) => ({ at: ago(seconds), reason, pointer, detail, body: text });
+  const body = (seconds, reason, pointer, detail, text) => ({ at: ago(seconds), reason, pointer, detail, query: "", body: text });
   return [
     source("cellar", {
       kept: 48_211, time_assumed: 48_211, newest: ago(12), ignored: 96_420, void: 31, devices: 4, kept_in: "variable",
@@ -35,7 +35,7 @@ export function someSources() {
       mappings: [mapping("09aa41d7733be0f209aa41d7733be0f2", 1_100, 1_100, 12 * 86_400, 2 * 86_400), mapping("5f0e7c2ab1d94c365f0e7c2ab1d94c36", 104, 104, 2 * 86_400, 340)],
       unknown: [stranger("shellyht-0A0B0C", 21.38, 70, 41), stranger("Temperatur Wohnung/süd", -18.25, 3_600, 15), stranger("<b>x</b>", 4, 90_000, 1)],
       bodies: [
-        body(130, "not_a_number", "/tC", "\"${ev.tC}\" is no number; the device sent its template as it is", "tC=${ev.tC}&id=shellyht-0D0E0F"),
+        { ...body(130, "not_a_number", "/tC", "\"${ev.tC}\" is no number; the device sent its template as it is", ""), query: "tC=${ev.tC}&id=shellyht-0D0E0F" },
         body(4_000, "unreadable", "", "the form has no = in its field 1", "<script>alert(1)</script>"),
         body(9_000, "unknown_unit", "/sensors/0/unit", "the unit \"X\" is not listed", `{"sensors":[${Array.from({ length: 105 }, (_, n) => `{"n":${n},"unit":"X"}`).join()}]}`),
       ],

@@ -6,6 +6,7 @@ use isotherm::http::Request;
 use isotherm_it::root;
 use serde_json::Value;
 
+use super::golden_files::Golden;
 use crate::support::node::Node;
 
 fn text(path: &str) -> String {
@@ -40,6 +41,30 @@ fn every_preset_that_the_manual_names_is_there_and_the_other_way_round() {
         .collect();
     known.sort();
     assert_eq!(listed, known);
+}
+
+#[test]
+fn each_row_of_the_manual_has_the_files_of_its_device() {
+    let manual = text("docs/sources.md");
+    let manual = manual.split("## Which device needs what").nth(1).unwrap();
+    let mut rows = 0;
+    let mut named = Vec::new();
+    for row in manual.lines() {
+        let number = row.strip_prefix("| ").and_then(|row| row.split(" |").next());
+        let Some(number) = number.and_then(|number| number.parse::<u32>().ok()) else { continue };
+        let files: Vec<&str> = row
+            .split("](../tests/data/sources/")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap())
+            .collect();
+        let is_own = |name: &&str| name.starts_with(&format!("{number:02}-"));
+        assert!(!files.is_empty() && files.iter().all(is_own), "row {number}: {files:?}");
+        named.extend(files.into_iter().map(str::to_owned));
+        rows += 1;
+    }
+    assert_eq!(rows, 35);
+    let all: Vec<String> = Golden::all().into_iter().map(|golden| golden.name).collect();
+    assert_eq!(named, all);
 }
 
 #[test]

@@ -151,11 +151,11 @@ fn a_station_has_its_key_where_its_firmware_puts_a_password() {
         ("tokens", &format!("{variable}\n{line}")),
         ("sources", SOURCES),
     ]);
-    // The body that can't be read is kept; the key is cut out.
+    // The query that can't be read is kept, and the key is cut out.
     let request = Request::get("/v1/sources/wunderground/refused")
         .with(Header::Authorization, format!("Bearer {admin}"));
     let kept = body(&isotherm::api::router::answer(&node.host, &request, node.now).response);
-    let text = kept["refused"][0]["body"].as_str().unwrap();
+    let text = kept["refused"][0]["query"].as_str().unwrap();
     assert!(text.contains("tempf=warm") && !text.contains("isokey_"), "{text}");
     assert_eq!(kept["refused"][0]["reason"], "not_a_number");
 }

@@ -1,5 +1,6 @@
 //! What devices send: line protocol, and messages that are read by the mapping of a source.
 
+mod changes;
 mod clients;
 mod documents;
 mod golden;

@@ -8,6 +8,8 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::http::{Kind, Problem, Refusal, Request};
 use crate::sources::devices::DeviceTable;
+use crate::sources::steps::{Steps, TooCostly};
+use crate::sources::tree::Unread;
 use crate::wire::item::{Item, NAME_RULE, Parsed};
 use crate::wire::senml::{self, Pack, Record, SenmlTime};
 
@@ -39,11 +41,16 @@ pub(super) fn parsed<'b, H: Host>(
     }
     let regions = regions(host, request, &records)?;
     let mut left = Leftover::of(SENML);
-    let items = records
-        .into_iter()
-        .map(|indexed| indexed.record.and_then(|record| placed(record, &regions, &mut left, now)));
-    let parsed = Parsed { items: items.collect(), ignored: Vec::new() };
-    Ok((parsed, left))
+    let mut steps = Steps::of(body.len());
+    let items = records.into_iter().map(|indexed| match indexed.record {
+        Ok(record) => placed(record, &regions, &mut left, &mut steps, now),
+        Err(rejection) => Ok(Err(rejection)),
+    });
+    let items = items.collect::<Result<_, TooCostly>>().map_err(|too_costly| {
+        let detail = format!("{}; nothing was stored", Unread::from(too_costly).detail());
+        Problem::new(Kind::Unreadable, detail)
+    })?;
+    Ok((Parsed { items, ignored: Vec::new() }, left))
 }
 
 fn regions<H: Host>(
@@ -76,8 +83,9 @@ fn placed<'b>(
     record: Record<'b>,
     regions: &Regions,
     left: &mut Leftover,
+    steps: &mut Steps,
     now: UnixMillis,
-) -> Item<'b> {
+) -> Result<Item<'b>, TooCostly> {
     let Record { device, temperature, time } = record;
     let (at, is_assumed) = match time {
         SenmlTime::Absolute(at) => (at, false),
@@ -85,15 +93,15 @@ fn placed<'b>(
     };
     let (device, region) = match regions {
         Regions::Named(region) => (device, region.clone()),
-        Regions::Table(table) => match table.lookup(device.as_str(), at) {
+        Regions::Table(table) => match table.lookup(device.as_str(), at, steps)? {
             Some(row) => (row.device.clone(), row.region.clone()),
             None => {
                 let detail = "the device is not in the table of the source senml";
                 left.unknown(device.as_str(), i64::from(temperature.get()), at);
                 let rejection = Rejection::new(Reason::UnknownDevice, detail);
-                return Err(rejection.sent_as(Some(device.as_str()), None));
+                return Ok(Err(rejection.sent_as(Some(device.as_str()), None)));
             }
         },
     };
-    Ok(Reading::new(device, region, temperature, at).assumed(is_assumed))
+    Ok(Ok(Reading::new(device, region, temperature, at).assumed(is_assumed)))
 }

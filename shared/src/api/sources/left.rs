@@ -47,10 +47,10 @@ impl Leftover {
     }
 }
 
-/// A body of which something could not be used: `why` is the code of the reason, the JSON
-/// pointer of what it was, and a sentence.
+/// A message, its query and its body, of which something could not be used: `why` is the code
+/// of the reason, the JSON pointer of what it was, and a sentence.
 pub(super) fn body(
-    sent: &[u8],
+    (query, sent): (&str, &[u8]),
     at: UnixMillis,
     (reason, pointer, detail): (&str, &str, &str),
 ) -> RefusedBody {
@@ -61,6 +61,7 @@ pub(super) fn body(
         reason: cut(reason),
         pointer: cut(pointer),
         detail: cut(detail),
+        query: cut(&query_without_secrets(start(query, KEPT_AT_FIRST))),
         body: cut(&without_secrets(&text)),
     }
 }
@@ -87,6 +88,19 @@ const SECRETS: [&str; 11] = [
     "apikey",
     "api_key",
 ];
+
+/// A query without what looks like a credential. `p` is InfluxDB's password, and `key` is ours.
+fn query_without_secrets(query: &str) -> String {
+    let shown = query.split('&').map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let lower = name.to_ascii_lowercase();
+        match !value.is_empty() && (matches!(&*lower, "p" | "key") || SECRETS.contains(&&*lower)) {
+            true => format!("{name}=…"),
+            false => without_secrets(pair),
+        }
+    });
+    shown.collect::<Vec<_>>().join("&")
+}
 
 /// A text without what looks like a credential: our own tokens wherever they are, and what
 /// stands behind a name that says that it is one.
@@ -167,11 +181,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_secret_is_cut_out_of_a_query() {
+        for (sent, shown) in [
+            ("db=air&u=me&p=hunter2&precision=s", "db=air&u=me&p=…&precision=s"),
+            ("key=abc&t=1&KEY=x&p=", "key=…&t=1&KEY=…&p="),
+            ("x=isokey_a_b&temp=21", "x=…&temp=21"),
+            ("PASSWORD=a%26b&token=t&p", "PASSWORD=…&token=…&p"),
+            ("", ""),
+        ] {
+            assert_eq!(query_without_secrets(sent), shown);
+        }
+    }
+
+    #[test]
     fn a_body_is_cut_at_a_character() {
         let long = "°".repeat(limits::REFUSED_BODY_BYTES_MAX);
-        let kept = body(long.as_bytes(), UnixMillis::MIN, ("r", "/p", "d"));
+        let kept = body(("", long.as_bytes()), UnixMillis::MIN, ("r", "/p", "d"));
         assert_eq!(kept.body, "°".repeat(limits::REFUSED_BODY_BYTES_MAX / 2));
         assert_eq!((kept.reason.as_str(), kept.pointer.as_str()), ("r", "/p"));
-        assert!(!body(b"\xff\xfe", UnixMillis::MIN, ("", "", "")).body.is_empty());
+        let query = "?".repeat(3 * limits::REFUSED_BODY_BYTES_MAX);
+        let kept = body((&query, b"\xff\xfe"), UnixMillis::MIN, ("", "", ""));
+        assert_eq!(
+            (kept.query.len(), kept.body.is_empty()),
+            (limits::REFUSED_BODY_BYTES_MAX, false)
+        );
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn take_lines<H: Host>(
     let precision = precision(request)?;
     let body = formats::inflated(request, body, settings::max_body_bytes(host)?)?;
     let text = line::text(&body);
+    let query = request.query.as_deref().unwrap_or_default();
     if let Some(source) = config::find(host, &asked.source)? {
         let scopes = &admitted.grant.scopes;
         if !scopes.writes_any() && !scopes.may_send_by(&source.name) {
@@ -58,7 +59,7 @@ pub(super) fn take_lines<H: Host>(
     let mut left = Leftover::of(OF_LINES);
     if let Some(first) = taken.batch.rejected.first() {
         let why = (first.reason.code(), "", &*first.error.detail);
-        left.refused(left::body(&body, now, why));
+        left.refused(left::body((query, &body), now, why));
     }
     left.count("ignored", found.ignored);
     Ok(answered(request, taken, count, left))

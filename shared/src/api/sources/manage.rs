@@ -9,6 +9,7 @@ use super::config::{self, KeptIn, Source};
 use super::{SENML, asked, hints, mapped, placed, seen, table};
 use crate::api::answer::HandlerResult;
 use crate::api::call::Call;
+use crate::api::readings::formats;
 use crate::base::digest::hex;
 use crate::domain::source::OfSource;
 use crate::error::Error;
@@ -161,7 +162,7 @@ pub(crate) fn refused<H: Host>(call: &Call<'_, H>, name: &str) -> HandlerResult 
         .map(|refused| {
             json!({
                 "at": refused.at.to_string(), "reason": refused.reason, "pointer": refused.pointer,
-                "detail": refused.detail, "body": refused.body,
+                "detail": refused.detail, "query": refused.query, "body": refused.body,
             })
         })
         .collect();
@@ -177,9 +178,14 @@ const ENVELOPE: &str = "application/vnd.isotherm.try+json";
 pub(crate) fn attempt<H: Host>(call: &Call<'_, H>, name: &str) -> HandlerResult {
     let media_type = call.request.headers.get(Header::ContentType).unwrap_or_default();
     let is_envelope = media_type.eq_ignore_ascii_case(ENVELOPE);
+    let sent = formats::inflated(call.request, call.body, limits::SOURCE_BODY_BYTES_MAX)?;
     let tried = match is_envelope {
-        true => Tried::parse(call.body)?,
-        false => Tried::of(call),
+        true => Tried::parse(&sent)?,
+        false => Tried {
+            mapping: None,
+            query: call.request.query.clone().unwrap_or_default(),
+            body: sent.into_owned(),
+        },
     };
     let source = match tried.mapping {
         None => find(call, name)?,
@@ -202,12 +208,6 @@ struct Tried {
 }
 
 impl Tried {
-    /// The body as it is.
-    fn of<H: Host>(call: &Call<'_, H>) -> Self {
-        let query = call.request.query.clone().unwrap_or_default();
-        Self { mapping: None, query, body: call.body.to_vec() }
-    }
-
     /// An object with `mapping`, `query` and `body`, all of them optional.
     fn parse(body: &[u8]) -> Result<Self, Problem> {
         use crate::wire::object::Object;
@@ -224,7 +224,7 @@ impl Tried {
 
 fn attempted(source: &Source, read: &Read, table: Option<&DeviceTable>) -> Value {
     let row = |measured: &Measured| {
-        let row = table.and_then(|table| table.lookup(&measured.id, measured.timestamp));
+        let row = table.and_then(|table| table.row_of(&measured.id, measured.timestamp));
         match (row, &measured.region) {
             (Some(row), _) => {
                 [Some(row.device.as_str()), Some(row.region.as_str())].map(Value::from)

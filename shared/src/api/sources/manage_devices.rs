@@ -4,14 +4,17 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::manage::{check_known, checked, no_such_source};
+use super::table::Added;
 use super::{SENML, config, table};
 use crate::api::answer::HandlerResult;
 use crate::api::call::Call;
+use crate::api::readings::formats;
 use crate::error::Error;
 use crate::host::Host;
 use crate::http::document::{Document, Fields, Table};
 use crate::http::{Header, Kind, Problem, Refusal, Response};
 use crate::journal;
+use crate::limits;
 use crate::sources::devices::{DeviceTable, Row, TableError};
 
 const COLUMNS: [&str; 4] = ["id", "device", "region", "since"];
@@ -58,29 +61,62 @@ fn change<H: Host>(
     name: &str,
     change: impl Fn(&DeviceTable) -> Result<DeviceTable, Problem>,
 ) -> Result<DeviceTable, Refusal> {
+    let store = store_for(call, name)?;
+    for _ in 0..ATTEMPTS {
+        let before = table::whole(call.host, &store, name)?;
+        let new = change(&before.table)?;
+        if table::put(call.host, &store, name, &before, &new)? {
+            let is_known = |id: &str| new.row_of(id, call.now).is_some();
+            journal::sources::forget_unknown(&store, name, is_known).map_err(Error::Journal)?;
+            return Ok(new);
+        }
+    }
+    Err(raced().into())
+}
+
+/// The store, with a table of the source that can be changed.
+fn store_for<H: Host>(call: &Call<'_, H>, name: &str) -> Result<H::KeyValue, Refusal> {
     // Of devices that send SenML the table is all that has to be known.
     if name != SENML && config::find(call.host, checked(name)?)?.is_none() {
         return Err(no_such_source().into());
     }
     let store = call.host.key_value().map_err(Error::Journal)?;
     table::make(call.host, &store, name)?;
+    Ok(store)
+}
+
+fn raced() -> Problem {
+    let detail = "other requests changed the table at the same time; it was not changed";
+    Problem::new(Kind::Contradicting, detail)
+}
+
+/// Adds a row to the table of a source, and forgets the unknown devices that it is for. Returns
+/// how many rows there are.
+fn add<H: Host>(call: &Call<'_, H>, name: &str, row: &Row) -> Result<usize, Refusal> {
+    let store = store_for(call, name)?;
     for _ in 0..ATTEMPTS {
-        let before = table::whole(call.host, &store, name)?;
-        let new = change(&before.table)?;
-        if table::put(call.host, &store, name, &before, &new)? {
-            let is_known = |id: &str| new.lookup(id, call.now).is_some();
-            journal::sources::forget_unknown(&store, name, is_known).map_err(Error::Journal)?;
-            return Ok(new);
+        match table::add(call.host, &store, name, row)?.map_err(invalid)? {
+            Added::Raced => {}
+            Added::HeadIsFull => {
+                let with_row = |before: &DeviceTable| before.with(row.clone()).map_err(invalid);
+                return Ok(change(call, name, with_row)?.len());
+            }
+            Added::Rows(count) => {
+                let alone = DeviceTable::default().with(row.clone()).map_err(invalid)?;
+                let is_known = |id: &str| alone.row_of(id, call.now).is_some();
+                journal::sources::forget_unknown(&store, name, is_known).map_err(Error::Journal)?;
+                return Ok(count);
+            }
         }
     }
-    let detail = "other requests changed the table at the same time; it was not changed";
-    Err(Problem::new(Kind::Contradicting, detail).into())
+    Err(raced().into())
 }
 
 /// `PUT /v1/sources/{source}/devices`: puts another table in the place of the one that there
 /// is, as CSV or NDJSON.
 pub(crate) fn put_devices<H: Host>(call: &Call<'_, H>, name: &str) -> HandlerResult {
-    let text = std::str::from_utf8(call.body).map_err(|error| {
+    let sent = formats::inflated(call.request, call.body, limits::TABLE_BODY_BYTES_MAX)?;
+    let text = std::str::from_utf8(&sent).map_err(|error| {
         let at = error.valid_up_to();
         Problem::new(Kind::InvalidBody, format!("the table is not valid UTF-8 at byte {at}"))
     })?;
@@ -114,13 +150,13 @@ pub(crate) fn adopt<H: Host>(call: &Call<'_, H>, name: &str) -> HandlerResult {
         .map_err(|error| Problem::new(Kind::InvalidBody, error.detail))?;
     let row = row.rows().next().cloned();
     let row = row.ok_or_else(|| Problem::new(Kind::InvalidBody, "the body has no row"))?;
-    let table = change(call, name, |before| before.with(row.clone()).map_err(invalid))?;
+    let rows = add(call, name, &row)?;
     let body = Fields::of([
         ("id", row.id.as_str().into()),
         ("device", row.device.as_str().into()),
         ("region", row.region.as_str().into()),
         ("since", row.since.into()),
-        ("rows", table.len().into()),
+        ("rows", rows.into()),
     ]);
     Ok(Response::json(StatusCode::OK, &body).into())
 }

@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::asked::{Asked, Way};
 use super::config::{self, Source};
 use super::left::{self, Leftover};
-use super::placed::{self, Placed};
+use super::placed::{self, NotPlaced, Placed};
 use super::{Answer, lines, replies};
 use crate::api::readings::answers;
 use crate::api::readings::formats;
@@ -22,6 +22,7 @@ use crate::limits;
 use crate::log::Counts;
 use crate::sources::line::{Pair, ReadLines, Scalar, TakeLine, line_node};
 use crate::sources::read::{Message, Read, read};
+use crate::sources::steps::Steps;
 use crate::sources::tree::{Node, Unread};
 use crate::wire::line::{Field, Line, Lines};
 use crate::wire::line_time::{self, Precision};
@@ -137,6 +138,23 @@ fn time(text: &str, precision: Precision) -> Result<Scalar<'_>, Unread> {
     }
 }
 
+/// The readings of what was read of a message of so many bytes.
+fn placed<H: Host>(
+    host: &H,
+    source: &Source,
+    read: Read,
+    bytes: usize,
+    left: &mut Leftover,
+) -> Result<Result<Placed, Unread>, Error> {
+    left.count("ignored", usize::try_from(read.ignored).unwrap_or(usize::MAX));
+    left.count("void", usize::try_from(read.void).unwrap_or(usize::MAX));
+    match placed::place(host, source, read.taken, left, &mut Steps::of(bytes)) {
+        Ok(placed) => Ok(Ok(placed)),
+        Err(NotPlaced::TooCostly) => Ok(Err(Unread::TooCostly)),
+        Err(NotPlaced::Node(error)) => Err(error),
+    }
+}
+
 /// Takes what the mapping reads of a message.
 fn judged<H: Host>(
     host: &H,
@@ -148,11 +166,16 @@ fn judged<H: Host>(
     now: UnixMillis,
 ) -> Result<Answer, Refusal> {
     let query = request.query.as_deref().unwrap_or_default();
+    let bytes = body.len().saturating_add(query.len());
     let mut left = Leftover::of(&source.name);
-    let sent = if body.is_empty() { query.as_bytes() } else { body };
+    let sent = (query, body);
     let key = admitted.grant.who().or(asked_key);
     let read = match tried(source, (request, key), (query, body), precision, now) {
-        Ok(read) => read,
+        Ok(read) => placed(host, source, read, bytes, &mut left)?,
+        Err(unread) => Err(unread),
+    };
+    let Placed { items, pointers } = match read {
+        Ok(placed) => placed,
         Err(unread) => {
             let detail = unread.detail();
             left.count("unreadable", 1);
@@ -168,9 +191,6 @@ fn judged<H: Host>(
             return Ok(Answer { after_answer, ..refused });
         }
     };
-    left.count("ignored", usize::try_from(read.ignored).unwrap_or(usize::MAX));
-    left.count("void", usize::try_from(read.void).unwrap_or(usize::MAX));
-    let Placed { items, pointers } = placed::place(host, source, read.taken, &mut left)?;
     let count = items.len();
     let allows_all = admitted.grant.scopes.may_send_by(&source.name);
     let origin = Origin { source: Some(source.of()), ..Origin::default() };

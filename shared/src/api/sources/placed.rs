@@ -9,6 +9,7 @@ use crate::domain::rejection::{Reason, Rejection};
 use crate::error::Error;
 use crate::host::Host;
 use crate::sources::devices::DeviceTable;
+use crate::sources::steps::{Steps, TooCostly};
 use crate::sources::taken::{Measured, Taken};
 use crate::wire::item::Item;
 
@@ -16,6 +17,26 @@ use crate::wire::item::Item;
 pub(super) struct Placed {
     pub(super) items: Vec<Item<'static>>,
     pub(super) pointers: Vec<String>,
+}
+
+/// Why the readings of a message have no devices.
+pub(super) enum NotPlaced {
+    /// The table can't be read.
+    Node(Error),
+    /// The message takes too much work.
+    TooCostly,
+}
+
+impl From<Error> for NotPlaced {
+    fn from(error: Error) -> Self {
+        Self::Node(error)
+    }
+}
+
+impl From<TooCostly> for NotPlaced {
+    fn from(_: TooCostly) -> Self {
+        Self::TooCostly
+    }
 }
 
 /// What the table of a source has of the devices of these values.
@@ -39,11 +60,15 @@ pub(super) fn place<H: Host>(
     source: &Source,
     taken: Vec<Taken>,
     left: &mut Leftover,
-) -> Result<Placed, Error> {
+    steps: &mut Steps,
+) -> Result<Placed, NotPlaced> {
     let table = table_for(host, source, &taken)?;
     let mut placed = Placed { items: Vec::new(), pointers: Vec::new() };
     for Taken { pointer, result } in taken {
-        placed.items.push(result.and_then(|measured| one(measured, table.as_ref(), left)));
+        placed.items.push(match result {
+            Ok(measured) => one(measured, table.as_ref(), left, steps)?,
+            Err(rejection) => Err(rejection),
+        });
         placed.pointers.push(pointer);
     }
     refuse_flush(&mut placed.items);
@@ -73,8 +98,16 @@ fn refuse_flush(items: &mut [Item<'static>]) {
     }
 }
 
-fn one(measured: Measured, table: Option<&DeviceTable>, left: &mut Leftover) -> Item<'static> {
-    let row = table.and_then(|table| table.lookup(&measured.id, measured.timestamp));
+fn one(
+    measured: Measured,
+    table: Option<&DeviceTable>,
+    left: &mut Leftover,
+    steps: &mut Steps,
+) -> Result<Item<'static>, TooCostly> {
+    let row = match table {
+        Some(table) => table.lookup(&measured.id, measured.timestamp, steps)?,
+        None => None,
+    };
     let Measured { id, name, region, temperature, timestamp, is_assumed, number, .. } = measured;
     let (device, region) = match (row, region) {
         (Some(row), _) => (row.device.clone(), row.region.clone()),
@@ -83,12 +116,13 @@ fn one(measured: Measured, table: Option<&DeviceTable>, left: &mut Leftover) -> 
             left.unknown(&id, i64::from(temperature.get()), timestamp);
             let detail = "the device is not in the table of the source; adopt it by POST \
                           /v1/sources/<source>/devices, or on the page";
-            return Err(Rejection::new(Reason::UnknownDevice, detail).sent_as(Some(&id), None));
+            let rejection = Rejection::new(Reason::UnknownDevice, detail);
+            return Ok(Err(rejection.sent_as(Some(&id), None)));
         }
     };
     let time = match is_assumed {
         true => TimeOrigin::Assumed { number },
         false => TimeOrigin::Sent,
     };
-    Ok(Reading::new(device, region, temperature, timestamp).with_time_of(time))
+    Ok(Ok(Reading::new(device, region, temperature, timestamp).with_time_of(time)))
 }

@@ -3,15 +3,18 @@
 //! A small table is one value, its *head*, so a message costs one call more. The rows of a
 //! large one are in parts by a hash of the id, which the head has the number of: two calls,
 //! whatever the size is. The parts have the number of the table in their keys, so a new table
-//! is written beside the old one, and the head changes over to it at once.
+//! is written beside the old one, and the head changes over to it at once. A row that is added
+//! to a large table goes to its head, where it wins over the parts: one value is written. When
+//! the head has too many, the whole table is written anew.
 
 use crate::error::Error;
 use crate::host::{Host, KeyValue, StoreError};
 use crate::journal;
 use crate::journal::sources::devices_key;
-use crate::sources::devices::{DeviceTable, bucket};
+use crate::limits;
+use crate::sources::devices::{DeviceTable, Row, TableError, bucket};
 
-/// The most rows of a table in one value: some 20 KB, which are parsed for each message.
+/// The most rows of a head: some 20 KB, which are parsed for each message.
 const ROWS_IN_HEAD_MAX: usize = 256;
 
 /// The first line of a head: a version, the number of the table, of its parts, and of its rows.
@@ -20,7 +23,9 @@ struct Head<'a> {
     count: usize,
     /// 0 if all rows are in the head.
     parts: usize,
+    /// All rows with globs.
     globs: &'a str,
+    /// All others, or those that were added since the parts were written.
     rows: &'a str,
 }
 
@@ -40,6 +45,11 @@ impl<'a> Head<'a> {
             None => rest.split_once("\n\n")?,
         };
         Some(Self { table, count, parts, globs, rows })
+    }
+
+    fn written(&self) -> String {
+        let Self { table, count, parts, globs, rows } = self;
+        format!("1 {table:016x} {parts} {count}\n{globs}\n{rows}")
     }
 }
 
@@ -97,10 +107,10 @@ fn rows_of<H: Host>(
     head: &Head<'_>,
     parts: &[usize],
 ) -> Result<Option<String>, Error> {
-    let mut rows = head.rows.to_owned();
     if parts.is_empty() {
-        return Ok(Some(rows));
+        return Ok(Some(head.rows.to_owned()));
     }
+    let mut rows = String::new();
     let keys: Vec<String> =
         parts.iter().map(|part| devices_key(source, Some((head.table, *part)))).collect();
     let values = journal::retried(host, || store.get_many(&keys)).map_err(Error::Journal)?;
@@ -112,6 +122,8 @@ fn rows_of<H: Host>(
             found += 1;
         }
     }
+    // Behind the parts, as of two rows the last one holds.
+    rows.push_str(head.rows);
     Ok((found == keys.len()).then_some(rows))
 }
 
@@ -123,16 +135,18 @@ pub(crate) fn for_ids<'i, H: Host>(
     ids: impl Iterator<Item = &'i str>,
 ) -> Result<Option<DeviceTable>, Error> {
     let ids: Vec<&str> = ids.collect();
-    let wanted = |parts: usize| {
-        if parts == 0 {
-            return Vec::new();
-        }
-        let mut wanted: Vec<usize> = ids.iter().map(|id| bucket(id, parts)).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        wanted
-    };
-    Ok(read(host, store, source, &wanted)?.map(|(_, table)| table))
+    Ok(read(host, store, source, &|parts| parts_of(&ids, parts))?.map(|(_, table)| table))
+}
+
+/// In which of so many parts the rows of these ids are.
+fn parts_of(ids: &[&str], parts: usize) -> Vec<usize> {
+    if parts == 0 {
+        return Vec::new();
+    }
+    let mut wanted: Vec<usize> = ids.iter().map(|id| bucket(id, parts)).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
 }
 
 /// The whole table of a source, empty if it has none.
@@ -159,6 +173,47 @@ pub(super) fn make<H: Host>(host: &H, store: &H::KeyValue, source: &str) -> Resu
     store.set(&devices_key(source, None), empty.as_bytes()).map_err(Error::Journal)
 }
 
+/// What came of a row that was to be added.
+pub(super) enum Added {
+    /// It is there, and so many are.
+    Rows(usize),
+    /// The head has no room for it: the whole table is to be written anew.
+    HeadIsFull,
+    /// Another request changed the table at the same time.
+    Raced,
+}
+
+/// Adds a row, or puts it in the place of the one with its id and `since`. It reads what has
+/// that id, and writes the head.
+pub(super) fn add<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    source: &str,
+    row: &Row,
+) -> Result<Result<Added, TableError>, Error> {
+    let found = read(host, store, source, &|parts| parts_of(&[&row.id], parts))?;
+    let Some((text, table)) = found else { return Ok(Ok(Added::Raced)) };
+    let head = Head::parse(&text).ok_or_else(damaged)?;
+    let count = head.count + usize::from(!table.has(row));
+    if count > limits::DEVICE_ROWS_MAX {
+        let detail = format!("more than {} rows", limits::DEVICE_ROWS_MAX);
+        return Ok(Err(TableError { line: 1, detail }));
+    }
+    let of_head = DeviceTable::stored(head.rows, head.globs).ok_or_else(damaged)?;
+    let of_head = match of_head.with(row.clone()) {
+        Ok(table) if table.exact_len() > ROWS_IN_HEAD_MAX => return Ok(Ok(Added::HeadIsFull)),
+        Ok(table) => table,
+        Err(error) => return Ok(Err(error)),
+    };
+    let (globs, rows) = (of_head.globs_text(), of_head.bucket_texts(1).concat());
+    let new = Head { count, globs: &globs, rows: &rows, ..head }.written();
+    let is_put = store.replace(&devices_key(source, None), Some(text.as_bytes()), new.as_bytes());
+    match is_put.map_err(Error::Journal)? {
+        true => Ok(Ok(Added::Rows(count))),
+        false => Ok(Ok(Added::Raced)),
+    }
+}
+
 /// Puts a table in the place of the one `before`. Returns whether it was still that one.
 pub(super) fn put<H: Host>(
     host: &H,
@@ -172,11 +227,10 @@ pub(super) fn put<H: Host>(
         0..=ROWS_IN_HEAD_MAX => 0,
         rows => rows.div_ceil(ROWS_IN_HEAD_MAX),
     };
+    let rows = if parts == 0 { table.bucket_texts(1).concat() } else { String::new() };
     let (count, globs) = (table.len(), table.globs_text());
-    let mut head = format!("1 {number:016x} {parts} {count}\n{globs}\n");
-    if parts == 0 {
-        table.bucket_texts(1).iter().for_each(|rows| head.push_str(rows));
-    } else {
+    let head = Head { table: number, count, parts, globs: &globs, rows: &rows }.written();
+    if parts > 0 {
         for (part, rows) in table.bucket_texts(parts).iter().enumerate() {
             let key = devices_key(source, Some((number, part)));
             store.set(&key, rows.as_bytes()).map_err(Error::Journal)?;
