@@ -145,24 +145,35 @@ impl Member {
     }
 
     pub(super) fn backup(&mut self, chance: &mut Chance) {
-        self.close();
-        let copied = scratch();
-        for files in [DATABASE, JOURNAL] {
-            if chance.percent(80) {
-                copy(self.directory.path(), copied.path(), &files);
-            }
-        }
+        let stores = [DATABASE, JOURNAL].into_iter().filter(|_| chance.percent(80));
+        let copied = self.copied(&stores.collect::<Vec<_>>());
         self.backups.push(copied);
-        self.open();
     }
 
     pub(super) fn restore(&mut self, chance: &mut Chance) {
-        let backup = &self.backups[chance.below(self.backups.len())];
-        self.node = None;
-        for files in [DATABASE, JOURNAL] {
-            if backup.path().join(files[0]).exists() && chance.percent(70) {
-                copy(backup.path(), self.directory.path(), &files);
-            }
+        let backup = self.backups[chance.below(self.backups.len())].path().to_owned();
+        let stores = [DATABASE, JOURNAL].into_iter();
+        let stores =
+            stores.filter(|files| backup.join(files[0]).exists() && chance.percent(70)).collect();
+        self.bring_back(&backup, stores);
+    }
+
+    /// A copy of these stores.
+    pub(super) fn copied(&mut self, stores: &[[&str; 3]]) -> TempDir {
+        self.close();
+        let copied = scratch();
+        for files in stores {
+            copy(self.directory.path(), copied.path(), files);
+        }
+        self.open();
+        copied
+    }
+
+    /// Puts these stores of a copy in the place of its own.
+    pub(super) fn bring_back(&mut self, from: &Path, stores: Vec<[&str; 3]>) {
+        self.close();
+        for files in stores {
+            copy(from, self.directory.path(), &files);
         }
         self.open();
     }
