@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use isotherm::http::Request;
 use isotherm::internals::domain::zone::Zone;
@@ -15,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;
 use crate::support::node::{FOR_EVER, Node};
+use crate::support::python::python;
 use crate::support::readings::{DAY, HOUR, MINUTE, at, celsius, in_hall, json_reading};
-use isotherm_it::programs::check;
 
 const READING: i64 = 30 * MINUTE;
 
@@ -302,20 +300,7 @@ fn python_has_the_same_offsets() {
         }
     }
     assert!(zones > 500, "{zones}");
-    let mut python = Command::new("python3")
-        .arg(root().join("tests/python/zone_offsets.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = python.stdin.take().unwrap();
-    // Fails if Python has found a difference; then its output says more.
-    let written = input.write_all(lines.as_bytes());
-    drop(input);
-    let output = python.wait_with_output().unwrap();
-    check(&output);
-    written.unwrap();
-    let checked: u32 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+    let said = python("tests/python/zone_offsets.py", &lines);
+    let checked: u32 = said.trim().parse().unwrap();
     assert!(checked > 40_000, "{checked}");
 }

@@ -1,14 +1,11 @@
 //! The formats of `/v1/readings` beside JSON, and compressed bodies.
 
-use std::io::Write as _;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use isotherm::api::readings;
 use isotherm::http::{Header, Request, Response};
 use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;
+use crate::support::gzip::gzipped;
 use crate::support::node::Node;
 use crate::support::readings::{MINUTE, NOW, instant, json_reading};
 
@@ -21,12 +18,6 @@ fn said(response: &Response, status: u16) -> Value {
     let text = String::from_utf8_lossy(&response.body);
     assert_eq!(response.status, status, "{text}");
     serde_json::from_str(&text).unwrap()
-}
-
-pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(content).unwrap();
-    encoder.finish().unwrap()
 }
 
 #[test]
@@ -73,7 +64,7 @@ fn the_same_readings_count_once_whatever_format_they_come_in() {
         ] {
             assert_eq!(said(&node.deliver_bytes(&request, body.as_bytes()), 202)["accepted"], 50);
             let request = request.with(Header::ContentEncoding, "gzip");
-            let answer = node.deliver_bytes(&request, &gzip(body.as_bytes()));
+            let answer = node.deliver_bytes(&request, &gzipped(body.as_bytes()));
             assert_eq!(said(&answer, 202)["accepted"], 50);
         }
     }
@@ -142,11 +133,11 @@ fn a_relative_time_of_senml_is_assumed_and_other_quantities_are_ignored() {
 fn a_compressed_body_is_bounded_after_inflating() {
     let mut node = Node::quiet(&[("max_body_bytes", "100000")]);
     let request = of_type("application/json").with(Header::ContentEncoding, "gzip");
-    let bomb = gzip(&vec![b' '; 50_000_000]);
+    let bomb = gzipped(&vec![b' '; 50_000_000]);
     assert!(bomb.len() < 60_000, "{}", bomb.len());
     let answer = said(&node.deliver_bytes(&request, &bomb), 413);
     assert!(answer["detail"].as_str().unwrap().contains("100000"), "{answer}");
-    let whole = gzip(json_reading("d", "hall", 1, NOW).to_string().as_bytes());
+    let whole = gzipped(json_reading("d", "hall", 1, NOW).to_string().as_bytes());
     for end in 0..whole.len() {
         let answer = node.deliver_bytes(&request, &whole[..end]);
         assert_eq!(said(&answer, 400)["type"], "urn:isotherm:problem:unreadable", "{end}");

@@ -2,14 +2,12 @@
 //! `zoneinfo`, also where the clocks are changed.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use isotherm::internals::domain::local::LocalTime;
 use isotherm::internals::domain::zone::Zone;
 use isotherm_it::root;
 
-use isotherm_it::programs::check;
+use crate::support::python::python;
 
 /// Zones of all kinds: both hemispheres, odd offsets and odd changes, and some without any.
 const ZONES: [&str; 20] = [
@@ -82,21 +80,7 @@ fn a_local_time_is_the_instant_that_python_takes_it_for() {
             lines.push('\n');
         }
     }
-    let mut python = Command::new("python3")
-        .arg(root().join("tests/python/local_instants.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = python.stdin.take().unwrap();
-    // Fails if Python has found a difference; then its output says more.
-    let written = input.write_all(lines.as_bytes());
-    drop(input);
-    let output = python.wait_with_output().unwrap();
-    check(&output);
-    written.unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
+    let said = python("tests/python/local_instants.py", &lines);
     let counts: Vec<u32> = said.split_whitespace().map(|count| count.parse().unwrap()).collect();
     // All, those that the clocks leave out, and those that they show twice.
     assert!(counts[0] > 500_000 && counts[1] > 1_000 && counts[2] > 1_000, "{counts:?}");

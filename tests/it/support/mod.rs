@@ -14,6 +14,7 @@ pub(crate) mod bare;
 pub(crate) mod faulty;
 pub(crate) mod gzip;
 pub(crate) mod node;
+pub(crate) mod python;
 pub(crate) mod readings;
 pub(crate) mod relay;
 pub(crate) mod service;

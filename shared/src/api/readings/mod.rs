@@ -9,7 +9,7 @@
 //! `answers` writes the response, and `notes` says what is noted of what was rejected.
 
 pub(crate) mod answers;
-mod batch;
+pub(crate) mod batch;
 mod begin;
 mod checks;
 mod doubt;

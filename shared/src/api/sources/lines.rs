@@ -6,21 +6,19 @@
 
 use http::StatusCode;
 
-use super::asked::{Asked, OF_LINES, parameter};
+use super::asked::{Asked, OF_LINES, Way, parameter};
 use super::left::{self, Leftover};
 use super::{Answer, config, mapped, replies};
 use crate::api::denial::lacks;
 use crate::api::readings::answers::unreadable;
 use crate::api::readings::formats;
-use crate::api::readings::noted;
-use crate::api::readings::take::{Kept, Sent, Taken, take};
+use crate::api::readings::take::{Sent, Taken, take};
 use crate::api::router::Admitted;
 use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::domain::source::{DIGEST_BYTES, OfSource};
-use crate::error::Error;
 use crate::host::Host;
-use crate::http::{Kind, Problem, Purpose, Refusal, Request, Response};
+use crate::http::{Kind, Problem, Refusal, Request, Response};
 use crate::journal::Origin;
 use crate::settings;
 use crate::wire::item::Item;
@@ -93,25 +91,10 @@ pub(super) fn answered(
     request: &Request,
     taken: Taken<'_>,
     count: usize,
-    mut left: Leftover,
+    left: Leftover,
 ) -> Answer {
-    let Taken { mut batch, kept, after_answer } = taken;
-    if let Kept::Folded { outcomes, .. } = &kept {
-        batch.reject_too_old(outcomes);
-    }
-    let counts = batch.counts();
-    let response = match kept {
-        Kept::JournalFull => {
-            let problem = Problem::of(&Error::JournalFull, Purpose::Writing);
-            let response = super::asked::Way::Lines.in_its_words(Response::from(problem));
-            return Answer { response, after_answer, counts: Default::default() };
-        }
-        _ => match batch.rejected.first() {
-            None => Response::empty(StatusCode::NO_CONTENT),
-            Some(first) => replies::partial_write(batch.rejected.len(), count, &first.error.detail),
-        },
-    };
-    left.count_rejections(&batch.rejections());
-    let after_answer = noted(request, &batch, after_answer.with_left(left.noted()));
-    Answer { response, after_answer, counts }
+    super::answered(request, Way::Lines, taken, left, |batch, _kept| match batch.rejected.first() {
+        None => Response::empty(StatusCode::NO_CONTENT),
+        Some(first) => replies::partial_write(batch.rejected.len(), count, &first.error.detail),
+    })
 }

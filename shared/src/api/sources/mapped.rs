@@ -9,18 +9,17 @@ use super::placed::{self, NotPlaced, Placed};
 use super::{Answer, lines, replies};
 use crate::api::readings::answers;
 use crate::api::readings::formats;
-use crate::api::readings::noted;
 use crate::api::readings::take::{Kept, Sent, Taken, take};
 use crate::api::router::Admitted;
 use crate::domain::reading::UnixMillis;
 use crate::domain::rejection::{Reason, Rejection};
 use crate::error::Error;
 use crate::host::Host;
-use crate::http::{Header, Kind, Problem, Purpose, Refusal, Request, Response};
+use crate::http::{Header, Kind, Problem, Refusal, Request};
 use crate::journal::Origin;
 use crate::limits;
-use crate::log::Counts;
 use crate::sources::line::{Pair, ReadLines, Scalar, TakeLine, line_node};
+use crate::sources::mapping::Mapping;
 use crate::sources::read::{Message, Read, read};
 use crate::sources::steps::Steps;
 use crate::sources::tree::{Node, Unread};
@@ -216,30 +215,21 @@ fn answered(
     source: &Source,
     taken: Taken<'_>,
     count: usize,
-    mut left: Leftover,
+    left: Leftover,
 ) -> Answer {
-    let Taken { mut batch, kept, after_answer } = taken;
-    if let Kept::Folded { outcomes, .. } = &kept {
-        batch.reject_too_old(outcomes);
-    }
-    let (counts, rejected) = (batch.counts(), batch.rejected.len());
-    let response = match kept {
-        Kept::JournalFull => {
-            let problem = Problem::of(&Error::JournalFull, Purpose::Writing);
-            let (response, counts) = (Response::from(problem), Counts::default());
-            return Answer { response, after_answer, counts };
+    let Mapping { replies, is_strict, .. } = &source.mapping;
+    super::answered(request, Way::Named, taken, left, |batch, kept| {
+        let has_rejected = !batch.rejected.is_empty();
+        match kept {
+            Kept::Nothing if *is_strict && has_rejected => {
+                let (named, omitted) = batch.named();
+                let detail = format!("all {count} readings were rejected: see errors");
+                Problem::new(Kind::NothingValid, detail).with_errors(named, omitted).into()
+            }
+            // As for a sender of readings: what was kept, and what was not.
+            _ if *is_strict && has_rejected => answers::journaled(batch),
+            Kept::Nothing => replies::of_source(replies.ignored.as_ref()),
+            _ => replies::of_source(replies.kept.as_ref()),
         }
-        Kept::Nothing if source.mapping.is_strict && rejected > 0 => {
-            let (named, omitted) = batch.named();
-            let detail = format!("all {count} readings were rejected: see errors");
-            Problem::new(Kind::NothingValid, detail).with_errors(named, omitted).into()
-        }
-        // As for a sender of readings: what was kept, and what was not.
-        _ if source.mapping.is_strict && rejected > 0 => answers::journaled(&batch),
-        Kept::Nothing => replies::of_source(source.mapping.replies.ignored.as_ref()),
-        _ => replies::of_source(source.mapping.replies.kept.as_ref()),
-    };
-    left.count_rejections(&batch.rejections());
-    let after_answer = noted(request, &batch, after_answer.with_left(left.noted()));
-    Answer { response, after_answer, counts }
+    })
 }

@@ -32,13 +32,16 @@ pub(crate) const SENML: &str = "senml";
 use crate::access::Grant;
 use crate::api::access::{self, Admission};
 use crate::api::denial::{Denial, forbidden};
+use crate::api::readings::batch::Batch;
 use crate::api::readings::formats;
+use crate::api::readings::take::{Kept, Taken};
 use crate::api::readings::{self, AfterPost};
 use crate::api::router::Admitted;
 use crate::domain::reading::UnixMillis;
+use crate::error::Error;
 use crate::host::Host;
 use crate::http::body::check_length;
-use crate::http::{Refusal, Request, Response};
+use crate::http::{Problem, Purpose, Refusal, Request, Response};
 use crate::journal::keyrate;
 use crate::limits;
 use crate::log::Counts;
@@ -118,6 +121,30 @@ pub(crate) fn answer<H: Host>(
     let key = Some(&admitted.grant).filter(|grant| grant.scopes.is_of_one_source());
     let key = key.and_then(Grant::who).map(str::to_owned);
     Answer { after_answer: answer.after_answer.by_key(key), ..answer }
+}
+
+/// The answer to a message that was read, in the sender's words: `in_words` finds them, unless
+/// the journal is full.
+fn answered(
+    request: &Request,
+    way: Way,
+    taken: Taken<'_>,
+    mut left: Leftover,
+    in_words: impl FnOnce(&Batch<'_>, &Kept) -> Response,
+) -> Answer {
+    let Taken { mut batch, kept, after_answer } = taken;
+    if let Kept::Folded { outcomes, .. } = &kept {
+        batch.reject_too_old(outcomes);
+    }
+    if matches!(kept, Kept::JournalFull) {
+        let problem = Problem::of(&Error::JournalFull, Purpose::Writing);
+        let response = way.in_its_words(problem.into());
+        return Answer { response, after_answer, counts: Counts::default() };
+    }
+    let (counts, response) = (batch.counts(), in_words(&batch, &kept));
+    left.count_rejections(&batch.rejections());
+    let after_answer = readings::noted(request, &batch, after_answer.with_left(left.noted()));
+    Answer { response, after_answer, counts }
 }
 
 /// The answer to a request of which nothing was read.
