@@ -54,6 +54,7 @@ pub(crate) fn found_in(bytes: &[u8], values: &[&str]) -> Option<&'static str> {
     }
     let begins = [
         (&b"isotherm_"[..], "a token", is_token as fn(&[u8]) -> bool),
+        (b"isokey_", "an ingest key", is_token),
         (b"eyJ", "a JWT", is_jwt),
         (b"310a", "the cookie of a session", is_cookie),
     ];

@@ -63,6 +63,9 @@ impl Key {
 pub(crate) fn parse(text: &str) -> Result<Vec<Key>, String> {
     let set = Object::read(text).ok_or("must be a JSON Web Key Set (RFC 7517)")?;
     let keys = set.raw("keys").and_then(object::items).ok_or("must have an array of keys")?;
+    if keys.is_empty() {
+        return Err("must have a key".to_owned());
+    }
     if keys.len() > limits::JWT_KEYS_MAX {
         return Err(format!("must have at most {} keys", limits::JWT_KEYS_MAX));
     }

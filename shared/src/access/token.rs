@@ -222,6 +222,11 @@ pub(crate) fn line_of<'a>(text: &'a str, id: &TokenId) -> Option<&'a str> {
     lines(text).find(|line| line.split_ascii_whitespace().next() == Some(id.as_str()))
 }
 
+/// Whether there is a token in the variable: not only space and comments.
+pub(crate) fn has_any(text: &str) -> bool {
+    lines(text).next().is_some()
+}
+
 /// Checks the variable `tokens`. An error says which line is wrong, and nothing of it.
 pub(crate) fn check(text: &str) -> Result<(), String> {
     let mut ids: Vec<TokenId> = Vec::new();

@@ -291,7 +291,7 @@ fn without_any_key<H: Host>(host: &H, denial: Denial) -> Denial {
 /// Fails if access control is on, and nobody could be let in.
 pub(crate) fn check_keys<H: Host>(host: &H) -> Result<(), Error> {
     if !settings::access_is_on(host)?
-        || secret(host, TOKENS)?.is_some()
+        || secret(host, TOKENS)?.is_some_and(|text| token::has_any(text.expose()))
         || secret(host, JWT_KEYS)?.is_some()
     {
         return Ok(());

@@ -35,11 +35,8 @@ impl Nodes {
         let (dropped, senders) = (tally(sql, DROPPED)?, received::senders(sql)?);
         Ok(Self { peers: known, dropped, senders, silent_ms, now })
     }
-}
 
-#[cfg(test)]
-impl Nodes {
-    /// No exchange.
+    /// No exchange, or none that the caller may see.
     pub(crate) fn none() -> Self {
         let (peers, senders, now) = (Vec::new(), Vec::new(), UnixMillis::MIN);
         Self { peers, dropped: 0, senders, silent_ms: 0, now }

@@ -37,7 +37,7 @@ pub(crate) fn all<H: Host>(call: &Call<'_, H>) -> HandlerResult {
         Some(Fresh { value, covered }) => (Some(value), Some(covered)),
         None => (None, None),
     };
-    let known = known(call.host, counted, covered.as_ref());
+    let known = known(call, counted, covered.as_ref());
     let text = exposition::render(exposition, &known);
     let response = Response::bytes(exposition.content_type(), StatusCode::OK, text.into_bytes());
     let response = response.with_header("vary", "accept");
@@ -73,8 +73,11 @@ fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error>
                     Some((region, set.holds(now.extremes())?))
                 };
                 let within_limits = limits.into_iter().filter_map(within).collect();
-                let nodes = Nodes::load(sql, silent_ms, call.now)?;
-                let sources = Sources::counted(sql)?;
+                // Names of nodes and of sources, as their lists have them.
+                let (nodes, sources) = match call.grant.scopes.reads_all() {
+                    true => (Nodes::load(sql, silent_ms, call.now)?, Sources::counted(sql)?),
+                    false => (Nodes::none(), Sources::default()),
+                };
                 Ok(Counted {
                     totals,
                     tallies,
@@ -98,7 +101,13 @@ fn counted<H: Host>(call: &Call<'_, H>) -> Result<Option<Fresh<Counted>>, Error>
 }
 
 /// `counted`, and what is in key-value.
-fn known<H: Host>(host: &H, counted: Option<Counted>, covered: Option<&Covered>) -> Known {
+fn known<H: Host>(
+    call: &Call<'_, H>,
+    counted: Option<Counted>,
+    covered: Option<&Covered>,
+) -> Known {
+    let host = call.host;
+    let all = call.grant.scopes.reads_all();
     let noted = |error: &Error| host.log(&error.to_string());
     let listed = listed(host).inspect_err(noted).ok();
     let store = listed.as_ref().map(|(_, store)| store);
@@ -113,7 +122,9 @@ fn known<H: Host>(host: &H, counted: Option<Counted>, covered: Option<&Covered>)
         counted,
         rejected: store.and_then(|store| rejected(store).inspect_err(noted).ok()),
         denied: store.and_then(|store| denied(store).inspect_err(noted).ok()),
-        sources: store.and_then(|store| Sources::noted(store).inspect_err(noted).ok()),
+        sources: store
+            .filter(|_| all)
+            .and_then(|store| Sources::noted(store).inspect_err(noted).ok()),
         door: store.and_then(|store| door(store).inspect_err(noted).ok()),
         breaker: listed.as_ref().map_or(State::NEW, breaker),
         bound: JournalBound::from_variables(host).inspect_err(noted).ok(),

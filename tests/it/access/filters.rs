@@ -4,6 +4,7 @@
 use http::Method;
 use isotherm::api::router;
 use isotherm::http::{Header, Request};
+use isotherm::internals::wire::batch::MEDIA_TYPE;
 use isotherm_it::next_page;
 use serde_json::{Value, json};
 
@@ -240,6 +241,26 @@ fn metrics_have_figures_of_the_regions_that_may_be_read() {
     let of_none = text(&metrics);
     assert!(!of_none.contains("region=\"") && !has_others(&of_none), "{of_none}");
     assert!(of_none.contains("isotherm_readings_accepted_total "), "{of_none}");
+}
+
+#[test]
+fn metrics_of_other_nodes_and_of_sources_are_for_those_that_may_read_all() {
+    let ids = [("root", "admin"), ("all", "metrics read:*"), ("scraper", "metrics read:hall")];
+    let ([root, all, scraper], lines) = tokens(ids);
+    let mut node = Node::quiet(&[("auth", "on"), ("tokens", &lines)]);
+    let batch = super::batches::batch("gw-1");
+    let post = |path: &str| Request::post(path).with(Header::Authorization, bearer(&root));
+    let request = post("/v1/readings").with(Header::ContentType, MEDIA_TYPE);
+    assert_eq!(node.deliver_bytes(&request, &batch).status, 202);
+    let line = format!("t,device_id=d,region=hall temperature_c=4.5 {NOW}");
+    assert_eq!(node.deliver(&post("/write"), &line).status, 204);
+    assert_eq!(node.deliver(&post("/write"), "t,device_id=d temperature_c=4.5").status, 400);
+    let mut has = |token: &str| {
+        let text = String::from_utf8(node.get_by(token, "/metrics").body).unwrap();
+        ["gw-1", "isotherm_sender_", "source=\"influx\""].map(|part| text.contains(part))
+    };
+    assert_eq!((has(&root), has(&all)), ([true; 3], [true; 3]));
+    assert_eq!(has(&scraper), [false; 3]);
 }
 
 #[test]

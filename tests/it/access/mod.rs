@@ -2,7 +2,8 @@
 //!
 //! - `credentials`: tokens, JWTs and sessions, good and bad, and what they are to get;
 //! - `routes`: every route with every credential, over a socket;
-//! - `filters`, `items`: what a credential reads and sends of some regions;
+//! - `filters`, `items`, `batches`: what a credential reads and sends of some regions, and what
+//!   another node sends;
 //! - `withdrawn`: revocation, rotation, last use;
 //! - `sessions`, `cors`: browsers;
 //! - `audit`: what is kept of who asked;
@@ -12,6 +13,7 @@
 
 mod audit;
 mod bad_input;
+mod batches;
 mod cors;
 mod credentials;
 mod faults;

@@ -156,7 +156,7 @@ fn run() -> Run {
     for credential in sent() {
         let (name, Some((_, value))) = (credential.name, credential.header) else { continue };
         let text = value.split_once(' ').map_or(value.as_str(), |(_, text)| text);
-        if text.starts_with("isotherm_") {
+        if ["isotherm_", "isokey_"].iter().any(|prefix| text.starts_with(prefix)) {
             secrets.add_token(name, text);
         } else if text.len() >= 20 && credential.worth != Worth::Missing {
             secrets.add(name, text);
