@@ -211,6 +211,8 @@ class Coverage(_Record):
     #: which one of them has said what it has.
     senders: Optional[int] = None
     silent_senders: Optional[int] = None
+    #: The names of the silent ones, with spaces between.
+    silent_nodes: Optional[str] = None
     senders_as_of: Optional[datetime] = None
     #: What they may still have to send: an estimate.
     missing_readings: Optional[int] = None
@@ -240,6 +242,7 @@ class Coverage(_Record):
             quarantined_readings=most(self.quarantined_readings, other.quarantined_readings),
             senders=most(self.senders, other.senders),
             silent_senders=most(self.silent_senders, other.silent_senders),
+            silent_nodes=other.silent_nodes or self.silent_nodes,
             senders_as_of=oldest(self.senders_as_of, other.senders_as_of),
             missing_readings=most(self.missing_readings, other.missing_readings),
             complete=self.complete and other.complete)

@@ -9,7 +9,7 @@ import { numbers, replaceWith, table, terms } from "./tables.js";
 
 const ABOUT = "What one node has counted is sent to its peers, and counted once at each. Behind are readings that are not known to have arrived.";
 const COLUMNS = ["Node", "State", "Last contact", "Its clock then", ...["Minutes behind", "Readings behind", "Missing"].map(numbers),
-  "First contact", ...["Readings sent", "In its last hour"].map(numbers), "Went on from an earlier state", "Id"];
+  "First contact", ...["Readings sent", "In an hour"].map(numbers), "Went on from an earlier state", "Id"];
 
 /** Why a peer did not take readings, in words. */
 const REASONS = {
@@ -64,7 +64,7 @@ function row(node, list) {
   const { silent, contact, missing_readings: lacking } = node;
   const cells = [calledOf(node), stateText(node, list), `${moment(contact)}, ${age(Date.parse(list.as_of) - Date.parse(contact))}`,
     moment(node.as_of), count(node.behind_minutes), count(node.behind_readings), silent ? `about ${count(lacking)}` : count(lacking),
-    moment(node.first_contact), count(node.readings), count(node.readings_last_hour), forksText(node), node.node];
+    moment(node.first_contact), count(node.readings), count(node.readings_per_hour), forksText(node), node.node];
   cells.className = silent ? "silent" : "";
   return cells;
 }

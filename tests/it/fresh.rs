@@ -9,11 +9,13 @@ use anyhow::{Context, Result, bail};
 use crate::root;
 
 /// What the components are made of.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 9] = [
     "shared",
     "ingest/src",
     "query/src",
+    "query/assets",
     "inspect/src",
+    "sync/src",
     "hosts/spin",
     "hosts/conformance/src",
     "Cargo.lock",
@@ -29,6 +31,7 @@ pub(crate) fn check(manifest: &str) -> Result<()> {
                 "release/isotherm_ingest.wasm",
                 "small/isotherm_query.wasm",
                 "small/isotherm_inspect.wasm",
+                "small/isotherm_sync.wasm",
             ],
             "cargo xtask build",
         ),

@@ -1,5 +1,6 @@
 //! Answers: responses about what was read and what it covers.
 
+use crate::access::scope::Scopes;
 use crate::api::accessed::Accessed;
 use crate::api::call::Call;
 use crate::error::Error;
@@ -31,8 +32,11 @@ impl From<Response> for Answered {
 }
 
 impl Coverage {
-    pub(crate) fn record(&self) -> Fields {
-        let senders = self.senders;
+    /// As an answer to somebody with these scopes has it: the names of other nodes are for those
+    /// that may read everything.
+    pub(crate) fn record(&self, scopes: &Scopes) -> Fields {
+        let senders = self.senders.as_ref();
+        let names = senders.filter(|_| scopes.reads_all()).map(|one| one.silent_names.as_str());
         Fields::of([
             ("from", self.from.into()),
             ("to", self.to.into()),
@@ -43,6 +47,7 @@ impl Coverage {
             ("quarantined_readings", self.quarantined_readings.into()),
             ("senders", senders.map(|senders| senders.count).into()),
             ("silent_senders", senders.map(|senders| senders.silent).into()),
+            ("silent_nodes", names.filter(|names| !names.is_empty()).into()),
             ("senders_as_of", senders.and_then(|senders| senders.as_of).into()),
             ("missing_readings", senders.map(|senders| senders.missing).into()),
         ])
@@ -67,9 +72,10 @@ impl Covered {
     /// The answer to `call`. A stale answer also has the header `age`.
     pub(crate) fn answer<H>(&self, call: &Call<'_, H>, table: Table, listing: Listing) -> Answered {
         let Listing { list, about, complete, next } = listing;
+        let scopes = &call.grant.scopes;
         let coverage = match complete {
-            Some(complete) => self.coverage.record().with("complete", complete),
-            None => self.coverage.record(),
+            Some(complete) => self.coverage.record(scopes).with("complete", complete),
+            None => self.coverage.record(scopes),
         };
         let document = Document { list, table, about, coverage, next };
         let mut response = document.into_response(call.request, call.format);

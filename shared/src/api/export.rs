@@ -56,7 +56,7 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     // Without `from` and `to`, the range of the next page would be another one.
     let next = next.map(|place| page_after(&wanted, params.limit, place));
     let kept_from = UnixMillis::new(pruned_before).filter(|_| pruned_before > 0);
-    let mut about = read.covered.coverage.record().with("kept_from", kept_from);
+    let mut about = read.covered.coverage.record(&call.grant.scopes).with("kept_from", kept_from);
     if let (Format::Json, Some(next)) = (call.format, &next) {
         about = about.with("next", next.as_str());
     }

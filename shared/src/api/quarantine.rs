@@ -98,7 +98,7 @@ fn retry_those<H: Host>(call: &Call<'_, H>, name: Option<&str>) -> HandlerResult
     // Listed again, as the retry has counted some of them.
     let quarantined = Inventory::list(host, &store)?.quarantined_readings();
     let coverage = Coverage { quarantined_readings: Some(quarantined), ..read.covered.coverage };
-    let body = coverage.record().with("retried", read.value);
+    let body = coverage.record(&call.grant.scopes).with("retried", read.value);
     Ok(Response::json(StatusCode::OK, &body).into())
 }
 

@@ -29,7 +29,7 @@ const COLUMNS: [&str; 13] = [
     "missing_readings",
     "first_contact",
     "readings",
-    "readings_last_hour",
+    "readings_per_hour",
     "forks",
     "forked",
 ];

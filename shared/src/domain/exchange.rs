@@ -96,7 +96,7 @@ pub struct Sender<'a> {
     pub as_of: UnixMillis,
     /// What it still had to send then, beside this batch.
     pub behind: Behind,
-    /// How many readings it had counted of the last hour.
+    /// How many readings came to it in an hour, by the last sixty minutes.
     pub last_hour: u64,
 }
 

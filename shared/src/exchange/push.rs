@@ -97,16 +97,19 @@ pub(crate) fn under_way(sql: &impl Sql, peer: PeerNumber) -> Result<Vec<BatchId>
     ids.collect::<Option<_>>().ok_or(Error::Corrupt("batch"))
 }
 
-/// How many readings of the last hour are counted, in whole minutes.
+/// How many readings come in an hour: those of the last sixty minutes that are counted, or of
+/// those minutes for which there have been any readings, in proportion.
 fn last_hour(sql: &impl Sql, now: UnixMillis) -> Result<u64, Error> {
+    const HOUR: i64 = 60;
     let minute = now.minute();
-    let statement =
-        "SELECT coalesce(sum(records), 0) FROM ledger WHERE minute > ?1 AND minute <= ?2";
-    let bindings = [minute - 60, minute].map(Value::Integer);
+    let statement = "SELECT coalesce(sum(records), 0), coalesce((SELECT min(minute) FROM ledger), 0) \
+                     FROM ledger WHERE minute > ?1 AND minute <= ?2";
+    let bindings = [minute - HOUR, minute].map(Value::Integer);
     let rows = sql.execute(statement, &bindings).map_err(Error::Regions)?;
-    let sum = rows.first().and_then(|row| integers(row));
-    let [sum] = sum.ok_or(Error::Corrupt("ledger"))?;
-    Ok(sum.cast_unsigned())
+    let found = rows.first().and_then(|row| integers(row));
+    let [sum, oldest] = found.ok_or(Error::Corrupt("ledger"))?;
+    let minutes = (minute - oldest + 1).clamp(1, HOUR);
+    Ok(sum.saturating_mul(HOUR).cast_unsigned() / minutes.cast_unsigned())
 }
 
 /// What is in a batch, with ids in place of names.

@@ -245,10 +245,13 @@ pub(crate) fn left(sql: &impl Sql, peer: PeerNumber) -> Result<Left, Error> {
 }
 
 /// What this peer has not acknowledged, beside this batch. What it has acknowledged is on its
-/// disk, and it counts it before its next answer.
+/// disk, and it counts it before its next answer. What it was asked for in vain twice is not
+/// taken for sent any more: a peer that was restored has lost it.
 pub(crate) fn unsent(sql: &impl Sql, peer: PeerNumber, batch: i64) -> Result<Left, Error> {
-    let taken =
-        format!("batch <> {batch} AND batch NOT IN (SELECT id FROM batches WHERE answered = 1)");
+    let taken = format!(
+        "batch <> {batch} AND batch NOT IN \
+         (SELECT id FROM batches WHERE answered = 1 AND asked < 2)"
+    );
     select_left(sql, peer, &taken)
 }
 

@@ -34,15 +34,33 @@ impl KnownSender {
 }
 
 /// The senders as an answer's coverage has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Senders {
     pub(crate) count: usize,
     /// Those not heard of for longer than `sender_silent_after`.
     pub(crate) silent: usize,
+    /// Their names, those that were heard of longest ago first; at most `NAMED_MAX`, and `+7`
+    /// for seven others. One without a name is named by its id.
+    pub(crate) silent_names: String,
     /// The oldest time of which one of them has said what it has.
     pub(crate) as_of: Option<UnixMillis>,
     /// Readings that are missing: see `KnownSender::missing`.
     pub(crate) missing: i64,
+}
+
+/// How many silent nodes an answer's coverage names: it is in a header, too.
+const NAMED_MAX: usize = 5;
+
+fn names_of(mut silent: Vec<&KnownSender>) -> String {
+    silent.sort_by_key(|one| one.contact);
+    let name = |one: &&KnownSender| match one.name.is_empty() {
+        true => one.node.to_string(),
+        false => one.name.clone(),
+    };
+    let mut names: Vec<String> = silent.iter().take(NAMED_MAX).map(name).collect();
+    let others = silent.len().saturating_sub(NAMED_MAX);
+    names.extend((others > 0).then(|| format!("+{others}")));
+    names.join(" ")
 }
 
 /// The senders as an answer's coverage has them.
@@ -55,9 +73,12 @@ pub(crate) fn senders<H: Host>(
         return Ok(Senders::default());
     }
     let silent_ms = settings::sender_silent_ms(database.host())?;
+    let silent: Vec<&KnownSender> =
+        all.iter().filter(|one| is_silent(one, silent_ms, now)).collect();
     Ok(Senders {
         count: all.len(),
-        silent: all.iter().filter(|one| is_silent(one, silent_ms, now)).count(),
+        silent: silent.len(),
+        silent_names: names_of(silent),
         as_of: all.iter().map(|one| one.as_of).min(),
         missing: all.iter().map(|one| one.missing(silent_ms, now)).fold(0, i64::saturating_add),
     })

@@ -72,9 +72,10 @@ function covered({ house, nodes, isStale }) {
   const oldest = Math.min(...nodes.map(({ seconds }) => seconds));
   return {
     senders: nodes.length, silent_senders: nodes.filter(isSilent).length,
+    silent_nodes: nodes.filter(isSilent).map(({ name }) => name).join(" ") || null,
     senders_as_of: nodes.length === 0 ? null : instant(house.now - 1000 * oldest),
     missing_readings: nodes.reduce((sum, { missing }) => sum + missing, 0),
-    ...(isStale && { senders: null, silent_senders: null, senders_as_of: null, missing_readings: null }),
+    ...(isStale && { senders: null, silent_senders: null, silent_nodes: null, senders_as_of: null, missing_readings: null }),
     as_of: new Date(house.now).toISOString(), stale: false, unfolded_entries: 0, unfolded_readings: 0,
     quarantined_readings: 3, complete: true, revision: Math.floor(house.now / MINUTE),
   };
@@ -376,7 +377,7 @@ function senders({ house, nodes }) {
   return { nodes: nodes.map((one, index) => ({
     name: one.name, node: `${index}f`.repeat(16), silent: isSilent(one), contact: instant(house.now - 1000 * one.seconds),
     as_of: instant(house.now - 1000 * one.seconds - 40), behind_minutes: one.minutes, behind_readings: one.behind,
-    missing_readings: one.missing, first_contact: instant(house.begin), readings: 812_344, readings_last_hour: 21_500,
+    missing_readings: one.missing, first_contact: instant(house.begin), readings: 812_344, readings_per_hour: 21_500,
     forks: one.forks ?? 0, forked: one.forks ? instant(house.now - DAY) : null,
   })) };
 }

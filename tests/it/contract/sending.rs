@@ -28,9 +28,10 @@ fn a_reading_is_acknowledged_and_then_counted() {
     assert!(as_of.as_str().unwrap() >= instant(now).as_str().unwrap());
     // No node sends to this one.
     let fields = body.as_object_mut().unwrap();
-    let of_senders = ["senders", "silent_senders", "senders_as_of", "missing_readings"];
+    let of_senders =
+        ["senders", "silent_senders", "silent_nodes", "senders_as_of", "missing_readings"];
     let of_senders = of_senders.map(|name| fields.remove(name).unwrap());
-    assert_eq!(of_senders, [json!(0), json!(0), json!(null), json!(0)]);
+    assert_eq!(of_senders, [json!(0), json!(0), json!(null), json!(null), json!(0)]);
     assert_eq!(
         body,
         json!({

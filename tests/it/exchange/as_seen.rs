@@ -135,9 +135,9 @@ fn check_said(linked: &mut Linked, at: i64, taken: &Tried, (silent, missing): (i
     let (silent_senders, as_of) = (format!("silent_senders={silent}"), instant(taken.at));
     let missing_readings = format!("missing_readings={missing}");
     let said: Vec<&str> = coverage.split(", ").collect();
-    for wanted in
-        ["senders=1", &silent_senders, &missing_readings, &format!("senders_as_of={as_of}")]
-    {
+    assert_eq!(said.contains(&"silent_nodes=\"gw-1\""), silent == 1, "{coverage}");
+    let as_of = format!("senders_as_of={as_of}");
+    for wanted in ["senders=1", &silent_senders, &missing_readings, &as_of] {
         assert!(said.contains(&wanted), "no {wanted} in {coverage}");
     }
     linked.hub.set_clock(at - 1_000);
@@ -164,10 +164,10 @@ fn csv_and_metrics_say_how_much_of_a_silent_sender_is_missing_and_later_nothing(
     let behind = 40 - i64::try_from(taken.readings).unwrap();
     assert_eq!(u64::try_from(behind), Ok(taken.behind));
     check_said(&mut linked, contact + 10 * MINUTE, &taken, (0, behind));
-    // As many as in the last hour, for each hour since: forty.
-    check_said(&mut linked, contact + 10 * MINUTE + 1_000, &taken, (1, behind + 6));
-    check_said(&mut linked, contact + 30 * MINUTE, &taken, (1, behind + 20));
-    check_said(&mut linked, contact + 90 * MINUTE, &taken, (1, behind + 60));
+    // Forty in the 42 minutes for which it has readings: 57 an hour, and as many since.
+    check_said(&mut linked, contact + 10 * MINUTE + 1_000, &taken, (1, behind + 9));
+    check_said(&mut linked, contact + 30 * MINUTE, &taken, (1, behind + 28));
+    check_said(&mut linked, contact + 90 * MINUTE, &taken, (1, behind + 85));
 
     linked.pass(90 * MINUTE);
     linked.set_link(Quality::Good);

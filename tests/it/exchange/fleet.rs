@@ -8,12 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::Method;
 use isotherm_it::{binary, now_ms};
 use isotherm_load::sender::Sender;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::readings::instant;
+use crate::support::readings::{MINUTE, instant};
 use crate::support::service::until;
 
 /// A fleet with its stores in a directory, and what it has printed.
@@ -83,6 +84,70 @@ impl Fleet {
     }
 }
 
+/// What the sensors of each gateway measure.
+const ROOMS: [&str; 2] = ["cold-room", "freezer"];
+
+const GATEWAYS: [&str; 3] = ["gateway-1", "gateway-2", "gateway-3"];
+
+impl Fleet {
+    fn give_to_all(&mut self, command: &str, said: &str) {
+        for number in 1..=3 {
+            self.give(&format!("{command} {number}"), &format!("gateway-{number} {said}"));
+        }
+    }
+
+    /// How many readings a node has of each room.
+    fn counts(&self, node: &str) -> BTreeMap<String, i64> {
+        let answer = self.read(node, "/v1/regions").unwrap();
+        let regions = answer["regions"].as_array().unwrap().iter();
+        let count =
+            |of: &Value| (of["region"].as_str().unwrap().to_owned(), of["count"].as_i64().unwrap());
+        regions.map(count).collect()
+    }
+
+    /// Whether a gateway knows that the hub has counted more than these.
+    fn knows_of_more(&self, gateway: &str, copied: &BTreeMap<String, i64>) -> Option<()> {
+        let own = self.counts(gateway);
+        let state = self.read(gateway, "/v1/sync")?;
+        let counted = own.values().sum::<i64>() - state["peers"][0]["behind_readings"].as_i64()?;
+        let then: i64 = own.keys().map(|room| copied[room]).sum();
+        (counted > then).then_some(())
+    }
+
+    /// Waits until the hub counts what all gateways do, of each minute that is over.
+    fn wait_for_all(&self) {
+        let now = now_ms();
+        let to = instant(now - now % MINUTE);
+        for (number, room) in (1..=3).flat_map(|number| ROOMS.map(|room| (number, room))) {
+            let path = format!("/v1/regions/{room}-{number}?to={}", to.as_str().unwrap());
+            until(&path, || {
+                let figures = |node: &str| {
+                    let body = self.read(node, &path)?;
+                    Some((body["count"].as_i64()?, body["sum_millicelsius"].as_i64()?))
+                };
+                (figures(&format!("gateway-{number}"))? == figures("hub")?).then_some(())
+            });
+        }
+    }
+
+    /// Waits until the hub says, as JSON and beside CSV, that it lacks nothing of anyone.
+    fn wait_until_complete(&self) {
+        until("the hub lacks nothing", || {
+            let body = self.read("hub", "/v1/regions")?;
+            let lacks = ["senders", "silent_senders", "missing_readings"];
+            (lacks.map(|field| body[field].as_i64()) == [Some(3), Some(0), Some(0)]).then_some(())
+        });
+        until("the header of a table says so", || {
+            let csv = [("accept", "text/csv")];
+            let answer = self.nodes["hub"].send_with(&Method::GET, "/v1/regions", &csv).unwrap();
+            let coverage = answer.header("isotherm-coverage")?;
+            let fields: Vec<&str> = coverage.split(',').map(str::trim).collect();
+            let lacks = ["senders=3", "silent_senders=0", "missing_readings=0"];
+            lacks.iter().all(|field| fields.contains(field)).then_some(())
+        });
+    }
+}
+
 impl Drop for Fleet {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -129,6 +194,7 @@ fn a_gateway_that_is_cut_off_is_named_at_the_hub_which_has_everything_after_it_h
         (of_gateway.as_ref().map(figures)? == of_hub.as_ref().map(figures)?).then_some(())
     });
     assert!(!fleet.senders()["gateway-2"].0, "it is still silent");
+    fleet.wait_until_complete();
 
     fleet.give("quit", "All nodes have ended");
     assert!(fleet.process.wait().unwrap().success());
@@ -153,4 +219,40 @@ fn no_node_outlives_a_fleet_that_is_killed_and_its_stores_can_be_kept() {
     drop(second.process.stdin.take());
     assert!(second.process.wait().unwrap().success());
     assert_eq!(processes(state.path()), 0);
+}
+
+#[test]
+fn a_hub_that_is_restored_has_again_what_its_gateways_have_also_of_one_that_was_killed() {
+    let state = TempDir::new().unwrap();
+    let mut fleet = Fleet::start(state.path(), &[]);
+    until("all rooms are known at the hub", || (fleet.counts("hub").len() == 6).then_some(()));
+    fleet.give("backup hub", "The hub has a backup.");
+    let copied = fleet.counts("hub");
+
+    fleet.give("kill 1", "gateway-1 is killed");
+    fleet.give("start 1", "gateway-1 serves");
+    let grown = |now: &BTreeMap<String, i64>, then: &BTreeMap<String, i64>| {
+        then.iter().all(|(room, count)| now[room] > *count)
+    };
+    // What a gateway does not know to be counted is sent again without that it notices anything,
+    // and not before ten minutes are over.
+    for gateway in GATEWAYS {
+        until(gateway, || fleet.knows_of_more(gateway, &copied));
+    }
+
+    // Nothing comes back before it is counted.
+    fleet.give_to_all("cut", "can't reach the hub");
+    let before = fleet.counts("hub");
+    fleet.give("restore hub", "The hub is what it was at its last backup");
+    let restored = fleet.counts("hub");
+    assert!(grown(&before, &restored), "{before:?} {restored:?}");
+    fleet.give_to_all("heal", "can reach the hub again");
+    until("the hub has what was lost", || grown(&fleet.counts("hub"), &before).then_some(()));
+    fleet.wait_for_all();
+    fleet.wait_until_complete();
+    // They noticed it.
+    for gateway in GATEWAYS {
+        let state = fleet.read(gateway, "/v1/sync").unwrap();
+        assert_eq!(state["peers"][0]["sent_again"], 1, "{state:#}");
+    }
 }

@@ -9,6 +9,7 @@ mod kills;
 mod linked;
 mod many;
 mod member;
+mod mesh;
 mod model;
 mod rules;
 mod stories;

@@ -101,6 +101,26 @@ fn a_batch_that_is_asked_for_in_vain_is_sent_again() {
 }
 
 #[test]
+fn what_the_hub_had_acknowledged_and_lost_is_missing_until_it_is_sent_again() {
+    let mut pair = Pair::new();
+    pair.send(0);
+    let copy = pair.hub.copied(&[DATABASE]);
+    pair.measure(1);
+    pair.measure(2);
+    pair.beat();
+    // Restored to before it, the hub still knows the anchor, and says nothing of a restore.
+    pair.hub.bring_back(copy.path(), vec![DATABASE]);
+    pair.hub.lose(&JOURNAL);
+    let waiting =
+        |pair: &Pair| pair.hub.node().execute("SELECT waiting FROM senders")[0][0].clone();
+    for missing in [0, 0, 2, 2] {
+        pair.beat();
+        assert_eq!(waiting(&pair), isotherm::host::Value::Integer(missing));
+    }
+    pair.settle();
+}
+
+#[test]
 fn what_is_counted_while_a_batch_of_its_minute_is_under_way_is_not_struck_with_it() {
     let mut pair = Pair::new();
     pair.measure(0);
