@@ -10,7 +10,7 @@ use crate::{root, step};
 const LIMITS: [(&str, u64); 4] = [
     ("release/isotherm_ingest", 970_000),
     ("small/isotherm_query", 700_000),
-    ("small/isotherm_inspect", 1_150_000),
+    ("small/isotherm_inspect", 1_160_000),
     ("small/isotherm_sync", 720_000),
 ];
 

@@ -53,8 +53,8 @@ const UNPACKED: [(&str, &str); 6] = [
 /// Unpacked packages that need libraries which few machines have.
 const WITH_LIBRARIES: [&str; 2] = ["mosquitto", "mosquitto-clients"];
 
-/// Installs what is missing, if Debian packages can be installed; if not, prints what
-/// is missing.
+/// Installs what is missing, if Debian packages can be installed, by root or by `sudo`
+/// without a password; if not, prints what is missing.
 pub(crate) fn install(shell: &Shell) -> Result<()> {
     step("Programs that some tests and the bench need, from Debian's packages");
     let has_none = |names: &[&str]| !names.iter().any(|name| is_there(shell, name));
@@ -76,18 +76,16 @@ pub(crate) fn install(shell: &Shell) -> Result<()> {
         println!("All of them are there.");
         return Ok(());
     }
-    let is_root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
-    if !is_root || !is_there(shell, "apt-get") {
+    let Some(as_root) = as_root(shell).filter(|_| is_there(shell, "apt-get")) else {
         let all = [missing, to_unpack].concat().join(" ");
         println!("Missing: {all}. What needs them is skipped.");
         return Ok(());
-    }
-    let environment = [("DEBIAN_FRONTEND", "noninteractive")];
-    cmd!(shell, "apt-get update --quiet=2").envs(environment).quiet().run()?;
+    };
+    cmd!(shell, "env {as_root...} apt-get update --quiet=2").quiet().run()?;
     if !missing.is_empty() {
         println!("Installing {}", missing.join(", "));
-        cmd!(shell, "apt-get install --quiet=2 --yes --no-install-recommends {missing...}")
-            .envs(environment)
+        cmd!(shell, "env {as_root...} apt-get install --quiet=2 --yes --no-install-recommends")
+            .args(missing)
             .quiet()
             .ignore_stdout()
             .run()?;
@@ -95,10 +93,21 @@ pub(crate) fn install(shell: &Shell) -> Result<()> {
     for package in to_unpack {
         unpack(shell, package)?;
         if WITH_LIBRARIES.contains(&package) {
-            install_libraries(shell, package)?;
+            install_libraries(shell, as_root, package)?;
         }
     }
     Ok(())
+}
+
+/// What stands before a command for root, after `env`: nothing but a variable for root, and
+/// `sudo` for others that need no password for it. `None` for those that do.
+fn as_root(shell: &Shell) -> Option<&'static [&'static str]> {
+    const ASK_NOTHING: &str = "DEBIAN_FRONTEND=noninteractive";
+    if cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0") {
+        return Some(&[ASK_NOTHING]);
+    }
+    let may = cmd!(shell, "sudo --non-interactive true").quiet().ignore_stdout().ignore_stderr();
+    may.run().is_ok().then_some(&["sudo", "--non-interactive", ASK_NOTHING])
 }
 
 /// The path of a program of an unpacked package, if it is there.
@@ -121,13 +130,13 @@ pub(super) fn with_libraries(shell: &Shell, package: &str, program: &str) -> Opt
 }
 
 /// Installs what a package depends on, and not itself.
-fn install_libraries(shell: &Shell, package: &str) -> Result<()> {
+fn install_libraries(shell: &Shell, as_root: &[&str], package: &str) -> Result<()> {
     let shown = cmd!(shell, "apt-cache show --no-all-versions {package}").quiet().read()?;
     let Some(depends) = shown.lines().find_map(|line| line.strip_prefix("Depends: ")) else {
         return Ok(());
     };
-    cmd!(shell, "apt-get satisfy --quiet=2 --yes --no-install-recommends {depends}")
-        .env("DEBIAN_FRONTEND", "noninteractive")
+    cmd!(shell, "env {as_root...} apt-get satisfy --quiet=2 --yes --no-install-recommends")
+        .arg(depends)
         .quiet()
         .ignore_stdout()
         .run()?;

@@ -29,8 +29,10 @@ pub fn send(host: &Spin, request: &Request, response: Response, out: ResponseOut
 /// Returns which part failed. Only the connection can fail here, and the texts of its
 /// error enumerations would be a tenth of the component.
 fn try_send(response: Response, out: ResponseOutparam) -> Result<(), &'static str> {
-    // A 304 has no content, but its representation is not empty.
-    let length = (response.status != http::StatusCode::NOT_MODIFIED)
+    // A 304 has no content, but its representation is not empty; a 204 must have no length (RFC
+    // 9110, 8.6).
+    let has_none = [http::StatusCode::NOT_MODIFIED, http::StatusCode::NO_CONTENT];
+    let length = (!has_none.contains(&response.status))
         .then(|| ("content-length", response.body.len().to_string()));
     let outgoing = head_of(response.status, response.headers, length)?;
     let body = outgoing.body().map_err(|()| "body")?;

@@ -43,6 +43,11 @@ impl Value<'_, '_, '_> {
         device: &str,
         steps: &mut Steps,
     ) -> Result<Measured, Stop> {
+        // Two texts that are no UTF-8 would be one device: what is wrong in them is lost.
+        if device.contains(char::REPLACEMENT_CHARACTER) {
+            let detail = "the text of the device is not valid UTF-8";
+            return Err(Rejection::new(Reason::InvalidDeviceId, detail).into());
+        }
         if device.chars().nth(limits::SOURCE_ID_CHARS_MAX).is_some() {
             let most = limits::SOURCE_ID_CHARS_MAX;
             let detail = format!("the text of the device has more than {most} characters");

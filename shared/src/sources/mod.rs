@@ -10,6 +10,8 @@ pub(crate) mod csv;
 pub(crate) mod devices;
 pub(crate) mod fields;
 pub(crate) mod form;
+#[cfg(test)]
+mod fuzzed;
 pub(crate) mod glob;
 pub(crate) mod json;
 pub(crate) mod line;

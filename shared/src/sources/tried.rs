@@ -12,6 +12,7 @@ use crate::sources::read::Message;
 use crate::sources::read::Read;
 use crate::sources::read::read;
 use crate::sources::taken::Measured;
+use crate::sources::tree::Node;
 use crate::sources::tree::Unread;
 
 /// When messages arrive: 2026-11-25T22:52:03.456Z.
@@ -74,24 +75,28 @@ fn measured_text(measured: &Measured) -> String {
 
 /// Reads lines of InfluxDB's line protocol without escapes, whose texts have no space.
 fn plain_lines<'a>(body: &'a str, take: &mut TakeLine<'_, 'a>) -> Result<(), Unread> {
-    for line in body.lines() {
-        let mut parts = line.split(' ');
-        let mut keys = parts.next().unwrap_or_default().split(',');
-        let measurement = Cow::Borrowed(keys.next().unwrap_or_default());
-        let pair = |pair: &'a str| {
-            let (key, value) = pair.split_once('=').unwrap();
-            let value = match value.strip_prefix('"') {
-                Some(text) => Scalar::Text(Cow::Borrowed(text.strip_suffix('"').unwrap())),
-                None => Scalar::Number(value.trim_end_matches(['i', 'u'])),
-            };
-            (Cow::Borrowed(key), value)
+    let wrong = || Err(Unread::Syntax("not a plain line".to_owned()));
+    body.lines().try_for_each(|line| take(plain_line(line).unwrap_or_else(wrong)))
+}
+
+fn plain_line(line: &str) -> Option<Result<Node<'_>, Unread>> {
+    let mut parts = line.split(' ');
+    let mut keys = parts.next()?.split(',');
+    let measurement = Cow::Borrowed(keys.next()?);
+    let tags: Option<Vec<_>> = keys
+        .map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            Some((Cow::Borrowed(key), Scalar::Text(Cow::Borrowed(value))))
+        })
+        .collect();
+    let field = |pair| -> Option<(Cow<'_, str>, Scalar<'_>)> {
+        let (key, value): (&str, &str) = str::split_once(pair, '=')?;
+        let value = match value.strip_prefix('"') {
+            Some(text) => Scalar::Text(Cow::Borrowed(text.strip_suffix('"')?)),
+            None => Scalar::Number(value.trim_end_matches(['i', 'u'])),
         };
-        let tag = |(key, value): (&'a str, &'a str)| {
-            (Cow::Borrowed(key), Scalar::Text(Cow::Borrowed(value)))
-        };
-        let tags: Vec<_> = keys.map(|tag| tag.split_once('=').unwrap()).map(tag).collect();
-        let fields: Vec<_> = parts.next().unwrap_or_default().split(',').map(pair).collect();
-        take(line_node(measurement, &tags, &fields, parts.next().map(Scalar::Number)))?;
-    }
-    Ok(())
+        Some((Cow::Borrowed(key), value))
+    };
+    let fields: Option<Vec<_>> = parts.next()?.split(',').map(field).collect();
+    Some(line_node(measurement, &tags?, &fields?, parts.next().map(Scalar::Number)))
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::started::{Bridge, Broker, SESSION};
+use crate::sources::socket::{make_source, put_devices};
 use crate::support::readings::json_reading;
 use crate::support::relay::Relay;
 use crate::support::service::{Expect as _, until};
@@ -167,6 +168,41 @@ fn retained_messages_are_taken_only_if_asked_for() {
     until("the old one is counted", || (service.totals() == (2, 3_000)).then_some(()));
     bridge.stop();
     broker.check_nothing_is_left("sensors/2");
+}
+
+/// A message of a source has a form of its own, and says its device by its topic alone.
+#[test]
+fn a_message_for_a_source_is_of_the_device_that_its_topic_names() {
+    let broker = Broker::start("");
+    let service = Service::start(&[]).unwrap();
+    let mapping = json!({"body": "json", "take": [{"value": "temperature", "unit": "C"}],
+        "device": ["#x-mqtt-topic"], "time": {"at": "ts", "as": "unix-ms"}});
+    make_source(&service, "broker", &mapping);
+    let table = "id,device,region\nsensors/1/up,door,hall\nsensors/Kühlraum/up,shelf,store\n";
+    put_devices(&service, "broker", table);
+    let bridge = Bridge::posting_to(&broker, &format!("{}/v1/in/broker", service.url()), &[]);
+    bridge.wait_for("subscribed at");
+    let sent = [("1", json!(4.5)), ("Kühlraum", json!(-18.25)), ("stray", json!(1.5))];
+    for (place, temperature) in &sent {
+        let message = json!({"temperature": temperature, "ts": now_ms()});
+        broker.publish(&format!("sensors/{place}/up"), &[message]);
+    }
+    until("the known ones are counted", || (service.totals() == (2, -13_750)).then_some(()));
+    for (region, sum) in [("hall", 4_500), ("store", -18_250)] {
+        let figures = service.read(&format!("/v1/regions/{region}"));
+        assert_eq!((&figures["count"], &figures["sum_millicelsius"]), (&json!(1), &json!(sum)));
+    }
+    // What is refused is written after its answer.
+    let unknown = until("the other one is listed", || {
+        let devices = service.read("/v1/sources/broker/unknown")["devices"].take();
+        devices.as_array().is_some_and(|devices| !devices.is_empty()).then_some(devices)
+    });
+    assert_eq!(unknown.as_array().unwrap().len(), 1, "{unknown}");
+    assert_eq!(unknown[0]["id"], "sensors/stray/up");
+    assert_eq!((&unknown[0]["readings"], &unknown[0]["temperature_c"]), (&json!(1), &json!(1.5)));
+    let said = bridge.stop();
+    assert!(said.contains("taken 3, refused 0, not settled 0\n"), "{said}");
+    broker.check_nothing_is_left("sensors/1/up");
 }
 
 /// More than the bridge holds, from a broker that sends all it has at once.

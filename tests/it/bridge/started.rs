@@ -128,10 +128,15 @@ pub(super) struct Bridge {
 
 impl Bridge {
     pub(super) fn start(broker: &Broker, node: &str, further: &[&str]) -> Self {
+        Self::posting_to(broker, &format!("{node}/v1/readings"), further)
+    }
+
+    /// One that posts to this URL.
+    pub(super) fn posting_to(broker: &Broker, url: &str, further: &[&str]) -> Self {
         let mut process = Command::new(binary("isotherm-bridge").unwrap())
             .args(["--broker", &format!("127.0.0.1:{}", broker.port)])
             .args(["--topic", "sensors/#", "--client-id", SESSION])
-            .args(["--to", &format!("{node}/v1/readings")])
+            .args(["--to", url])
             .args(further)
             .env_remove("ISOTHERM_TOKEN")
             .stdin(Stdio::null())

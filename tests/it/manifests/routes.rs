@@ -27,7 +27,7 @@ pub(super) fn inconsistencies(objects: &[Value], apps: &[&Value], spin: &Spin) -
 
 /// The operator makes a Service of each SpinApp, under its name.
 fn routes(objects: &[Value], apps: &[&Value], spin: &Spin) -> Vec<String> {
-    let mut problems = Vec::new();
+    let mut problems = unreached(objects, spin);
     for (path, service) in backends(objects) {
         let Some(app) = apps.iter().find(|app| name(app) == service) else {
             problems.push(format!("route {path}: no Service {service}"));
@@ -39,6 +39,32 @@ fn routes(objects: &[Value], apps: &[&Value], spin: &Spin) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Paths of `ingest` that a rule with several of them forgets: they would go to `query`.
+fn unreached(objects: &[Value], spin: &Spin) -> Vec<String> {
+    let mut problems = Vec::new();
+    for object in objects.iter().filter(|object| object["kind"] == "IngressRoute") {
+        let rules = list(&object["spec"]["routes"]).iter().map(|rule| text(&rule["match"]));
+        for rule in rules.filter(|rule| rule.contains("/v1/readings")) {
+            let forgotten = spin.paths_of("ingest").into_iter().filter(|path| {
+                // Asked by the kubelet alone.
+                !path.starts_with("/readyz") && !matches(rule, path)
+            });
+            problems.extend(forgotten.map(|path| format!("route {path}: not led to ingest")));
+        }
+    }
+    problems
+}
+
+/// Whether a rule of Traefik, of `Path` and `PathPrefix`, matches a path.
+fn matches(rule: &str, path: &str) -> bool {
+    let parts: Vec<&str> = rule.split('`').collect();
+    parts.chunks(2).any(|part| match part {
+        [before, wanted] if before.ends_with("PathPrefix(") => path.starts_with(wanted),
+        [_, wanted] => path == *wanted,
+        _ => false,
+    })
 }
 
 /// What a CronJob calls: path and Service, by the addresses in its environment.

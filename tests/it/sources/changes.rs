@@ -185,10 +185,49 @@ fn two_ids_that_look_alike_are_two_devices_in_whatever_messages_they_come() {
     let message = json!({"id": long, "room": "cold store", "t": 5, "at": NOW}).to_string();
     node.message("attic", &message);
     check_fields(&node.read("/v1/regions/hall"), &json!({"count": 1, "average_c": 5.0}));
+    // What is no UTF-8 can't be told apart.
+    node.source(
+        "q",
+        &json!({"body": "query", "take": [{"value": "t", "unit": "C"}],
+        "device": ["?id"], "time": {"missing": "received"}}),
+    );
+    for id in ["K%FChl", "K%F6hl"] {
+        let request = Request::get(&format!("/v1/in/q?t=3&id={id}"));
+        assert_eq!(node.deliver(&request, "").status, 204);
+    }
+    check_fields(
+        &node.seen("q"),
+        &json!({"unknown_devices": 0, "refused": {"invalid_device_id": 2}}),
+    );
     let longer = json!({"id": "x".repeat(129), "room": "r", "t": 5, "at": NOW}).to_string();
     node.message("attic", &longer);
     let refused = node.read("/v1/sources/attic/refused");
     assert_eq!(refused["refused"][0]["reason"], "invalid_device_id");
+}
+
+#[test]
+fn a_compressed_message_is_read_and_one_that_can_not_be_inflated_is_seen() {
+    let mut node = node();
+    let message = json!({"id": "a", "t": 4, "at": NOW - 1_000}).to_string();
+    node.adopted("a", "one");
+    let request =
+        Request::post("/v1/in/attic?precision=high").with(Header::ContentEncoding, "gzip");
+    let compressed = gzipped(message.as_bytes());
+    assert_eq!(node.deliver_bytes(&request, &compressed).status, 204);
+    assert_eq!(node.seen("attic")["kept"], 1);
+    for (bytes, status, part) in [
+        (&compressed[..compressed.len() - 5], 400, "cut off"),
+        (b"not gzip".as_slice(), 400, "not valid gzip"),
+        (&gzipped(&vec![b' '; 2_000_000]), 413, "bytes"),
+    ] {
+        let answer = node.deliver_bytes(&request, bytes);
+        assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(&answer.body));
+        let refused = node.read("/v1/sources/attic/refused")["refused"][0].clone();
+        assert_eq!(refused["reason"], "unreadable");
+        assert!(refused["detail"].as_str().unwrap().contains(part), "{refused}");
+        assert_eq!(refused["query"], "precision=high");
+    }
+    assert_eq!(node.seen("attic")["refused"], json!({"unreadable": 3}));
 }
 
 #[test]

@@ -1,5 +1,7 @@
-//! What the documents say of sources: each mapping that they show is taken, and reads the
-//! message beside it.
+//! What the documents say of sources: each mapping that they show is taken, and that of a device
+//! is the one that reads what the device sends (`golden.rs`).
+
+use std::collections::BTreeMap;
 
 use http::Method;
 use isotherm::http::Request;
@@ -43,28 +45,75 @@ fn every_preset_that_the_manual_names_is_there_and_the_other_way_round() {
     assert_eq!(listed, known);
 }
 
+/// The rows of the manual's table of devices, by their numbers.
+fn rows(manual: &str) -> BTreeMap<u32, &str> {
+    let devices = manual.split("## Which device needs what").nth(1).unwrap();
+    let number = |row: &str| row.strip_prefix("| ")?.split(" |").next()?.parse().ok();
+    devices.lines().filter_map(|row| Some((number(row)?, row))).collect()
+}
+
+/// The golden files that a row names.
+fn files(row: &str) -> Vec<&str> {
+    let links = row.split("](../tests/data/sources/").skip(1);
+    links.map(|rest| rest.split(')').next().unwrap()).collect()
+}
+
+/// The mappings that the manual shows for devices, by the names of their headings.
+fn shown(manual: &str) -> BTreeMap<&str, Value> {
+    let blocks = manual.split("### Mappings without a preset\n").nth(1).unwrap();
+    let mut shown = BTreeMap::new();
+    for block in blocks.split("#### ").skip(1) {
+        let name = block.lines().next().unwrap();
+        let json = block.split("```json\n").nth(1).unwrap_or_else(|| panic!("{name}: no mapping"));
+        let mapping = serde_json::from_str(json.split("```").next().unwrap()).unwrap();
+        assert!(shown.insert(name, mapping).is_none(), "{name} is there twice");
+    }
+    shown
+}
+
 #[test]
 fn each_row_of_the_manual_has_the_files_of_its_device() {
     let manual = text("docs/sources.md");
-    let manual = manual.split("## Which device needs what").nth(1).unwrap();
-    let mut rows = 0;
+    let rows = rows(&manual);
     let mut named = Vec::new();
-    for row in manual.lines() {
-        let number = row.strip_prefix("| ").and_then(|row| row.split(" |").next());
-        let Some(number) = number.and_then(|number| number.parse::<u32>().ok()) else { continue };
-        let files: Vec<&str> = row
-            .split("](../tests/data/sources/")
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap())
-            .collect();
+    for (number, row) in &rows {
+        let files = files(row);
         let is_own = |name: &&str| name.starts_with(&format!("{number:02}-"));
         assert!(!files.is_empty() && files.iter().all(is_own), "row {number}: {files:?}");
-        named.extend(files.into_iter().map(str::to_owned));
-        rows += 1;
+        named.extend(files);
     }
-    assert_eq!(rows, 35);
+    assert_eq!(rows.len(), 35);
     let all: Vec<String> = Golden::all().into_iter().map(|golden| golden.name).collect();
     assert_eq!(named, all);
+}
+
+#[test]
+fn each_mapping_of_a_device_is_that_of_its_files_and_the_other_way_round() {
+    let manual = text("docs/sources.md");
+    let (rows, shown, goldens) = (rows(&manual), shown(&manual), Golden::all());
+    // Whether a row links to the mapping, and has these files.
+    let is_of = |name: &str, golden: &Golden| {
+        let link = format!("](#{name})");
+        rows.values().any(|row| row.contains(&link) && files(row).contains(&golden.name.as_str()))
+    };
+    let is_same = |name: &str, mapping: &Value, golden: &Golden| {
+        golden.mapping.as_ref() == Some(mapping) && is_of(name, golden)
+    };
+    let mut wrong = Vec::new();
+    for (name, mapping) in &shown {
+        if !goldens.iter().any(|golden| is_same(name, mapping, golden)) {
+            wrong.push(format!("{name}: no files of a row that links to it have this mapping"));
+        }
+    }
+    for golden in &goldens {
+        let is_own = |mapping: &Value| !mapping.is_string() && mapping.get("preset").is_none();
+        let is_shown = || shown.iter().any(|(name, mapping)| is_same(name, mapping, golden));
+        if golden.mapping.as_ref().is_some_and(is_own) && !is_shown() {
+            wrong.push(format!("{}: the manual's row shows no such mapping", golden.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(shown.len() > 25, "{} mappings", shown.len());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::support::readings::{DAY, MINUTE, at, instant, shuffled};
 
 /// When the messages arrive: 2026-11-25T22:50:30Z. Those with a time were measured half a
 /// minute before.
-const ARRIVAL: i64 = 1_795_647_030_000;
+pub(super) const ARRIVAL: i64 = 1_795_647_030_000;
 
 /// How many kinds of sources there are.
 const KINDS: u32 = 35;
@@ -85,12 +85,12 @@ impl Node {
     }
 }
 
-fn list(expected: &Value) -> &[Value] {
+pub(super) fn list(expected: &Value) -> &[Value] {
     expected["readings"].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Whether a reading has the time of its arrival, or one before it that is relative to it.
-fn is_assumed(reading: &Value) -> bool {
+pub(super) fn is_assumed(reading: &Value) -> bool {
     reading["time"] == "arrival" || reading["assumed"] == true
 }
 

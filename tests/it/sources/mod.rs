@@ -10,6 +10,7 @@ mod influx;
 mod keys;
 mod native;
 mod seen;
+pub(crate) mod socket;
 mod table;
 mod zones;
 
@@ -26,7 +27,7 @@ impl Node {
         self.deliver_bytes(request, body.as_bytes())
     }
 
-    fn deliver_bytes(&mut self, request: &Request, body: &[u8]) -> Response {
+    pub(crate) fn deliver_bytes(&mut self, request: &Request, body: &[u8]) -> Response {
         self.now = self.now.saturating_add(1);
         let (host, now) = (&self.host, self.now);
         let handled = readings::post(host, request, body, now);

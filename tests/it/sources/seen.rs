@@ -5,6 +5,7 @@ use isotherm::http::{Header, Request};
 use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;
+use crate::support::faulty::Plan;
 use crate::support::node::Node;
 use crate::support::readings::{DAY, HOUR, MINUTE, NOW, json_reading};
 
@@ -215,6 +216,14 @@ fn a_gateway_that_starts_again_at_503_is_told_429() {
     let response = node.deliver(&Request::post("/v1/in/ruuvi"), &body);
     assert_eq!(response.status, 429);
     assert!(response.headers.iter().any(|(name, _)| *name == "retry-after"));
+    // A mapping of the variable is known while the key-value store is away; a stored one is not.
+    let mut node = Node::quiet(&[("sources", r#"{"ruuvi":"preset:ruuvi"}"#)]);
+    node.source("stored", &json!("preset:ruuvi"));
+    node.set_plan(Plan::key_value_away());
+    for (source, status) in [("ruuvi", 429), ("stored", 503)] {
+        let response = node.deliver(&Request::post(&format!("/v1/in/{source}")), &body);
+        assert_eq!(response.status, status, "{source}");
+    }
 }
 
 #[test]

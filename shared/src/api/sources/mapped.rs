@@ -46,9 +46,16 @@ pub(super) fn take_message<H: Host>(
         );
         Problem::new(Kind::NotFound, detail)
     })?;
-    let precision = lines::precision(request)?;
-    let body = formats::inflated(request, body, limits::SOURCE_BODY_BYTES_MAX)?;
+    // To others it is a parameter like any other.
+    let precision = match source.mapping.reads_lines() {
+        true => lines::precision(request)?,
+        false => Precision::Auto,
+    };
     let way = (asked.way, asked.open_key());
+    let body = match formats::inflated(request, body, limits::SOURCE_BODY_BYTES_MAX) {
+        Ok(body) => body,
+        Err(problem) => return Ok(compressed(host, request, &source, asked.way, problem, now)),
+    };
     let answer = judged(host, request, &source, admitted, (&body, precision), way, now)
         .unwrap_or_else(|refusal| super::refused(host, request, asked.way, refusal));
     let is_busy = answer.response.status == StatusCode::SERVICE_UNAVAILABLE;
@@ -56,6 +63,25 @@ pub(super) fn take_message<H: Host>(
         true => Answer { response: replies::busy(answer.response), ..answer },
         false => answer,
     })
+}
+
+/// The answer to a message that can't be inflated. It is noted, and its bytes are not kept:
+/// nobody could read them.
+fn compressed<H: Host>(
+    host: &H,
+    request: &Request,
+    source: &Source,
+    way: Way,
+    problem: Problem,
+    now: UnixMillis,
+) -> Answer {
+    let mut left = Leftover::of(&source.name);
+    left.count("unreadable", 1);
+    let query = request.query.as_deref().unwrap_or_default();
+    left.refused(left::body((query, b""), now, ("unreadable", "", problem.detail())));
+    let refused = super::refused(host, request, way, problem.into());
+    let after_answer = refused.after_answer.with_left(left.noted());
+    Answer { after_answer, ..refused }
 }
 
 /// Takes lines for a source with a mapping.
