@@ -8,43 +8,37 @@ use anyhow::{Context, Result, bail};
 
 use crate::root;
 
-/// What the components are made of.
-const SOURCES: [&str; 9] = [
-    "shared",
-    "ingest/src",
-    "query/src",
-    "query/assets",
-    "inspect/src",
-    "sync/src",
-    "hosts/spin",
-    "hosts/conformance/src",
-    "Cargo.lock",
+/// What all components are made of.
+const SHARED: [&str; 3] = ["shared", "hosts/spin", "Cargo.lock"];
+
+/// Components, and what each is made of beside that.
+const COMPONENTS: [(&str, &[&str]); 4] = [
+    ("release/isotherm_ingest.wasm", &["ingest/src"]),
+    ("small/isotherm_query.wasm", &["query/src"]),
+    ("small/isotherm_inspect.wasm", &["inspect/src"]),
+    ("small/isotherm_sync.wasm", &["sync/src"]),
 ];
+const CONFORMANCE: [(&str, &[&str]); 1] =
+    [("release/isotherm_conformance.wasm", &["hosts/conformance/src"])];
 
 /// Fails where a component that `manifest` names is missing, or older than a source.
 pub(crate) fn check(manifest: &str) -> Result<()> {
     let directory = root().join("target/wasm32-wasip2");
-    let (names, build): (&[&str], _) = match manifest.contains("conformance") {
-        true => (&["release/isotherm_conformance.wasm"], "cargo xtask build --conformance"),
-        false => (
-            &[
-                "release/isotherm_ingest.wasm",
-                "small/isotherm_query.wasm",
-                "small/isotherm_inspect.wasm",
-                "small/isotherm_sync.wasm",
-            ],
-            "cargo xtask build",
-        ),
+    let (components, build): (&[(&str, &[&str])], _) = match manifest.contains("conformance") {
+        true => (&CONFORMANCE, "cargo xtask build --conformance"),
+        false => (&COMPONENTS, "cargo xtask build"),
     };
-    let mut newest = SystemTime::UNIX_EPOCH;
-    for source in SOURCES {
-        newest = newest.max(changed(&root().join(source))?);
-    }
-    for name in names {
+    let newest = |sources: &[&str]| {
+        sources.iter().try_fold(SystemTime::UNIX_EPOCH, |newest, source| {
+            anyhow::Ok(newest.max(changed(&root().join(source))?))
+        })
+    };
+    let shared = newest(&SHARED)?;
+    for (name, own) in components {
         let path = directory.join(name);
         let built = path.metadata();
         let built = built.with_context(|| format!("no {}: run {build}", path.display()))?;
-        if built.modified()? < newest {
+        if built.modified()? < shared.max(newest(own)?) {
             bail!("{} is older than its source: run {build}", path.display());
         }
     }

@@ -94,18 +94,6 @@ impl Spin {
         self.0["component"].as_table().unwrap().keys().map(String::as_str).collect()
     }
 
-    /// Paths that lead to a component: of a wildcard, what is before it and something below it.
-    pub(super) fn paths_of(&self, component: &str) -> Vec<String> {
-        let triggers = self.0["trigger"]["http"].as_array().unwrap().iter();
-        let own = triggers.filter(|trigger| trigger["component"].as_str() == Some(component));
-        let routes = own.map(|trigger| trigger["route"].as_str().unwrap());
-        let paths = routes.flat_map(|route| match route.strip_suffix("/...") {
-            Some(base) => vec![base.to_owned(), format!("{base}/x")],
-            None => vec![route.to_owned()],
-        });
-        paths.filter(|path| !path.is_empty()).collect()
-    }
-
     /// The component that answers to `path`: by an exact route, or by the longest that ends with
     /// a wildcard.
     pub(super) fn component_at(&self, path: &str) -> &str {

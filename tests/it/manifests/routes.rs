@@ -1,5 +1,7 @@
 //! How requests and other objects find a SpinApp.
 
+use isotherm::api::routes::Route;
+use isotherm_host::native::NativeHost;
 use serde_json::Value;
 
 use super::objects::{Spin, list, name, text};
@@ -27,7 +29,7 @@ pub(super) fn inconsistencies(objects: &[Value], apps: &[&Value], spin: &Spin) -
 
 /// The operator makes a Service of each SpinApp, under its name.
 fn routes(objects: &[Value], apps: &[&Value], spin: &Spin) -> Vec<String> {
-    let mut problems = unreached(objects, spin);
+    let mut problems = unreached(objects);
     for (path, service) in backends(objects) {
         let Some(app) = apps.iter().find(|app| name(app) == service) else {
             problems.push(format!("route {path}: no Service {service}"));
@@ -42,16 +44,18 @@ fn routes(objects: &[Value], apps: &[&Value], spin: &Spin) -> Vec<String> {
 }
 
 /// Paths of `ingest` that a rule with several of them forgets: they would go to `query`.
-fn unreached(objects: &[Value], spin: &Spin) -> Vec<String> {
+fn unreached(objects: &[Value]) -> Vec<String> {
     let mut problems = Vec::new();
     for object in objects.iter().filter(|object| object["kind"] == "IngressRoute") {
         let rules = list(&object["spec"]["routes"]).iter().map(|rule| text(&rule["match"]));
         for rule in rules.filter(|rule| rule.contains("/v1/readings")) {
-            let forgotten = spin.paths_of("ingest").into_iter().filter(|path| {
-                // Asked by the kubelet alone.
-                !path.starts_with("/readyz") && !matches(rule, path)
-            });
-            problems.extend(forgotten.map(|path| format!("route {path}: not led to ingest")));
+            for route in Route::<NativeHost>::INGEST {
+                let path = route.pattern.replace(['{', '}'], "");
+                // Readiness is asked by the kubelet alone.
+                if !path.starts_with("/readyz") && !matches(rule, &path) {
+                    problems.push(format!("route {path}: not led to ingest"));
+                }
+            }
         }
     }
     problems
