@@ -303,6 +303,10 @@ class Region(Figures):
     low_c: Optional[float] = None
     high_c: Optional[float] = None
     within_limits: Optional[bool] = None
+    #: How many of the nodes that have sent its readings are silent, or behind by minutes.
+    behind_senders: Optional[int] = None
+    #: Their names, at most 5.
+    behind: Optional[List[str]] = None
     coverage: Coverage = field(default_factory=Coverage)
 
 

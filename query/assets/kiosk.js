@@ -101,9 +101,10 @@ export class Kiosk {
     setText(value, `${number(outside?.value ?? latest)} °C`);
     setText(extreme, latest == null ? "" : outside ? `${outside.device} · average ${number(latest)}` : `${number(region.coldest_c)} to ${number(region.warmest_c)}`);
     const silent = region.silent_devices > 0 ? `${counted(region.silent_devices, "device", "devices")} silent` : "";
+    const lack = region.behind_senders > 0 ? "readings may be missing" : "";
     const last = region.newest ? `last ${age(now() - Date.parse(region.newest))}` : "no reading";
-    setText(state, [outside && `${outside.side} ${outside.limit} °C`, silent, isOld && last].filter(Boolean).join(" · ") || orderOf(region));
-    tile.node.dataset.state = outside ? "outside" : isOld ? "old" : silent ? "silent" : "good";
+    setText(state, [outside && `${outside.side} ${outside.limit} °C`, silent, lack, isOld && last].filter(Boolean).join(" · ") || orderOf(region));
+    tile.node.dataset.state = outside ? "outside" : isOld ? "old" : silent || lack ? "silent" : "good";
     return tile.node;
   }
 

@@ -16,6 +16,7 @@ import { automaticStep, chosenBy, STEPS, timeOf, usableSteps, wholeSteps } from 
 import { has } from "./routes.js";
 import { Completeness, sendersOf } from "./senders.js";
 import { numbers, replaceWith, table } from "./tables.js";
+import { lackOf } from "./trouble.js";
 import { stepQuery } from "./windows.js";
 
 const DEVICES_A_PAGE = 100;
@@ -144,7 +145,8 @@ export class Region {
   }
 
   /** What the newest readings say, where the node tells. */
-  showNow({ latest_average_c: average, latest_devices: devices, warmest_c, warmest_device, coldest_c, coldest_device, silent = [], within_limits: isWithin }) {
+  showNow(region) {
+    const { latest_average_c: average, latest_devices: devices, warmest_c, warmest_device, coldest_c, coldest_device, silent = [], within_limits: isWithin } = region;
     this.now.hidden = average === undefined;
     if (average === undefined) return;
     const words = average === null ? "no device reports" : [
@@ -154,6 +156,7 @@ export class Region {
     const troubles = [
       ...(isWithin === false ? ["outside its limits"] : []),
       ...(silent.length > 0 ? [`silent: ${silent.join(", ")}`] : []),
+      ...[lackOf(region)].filter(Boolean),
     ];
     const said = [element("span", {}, element("span", { className: "when" }), words),
       ...troubles.map((text) => element("strong", { className: "trouble", textContent: text }))];

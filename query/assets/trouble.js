@@ -21,11 +21,21 @@ export function outsideOf({ within_limits: isWithin, high_c, low_c, warmest_c, c
 }
 
 /** How urgent a region is; the lower, the worse: outside its limits, without any
- * device, with a silent one, and the others. */
+ * device, with a silent one, lacking readings of a node that sends here, and the others. */
 export function rank(region) {
   if (outsideOf(region)) return 0;
   if (region.latest_average_c === null && region.newest != null) return 1;
-  return region.silent_devices > 0 ? 2 : 3;
+  if (region.silent_devices > 0) return 2;
+  return region.behind_senders > 0 ? 3 : 4;
+}
+
+/** Which nodes that send readings of a region are silent or behind, in words; empty if none is. */
+export function lackOf({ behind_senders: nodes = 0, behind }) {
+  if (!nodes) return "";
+  const named = behind?.slice(0, NAMES_MAX) ?? [];
+  if (named.length === 0) return `${counted(nodes, "node that sends", "nodes that send")} its readings ${nodes === 1 ? "is" : "are"} silent or behind`;
+  const more = nodes - named.length;
+  return `readings may be missing of ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 /** What is wrong, as items of a list with links to the devices. */
@@ -42,5 +52,7 @@ export function troublesOf(region) {
     const more = count > NAMES_MAX ? [` and ${count - Math.min(NAMES_MAX, silent.length)} more`] : [];
     made.push(element("li", { className: "trouble" }, `${counted(count, "device", "devices")} silent: `, ...named, ...more));
   }
+  const lack = lackOf(region);
+  if (lack) made.push(element("li", { className: "trouble lack", textContent: lack }));
   return made;
 }

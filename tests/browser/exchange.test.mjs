@@ -99,6 +99,25 @@ test("who is silent or behind is said above the regions and in a region, and not
   assert.equal(await marks().count(), 0);
 });
 
+test("a region has a mark while a node that sends its readings is silent or behind, and others have none", async () => {
+  const marked = () => page.locator("[data-region] .lack").evaluateAll((all) =>
+    all.map((mark) => [mark.closest("[data-region]").dataset.region, mark.textContent]));
+  mock.nodes = [FRESH, SILENT, BEHIND];
+  await open("#/");
+  await page.locator("[data-region='dock'] .lack").waitFor();
+  assert.deepEqual(await marked(), [["dock", "readings may be missing of gw-2, gw-3"]]);
+  await checkAccessible(page);
+  await shot("regions-behind");
+  await open(REGION);
+  await page.getByText("readings may be missing of gw-2, gw-3", { exact: true }).waitFor();
+  mock.nodes = [FRESH];
+  mock.tell();
+  await page.getByText("readings may be missing of").waitFor({ state: "detached" });
+  await open("#/");
+  await page.locator("[data-region='dock'] .average").waitFor();
+  assert.deepEqual(await marked(), []);
+});
+
 test("the words are right for one node and for many", async () => {
   for (const [nodes, words] of [
     [[SILENT], "The node that sends here is not up to date; gw-2 has been silent for 12 min; about 4,300 readings are missing."],

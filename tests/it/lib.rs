@@ -28,7 +28,7 @@ const FAULTS_PATH: &str = "/.well-known/isotherm-host/faults";
 /// A running service. When it is dropped it is killed, and searched for secrets (`secrets`).
 pub struct Service {
     manifest: String,
-    directory: TempDir,
+    directory: Arc<TempDir>,
     arguments: Vec<String>,
     survives_file_limit: bool,
     has_no_log: bool,
@@ -75,7 +75,7 @@ impl Service {
             .flat_map(|(name, value)| ["--variable".to_owned(), format!("{name}={value}")]);
         Ok(Self {
             manifest: manifest.to_owned(),
-            directory: TempDir::new()?,
+            directory: Arc::new(TempDir::new()?),
             arguments: arguments.chain(variables).collect(),
             survives_file_limit: false,
             has_no_log: false,
@@ -85,7 +85,15 @@ impl Service {
         })
     }
 
-    /// The same, for a limit on the size of files that `prlimit` sets: what is
+    /// Starts another one on the stores of this one: by another manifest, on a port of its own.
+    pub fn start_beside(&self, manifest: &str, variables: &[(&str, &str)]) -> Result<Self> {
+        let mut service = Self::prepare(manifest, variables, &[])?;
+        service.directory = self.directory.clone();
+        service.run()?;
+        Ok(service)
+    }
+
+    /// The same as `start`, for a limit on the size of files that `prlimit` sets: what is
     /// beyond it can't be written, as on a full disk.
     pub fn start_limited() -> Result<Self> {
         let mut service = Self::start(&[])?;

@@ -186,6 +186,16 @@ fn a_database_of_version_5_keeps_its_devices_and_percentiles_and_gets_quarter_ho
 }
 
 #[test]
+fn a_database_of_version_8_knows_its_senders_and_marks_regions_from_their_next_readings_on() {
+    let node = migrated(8);
+    let senders = node.look_at("/v1/senders");
+    check_fields(&senders["nodes"][0], &json!({"name": "gw-1", "readings": 200, "silent": true}));
+    let hall = node.look_at("/v1/regions/hall");
+    let of_senders = json!({"senders": 1, "silent_senders": 1, "behind_senders": 0, "behind": []});
+    check_fields(&hall, &of_senders);
+}
+
+#[test]
 fn a_damaged_row_of_an_older_database_keeps_no_other_region_from_its_release() {
     let node = node_of(4);
     let sql = Connection::open(node.directory().join("regions.db")).unwrap();

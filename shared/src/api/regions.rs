@@ -18,8 +18,9 @@ use crate::read::aggregate::{self, RegionSummary};
 use crate::read::fresh::fold_and_read;
 use crate::read::last_good::Snapshot;
 use crate::read::latest::{self, Latest};
+use crate::read::senders::{Behind, behind_of_regions};
 use crate::read::silence::Expectations;
-use crate::settings::Horizon;
+use crate::settings::{self, Horizon};
 
 /// `GET /v1/regions/{region}`.
 pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerResult {
@@ -33,7 +34,7 @@ pub(crate) fn one<H: Host>(call: &Call<'_, H>, region: &Region<'_>) -> HandlerRe
             database.read_at_once(|sql| {
                 let mut found = aggregate::region(sql, region.as_str(), span.range)?;
                 aggregate::settle_newest(sql, found.as_mut_slice(), span.range, latest)?;
-                let now = latest_of(sql, found.as_slice(), span, call.now)?;
+                let now = Now::of(sql, found.as_slice(), span, call)?;
                 Ok((found, now))
             })
         },
@@ -64,7 +65,7 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
             database.read_at_once(|sql| {
                 let mut regions = aggregate::regions(sql, &condition, (after, most), span.range)?;
                 aggregate::settle_newest(sql, &mut regions, span.range, latest)?;
-                let now = latest_of(sql, &regions, span, call.now)?;
+                let now = Now::of(sql, &regions, span, call)?;
                 Ok((regions, false, now))
             })
         },
@@ -86,27 +87,40 @@ pub(crate) fn list<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     Ok(read.covered.answer(call, table(page.items, &now, call.now), listing))
 }
 
-/// What is measured now, and the limits, each sorted by region.
+/// What is measured now, the limits, and the nodes that regions lack something of, each sorted
+/// by region.
 #[derive(Default)]
 struct Now {
     latest: Vec<(String, Latest)>,
     limits: Vec<(String, RegionLimits)>,
+    /// Without regions that lack nothing; `None` if this is not known.
+    behind: Option<Vec<(String, Behind)>>,
 }
 
-/// What is measured now in these regions, if all time was asked for.
-fn latest_of(
-    sql: &impl Sql,
-    regions: &[RegionSummary],
-    span: Span,
-    now: UnixMillis,
-) -> Result<Now, Error> {
-    if span.range.is_some() || regions.is_empty() {
-        return Ok(Now::default());
+impl Now {
+    /// That of these regions, if all time was asked for.
+    fn of<H: Host>(
+        sql: &impl Sql,
+        regions: &[RegionSummary],
+        span: Span,
+        call: &Call<'_, H>,
+    ) -> Result<Self, Error> {
+        if span.range.is_some() || regions.is_empty() {
+            return Ok(Self::default());
+        }
+        let silent_ms = settings::sender_silent_ms(call.host)?;
+        let expected = Expectations::load(sql, call.now)?;
+        let names = || regions.iter().map(|(name, _)| name.as_str());
+        let mut behind = behind_of_regions(sql, names(), silent_ms, call.now)?;
+        if !call.grant.scopes.reads_all() {
+            behind.iter_mut().for_each(|(_, behind)| behind.names.clear());
+        }
+        Ok(Self {
+            latest: latest::of_regions(sql, names(), &expected)?,
+            limits: region_limits::of_regions(sql, names())?,
+            behind: Some(behind),
+        })
     }
-    let expected = Expectations::load(sql, now)?;
-    let names = || regions.iter().map(|(name, _)| name.as_str());
-    let latest = latest::of_regions(sql, names(), &expected)?;
-    Ok(Now { latest, limits: region_limits::of_regions(sql, names())? })
 }
 
 /// The regions after a name in the last good snapshot, and whether more may follow that
@@ -170,6 +184,22 @@ fn limit_cells(limits: Option<&RegionLimits>, latest: Option<&Latest>) -> [Value
     [celsius(|set| set.limits.low).into(), celsius(|set| set.limits.high).into(), within.into()]
 }
 
+/// The columns of `behind_cells`.
+const BEHIND: [&str; 2] = ["behind_senders", "behind"];
+
+/// How many nodes that send readings of the region are silent or behind, and their names. Null
+/// if that is unknown; and the names, where the names of nodes may not be read.
+fn behind_cells(region: &str, now: &Now) -> [Value; 2] {
+    let Some(all) = &now.behind else { return [Value::Null, Value::Null] };
+    of(region, all).map_or_else(
+        || [0.into(), Value::Array(Vec::new())],
+        |behind| {
+            let names = Some(behind.names.as_slice()).filter(|names| !names.is_empty());
+            [behind.count.into(), names.into()]
+        },
+    )
+}
+
 /// What a list has for a region. It is sorted by name.
 fn of<'a, T>(region: &str, list: &'a [(String, T)]) -> Option<&'a T> {
     let index = list.binary_search_by(|(name, _)| name.as_str().cmp(region)).ok()?;
@@ -183,13 +213,16 @@ fn table(regions: Vec<RegionSummary>, now: &Now, clock: UnixMillis) -> Table {
         let age_ms = newest.map(|newest| clock.get() - newest.get());
         let latest = of(&region, &now.latest);
         let limits = of(&region, &now.limits);
+        let behind = behind_cells(&region, now);
         let mut row = vec![Value::from(region)];
         row.extend(cells::cells(summary.as_ref()));
         row.push(age_ms.into());
         row.extend(latest_cells(latest));
         row.extend(limit_cells(limits, latest));
+        row.extend(behind);
         row
     };
-    let columns = [&["region"], cells::COLUMNS, &["newest_age_ms"], &LATEST, &LIMITS].concat();
+    let columns =
+        [&["region"], cells::COLUMNS, &["newest_age_ms"], &LATEST, &LIMITS, &BEHIND].concat();
     Table { columns, rows: regions.into_iter().map(row).collect() }
 }

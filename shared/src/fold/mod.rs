@@ -15,6 +15,8 @@ pub(crate) mod corrections;
 mod damage;
 mod expiry;
 
+use std::ops::Range;
+
 use self::damage::Damage;
 use crate::domain::exchange::FromNode;
 use crate::domain::reading::{Reading, UnixMillis};
@@ -241,7 +243,8 @@ fn post(
                 aside.extend(Aside::of(&met, QuarantineReason::DamagedRow));
                 aside.extend(Aside::of(&ahead, QuarantineReason::AheadOfClock));
                 counts.push((free.len(), source));
-                sent.extend(from.map(|from| (from, free.len())));
+                let own = readings.len()..readings.len() + free.len();
+                sent.extend(from.map(|from| (from, own)));
                 readings.append(&mut free);
                 rejections.merge(&rejected);
             }
@@ -255,6 +258,11 @@ fn post(
     }
     ledger::count_entries(sql, counts.len(), readings.len())?;
     let outcomes = ledger::post(sql, &readings)?;
+    for (from, own) in &sent {
+        let own = readings.get(own.clone()).unwrap_or_default().iter();
+        let regions = own.map(|reading| reading.region.as_str());
+        ledger::received::note_regions(sql, &from.sender, regions)?;
+    }
     let mut judged = readings.into_iter().zip(outcomes);
     for (count, source) in counts {
         let own = judged.by_ref().take(count);
@@ -272,9 +280,9 @@ fn post(
     Ok(aside)
 }
 
-/// Notes what other nodes sent, with the number of readings of each, and adds their
+/// Notes what other nodes sent, each with the places of its readings, and adds their
 /// corrections. (Those apply to readings that are counted later, too.)
-fn note_sent(sql: &impl Sql, sent: &[(FromNode<'_>, usize)]) -> Result<(), Error> {
+fn note_sent(sql: &impl Sql, sent: &[(FromNode<'_>, Range<usize>)]) -> Result<(), Error> {
     if sent.is_empty() {
         return Ok(());
     }
@@ -286,7 +294,7 @@ fn note_sent(sql: &impl Sql, sent: &[(FromNode<'_>, usize)]) -> Result<(), Error
     });
     let said: Vec<Said<'_>> = said.collect();
     ledger::corrections::add(sql, &ledger::corrections::with_ids(sql, &said)?)?;
-    let noted: Vec<_> = sent.iter().map(|(from, readings)| (from, *readings)).collect();
+    let noted: Vec<_> = sent.iter().map(|(from, own)| (from, own.len())).collect();
     ledger::received::note(sql, &noted)
 }
 

@@ -38,7 +38,12 @@ pub(crate) const REGION_OF_NAME: &str = "coalesce( \
     (SELECT id FROM regions WHERE name = ?1), \
     (SELECT id FROM aliases WHERE kind = 'regions' AND name = ?1))";
 
-/// The same for a device.
+/// SQL for the ids of the regions that have, or had, one of the names in the list `?1`.
+pub(crate) const REGIONS_OF_NAMES: &str = "( \
+    SELECT id FROM regions WHERE name IN (SELECT value FROM json_each(?1)) UNION \
+    SELECT id FROM aliases WHERE kind = 'regions' AND name IN (SELECT value FROM json_each(?1)))";
+
+/// The same as `REGION_OF_NAME` for a device.
 pub(crate) const DEVICE_OF_NAME: &str = "coalesce( \
     (SELECT id FROM devices WHERE name = ?1), \
     (SELECT id FROM aliases WHERE kind = 'devices' AND name = ?1))";

@@ -1,10 +1,12 @@
 //! What this node has from other nodes: which of their batches are counted, and what each
 //! said of itself last.
 
-use crate::domain::exchange::{Anchor, BatchId, FromNode, Known, Mark, NodeId};
+use crate::base::distinct::Distinct;
+use crate::domain::exchange::{Anchor, BatchId, FromNode, Known, Mark, NodeId, Sender};
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Sql, Value};
+use crate::ledger::dictionary::{self, REGIONS_OF_NAMES};
 use crate::ledger::sql::{integers, placeholders, rows_per_statement};
 use crate::limits;
 
@@ -29,6 +31,28 @@ pub(crate) fn note(sql: &impl Sql, all: &[(&FromNode<'_>, usize)]) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Notes that a sender has sent readings of these regions, by the names that it gave them. A
+/// region that is not known, as all of its readings were refused, is left out.
+///
+/// Must run in the transaction that counts the readings, after they were counted.
+pub(crate) fn note_regions<'a>(
+    sql: &impl Sql,
+    sender: &Sender<'_>,
+    regions: impl ExactSizeIterator<Item = &'a str>,
+) -> Result<(), Error> {
+    let statement = format!(
+        "INSERT OR IGNORE INTO sender_regions (sender, region) \
+         SELECT s.sender, r.id FROM senders AS s, {REGIONS_OF_NAMES} AS r \
+         WHERE s.node = ?2 AND s.name = ?3"
+    );
+    let bindings = [
+        Value::Text(dictionary::list_of(Distinct::of(regions).names.into_iter())),
+        Value::Blob(sender.node.0.to_vec()),
+        Value::Text(sender.name.to_owned()),
+    ];
+    sql.execute(&statement, &bindings).map(|_no_rows| ()).map_err(Error::Regions)
 }
 
 /// A row of the senders.
@@ -85,6 +109,9 @@ fn note_sender(sql: &impl Sql, from: &FromNode<'_>, readings: usize) -> Result<N
     noted.ok_or(Error::Corrupt("sender"))
 }
 
+/// The tables with what is known of a sender, itself last.
+const OF_SENDERS: [&str; 3] = ["received", "sender_regions", "senders"];
+
 /// Forgets those that were not heard of for longest, if there are too many, and never `noted`:
 /// of one name, since a token is for a name and the id is what its holder says; and of all.
 fn bound_senders(sql: &impl Sql, name: &str, noted: i64) -> Result<(), Error> {
@@ -98,10 +125,9 @@ fn bound_senders(sql: &impl Sql, name: &str, noted: i64) -> Result<(), Error> {
     let [of_name, of_all] = most;
     let bindings = [Value::Text(name.to_owned()), of_name, of_all, Value::Integer(noted)];
     for row in sql.execute(statement, &bindings).map_err(Error::Regions)? {
-        for statement in
-            ["DELETE FROM received WHERE sender = ?1", "DELETE FROM senders WHERE sender = ?1"]
-        {
-            sql.execute(statement, &row).map_err(Error::Regions)?;
+        for table in OF_SENDERS {
+            let statement = format!("DELETE FROM {table} WHERE sender = ?1");
+            sql.execute(&statement, &row).map_err(Error::Regions)?;
         }
     }
     Ok(())
@@ -234,9 +260,13 @@ pub(crate) fn senders(sql: &impl Sql) -> Result<Vec<KnownSender>, Error> {
 /// whether it was known.
 pub(crate) fn forget(sql: &impl Sql, node: NodeId) -> Result<bool, Error> {
     let node = [Value::Blob(node.0.to_vec())];
-    let batches =
-        "DELETE FROM received WHERE sender IN (SELECT sender FROM senders WHERE node = ?1)";
-    sql.execute(batches, &node).map_err(Error::Regions)?;
-    let senders = "DELETE FROM senders WHERE node = ?1 RETURNING sender";
-    Ok(!sql.execute(senders, &node).map_err(Error::Regions)?.is_empty())
+    let mut was_known = false;
+    for table in OF_SENDERS {
+        let statement = format!(
+            "DELETE FROM {table} \
+             WHERE sender IN (SELECT sender FROM senders WHERE node = ?1) RETURNING sender"
+        );
+        was_known = !sql.execute(&statement, &node).map_err(Error::Regions)?.is_empty();
+    }
+    Ok(was_known)
 }

@@ -102,6 +102,12 @@ pub(crate) fn end_merge(sql: &impl Sql, renaming: &Renaming<'_>, other: u64) -> 
         Value::Integer(other.cast_signed()),
     ];
     sql.execute(follow, &bindings).map_err(Error::Regions)?;
+    if whole == Whole::Region {
+        let of_senders = "INSERT OR IGNORE INTO sender_regions (sender, region) \
+                          SELECT sender, ?2 FROM sender_regions WHERE region = ?1";
+        let bindings = [id, other].map(|id| Value::Integer(id.cast_signed()));
+        sql.execute(of_senders, &bindings).map_err(Error::Regions)?;
+    }
     give_up(sql, whole, (name, other))?;
     renaming.note(sql, true)
 }

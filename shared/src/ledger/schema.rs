@@ -6,10 +6,10 @@ use crate::ledger::device_window;
 
 /// The schema version that this release writes. An older database is migrated to it, a
 /// newer one is refused.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 9;
 
 /// The n-th migrates a database from version n-1 to n.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../../schema/0001_ledger_and_windows.sql"),
     include_str!("../../schema/0002_revisions.sql"),
     include_str!("../../schema/0003_days_devices_histograms.sql"),
@@ -18,6 +18,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../../schema/0006_answers.sql"),
     include_str!("../../schema/0007_nodes.sql"),
     include_str!("../../schema/0008_sources.sql"),
+    include_str!("../../schema/0009_regions_of_senders.sql"),
 ];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 
@@ -97,6 +98,7 @@ mod tests {
         assert_eq!(statements(MIGRATIONS[5]).count(), 18);
         assert_eq!(statements(MIGRATIONS[6]).count(), 11);
         assert_eq!(statements(MIGRATIONS[7]).count(), 4);
+        assert_eq!(statements(MIGRATIONS[8]).count(), 2);
         for part in MIGRATIONS.iter().flat_map(|migration| statements(migration)) {
             assert!(part.trim_end().ends_with(';'), "a comment behind the end of {part}");
         }

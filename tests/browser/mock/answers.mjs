@@ -113,6 +113,13 @@ function figures(call, { all, typo }, from, to) {
   };
 }
 
+/** Which nodes that send readings of a region are silent or behind. */
+function lack({ nodes, scopes }, { name }) {
+  const behind = nodes.filter((one) => one.regions?.includes(name) && (isSilent(one) || one.minutes > 2));
+  const mayName = !scopes || behind.length === 0 || scopes.some((scope) => ["admin", "read:*"].includes(scope));
+  return { behind_senders: behind.length, behind: mayName ? behind.map((one) => one.name) : null };
+}
+
 function latest(call, found) {
   const { house } = call;
   // What is now came with the list of devices.
@@ -129,7 +136,7 @@ function latest(call, found) {
     latest_devices: heard.length,
     warmest_device: warmest?.device_id ?? null, warmest_c: warmest?.temperature_c ?? null, warmest_at: instant(warmest?.newest),
     coldest_device: coldest?.device_id ?? null, coldest_c: coldest?.temperature_c ?? null, coldest_at: instant(coldest?.newest),
-    silent_devices: ids.length, silent: ids.slice(0, 20),
+    silent_devices: ids.length, silent: ids.slice(0, 20), ...lack(call, found),
     ...(found.limits && { low_c, high_c, within_limits: isWithin }),
     ...(!found.limits && { low_c: null, high_c: null, within_limits: null }),
   };

@@ -2,10 +2,11 @@
 
 const ago = (seconds) => new Date(Date.now() - 1000 * seconds).toISOString();
 
-/** Nodes that send: their last contact was so many `seconds` ago. */
-export const FRESH = { name: "gw-1", seconds: 7, minutes: 2, behind: 52, missing: 52 };
-export const SILENT = { name: "gw-2", seconds: 745, minutes: 1, behind: 9, missing: 4_312 };
-export const BEHIND = { name: "gw-3", seconds: 3, minutes: 640, behind: 38_211, missing: 38_211 };
+/** Nodes that send: their last contact was so many `seconds` ago, and they have sent readings of
+ * these `regions`. */
+export const FRESH = { name: "gw-1", seconds: 7, minutes: 2, behind: 52, missing: 52, regions: ["dock", "loft"] };
+export const SILENT = { name: "gw-2", seconds: 745, minutes: 1, behind: 9, missing: 4_312, regions: ["dock"] };
+export const BEHIND = { name: "gw-3", seconds: 3, minutes: 640, behind: 38_211, missing: 38_211, regions: ["dock"] };
 export const NAMELESS = { name: "", seconds: 12, minutes: 0, behind: 0, missing: 0 };
 export const CLONED = { name: "gw-5", seconds: 2, minutes: 0, behind: 0, missing: 0, forks: 14 };
 

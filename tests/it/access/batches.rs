@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{bearer, body, tokens};
 use crate::support::assert::check_fields;
 use crate::support::node::{Node, PATIENT};
-use crate::support::readings::{NOW, at, json_reading};
+use crate::support::readings::{HOUR, NOW, at, json_reading};
 
 /// The batch of a gateway that calls itself `name`: two readings of the hall, one of the attic,
 /// and three corrections.
@@ -102,4 +102,28 @@ fn of_a_batch_what_is_of_other_regions_is_forbidden_and_the_rest_is_counted() {
     hub.fold();
     assert_eq!(hub.corrections().len(), 3);
     check_fields(&hub.read_by(&root, "/v1/regions/hall"), &json!({"count": 0}));
+}
+
+#[test]
+fn which_node_a_region_lacks_readings_of_is_named_to_those_alone_that_read_everything() {
+    let scopes = [("gw", "sync:gw-1@*"), ("all", "read:*"), ("hall", "read:hall")];
+    let ([gateway, all, hall], lines) = tokens(scopes);
+    let mut hub = Node::quiet(&[("auth", "on"), ("tokens", &lines), ("retention", "0")]);
+    let request = Request::post("/v1/readings")
+        .with(Header::Authorization, bearer(&gateway))
+        .with(Header::ContentType, MEDIA_TYPE);
+    assert_eq!(hub.deliver_bytes(&request, &batch("gw-1")).status, 202);
+    hub.fold();
+    let mut said = |token: &str| {
+        let region = hub.read_by(token, "/v1/regions/hall");
+        [region["behind_senders"].clone(), region["behind"].clone()]
+    };
+    assert_eq!([said(&all), said(&hall)], [[json!(0), json!([])], [json!(0), json!([])]]);
+    hub.set_clock(NOW + HOUR);
+    let mut said = |token: &str| {
+        let region = hub.read_by(token, "/v1/regions/hall");
+        [region["behind_senders"].clone(), region["behind"].clone()]
+    };
+    assert_eq!(said(&all), [json!(1), json!(["gw-1"])]);
+    assert_eq!(said(&hall), [json!(1), json!(null)]);
 }

@@ -32,6 +32,8 @@ fn a_reading_is_acknowledged_and_then_counted() {
         ["senders", "silent_senders", "silent_nodes", "senders_as_of", "missing_readings"];
     let of_senders = of_senders.map(|name| fields.remove(name).unwrap());
     assert_eq!(of_senders, [json!(0), json!(0), json!(null), json!(null), json!(0)]);
+    let of_region = ["behind_senders", "behind"].map(|name| fields.remove(name).unwrap());
+    assert_eq!(of_region, [json!(0), json!([])]);
     assert_eq!(
         body,
         json!({

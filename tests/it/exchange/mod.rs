@@ -1,5 +1,6 @@
 //! Several nodes that send each other what they have.
 
+mod alone;
 mod as_seen;
 mod catch_up;
 mod corrected;
@@ -8,6 +9,7 @@ mod fleet;
 mod kills;
 mod linked;
 mod many;
+mod marks;
 mod member;
 mod mesh;
 mod model;
