@@ -11,10 +11,13 @@ CREATE TABLE ledger_4 (
     UNIQUE (minute, first)
 ) STRICT;
 
+-- libSQL has no ORDER BY inside an aggregate. An ordered subquery is read in its order.
 INSERT INTO ledger_4 (minute, first, records, run)
     SELECT minute, 0, count(*),
-           unhex('02' || group_concat(printf('%016x%016x%016x', device * 65536 + ms, region, milli), '' ORDER BY device, ms))
-    FROM ledger GROUP BY minute ORDER BY minute;
+           (SELECT unhex('02' || group_concat(record, '')) FROM
+               (SELECT printf('%016x%016x%016x', r.device * 65536 + r.ms, r.region, r.milli) AS record
+                FROM ledger AS r WHERE r.minute = l.minute ORDER BY r.device, r.ms))
+    FROM ledger AS l GROUP BY minute ORDER BY minute;
 
 DROP TABLE ledger;
 
@@ -33,9 +36,12 @@ CREATE TABLE device_windows_4 (
 
 INSERT INTO device_windows_4 (region, span, start, first, records, run)
     SELECT region, span, start, 0, count(*),
-           unhex('02' || group_concat(printf('%016x%016x%016x%016x%016x%016x', device, readings, sum,
-                                             coalesce(oldest, 0), coalesce(newest, 0), coalesce(latest, 0)), '' ORDER BY device))
-    FROM device_windows GROUP BY region, span, start ORDER BY region, span, start;
+           (SELECT unhex('02' || group_concat(record, '')) FROM
+               (SELECT printf('%016x%016x%016x%016x%016x%016x', r.device, r.readings, r.sum, coalesce(r.oldest, 0),
+                              coalesce(r.newest, 0), coalesce(r.latest, 0)) AS record
+                FROM device_windows AS r WHERE r.region = w.region AND r.span = w.span AND r.start = w.start
+                ORDER BY r.device))
+    FROM device_windows AS w GROUP BY region, span, start ORDER BY region, span, start;
 
 DROP TABLE device_windows;
 

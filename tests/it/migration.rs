@@ -1,6 +1,7 @@
 //! A database of an older release goes on under this one; one of a newer release is
 //! refused.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use isotherm::error::Error;
@@ -183,6 +184,36 @@ fn a_database_of_version_5_keeps_its_devices_and_percentiles_and_gets_quarter_ho
     }
     let devices = node.look_at("/v1/regions/attic/devices");
     assert_eq!(devices["devices"].as_array().unwrap().len(), 3);
+}
+
+/// The schema in a database: of each table and index its SQL, without comments, spaces and
+/// quotation marks.
+fn schema_of(node: &Node) -> BTreeMap<String, String> {
+    node.fold();
+    let rows = node.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL");
+    let plain = |sql: &str| -> String {
+        let lines = sql.lines().map(|line| line.split("--").next().unwrap());
+        lines.collect::<String>().replace([' ', '"'], "")
+    };
+    let named = |row: Vec<SqlValue>| match &row[..] {
+        [SqlValue::Text(name), SqlValue::Text(sql)] => (name.clone(), plain(sql)),
+        other => panic!("{other:?}"),
+    };
+    rows.into_iter().map(named).collect()
+}
+
+#[test]
+fn a_new_database_has_the_schema_that_all_migrations_lead_to() {
+    let new = Node::new(&[]);
+    let schema = schema_of(&new);
+    assert!(schema.len() > 25, "{schema:#?}");
+    for version in [1, 3, 4, 5, 6, 7, 8] {
+        assert_eq!(schema_of(&migrated(version)), schema, "from version {version}");
+    }
+    let count = |table: &str| new.execute(&format!("SELECT count(*) FROM {table}"));
+    for (table, rows) in [("node", 1), ("lease", 1), ("peers", 0), ("regions", 0)] {
+        assert_eq!(count(table), [[SqlValue::Integer(rows)]], "{table}");
+    }
 }
 
 #[test]

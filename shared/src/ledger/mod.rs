@@ -17,6 +17,7 @@ mod gaps;
 mod left_behind;
 mod numbers;
 pub(crate) mod outbox;
+pub(crate) mod plain;
 mod prune;
 mod quarters;
 mod read;

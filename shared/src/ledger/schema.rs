@@ -3,22 +3,26 @@
 use crate::error::Error;
 use crate::host::{Ending, Sql, TransactionKind};
 use crate::ledger::device_window;
+use crate::ledger::plain::sql;
 
 /// The schema version that this release writes. An older database is migrated to it, a
 /// newer one is refused.
 pub const VERSION: i64 = 9;
 
+/// The schema of this release, for a database that has none.
+const CURRENT: &str = sql!("current");
+
 /// The n-th migrates a database from version n-1 to n.
 const MIGRATIONS: [&str; 9] = [
-    include_str!("../../schema/0001_ledger_and_windows.sql"),
-    include_str!("../../schema/0002_revisions.sql"),
-    include_str!("../../schema/0003_days_devices_histograms.sql"),
-    include_str!("../../schema/0004_runs.sql"),
-    include_str!("../../schema/0005_names_and_checks.sql"),
-    include_str!("../../schema/0006_answers.sql"),
-    include_str!("../../schema/0007_nodes.sql"),
-    include_str!("../../schema/0008_sources.sql"),
-    include_str!("../../schema/0009_regions_of_senders.sql"),
+    sql!("0001_ledger_and_windows"),
+    sql!("0002_revisions"),
+    sql!("0003_days_devices_histograms"),
+    sql!("0004_runs"),
+    sql!("0005_names_and_checks"),
+    sql!("0006_answers"),
+    sql!("0007_nodes"),
+    sql!("0008_sources"),
+    sql!("0009_regions_of_senders"),
 ];
 const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 
@@ -60,6 +64,15 @@ fn migrate(sql: &impl Sql) -> Result<(), Error> {
 /// Runs inside a transaction, so it sees what another connection has migrated before.
 fn migrate_from(sql: &impl Sql) -> Result<(), Error> {
     let found = version(sql)?;
+    if found == 0 {
+        statements(CURRENT).try_for_each(|statement| run(sql, statement))?;
+        return sql.set_schema_version(VERSION).map_err(Error::Regions);
+    }
+    migrate_to_current(sql, found)
+}
+
+/// Migrates a database of this version, step by step.
+fn migrate_to_current(sql: &impl Sql, found: i64) -> Result<(), Error> {
     let done = usize::try_from(found).map_err(|_negative| Error::Corrupt("schema version"))?;
     for migration in MIGRATIONS.iter().skip(done) {
         statements(migration).try_for_each(|statement| run(sql, statement))?;
@@ -77,9 +90,7 @@ fn run(sql: &impl Sql, statement: &str) -> Result<(), Error> {
 
 /// The statements of a migration: each ends at a semicolon at a line's end.
 fn statements(migration: &str) -> impl Iterator<Item = &str> {
-    let is_code = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with("--");
-    let parts = migration.split_inclusive(";\n");
-    parts.filter(move |part| part.lines().any(is_code))
+    migration.split_inclusive(";\n")
 }
 
 #[cfg(test)]
