@@ -63,17 +63,17 @@ pub(crate) fn now(sql: &impl Sql, table: &str, name: &str) -> Result<Option<(u64
 }
 
 /// The ids of the names; 0 for a name without one. A name that was given up stands for
-/// what it named. They come as one value: a row for
-/// each would cost more than the lookup.
+/// what it named. They come as one value: a row for each would cost more than the lookup. (An
+/// aggregate reads an ordered subquery in its order; libSQL has no ORDER BY inside of it.)
 fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Error> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let known = format!(
-        "SELECT json_group_array(coalesce(t.id, (SELECT a.id FROM aliases AS a \
-                                                 WHERE a.kind = '{table}' AND a.name = j.value), 0) \
-                                 ORDER BY j.key) \
-         FROM json_each(?1) AS j LEFT JOIN {table} AS t ON t.name = j.value"
+        "SELECT json_group_array(id) FROM ( \
+            SELECT coalesce(t.id, (SELECT a.id FROM aliases AS a \
+                                   WHERE a.kind = '{table}' AND a.name = j.value), 0) AS id \
+            FROM json_each(?1) AS j LEFT JOIN {table} AS t ON t.name = j.value ORDER BY j.key)"
     );
     let rows = sql
         .execute(&known, &[Value::Text(list_of(names.iter().copied()))])

@@ -10,6 +10,8 @@ use isotherm::host::{
 use isotherm_host::native::NativeHost;
 use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 
+use crate::support::libsql;
+
 /// Which calls fail, counted over all stores of a host.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -208,7 +210,9 @@ impl KeyValue for Faulty<KeyValueFile> {
 
 impl Sql for Faulty<DatabaseConnection> {
     fn execute(&self, statement: &str, bindings: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
-        let rows = self.plan.call(|| Sql::execute(&self.inner, statement, bindings))?;
+        // What libSQL's clients can't send is no statement for any node.
+        let statement = libsql::rendered(statement)?;
+        let rows = self.plan.call(|| Sql::execute(&self.inner, &statement, bindings))?;
         let bytes = |value: &Value| match value {
             Value::Text(text) => text.len(),
             Value::Blob(bytes) => bytes.len(),

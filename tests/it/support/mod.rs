@@ -6,6 +6,7 @@
 //! - `node`: the application in this process, over a real SQLite, with its clock;
 //! - `tables`: what the database has, by names;
 //! - `faulty`, `strict`: hosts whose calls fail, or that have less than SQLite;
+//! - `libsql`: statements as libSQL's clients render them, in which every `node` runs them;
 //! - `readings`: readings and times;
 //! - `assert`: what must be true of an answer.
 
@@ -13,6 +14,7 @@ pub(crate) mod assert;
 pub(crate) mod bare;
 pub(crate) mod faulty;
 pub(crate) mod gzip;
+pub(crate) mod libsql;
 pub(crate) mod node;
 pub(crate) mod python;
 pub(crate) mod readings;
