@@ -3,6 +3,7 @@
 mod names;
 mod nginx;
 mod objects;
+mod readme;
 mod routes;
 mod spinkube;
 mod systemd;

@@ -22,8 +22,8 @@ pub(super) fn inconsistencies(objects: &[Value]) -> Vec<String> {
     let spin = Spin::read();
     let of = |kind: &str| objects.iter().filter(move |o| o["kind"] == kind).collect::<Vec<_>>();
     let executors: BTreeSet<_> = of("SpinAppExecutor").into_iter().map(name).collect();
+    let mut problems = executors_and_order(objects);
     let apps = of("SpinApp");
-    let mut problems = Vec::new();
     for app in &apps {
         let mut found = app_against_manifest(app, &spin);
         found.extend(stores(app, &spin));
@@ -51,6 +51,26 @@ pub(super) fn inconsistencies(objects: &[Value]) -> Vec<String> {
     problems
 }
 
+/// What the operator refuses, or makes hang: its webhook wants an executor to be there before
+/// what names it; and one with a name that other applications of the cluster use can't be
+/// deleted (operator 0.6.1).
+fn executors_and_order(objects: &[Value]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut known = BTreeSet::new();
+    for object in objects {
+        if object["kind"] == "SpinAppExecutor" {
+            known.insert(name(object));
+            if name(object) == "containerd-shim-spin" {
+                problems.push("the executor's name is that of the examples".to_owned());
+            }
+        }
+        if object["kind"] == "SpinApp" && !known.contains(text(&object["spec"]["executor"])) {
+            problems.push(format!("SpinApp {}: its executor is not before it", name(object)));
+        }
+    }
+    problems
+}
+
 /// Components, variables and probes of a SpinApp.
 fn app_against_manifest(app: &Value, spin: &Spin) -> Vec<String> {
     let spec = &app["spec"];
@@ -69,6 +89,9 @@ fn app_against_manifest(app: &Value, spin: &Spin) -> Vec<String> {
     let ready = probe("readiness");
     if !ready.starts_with("/readyz") || !components.contains(&spin.component_at(&ready)) {
         problems.push(format!("no component of it answers to {ready}"));
+    }
+    if spec["checks"]["readiness"]["initialDelaySeconds"] != 1 {
+        problems.push("it is not asked for ten seconds whether it is ready".to_owned());
     }
     if spec["resources"]["limits"]["memory"].is_null() {
         problems.push("no limit on memory".to_owned());

@@ -47,6 +47,13 @@ fn routes(objects: &[Value], apps: &[&Value], spin: &Spin) -> Vec<String> {
 fn unreached(objects: &[Value]) -> Vec<String> {
     let mut problems = Vec::new();
     for object in objects.iter().filter(|object| object["kind"] == "IngressRoute") {
+        // Traefik goes by the length of a rule where no priority is given, and rules of an Ingress
+        // may be as long.
+        for rule in list(&object["spec"]["routes"]) {
+            if rule["priority"].as_i64().is_none_or(|priority| priority < 1_000) {
+                problems.push(format!("rule {}: no priority before an Ingress", rule["match"]));
+            }
+        }
         let rules = list(&object["spec"]["routes"]).iter().map(|rule| text(&rule["match"]));
         for rule in rules.filter(|rule| rule.contains("/v1/readings")) {
             for route in Route::<NativeHost>::INGEST {

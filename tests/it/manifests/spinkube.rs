@@ -28,8 +28,20 @@ fn every_overlay_renders_and_is_valid() {
     }
 }
 
+#[test]
+fn an_application_before_its_executor_is_found() {
+    for overlay in OVERLAYS {
+        let (mut objects, _) = objects(&rendered(overlay));
+        let place = objects.iter().position(|one| one["kind"] == "SpinAppExecutor").unwrap();
+        let executor = objects.remove(place);
+        objects.push(executor);
+        let found = names::inconsistencies(&objects);
+        assert!(found.iter().any(|problem| problem.contains("not before it")), "{found:?}");
+    }
+}
+
 /// Mistakes: in which overlay, what is replaced by what, and how the problem is named.
-const MISTAKES: [(&str, &str, &str, &str); 28] = [
+const MISTAKES: [(&str, &str, &str, &str); 32] = [
     ("edge", "  - ingest\n", "  - ingress\n", "no component ingress in spin.toml"),
     ("edge", "  - inspect\n", "", "no SpinApp has the component inspect"),
     ("edge", "    - name: default\n", "    - name: journal\n", "keyValueStores are [\"journal\"]"),
@@ -48,7 +60,16 @@ const MISTAKES: [(&str, &str, &str, &str); 28] = [
     ("edge", "secretKeyRef", "configMapKeyRef", "not the key tokens of a secretKeyRef"),
     ("canary", "- name: jwt_keys\n", "- name: jwt_key\n", "jwt_keys of spin.toml is not given"),
     ("edge", "- ReadWriteOncePod", "- ReadWriteOnce", "two pods could have the volume"),
-    ("edge", "executor: containerd-shim-spin", "executor: spin", "no such executor"),
+    ("edge", "executor: isotherm", "executor: spin", "no such executor"),
+    (
+        "edge",
+        "kind: SpinAppExecutor\nmetadata:\n  name: isotherm\n",
+        "kind: SpinAppExecutor\nmetadata:\n  name: containerd-shim-spin\n",
+        "that of the examples",
+    ),
+    ("edge", "      initialDelaySeconds: 1\n", "", "not asked for ten seconds"),
+    ("canary", "    priority: 1001\n", "", "no priority"),
+    ("canary", "    priority: 1000\n", "    priority: 100\n", "no priority"),
     ("cloud", "key: redis-url", "key: redis-address", "the README does not say how to make"),
     (
         "cloud",
