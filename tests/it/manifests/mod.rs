@@ -4,6 +4,7 @@ mod names;
 mod nginx;
 mod objects;
 mod readme;
+mod release;
 mod routes;
 mod spinkube;
 mod systemd;
