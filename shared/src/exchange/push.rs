@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::correction::Correction;
 use crate::domain::exchange::{Anchor, BatchId, Behind, Sender, SentCorrection};
 use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
-use crate::error::Error;
+use crate::error::{DamagedRow, Error};
 use crate::exchange::peers::{self, Peer};
 use crate::exchange::selected::{Selected, StoredCorrection, corrections};
 use crate::host::{Host, Sql, Value};
@@ -50,13 +50,15 @@ pub fn prepare<H: Host>(
     now: UnixMillis,
 ) -> Result<Option<Prepared>, Error> {
     let id = random_id(database.host())?;
-    database.transaction(|sql| {
+    let mut damaged = Vec::new();
+    let prepared = database.transaction(|sql| {
+        damaged.clear();
         let Some(peer) = peers::one(sql, peer)? else { return Ok(None) };
         aside::sort_out(sql, peer.peer, peer.takes_from, now)?;
         let asked = under_way(sql, peer.peer)?;
         let has_room = asked.len() < limits::BATCHES_ASKED_MAX;
         let contents = match has_room {
-            true => take(sql, &peer, id, now)?,
+            true => take(sql, &peer, id, now, &mut damaged)?,
             false => Contents::default(),
         };
         count_send(sql, peer.peer, now)?;
@@ -69,7 +71,12 @@ pub fn prepare<H: Host>(
             last_hour: last_hour(sql, now)?,
         };
         Ok(Some(contents.into_batch(sql, sender, id, asked, &peer)?))
-    })
+    })?;
+    if !damaged.is_empty() {
+        let error = Error::DamagedRows(damaged);
+        database.host().log(&format!("{error}; what is in them is not sent to peer {peer}"));
+    }
+    Ok(prepared)
 }
 
 fn behind(left: Left) -> Behind {
@@ -121,14 +128,22 @@ struct Contents {
     corrections: Vec<StoredCorrection>,
 }
 
-/// Takes what waits, the newest minutes first, and notes the batch.
-fn take(sql: &impl Sql, peer: &Peer, id: BatchId, now: UnixMillis) -> Result<Contents, Error> {
+/// Takes what waits, the newest minutes first, and notes the batch. Rows that can't be read are
+/// left out, and returned in `damaged`.
+fn take(
+    sql: &impl Sql,
+    peer: &Peer,
+    id: BatchId,
+    now: UnixMillis,
+    damaged: &mut Vec<DamagedRow>,
+) -> Result<Contents, Error> {
     let most = usize::try_from(peer.readings_max).unwrap_or(1).max(1);
     let waiting = outbox::waiting(sql, peer.peer, limits::MINUTES_PER_BATCH_MAX)?;
     let mut selected = Selected::of(sql, &waiting, most)?;
     let mut corrections = corrections(sql, &selected.parts, selected.rest)?;
     selected.bound(&mut corrections);
-    let Selected { mut rows, parts, rest } = selected;
+    let Selected { mut rows, parts, rest, damaged: found } = selected;
+    damaged.extend(found);
     if rows.is_empty() && corrections.is_empty() && rest.is_none() {
         // There is nothing of it in the ledger that can be read, and so nothing to send.
         outbox::forget(sql, peer.peer, &parts)?;

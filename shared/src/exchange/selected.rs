@@ -2,7 +2,7 @@
 //! corrections of their minutes.
 
 use crate::domain::reading::UnixMillis;
-use crate::error::Error;
+use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
 use crate::ledger::dictionary::list_of_ids;
 use crate::ledger::outbox::{Part, place_in_minute, place_of};
@@ -17,6 +17,8 @@ pub(super) struct Selected {
     pub(super) rows: Vec<Row>,
     pub(super) parts: Vec<Part>,
     pub(super) rest: Option<Part>,
+    /// Rows of the ledger in these parts that can't be read: what they have is not sent.
+    pub(super) damaged: Vec<DamagedRow>,
 }
 
 impl Selected {
@@ -37,7 +39,7 @@ impl Selected {
             };
             let (now, later) = waiting.split_at(waiting.iter().take_while(fits).count().max(1));
             waiting = later;
-            let mut found = load(sql, now)?;
+            let mut found = load(sql, now, &mut selected.damaged)?;
             for part in now {
                 if selected.rest.is_some() {
                     break;
@@ -108,9 +110,9 @@ fn stored(sql: &impl Sql, parts: &[Part]) -> Result<Vec<(i64, usize)>, Error> {
     rows.iter().map(count).collect::<Option<_>>().ok_or(Error::Corrupt("ledger"))
 }
 
-/// The rows of the ledger of these minutes, the newest minute first. A run that can't be
-/// read is left out: who reads its minute says so.
-fn load(sql: &impl Sql, parts: &[Part]) -> Result<Vec<Row>, Error> {
+/// The rows of the ledger of these minutes, the newest minute first. A run that can't be read is
+/// left out, and noted.
+fn load(sql: &impl Sql, parts: &[Part], damaged: &mut Vec<DamagedRow>) -> Result<Vec<Row>, Error> {
     let minutes = list_of_ids(parts.iter().map(|part| part.minute.cast_unsigned()));
     let statement = "SELECT minute, first, run FROM ledger \
                      WHERE minute IN (SELECT value FROM json_each(?1)) ORDER BY minute DESC, first";
@@ -119,7 +121,7 @@ fn load(sql: &impl Sql, parts: &[Part]) -> Result<Vec<Row>, Error> {
         let run = Run::<1>::from_columns(&row).ok_or(Error::Corrupt("ledger"))?;
         match LEDGER.decode::<Row>(&run) {
             Ok(mut rows) => all.append(&mut rows),
-            Err(Error::DamagedRows(_)) => {}
+            Err(Error::DamagedRows(mut rows)) => damaged.append(&mut rows),
             Err(error) => return Err(error),
         }
     }

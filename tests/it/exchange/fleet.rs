@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::Method;
 use isotherm_it::{binary, now_ms};
 use isotherm_load::sender::Sender;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::readings::{MINUTE, instant};
@@ -131,6 +131,41 @@ impl Fleet {
     }
 
     /// Waits until the hub says, as JSON and beside CSV, that it lacks nothing of anyone.
+    /// Of which gateways the hub's metrics say that they are silent.
+    fn silent_by_metrics(&self) -> Vec<String> {
+        let metrics = self.nodes["hub"].get("/metrics").unwrap().body;
+        let lines = metrics.lines().filter_map(|line| line.strip_prefix("isotherm_sender_silent{"));
+        let silent = lines.filter_map(|line| line.strip_suffix("\"} 1")?.split("name=\"").nth(1));
+        silent.map(str::to_owned).collect()
+    }
+
+    /// The fields of the coverage in the header of the hub's table of regions.
+    fn coverage_of_csv(&self) -> Option<Vec<String>> {
+        let csv = [("accept", "text/csv")];
+        let answer = self.nodes["hub"].send_with(&Method::GET, "/v1/regions", &csv).unwrap();
+        let coverage = answer.header("isotherm-coverage")?;
+        Some(coverage.split(',').map(|field| field.trim().to_owned()).collect())
+    }
+
+    /// That the hub says in JSON, in the header of a table and in its metrics that this gateway
+    /// alone is silent, and marks its rooms alone.
+    fn check_said_of_silent(&self, gateway: &str) {
+        let body = self.read("hub", "/v1/regions").unwrap();
+        assert_eq!((&body["silent_senders"], &body["silent_nodes"]), (&json!(1), &json!(gateway)));
+        assert!(body["missing_readings"].as_i64().unwrap() > 0, "{body}");
+        let number = gateway.split('-').next_back().unwrap();
+        for region in body["regions"].as_array().unwrap() {
+            let is_its = region["region"].as_str().unwrap().ends_with(number);
+            let behind = if is_its { json!([gateway]) } else { json!([]) };
+            assert_eq!(region["behind"], behind, "{region}");
+        }
+        let fields = self.coverage_of_csv().unwrap();
+        for wanted in ["senders=3".to_owned(), format!("silent_nodes=\"{gateway}\"")] {
+            assert!(fields.contains(&wanted), "{fields:?}");
+        }
+        assert_eq!(self.silent_by_metrics(), [gateway]);
+    }
+
     fn wait_until_complete(&self) {
         until("the hub lacks nothing", || {
             let body = self.read("hub", "/v1/regions")?;
@@ -138,12 +173,9 @@ impl Fleet {
             (lacks.map(|field| body[field].as_i64()) == [Some(3), Some(0), Some(0)]).then_some(())
         });
         until("the header of a table says so", || {
-            let csv = [("accept", "text/csv")];
-            let answer = self.nodes["hub"].send_with(&Method::GET, "/v1/regions", &csv).unwrap();
-            let coverage = answer.header("isotherm-coverage")?;
-            let fields: Vec<&str> = coverage.split(',').map(str::trim).collect();
+            let fields = self.coverage_of_csv()?;
             let lacks = ["senders=3", "silent_senders=0", "missing_readings=0"];
-            lacks.iter().all(|field| fields.contains(field)).then_some(())
+            lacks.iter().all(|lack| fields.iter().any(|field| field == lack)).then_some(())
         });
     }
 }
@@ -181,6 +213,7 @@ fn a_gateway_that_is_cut_off_is_named_at_the_hub_which_has_everything_after_it_h
         senders["gateway-2"].0.then_some(senders["gateway-2"].1)
     });
     assert!(missing > 0);
+    fleet.check_said_of_silent("gateway-2");
     fleet.give("status", "SILENT");
     let said = fleet.said();
     let line = said.lines().find(|line| line.contains("SILENT")).unwrap();
@@ -188,6 +221,7 @@ fn a_gateway_that_is_cut_off_is_named_at_the_hub_which_has_everything_after_it_h
 
     let path = format!("/v1/regions/cold-room-2?to={}", instant(now_ms()).as_str().unwrap());
     fleet.give("heal 2", "gateway-2 can reach the hub again");
+    let healed = now_ms();
     until("the hub has all readings of gateway 2", || {
         let [of_gateway, of_hub] = ["gateway-2", "hub"].map(|node| fleet.read(node, &path));
         let figures = |body: &Value| (body["count"].clone(), body["sum_millicelsius"].clone());
@@ -195,6 +229,9 @@ fn a_gateway_that_is_cut_off_is_named_at_the_hub_which_has_everything_after_it_h
     });
     assert!(!fleet.senders()["gateway-2"].0, "it is still silent");
     fleet.wait_until_complete();
+    assert_eq!(fleet.silent_by_metrics(), Vec::<String>::new());
+    let took = now_ms() - healed;
+    assert!(took < 60_000, "it took {took} ms until the hub said nothing of it any more");
 
     fleet.give("quit", "All nodes have ended");
     assert!(fleet.process.wait().unwrap().success());

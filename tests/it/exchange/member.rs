@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use isotherm::api::{readings, router};
-use isotherm::http::{Header, Request};
+use isotherm::http::{Header, Request, Response};
 use isotherm::internals::exchange::apply::apply;
 use isotherm::internals::exchange::peers::{Configured, register_in};
 use isotherm::internals::exchange::push::{Prepared, Told, prepare};
@@ -199,11 +199,22 @@ impl Member {
 
     /// Posts a body to `ingest`, and does nothing after the answer.
     pub(super) fn post(&self, media_type: &str, body: &[u8], now: i64) -> Vec<u8> {
-        let request = Request::post("/v1/readings").with(Header::ContentType, media_type);
-        let handled = readings::post(&self.node().host, &request, body, at(now));
-        let response = handled.response;
+        let response = self.answered(media_type, body, now);
         assert_eq!(response.status, 202, "{}", String::from_utf8_lossy(&response.body));
         response.body
+    }
+
+    /// The same; `None` where all of it is rejected.
+    pub(super) fn offer(&self, media_type: &str, body: &[u8], now: i64) -> Option<Vec<u8>> {
+        let response = self.answered(media_type, body, now);
+        let said = String::from_utf8_lossy(&response.body);
+        assert!([202, 422].contains(&response.status.as_u16()), "{said}");
+        (response.status == 202).then_some(response.body)
+    }
+
+    fn answered(&self, media_type: &str, body: &[u8], now: i64) -> Response {
+        let request = Request::post("/v1/readings").with(Header::ContentType, media_type);
+        readings::post(&self.node().host, &request, body, at(now)).response
     }
 
     pub(super) fn correct(&self, number: usize, now: i64) {

@@ -12,7 +12,7 @@ use super::traffic::{Packet, deliver, deliver_one, exchange, settle};
 use crate::corrections_model::figures;
 use crate::support::node::Node;
 use crate::support::readings::{NOW, celsius, instant};
-use crate::support::tables::Window;
+use crate::support::tables::{Stored, Window};
 
 /// How often what happens.
 struct Weather {
@@ -170,11 +170,11 @@ fn what_is_wrong(members: &[Member], member: &Member) -> Option<String> {
     (windows != expected).then(|| format!("the windows of {} are not its readings'", member.name))
 }
 
-/// The windows of a node that gets what this one has, in one request each.
-fn recount(member: &Member) -> Vec<Window> {
+/// A node that gets these readings, those that come late in a request of their own.
+pub(super) fn with_readings(all: BTreeMap<Stored, bool>) -> Node {
     let mut other = Node::quiet(&[("retention", "0"), ("late_after", "3d")]);
     let (mut in_time, mut late) = (Vec::new(), Vec::new());
-    for (stored, is_late) in member.node().counted_as() {
+    for (stored, is_late) in all {
         let body = json!({
             "device_id": stored.device, "region": stored.region,
             "temperature_c": f64::from(i32::try_from(stored.millicelsius).unwrap()) / 1_000.0,
@@ -190,6 +190,12 @@ fn recount(member: &Member) -> Vec<Window> {
         other.accept(&Value::from(late));
     }
     other.fold();
+    other
+}
+
+/// The windows of a node that gets what this one has.
+fn recount(member: &Member) -> Vec<Window> {
+    let mut other = with_readings(member.node().counted_as());
     for number in 0..READINGS {
         let made = member.node().corrections();
         let of = correction(number);

@@ -38,7 +38,7 @@ pub(super) fn counts(service: &Service) -> Vec<(String, i64)> {
 pub(super) fn windows(service: &Service, from: i64, to: i64) -> Vec<Value> {
     let mut all = Vec::new();
     for (region, _) in counts(service) {
-        for step in ["1m", "1h"] {
+        for step in ["1m", "1h", "1d"] {
             let path = format!("/v1/regions/{region}/windows?from={from}&to={to}&step={step}");
             let body = get(service, &path);
             for window in body["windows"].as_array().unwrap() {
