@@ -35,7 +35,7 @@ pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     start::check(host)?;
     check_access(host)?;
     access::check_jwt(host)?;
-    let Parts { journal, regions, breaker } = parts(host, call.now);
+    let Parts { journal, regions, journal_mode, breaker } = parts(host, call.now);
     let word = |up: bool| if up { "ok" } else { "failing" };
     let (code, status) = match (journal, regions) {
         (true, true) => (StatusCode::OK, "ready"),
@@ -46,6 +46,7 @@ pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
         ("status", status.into()),
         ("journal", word(journal).into()),
         ("regions", word(regions).into()),
+        ("journal_mode", journal_mode.into()),
         ("breaker", breaker.name().into()),
         ("auth", if settings::access_is_on(host)? { "on" } else { "off" }.into()),
     ]);
@@ -66,26 +67,38 @@ fn check_access(host: &impl Host) -> Result<(), Error> {
 struct Parts {
     journal: bool,
     regions: bool,
+    /// That of the regions database, if it tells.
+    journal_mode: Option<String>,
     breaker: State,
 }
 
 fn parts(host: &impl Host, now: UnixMillis) -> Parts {
-    let count = || Database::open(host, BEFORE_READING)?.read(ledger::totals);
+    let count = || {
+        let database = Database::open(host, BEFORE_READING)?;
+        database.read(ledger::totals)?;
+        database.read(ledger::journal_mode)
+    };
     let noted = |error: Error| host.log(&error.to_string());
     match listed(host) {
         Ok((inventory, store)) => {
             let circuit = CircuitBreaker::new(host, &store, inventory.has_breaker());
-            let regions = circuit.call(now, count).map_err(noted).is_ok();
+            let counted = circuit.call(now, count).map_err(noted);
             // The state after the call.
-            let has_breaker = inventory.has_breaker() || !regions;
+            let has_breaker = inventory.has_breaker() || counted.is_err();
             let breaker = CircuitBreaker::new(host, &store, has_breaker).state();
-            Parts { journal: true, regions, breaker }
+            Parts::of(true, counted, breaker)
         }
         Err(error) => {
             noted(error);
-            let regions = count().map_err(noted).is_ok();
-            Parts { journal: false, regions, breaker: State::NEW }
+            Parts::of(false, count().map_err(noted), State::NEW)
         }
+    }
+}
+
+impl Parts {
+    fn of(journal: bool, counted: Result<Option<String>, ()>, breaker: State) -> Self {
+        let (regions, journal_mode) = (counted.is_ok(), counted.ok().flatten());
+        Self { journal, regions, journal_mode, breaker }
     }
 }
 

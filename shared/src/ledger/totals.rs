@@ -36,6 +36,19 @@ pub(crate) fn tally(sql: &impl Sql, name: &str) -> Result<i64, Error> {
     }
 }
 
+/// SQLite's journal mode of the database; `None` where it does not tell, as some servers don't.
+/// In other modes than WAL, readers and the writer wait for each other. It is another one where
+/// the file system has no shared memory, as over a network.
+pub(crate) fn journal_mode(sql: &impl Sql) -> Result<Option<String>, Error> {
+    match sql.execute("PRAGMA journal_mode", &[]).ok().as_deref() {
+        Some([row]) => match row.as_slice() {
+            [Value::Text(mode)] => Ok(Some(mode.clone())),
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
 /// The first minute whose readings can be corrected: of the first hour that is wholly in
 /// the ledger. Figures of an hour in which pruning stopped can't be computed anew.
 pub(crate) fn correctable_from(sql: &impl Sql) -> Result<i64, Error> {

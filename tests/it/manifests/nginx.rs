@@ -53,30 +53,34 @@ ca -revoke withdrawn.pem
 ca -gencrl -out devices-crl.pem
 "#;
 
+/// The place of the port without TLS.
+const PLAIN: usize = 2;
+
 /// nginx with the configuration of `deploy/`, on ports and with files of its own. It is ended
 /// when it is dropped.
 struct Nginx {
     directory: TempDir,
     process: Child,
-    ports: [u16; 2],
+    ports: [u16; 3],
 }
 
 /// Ports that nothing listens on. A program that takes one in between makes the test fail,
 /// and not pass.
-fn free_ports() -> [u16; 2] {
+fn free_ports() -> [u16; 3] {
     let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let both = [listen(), listen()];
-    both.map(|listener| listener.local_addr().unwrap().port())
+    let all = [listen(), listen(), listen()];
+    all.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// The configuration of `deploy/` with these in the place of what it names.
-fn configuration(directory: &Path, ports: [u16; 2], upstream: &str) -> String {
+fn configuration(directory: &Path, ports: [u16; 3], upstream: &str) -> String {
     let mut text = std::fs::read_to_string(root().join("deploy/nginx/isotherm.conf")).unwrap();
     for (from, to) in [
         ("/etc/nginx/isotherm/", format!("{}/", directory.display())),
         ("127.0.0.1:3000", upstream.to_owned()),
         ("listen 443 ", format!("listen 127.0.0.1:{} ", ports[0])),
         ("listen 8443 ", format!("listen 127.0.0.1:{} ", ports[1])),
+        ("listen 127.0.0.1:8080;", format!("listen 127.0.0.1:{};", ports[2])),
     ] {
         assert!(text.contains(from), "{from}");
         text = text.replace(from, &to);
@@ -116,13 +120,14 @@ impl Nginx {
 
     /// What curl prints: the body, and the status in a line of its own.
     fn curl(&self, port: usize, arguments: &[&str], path: &str) -> Output {
+        let scheme = if port == PLAIN { "http" } else { "https" };
         let port = self.ports[port];
         Command::new("curl")
             .args(["--silent", "--show-error", "--max-time", "20", "--write-out", "\n%{http_code}"])
             .args(["--cacert", "other-ca.pem", "--resolve"])
             .arg(format!("localhost:{port}:127.0.0.1"))
             .args(arguments)
-            .arg(format!("https://localhost:{port}{path}"))
+            .arg(format!("{scheme}://localhost:{port}{path}"))
             .current_dir(self.directory.path())
             .output()
             .unwrap()
@@ -144,10 +149,10 @@ impl Drop for Nginx {
     }
 }
 
-/// A token with this scope, and its line for the variable `tokens`.
-fn token(id: &str, scope: &str) -> (String, String) {
+/// A token with these scopes, and its line for the variable `tokens`.
+fn token(id: &str, scopes: &str) -> (String, String) {
     let now = isotherm::UnixMillis::new(now_ms()).unwrap();
-    isotherm::new_token(id, &[7; 32], &[scope], None, now).unwrap()
+    isotherm::new_token(id, &[7; 32], &scopes.split(' ').collect::<Vec<_>>(), None, now).unwrap()
 }
 
 #[test]
@@ -194,4 +199,37 @@ fn devices_come_with_a_certificate_and_others_with_a_token() {
     let (body, status) = said.rsplit_once('\n').unwrap();
     let hall: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!((status, hall["count"].as_i64()), ("200", Some(1)), "{said}");
+}
+
+#[test]
+fn boards_without_tls_send_with_a_token_and_read_nothing() {
+    let (board, first) = token("board-1", "write:board-1@hall source:cellar");
+    let (root, second) = token("root", "admin");
+    let sources = r#"{"cellar":"preset:espeasy"}"#;
+    let tokens = format!("{first}\n{second}");
+    let variables = [("auth", "on"), ("tokens", &tokens), ("sources", sources)];
+    let service = Service::start(&variables).unwrap();
+    let nginx = Nginx::start(service.address(), "");
+
+    let reading = json_reading("board-1", "hall", 20.0, now_ms()).to_string();
+    let send = ["--header", "content-type: application/json", "--header", "prefer: wait", "--data"];
+    let send = [&send[..], &[&reading]].concat();
+    assert_eq!(nginx.status(PLAIN, &send, "/v1/readings"), "401", "without a token");
+    let bearer = |token: &str| format!("authorization: Bearer {token}");
+    let own = bearer(&board);
+    let with_token = [&send[..], &["--header", &own]].concat();
+    assert_eq!(nginx.status(PLAIN, &with_token, "/v1/readings"), "200");
+    // Whoever may do everything can do no more here than send.
+    let all = bearer(&root);
+    for path in ["/", "/v1/regions", "/v1/tokens", "/v1/session", "/v1/readingsx", "/metrics"] {
+        assert_eq!(nginx.status(PLAIN, &["--header", &all], path), "404", "{path}");
+    }
+    // All that `ingest` takes is led to it; what it says of it is its own.
+    for path in ["/v1/in/cellar", "/write", "/api/v2/write", "/api/v3/write_lp", "/ping", "/health"]
+    {
+        assert_ne!(nginx.status(PLAIN, &["--header", &own], path), "404", "{path}");
+    }
+    let large = "x".repeat(70_000);
+    let too_large = ["--header", &own, "--data", &large];
+    assert_eq!(nginx.status(PLAIN, &too_large, "/v1/readings"), "413");
 }
