@@ -35,7 +35,7 @@ export function lackOf({ behind_senders: nodes = 0, behind }) {
   const named = behind?.slice(0, NAMES_MAX) ?? [];
   if (named.length === 0) return `${counted(nodes, "node that sends", "nodes that send")} its readings ${nodes === 1 ? "is" : "are"} silent or behind`;
   const more = nodes - named.length;
-  return `readings may be missing of ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return `readings from ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""} may be missing`;
 }
 
 /** What is wrong, as items of a list with links to the devices. */

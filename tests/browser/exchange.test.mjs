@@ -105,14 +105,14 @@ test("a region has a mark while a node that sends its readings is silent or behi
   mock.nodes = [FRESH, SILENT, BEHIND];
   await open("#/");
   await page.locator("[data-region='dock'] .lack").waitFor();
-  assert.deepEqual(await marked(), [["dock", "readings may be missing of gw-2, gw-3"]]);
+  assert.deepEqual(await marked(), [["dock", "readings from gw-2, gw-3 may be missing"]]);
   await checkAccessible(page);
   await shot("regions-behind");
   await open(REGION);
-  await page.getByText("readings may be missing of gw-2, gw-3", { exact: true }).waitFor();
+  await page.getByText("readings from gw-2, gw-3 may be missing", { exact: true }).waitFor();
   mock.nodes = [FRESH];
   mock.tell();
-  await page.getByText("readings may be missing of").waitFor({ state: "detached" });
+  await page.getByText(/^readings from .* may be missing$/).waitFor({ state: "detached" });
   await open("#/");
   await page.locator("[data-region='dock'] .average").waitFor();
   assert.deepEqual(await marked(), []);

@@ -3,7 +3,8 @@
 
 /// The SQL of `schema/<name>.sql` without comments, indentation and empty lines.
 ///
-/// No text between quotation marks has `--`, two spaces, or a new line in it.
+/// Text between quotation marks must not have `--`, two spaces, or a new line in it. This is not
+/// checked.
 macro_rules! sql {
     ($name:literal) => {{
         const FILE: &str = include_str!(concat!("../../schema/", $name, ".sql"));

@@ -24,8 +24,8 @@ pub const SENDERS_PER_NAME_MAX: i64 = 16;
 /// The most senders that are known. One that is forgotten sends everything again.
 pub const SENDERS_MAX: i64 = 10_000;
 
-/// A sender that has readings of so many minutes to send lacks nothing: they are on their way at
-/// any time.
+/// A sender that has readings of this many minutes to send, or fewer, is not behind: the newest
+/// are always on their way.
 pub const BEHIND_MINUTES_USUAL: i64 = 2;
 
 /// The variable `outbox_max_bytes`: how much of the ledger is kept beyond `retention` for
