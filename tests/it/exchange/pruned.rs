@@ -30,10 +30,10 @@ fn reading(number: usize) -> Value {
     })
 }
 
-/// A node, and what was seen of it.
+/// What was seen of a node.
 #[derive(Default)]
 struct Seen {
-    /// When the readings were measured that it acknowledged, with their devices.
+    /// Time and device of each reading that it acknowledged.
     accepted: BTreeSet<(i64, String)>,
     /// What it had counted before it pruned.
     ever: BTreeMap<Stored, bool>,
@@ -101,14 +101,13 @@ fn prune(
 fn history(seed: u64) -> (Option<String>, usize) {
     let mut chance = Chance(70_000 + seed);
     let count = 2 + chance.below(3);
-    let members: Vec<Member> = (0..count)
+    let mut members: Vec<Member> = (0..count)
         .map(|name| {
             let others = (0..count).filter(|peer| *peer != name);
             let peers: Vec<usize> = others.filter(|_| chance.percent(70)).collect();
             Member::new(name, &peers)
         })
         .collect();
-    let mut members = members;
     let mut seen: Vec<Seen> = members.iter().map(|_| Seen::default()).collect();
     let mut wire: Vec<Packet> = Vec::new();
     let mut now = NOW;

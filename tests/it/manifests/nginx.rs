@@ -224,6 +224,8 @@ fn boards_without_tls_send_with_a_token_and_read_nothing() {
     for path in ["/", "/v1/regions", "/v1/tokens", "/v1/session", "/v1/readingsx", "/metrics"] {
         assert_eq!(nginx.status(PLAIN, &["--header", &all], path), "404", "{path}");
     }
+    let said = nginx.status(PLAIN, &["--header", &all], "/v1/readings");
+    assert_eq!(said, "403", "readings are listed without TLS");
     // All that `ingest` takes is led to it; what it says of it is its own.
     for path in ["/v1/in/cellar", "/write", "/api/v2/write", "/api/v3/write_lp", "/ping", "/health"]
     {
