@@ -109,16 +109,18 @@ impl Watch {
         run().map_err(|error: redis::RedisError| error.to_string())
     }
 
-    /// As in Spin, counts as done even if another client changed the value: the reply
-    /// of Redis is not checked.
+    /// As in Spin, it never counts as done. Redis does it, unless another client has changed
+    /// the value; but then Spin sends `UNWATCH` with the key, which Redis refuses, and takes
+    /// that for its outcome.
     pub fn swap(&mut self, new: &[u8]) -> Result<bool, Failure> {
         let mut run = || {
             let mut connection = match self.connection.take() {
                 Some(connection) => connection,
                 None => self.store.connect()?,
             };
-            redis::pipe().atomic().set(&self.key, new).exec(&mut connection)
+            redis::pipe().atomic().set(&self.key, new).exec(&mut connection)?;
+            Ok(redis::cmd("UNWATCH").arg(&self.key).exec(&mut connection).is_ok())
         };
-        run().map(|()| true).map_err(|error| error.to_string())
+        run().map_err(|error: redis::RedisError| error.to_string())
     }
 }

@@ -35,7 +35,11 @@ impl KeyValue for Bucket {
         }
         match atomics::swap(cas, new) {
             Ok(()) => Ok(true),
-            Err(atomics::CasError::CasFailed(_)) => Ok(false),
+            // Spin's Redis store says this of every swap, as it sends `UNWATCH` with a key and
+            // takes the refusal for the outcome (up to 4.0.2 at least). What is there now tells.
+            Err(atomics::CasError::CasFailed(now)) => {
+                Ok(now.current().map_err(from_key_value)?.as_deref() == Some(new))
+            }
             Err(atomics::CasError::StoreError(error)) => Err(from_key_value(error)),
         }
     }

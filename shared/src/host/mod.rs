@@ -60,7 +60,8 @@ pub trait KeyValue {
     /// The value under `key`, if there is one.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// Stores `new` under `key` if `old` is there; returns whether it was. If `old` is
-    /// `None`, an existing value may be overwritten: Spin's stores don't tell.
+    /// `None`, an existing value may be overwritten: Spin's stores don't tell. Of several that
+    /// store the same bytes at once, each may be told that it did.
     fn replace(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, StoreError>;
     /// The values of `keys`, in any order; absent ones may be missing.
     fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, StoreError>;
