@@ -194,6 +194,10 @@ pub const BYTES_PER_FOLD_STEP: usize = 2 * 1024 * 1024;
 /// answers at most 128 MiB.
 pub const ENTRIES_PER_FOLD_STEP_MAX: usize = 4_096;
 
+/// Above a database server, a fold step has this part of what it may have above a file: each of
+/// its statements is a request, and others wait at the server until the transaction has ended.
+pub const FOLD_STEP_PARTS_ON_A_SERVER: usize = 8;
+
 /// The least time that a full fold step takes, in milliseconds, on a machine faster
 /// than any measured. A time budget allows no more than one step for each such time,
 /// because the clock may stand still while a request computes.

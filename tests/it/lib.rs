@@ -85,6 +85,18 @@ impl Service {
         })
     }
 
+    /// Gives it a runtime configuration for its next start, in a file of its own directory.
+    pub fn configure(&mut self, lines: &str) -> Result<()> {
+        const FLAG: &str = "--runtime-config-file";
+        let file = self.directory().join("runtime-config.toml");
+        std::fs::write(&file, lines)?;
+        if !self.arguments.iter().any(|argument| argument == FLAG) {
+            let file = file.to_str().context("a directory whose name is no text")?;
+            self.arguments.extend([FLAG, file].map(ToOwned::to_owned));
+        }
+        Ok(())
+    }
+
     /// Starts another one on the stores of this one: by another manifest, on a port of its own.
     pub fn start_beside(&self, manifest: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let mut service = Self::prepare(manifest, variables, &[])?;

@@ -46,6 +46,7 @@ mod exports;
 mod folding;
 mod formats;
 mod interface;
+mod libsql;
 mod limits_of_regions;
 mod local_time;
 mod log;

@@ -9,20 +9,21 @@ use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::database::{Connected, Database};
 use crate::faults::{Access, Faults, Store};
 use crate::key_value::{Cas, KeyValueStore};
 use crate::manifest::Mount;
 use crate::memory::Memory;
 use crate::origin::Origin;
 use crate::outbound::Outbound;
-use crate::stores::{DatabaseConnection, DatabaseFile, Failure};
+use crate::stores::Failure;
 
 mod generated {
     wasmtime::component::bindgen!({
         path: "wit",
         world: "isotherm:host/imports",
         with: {
-            "spin:sqlite/sqlite.connection": crate::stores::DatabaseConnection,
+            "spin:sqlite/sqlite.connection": crate::database::Connected,
             "wasi:keyvalue/store.bucket": crate::key_value::KeyValueStore,
             "wasi:keyvalue/atomics.cas": crate::key_value::Cas,
         },
@@ -36,7 +37,7 @@ use generated::wasi::keyvalue::{atomics, batch, store};
 /// What one component may use, shared by all its instances.
 pub(crate) struct Grants {
     pub(crate) key_value: BTreeMap<String, KeyValueStore>,
-    pub(crate) sqlite: BTreeMap<String, DatabaseFile>,
+    pub(crate) sqlite: BTreeMap<String, Database>,
     pub(crate) outbound: Vec<Origin>,
     pub(crate) files: Vec<Mount>,
     pub(crate) variables: BTreeMap<String, String>,
@@ -97,10 +98,7 @@ impl Instance {
         found.map_err(|error| store::Error::Other(error.to_string()))
     }
 
-    fn connection(
-        &self,
-        connection: &Resource<DatabaseConnection>,
-    ) -> Result<&DatabaseConnection, sqlite::Error> {
+    fn connection(&self, connection: &Resource<Connected>) -> Result<&Connected, sqlite::Error> {
         self.table.get(connection).map_err(|_gone| sqlite::Error::InvalidConnection)
     }
 }
@@ -277,7 +275,7 @@ impl atomics::HostCas for Instance {
 impl sqlite::Host for Instance {}
 
 impl sqlite::HostConnection for Instance {
-    fn open(&mut self, label: String) -> Result<Resource<DatabaseConnection>, sqlite::Error> {
+    fn open(&mut self, label: String) -> Result<Resource<Connected>, sqlite::Error> {
         let granted = self.grants.sqlite.get(&label);
         let connection = granted.ok_or(sqlite::Error::AccessDenied)?.connect();
         self.table.push(connection).map_err(|error| sqlite::Error::Io(error.to_string()))
@@ -285,7 +283,7 @@ impl sqlite::HostConnection for Instance {
 
     fn execute(
         &mut self,
-        connection: Resource<DatabaseConnection>,
+        connection: Resource<Connected>,
         statement: String,
         parameters: Vec<sqlite::Value>,
     ) -> Result<sqlite::QueryResult, sqlite::Error> {
@@ -299,15 +297,15 @@ impl sqlite::HostConnection for Instance {
         Ok(sqlite::QueryResult { columns: answer.columns, rows })
     }
 
-    fn last_insert_rowid(&mut self, connection: Resource<DatabaseConnection>) -> i64 {
+    fn last_insert_rowid(&mut self, connection: Resource<Connected>) -> i64 {
         self.connection(&connection).map_or(0, |c| c.last_insert_rowid().unwrap_or(0))
     }
 
-    fn changes(&mut self, connection: Resource<DatabaseConnection>) -> u64 {
+    fn changes(&mut self, connection: Resource<Connected>) -> u64 {
         self.connection(&connection).map_or(0, |c| c.changes().unwrap_or(0))
     }
 
-    fn drop(&mut self, connection: Resource<DatabaseConnection>) -> wasmtime::Result<()> {
+    fn drop(&mut self, connection: Resource<Connected>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
         // Closing the last connection to a file in WAL mode checkpoints it.
         block_in_place(|| drop(connection));

@@ -6,7 +6,7 @@
 //!
 //! - [`manifest`]: `spin.toml` and `runtime-config.toml`; [`origin`]: what may be called;
 //! - [`stores`]: key-value and SQLite, in Spin's file formats; [`redis`]: key-value in
-//!   Redis; [`key_value`]: either;
+//!   Redis; [`key_value`]: either; [`libsql`]: SQLite on a server; [`database`]: either;
 //! - `bindings`: the stores as Spin's interfaces;
 //! - [`faults`]: makes the stores fail;
 //! - [`server`]: HTTP, with a fresh instance for every request;
@@ -19,8 +19,10 @@
 
 pub mod beat;
 mod bindings;
+pub mod database;
 pub mod faults;
 pub mod key_value;
+pub mod libsql;
 pub mod manifest;
 pub mod memory;
 pub mod native;

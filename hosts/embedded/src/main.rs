@@ -184,8 +184,8 @@ async fn run() -> Result<()> {
     for store in stores.key_value.values() {
         println!("Keeping the journal in {store}");
     }
-    for path in stores.sqlite.values() {
-        println!("Keeping the regions in {}", path.display());
+    for store in stores.sqlite.values() {
+        println!("Keeping the regions in {store}");
     }
     if let Some(said) = said {
         println!("{said}");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::libsql::LibSqlServer;
 use crate::origin::Origin;
 
 /// The application: its components with their routes.
@@ -268,13 +269,32 @@ impl fmt::Display for KeyValueConfig {
     }
 }
 
+/// Where a database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseConfig {
+    /// In a file.
+    File(PathBuf),
+    /// On a server of libSQL.
+    Server(LibSqlServer),
+}
+
+impl fmt::Display for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            // Not the URL, likewise.
+            Self::Server(_) => f.write_str("libSQL"),
+        }
+    }
+}
+
 /// Where the stores are, by label.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stores {
     /// The key-value stores.
     pub key_value: BTreeMap<String, KeyValueConfig>,
-    /// The files of the databases.
-    pub sqlite: BTreeMap<String, PathBuf>,
+    /// The databases.
+    pub sqlite: BTreeMap<String, DatabaseConfig>,
 }
 
 #[derive(Default, Deserialize)]
@@ -297,6 +317,7 @@ enum KeyValueTable {
 #[serde(deny_unknown_fields, rename_all = "lowercase", tag = "type")]
 enum DatabaseTable {
     Spin { path: PathBuf },
+    LibSql { url: String, token: String },
 }
 
 impl Stores {
@@ -312,7 +333,12 @@ impl Stores {
             KeyValueTable::Spin { path } => (label, KeyValueConfig::File(base.join(path))),
             KeyValueTable::Redis { url } => (label, KeyValueConfig::Redis(url)),
         };
-        let sqlite = |(label, DatabaseTable::Spin { path })| (label, path);
+        let sqlite = |(label, table)| match table {
+            DatabaseTable::Spin { path } => (label, DatabaseConfig::File(path)),
+            DatabaseTable::LibSql { url, token } => {
+                (label, DatabaseConfig::Server(LibSqlServer::new(url, token)))
+            }
+        };
         let mut stores = Self {
             key_value: file.key_value_store.into_iter().map(key_value).collect(),
             sqlite: file.sqlite_database.into_iter().map(sqlite).collect(),
@@ -320,7 +346,8 @@ impl Stores {
         let default = "default".to_owned();
         let key_value = stores.key_value.entry(default.clone());
         key_value.or_insert_with(|| KeyValueConfig::File(state_dir.join("sqlite_key_value.db")));
-        stores.sqlite.entry(default).or_insert_with(|| state_dir.join("sqlite_db.db"));
+        let sqlite = stores.sqlite.entry(default);
+        sqlite.or_insert_with(|| DatabaseConfig::File(state_dir.join("sqlite_db.db")));
         Ok(stores)
     }
 }
@@ -402,10 +429,13 @@ mod tests {
         let stores = Stores::read(Some(&root.join("runtime-config.toml")), Path::new("x")).unwrap();
         let journal = KeyValueConfig::File(root.join(".spin/journal.db"));
         assert_eq!(stores.key_value["default"], journal);
-        assert_eq!(stores.sqlite["default"], Path::new(".spin/regions.db"));
+        let regions = DatabaseConfig::File(".spin/regions.db".into());
+        assert_eq!(stores.sqlite["default"], regions);
         let defaults = Stores::read(None, Path::new(".spin")).unwrap();
-        let regions = KeyValueConfig::File(defaults.sqlite["default"].clone());
-        assert_ne!(defaults.key_value["default"], regions);
+        assert_ne!(
+            defaults.key_value["default"].to_string(),
+            defaults.sqlite["default"].to_string()
+        );
         let application = Application::read(&root.join("spin.toml"), &[], &[]).unwrap();
         let routes: Vec<(&str, &str)> =
             application.components.iter().map(|c| (c.route.as_str(), c.id.as_str())).collect();

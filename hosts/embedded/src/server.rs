@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,9 +24,10 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::bindings::{self, Grants, Instance};
+use crate::database::Database;
 use crate::faults::{FAULTS_PATH, Faults};
 use crate::key_value::KeyValueStore;
-use crate::manifest::{Application, KeyValueConfig, Stores};
+use crate::manifest::{Application, DatabaseConfig, KeyValueConfig, Stores};
 use crate::memory::{MEMORY_PATH, Memory, Peak};
 use crate::redis::RedisStore;
 use crate::stores::{DatabaseFile, KeyValueFile};
@@ -316,9 +316,15 @@ fn granted(
 
 fn databases(
     labels: &[String],
-    files: &BTreeMap<String, PathBuf>,
-) -> Result<BTreeMap<String, DatabaseFile>> {
-    let grant = |label: &String| Ok((label.clone(), DatabaseFile::new(configured(label, files)?)?));
+    configs: &BTreeMap<String, DatabaseConfig>,
+) -> Result<BTreeMap<String, Database>> {
+    let grant = |label: &String| {
+        let database = match configured(label, configs)? {
+            DatabaseConfig::File(path) => Database::File(DatabaseFile::new(path)?),
+            DatabaseConfig::Server(server) => Database::Server(server.clone()),
+        };
+        Ok((label.clone(), database))
+    };
     labels.iter().map(grant).collect()
 }
 

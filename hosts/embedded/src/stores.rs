@@ -3,7 +3,6 @@
 //!
 //! As in Spin, a key-value file is one connection behind one lock. Every `open` of a
 //! database is a new connection with SQLite's own busy handler of five seconds.
-//! handler of five seconds.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,7 +13,7 @@ use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{Connection, named_params, params};
 
 /// The most bytes that the host returns from one call, as in Spin.
-const RESULT_BYTES_MAX: usize = 128 * 1024 * 1024;
+pub(crate) const RESULT_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// A key-value store in a file. Cloning shares the connection.
 #[derive(Clone)]
@@ -159,7 +158,7 @@ fn in_debug_words(error: rusqlite::Error) -> Failure {
     format!("{error:?}")
 }
 
-fn too_large() -> Failure {
+pub(crate) fn too_large() -> Failure {
     format!("query result exceeds limit of {RESULT_BYTES_MAX} bytes")
 }
 
@@ -239,7 +238,7 @@ fn owned(value: ValueRef<'_>) -> rusqlite::Result<Value> {
     Ok(Value::column_result(value)?)
 }
 
-fn size(value: &Value) -> usize {
+pub(crate) fn size(value: &Value) -> usize {
     match value {
         Value::Text(text) => text.len(),
         Value::Blob(bytes) => bytes.len(),

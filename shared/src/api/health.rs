@@ -15,8 +15,8 @@ use crate::http::Response;
 use crate::http::document::Fields;
 use crate::journal::inventory::Inventory;
 use crate::journal::keys;
-use crate::ledger;
 use crate::ledger::database::Database;
+use crate::ledger::{self, Modes};
 use crate::read::fresh::BEFORE_READING;
 use crate::resilience::breaker::State;
 use crate::resilience::circuit::CircuitBreaker;
@@ -35,10 +35,10 @@ pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
     start::check(host)?;
     check_access(host)?;
     access::check_jwt(host)?;
-    let Parts { journal, regions, journal_mode, breaker } = parts(host, call.now);
+    let Parts { journal, regions, modes, breaker } = parts(host, call.now);
     let word = |up: bool| if up { "ok" } else { "failing" };
     let (code, status) = match (journal, regions) {
-        (true, true) => (StatusCode::OK, "ready"),
+        (true, true) if !modes.may_lose_commits() => (StatusCode::OK, "ready"),
         (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         _ => (StatusCode::OK, "degraded"),
     };
@@ -46,7 +46,8 @@ pub(crate) fn of_node<H: Host>(call: &Call<'_, H>) -> HandlerResult {
         ("status", status.into()),
         ("journal", word(journal).into()),
         ("regions", word(regions).into()),
-        ("journal_mode", journal_mode.into()),
+        ("journal_mode", modes.journal.into()),
+        ("synchronous", modes.synchronous.into()),
         ("breaker", breaker.name().into()),
         ("auth", if settings::access_is_on(host)? { "on" } else { "off" }.into()),
     ]);
@@ -67,8 +68,8 @@ fn check_access(host: &impl Host) -> Result<(), Error> {
 struct Parts {
     journal: bool,
     regions: bool,
-    /// That of the regions database, if it tells.
-    journal_mode: Option<String>,
+    /// Those of the regions database, if it is there.
+    modes: Modes,
     breaker: State,
 }
 
@@ -76,7 +77,7 @@ fn parts(host: &impl Host, now: UnixMillis) -> Parts {
     let count = || {
         let database = Database::open(host, BEFORE_READING)?;
         database.read(ledger::totals)?;
-        database.read(ledger::journal_mode)
+        database.read(|sql| Ok(Modes::of(sql)))
     };
     let noted = |error: Error| host.log(&error.to_string());
     match listed(host) {
@@ -96,9 +97,9 @@ fn parts(host: &impl Host, now: UnixMillis) -> Parts {
 }
 
 impl Parts {
-    fn of(journal: bool, counted: Result<Option<String>, ()>, breaker: State) -> Self {
-        let (regions, journal_mode) = (counted.is_ok(), counted.ok().flatten());
-        Self { journal, regions, journal_mode, breaker }
+    fn of(journal: bool, counted: Result<Modes, ()>, breaker: State) -> Self {
+        let regions = counted.is_ok();
+        Self { journal, regions, modes: counted.unwrap_or_default(), breaker }
     }
 }
 

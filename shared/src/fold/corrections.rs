@@ -33,19 +33,17 @@ fn step<H: Host>(
     keys: &[String],
 ) -> Result<(), Error> {
     let host = database.host();
-    let damaged = database.transaction(|sql| {
-        let (noted, damaged) = corrections::load(host, journal, keys).map_err(Error::Journal)?;
-        let mut said = Vec::with_capacity(noted.len());
-        for one in &noted {
-            let said_by = |correction| {
-                let by = one.by.as_deref();
-                Said { correction, hash: one.hash, made: one.made, by }
-            };
-            said.extend(one.correction().map(said_by));
-        }
-        add(sql, &with_ids(sql, &said)?)?;
-        Ok(damaged)
-    })?;
+    // Before the lock is taken: one that another fold adds meanwhile is added again, to no effect.
+    let (noted, damaged) = corrections::load(host, journal, keys).map_err(Error::Journal)?;
+    let mut said = Vec::with_capacity(noted.len());
+    for one in &noted {
+        let said_by = |correction| {
+            let by = one.by.as_deref();
+            Said { correction, hash: one.hash, made: one.made, by }
+        };
+        said.extend(one.correction().map(said_by));
+    }
+    database.transaction(|sql| add(sql, &with_ids(sql, &said)?))?;
     // After the commit, and before they are removed: a crash in between repeats this.
     for key in &damaged {
         corrections::set_aside(host, journal, key).map_err(Error::Journal)?;

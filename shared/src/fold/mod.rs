@@ -4,7 +4,8 @@
 //! posts them in one transaction, and removes them from the journal after the commit.
 //! If the process dies in between, the entries are folded again, without effect.
 //! Entries are read only under the lock, so that concurrent folds don't do the same
-//! work. That nothing counts twice is ensured by the ledger alone.
+//! work. (From a database on a server, they are read before, and looked at again under the
+//! lock: `load`.) That nothing counts twice is ensured by the ledger alone.
 //!
 //! What can't be posted goes into quarantine, after the commit and before its entry is
 //! removed: entries that can't be read, readings that are older than the ledger, and
@@ -14,15 +15,17 @@
 pub(crate) mod corrections;
 mod damage;
 mod expiry;
+mod load;
 
 use std::ops::Range;
 
 use self::damage::Damage;
+use self::load::{Bounds, Load};
 use crate::domain::exchange::FromNode;
 use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejections};
 use crate::error::Error;
-use crate::host::{Host, Sql, StoreError};
+use crate::host::{Host, Sql};
 use crate::journal::inventory::Inventory;
 use crate::journal::{self, Aside, Content, Entry, EntryName, QuarantineReason, Quarantined};
 use crate::ledger::corrections::Said;
@@ -58,7 +61,7 @@ pub fn run<H: Host>(
         quarantine_changed: false,
     };
     let mut longest_ms = 0;
-    let steps = steps(inventory.entries());
+    let steps = steps(inventory.entries(), Bounds::of(database));
     for (number, names) in steps.into_iter().take(database.budget().steps_max()).enumerate() {
         // The next step may take as long as the longest so far.
         let left_ms = database.left_ms();
@@ -100,18 +103,15 @@ pub fn post_now<H: Host>(
     })
 }
 
-/// The entries cut into steps, each bounded in entries, readings and bytes.
-fn steps(names: &[EntryName]) -> Vec<&[EntryName]> {
+/// The entries cut into steps, each of which ends with the entry that reaches a bound.
+fn steps(names: &[EntryName], bounds: Bounds) -> Vec<&[EntryName]> {
     let mut steps = Vec::new();
     let (mut from, mut readings, mut bytes) = (0, 0, 0);
     for (index, name) in names.iter().enumerate() {
         readings = name.readings().saturating_add(readings);
         bytes = name.bytes().saturating_add(bytes);
         let entries = index + 1 - from;
-        if readings >= limits::READINGS_PER_FOLD_STEP
-            || bytes >= limits::BYTES_PER_FOLD_STEP
-            || entries >= limits::ENTRIES_PER_FOLD_STEP_MAX
-        {
+        if readings >= bounds.readings || bytes >= bounds.bytes || entries >= bounds.entries {
             steps.extend(names.get(from..=index));
             (from, readings, bytes) = (index + 1, 0, 0);
         }
@@ -128,7 +128,8 @@ fn step<H: Host>(
     names: &[EntryName],
 ) -> Result<bool, Error> {
     let host = database.host();
-    let load = || journal::load(host, journal, names);
+    let load =
+        Load { entries: &|| journal::load(host, journal, names), key: &EntryName::journal_key };
     let Posted { names: done, aside } = post_entries(database, journal, inventory, &load, None)?;
     // After the commit, and before the entries are removed: a crash in between repeats
     // this, and a failure before the commit leaves nothing behind.
@@ -151,10 +152,14 @@ pub(crate) fn retry<H: Host>(
     let host = database.host();
     let names: Vec<EntryName> = quarantined.iter().map(|q| q.name.clone()).collect();
     let mut rest = quarantined;
-    for names in steps(&names).into_iter().take(database.budget().steps_max()) {
+    let steps = steps(&names, Bounds::of(database));
+    for names in steps.into_iter().take(database.budget().steps_max()) {
         let (now, later) = rest.split_at(names.len().min(rest.len()));
         rest = later;
-        let load = || journal::load_quarantined(host, journal, now);
+        let load = Load {
+            entries: &|| journal::load_quarantined(host, journal, now),
+            key: &|name| Quarantined::key_of(now, name),
+        };
         let Posted { aside, .. } = post_entries(database, journal, inventory, &load, Some(latest))?;
         set_aside(host, journal, &aside)?;
         journal::remove_quarantined(host, journal, now, &aside).map_err(Error::Journal)?;
@@ -179,19 +184,20 @@ struct Posted {
     aside: Vec<Aside>,
 }
 
-/// Posts the entries that `load` returns, in one transaction. If it finds rows that
-/// can't be read, it starts again without the readings that belong to them.
+/// Posts the entries of `load` in one transaction. If it finds rows that can't be read, it
+/// starts again without the readings that belong to them.
 fn post_entries<H: Host>(
     database: &Database<'_, H>,
     journal: &H::KeyValue,
     inventory: &Inventory,
-    load: &dyn Fn() -> Result<Vec<Entry>, StoreError>,
+    load: &Load<'_>,
     latest: Option<UnixMillis>,
 ) -> Result<Posted, Error> {
+    let early = load.early(database)?;
     let mut damage: Vec<Damage> = Vec::new();
     for _ in 0..limits::DAMAGE_ATTEMPTS_MAX {
         let posted = database.transaction(|sql| {
-            let entries = load().map_err(Error::Journal)?;
+            let entries = load.under_lock(database.host(), sql, journal, early.as_ref())?;
             let names = entries.iter().map(|entry| entry.name().clone()).collect();
             let aside = post(sql, &entries, &damage, latest)?;
             Ok(Posted { names, aside })
@@ -253,10 +259,10 @@ fn post(
     }
     ledger::count_rejections(sql, &rejections)?;
     note_sent(sql, &sent)?;
+    ledger::count_entries(sql, counts.len(), readings.len())?;
     if readings.is_empty() {
         return Ok(aside);
     }
-    ledger::count_entries(sql, counts.len(), readings.len())?;
     let outcomes = ledger::post(sql, &readings)?;
     for (from, own) in &sent {
         let own = readings.get(own.clone()).unwrap_or_default().iter();

@@ -75,7 +75,7 @@ impl EntryName {
         self.bytes
     }
 
-    pub(super) fn journal_key(&self) -> String {
+    pub(crate) fn journal_key(&self) -> String {
         let prefix = if self.base.is_some() { keys::ENTRY } else { keys::ENTRY_WITHOUT_BASE };
         format!("{prefix}{}", self.text)
     }

@@ -48,6 +48,7 @@ pub struct Database<'a, H: Host> {
     sql: H::Sql,
     budget: Budget,
     started_ms: u64,
+    is_server: bool,
 }
 
 impl<'a, H: Host> Database<'a, H> {
@@ -55,12 +56,18 @@ impl<'a, H: Host> Database<'a, H> {
     pub fn open(host: &'a H, budget: Budget) -> Result<Self, Error> {
         let started_ms = host.monotonic_ms();
         let sql = host.sql().map_err(Error::Regions)?;
-        let database = Self { host, sql, budget, started_ms };
-        database.check_that_it_responds()?;
-        // A database server may refuse the pragma: it has no file to wait for.
-        best_effort(database.sql.execute("PRAGMA busy_timeout = 0", &[]));
-        database.check_that_it_responds()?;
-        database.retry_while_busy(budget.total_ms, || schema::ensure(&database.sql))?;
+        let mut database = Self { host, sql, budget, started_ms, is_server: false };
+        database.check_that_it_responds(started_ms)?;
+        let without_waiting = database.sql.execute("PRAGMA busy_timeout = 0", &[]);
+        database.is_server = best_effort(without_waiting).is_none();
+        database.check_that_it_responds(started_ms)?;
+        database.retry_while_busy(budget.total_ms, || {
+            // The first statement that reaches a server: its client answers those before.
+            let asked_ms = host.monotonic_ms();
+            let is_current = schema::is_current(&database.sql)?;
+            database.check_that_it_responds(asked_ms)?;
+            if is_current { Ok(()) } else { schema::migrate(&database.sql) }
+        })?;
         Ok(database)
     }
 
@@ -125,10 +132,10 @@ impl<'a, H: Host> Database<'a, H> {
         self.host
     }
 
-    /// Fails if opening has taken too long. A call can't be aborted, but no further one
-    /// is made.
-    fn check_that_it_responds(&self) -> Result<(), Error> {
-        let elapsed_ms = self.elapsed_ms();
+    /// Fails if the time since then is too long for an answer. A call can't be aborted, but
+    /// no further one is made.
+    fn check_that_it_responds(&self, since_ms: u64) -> Result<(), Error> {
+        let elapsed_ms = self.host.monotonic_ms().saturating_sub(since_ms);
         if elapsed_ms < limits::REGIONS_RESPONSE_MS_MAX {
             return Ok(());
         }
@@ -137,6 +144,13 @@ impl<'a, H: Host> Database<'a, H> {
 
     fn elapsed_ms(&self) -> u64 {
         self.host.monotonic_ms().saturating_sub(self.started_ms)
+    }
+
+    /// Whether it is a server, as far as it shows: one refuses to set how long to wait for a
+    /// lock, and lets a transaction wait for the one before it. Each statement is a request to
+    /// it, and it ends a transaction that others wait for (libSQL's after 5 s).
+    pub(crate) fn is_server(&self) -> bool {
+        self.is_server
     }
 
     /// The budget that was given.

@@ -45,7 +45,7 @@ pub use row::Row;
 pub(crate) use row::{LEDGER, key_at};
 pub(crate) use sql::{integers, placeholders, rows_per_statement};
 pub(crate) use totals::{
-    ENTRIES, ENTRY_READINGS, FOLDS, Facts, PRUNED_BEFORE, REJECTED_PREFIX, Totals, changes,
-    count_entries, count_rejections, facts, first_whole_hour, journal_mode, newest_by_region,
-    tallies, tally, totals,
+    ENTRIES, ENTRY_READINGS, FOLDS, Facts, Modes, PRUNED_BEFORE, REJECTED_PREFIX, Totals, changes,
+    count_entries, count_rejections, facts, first_whole_hour, newest_by_region, tallies, tally,
+    totals,
 };

@@ -29,13 +29,9 @@ const _: () = assert!(MIGRATIONS.len() as i64 == VERSION);
 /// The first version with the table `region_devices`.
 const VERSION_WITH_REGION_DEVICES: i64 = 5;
 
-/// Makes sure that the database has this release's schema; costs one statement if it
-/// has.
-///
-/// Two components may start at once. The one that finds the other migrating fails with
-/// `Busy` and may try again.
-pub(crate) fn ensure(sql: &impl Sql) -> Result<(), Error> {
-    if version(sql)? == VERSION { Ok(()) } else { migrate(sql) }
+/// Whether the database has this release's schema; costs one statement.
+pub(crate) fn is_current(sql: &impl Sql) -> Result<bool, Error> {
+    Ok(version(sql)? == VERSION)
 }
 
 fn version(sql: &impl Sql) -> Result<i64, Error> {
@@ -45,7 +41,11 @@ fn version(sql: &impl Sql) -> Result<i64, Error> {
     }
 }
 
-fn migrate(sql: &impl Sql) -> Result<(), Error> {
+/// Brings the database to this release's schema.
+///
+/// Two components may start at once. The one that finds the other migrating fails with
+/// `Busy` and may try again.
+pub(crate) fn migrate(sql: &impl Sql) -> Result<(), Error> {
     // In WAL mode readers and the writer don't wait for each other, and a commit is one
     // sync. The mode is a property of the file, and can't be set inside a transaction.
     // A database server refuses it.

@@ -36,17 +36,45 @@ pub(crate) fn tally(sql: &impl Sql, name: &str) -> Result<i64, Error> {
     }
 }
 
-/// SQLite's journal mode of the database; `None` where it does not tell, as some servers don't.
-/// In other modes than WAL, readers and the writer wait for each other. It is another one where
-/// the file system has no shared memory, as over a network.
-pub(crate) fn journal_mode(sql: &impl Sql) -> Result<Option<String>, Error> {
-    match sql.execute("PRAGMA journal_mode", &[]).ok().as_deref() {
-        Some([row]) => match row.as_slice() {
-            [Value::Text(mode)] => Ok(Some(mode.clone())),
-            _ => Ok(None),
-        },
-        _ => Ok(None),
+/// How SQLite keeps the database, in its own words; `None` where it does not tell, as some
+/// servers don't.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Modes {
+    /// In other journal modes than `wal`, readers and the writer wait for each other. It is
+    /// another one where the file system has no shared memory, as over a network.
+    pub(crate) journal: Option<String>,
+    /// What is on disk after a commit: with `full` and `extra` all of it. With `normal`, as
+    /// libSQL's server has by default, a power cut takes back the last commits; with `off` it
+    /// may damage the file. (<https://sqlite.org/pragma.html#pragma_synchronous>)
+    pub(crate) synchronous: Option<&'static str>,
+}
+
+impl Modes {
+    /// Asks for them.
+    pub(crate) fn of(sql: &impl Sql) -> Self {
+        let synchronous = match pragma(sql, "PRAGMA synchronous") {
+            Some(Value::Integer(0)) => Some("off"),
+            Some(Value::Integer(1)) => Some("normal"),
+            Some(Value::Integer(2)) => Some("full"),
+            Some(Value::Integer(3)) => Some("extra"),
+            _ => None,
+        };
+        match pragma(sql, "PRAGMA journal_mode") {
+            Some(Value::Text(journal)) => Self { journal: Some(journal), synchronous },
+            _ => Self { journal: None, synchronous },
+        }
     }
+
+    /// Whether a power cut may take back what was committed.
+    pub(crate) fn may_lose_commits(&self) -> bool {
+        matches!(self.synchronous, Some("off" | "normal"))
+    }
+}
+
+fn pragma(sql: &impl Sql, statement: &str) -> Option<Value> {
+    // A database that does not tell is as good as another.
+    let rows = sql.execute(statement, &[]).ok()?;
+    rows.into_iter().next()?.into_iter().next()
 }
 
 /// The first minute whose readings can be corrected: of the first hour that is wholly in

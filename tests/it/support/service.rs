@@ -8,6 +8,8 @@ use isotherm_it::{Service, next_page};
 use isotherm_load::sender::Answer;
 use serde_json::{Value, json};
 
+use crate::support::readings::shuffled;
+
 /// A client that would rather wait than hear no outcomes.
 pub(crate) const WAIT: &[(&str, &str)] = &[("prefer", "wait")];
 
@@ -123,6 +125,37 @@ impl Expect for Service {
     fn heal(&self) {
         self.set_faults(&json!([])).unwrap();
     }
+}
+
+/// Starts a service with these lines of a runtime configuration. They go into a file in the
+/// service's own directory.
+#[track_caller]
+pub(crate) fn start_over(config: &str, variables: &[(&str, &str)]) -> Service {
+    let mut service = prepare_over(config, variables);
+    service.run().unwrap();
+    service
+}
+
+/// The same, not started yet.
+#[track_caller]
+pub(crate) fn prepare_over(config: &str, variables: &[(&str, &str)]) -> Service {
+    let mut service = Service::prepare("spin.toml", variables, &[]).unwrap();
+    service.configure(config).unwrap();
+    service
+}
+
+/// Sends all readings to `service` in an order of its own, on four connections.
+pub(crate) fn send_shuffled(service: &Service, readings: &[Value], seed: u64) {
+    let mine = shuffled(readings, seed);
+    std::thread::scope(|scope| {
+        for quarter in mine.chunks(mine.len().div_ceil(4)) {
+            scope.spawn(|| {
+                for batch in quarter.chunks(250) {
+                    service.sender().deliver(batch).unwrap();
+                }
+            });
+        }
+    });
 }
 
 #[track_caller]
