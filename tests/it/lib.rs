@@ -30,6 +30,7 @@ pub struct Service {
     manifest: String,
     directory: Arc<TempDir>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     survives_file_limit: bool,
     has_no_log: bool,
     process: Option<Child>,
@@ -77,12 +78,18 @@ impl Service {
             manifest: manifest.to_owned(),
             directory: Arc::new(TempDir::new()?),
             arguments: arguments.chain(variables).collect(),
+            environment: Vec::new(),
             survives_file_limit: false,
             has_no_log: false,
             process: None,
             sender: Sender::new("http://127.0.0.1:0", PATIENCE),
             log: Arc::default(),
         })
+    }
+
+    /// Gives it these variables of the environment for its next start.
+    pub fn set_environment(&mut self, variables: Vec<(String, String)>) {
+        self.environment = variables;
     }
 
     /// Gives it a runtime configuration for its next start, in a file of its own directory.
@@ -168,6 +175,7 @@ impl Service {
         command.args(rest);
         command.args(["--from", &self.manifest, "--listen", "127.0.0.1:0", "--state-dir"]);
         command.arg(self.directory.path()).args(&self.arguments);
+        command.envs(self.environment.iter().cloned());
         command.current_dir(root()).stdin(Stdio::null());
         let is_spin = std::env::var("ISOTHERM_RUNTIME").as_deref() == Ok("spin");
         command.stdout(Stdio::piped()).stderr(match self.has_no_log && !is_spin {

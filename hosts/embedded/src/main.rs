@@ -13,7 +13,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use isotherm_host::beat::{self, Beat, parse_every};
 use isotherm_host::faults::FAULTS_PATH;
-use isotherm_host::manifest::{Application, Stores};
+use isotherm_host::manifest::Application;
+use isotherm_host::runtime_config::Stores;
 use isotherm_host::server::{Options, Server};
 
 const USAGE: &str = "\

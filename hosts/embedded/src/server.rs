@@ -27,9 +27,10 @@ use crate::bindings::{self, Grants, Instance};
 use crate::database::Database;
 use crate::faults::{FAULTS_PATH, Faults};
 use crate::key_value::KeyValueStore;
-use crate::manifest::{Application, DatabaseConfig, KeyValueConfig, Stores};
+use crate::manifest::Application;
 use crate::memory::{MEMORY_PATH, Memory, Peak};
 use crate::redis::RedisStore;
+use crate::runtime_config::{DatabaseConfig, KeyValueConfig, Stores};
 use crate::stores::{DatabaseFile, KeyValueFile};
 
 /// The most requests that are answered at once.

@@ -11,9 +11,8 @@
 //! out. (An entry that is posted but not removed yet is posted again, without effect, as it is
 //! after a crash.)
 
-use crate::base::distinct::Distinct;
 use crate::error::Error;
-use crate::host::{Host, KeyValue, StoreError};
+use crate::host::{Host, StoreError};
 use crate::journal::{self, Entry, EntryName};
 use crate::ledger;
 use crate::ledger::database::Database;
@@ -80,13 +79,10 @@ impl Load<'_> {
         };
         let mut entries = entries.clone();
         if ledger::tally(sql, ledger::ENTRIES)? != *folded {
-            let left = journal::retried(host, || journal.keys()).map_err(Error::Journal)?;
-            let own: Vec<String> = entries.iter().map(|entry| (self.key)(entry.name())).collect();
-            let all: Vec<&str> = left.iter().chain(&own).map(String::as_str).collect();
-            let places = Distinct::of(all.into_iter()).places;
-            // A key that is left has its place among those.
-            let mut own = places.into_iter().skip(left.len());
-            entries.retain(|_| own.next().is_some_and(|place| place < left.len()));
+            let keys: Vec<String> = entries.iter().map(|entry| (self.key)(entry.name())).collect();
+            let mut are_there =
+                journal::are_there(host, journal, &keys).map_err(Error::Journal)?.into_iter();
+            entries.retain(|_| are_there.next() == Some(true));
         }
         Ok(entries)
     }

@@ -28,4 +28,4 @@ pub use name::EntryName;
 pub(crate) use quarantine::{Aside, load_quarantined, remove_quarantined, set_aside};
 pub use quarantine::{QuarantineReason, Quarantined};
 pub use store::{append, load, remove};
-pub(crate) use store::{delete, retried};
+pub(crate) use store::{are_there, delete, retried};

@@ -1,5 +1,6 @@
 //! Appends, loads and removes entries in the key-value store.
 
+use crate::base::distinct::Distinct;
 use crate::host::{Host, KeyValue, StoreError, StoreErrorKind};
 use crate::journal::entry::Entry;
 use crate::journal::name::EntryName;
@@ -33,6 +34,19 @@ pub fn load<H: Host>(
         Some(Entry { name: EntryName::from_key(&key)?, value: value? })
     };
     Ok(pairs.into_iter().filter_map(entry).collect())
+}
+
+/// Of each key, whether it is there. One listing tells it of all.
+pub(crate) fn are_there<H: Host>(
+    host: &H,
+    store: &H::KeyValue,
+    keys: &[String],
+) -> Result<Vec<bool>, StoreError> {
+    let listed = retried(host, || store.keys())?;
+    let all: Vec<&str> = listed.iter().chain(keys).map(String::as_str).collect();
+    // One that is listed has its place among those.
+    let places = Distinct::of(all.into_iter()).places;
+    Ok(places.into_iter().skip(listed.len()).map(|place| place < listed.len()).collect())
 }
 
 /// Removes the named entries; absent ones are no error.

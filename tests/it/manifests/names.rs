@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::objects::{Spin, list, name, text};
 use super::routes;
+use super::spinkube::nodes;
 
 /// The Secrets that nobody keeps in a repository; the README says how to make them.
 const SECRET: &str = "isotherm-stores";
@@ -23,15 +24,18 @@ pub(super) fn inconsistencies(objects: &[Value]) -> Vec<String> {
     let of = |kind: &str| objects.iter().filter(move |o| o["kind"] == kind).collect::<Vec<_>>();
     let executors: BTreeSet<_> = of("SpinAppExecutor").into_iter().map(name).collect();
     let mut problems = executors_and_order(objects);
-    let apps = of("SpinApp");
+    let nodes = of("Deployment").into_iter().map(|one| nodes::as_app(one, objects));
+    let nodes: Vec<Value> = nodes.collect();
+    let apps: Vec<&Value> = of("SpinApp").into_iter().chain(&nodes).collect();
     for app in &apps {
         let mut found = app_against_manifest(app, &spin);
         found.extend(stores(app, &spin));
         found.extend(references(app, objects));
-        if !executors.contains(text(&app["spec"]["executor"])) {
+        let is_node = app["kind"] == "Deployment";
+        if !is_node && !executors.contains(text(&app["spec"]["executor"])) {
             found.push("no such executor".to_owned());
         }
-        problems.extend(found.into_iter().map(|what| format!("SpinApp {}: {what}", name(app))));
+        problems.extend(found.into_iter().map(|what| format!("{}: {what}", name(app))));
     }
     let has = |component: &str| {
         apps.iter().any(|app| list(&app["spec"]["components"]).iter().any(|c| c == component))
@@ -42,7 +46,7 @@ pub(super) fn inconsistencies(objects: &[Value]) -> Vec<String> {
     problems.extend(of("CronJob").into_iter().flat_map(beats));
     let namespaces: BTreeSet<_> = objects
         .iter()
-        .filter(|o| o["kind"] != "Namespace")
+        .filter(|o| o["kind"] != "Namespace" && o["kind"] != "StorageClass")
         .map(|o| text(&o["metadata"]["namespace"]))
         .collect();
     if namespaces != BTreeSet::from(["isotherm"]) {
@@ -119,7 +123,9 @@ pub(super) fn variables(spec: &Value, known: &BTreeMap<&str, bool>) -> Vec<Strin
             continue;
         };
         let kind = if *is_secret { "secretKeyRef" } else { "configMapKeyRef" };
-        if found["valueFrom"][kind]["key"] != *variable || !found["value"].is_null() {
+        // A node's ConfigMap has the names in capitals, as they are in the environment.
+        let key = text(&found["valueFrom"][kind]["key"]);
+        if !key.eq_ignore_ascii_case(variable) || !found["value"].is_null() {
             problems.push(format!("variable {variable} is not the key {variable} of a {kind}"));
         }
     }
@@ -199,7 +205,7 @@ fn references(app: &Value, objects: &[Value]) -> Vec<String> {
             if value.is_null() {
                 problems.push(format!("no ConfigMap has {map}"));
             }
-            if map["key"] == "auth" && value != "on" {
+            if text(&map["key"]).eq_ignore_ascii_case("auth") && value != "on" {
                 problems.push("auth is not on".to_owned());
             }
         }

@@ -9,9 +9,14 @@ use serde_json::Value;
 
 use isotherm_it::programs::{check, variable};
 
-/// The overlay, as kubectl renders it.
+/// The overlay with the steps that come before it, as kubectl renders them.
 pub(super) fn rendered(overlay: &str) -> String {
-    let directory = root().join("deploy/spinkube/overlays").join(overlay);
+    let overlay = format!("overlays/{overlay}");
+    ["namespace", "volume", &overlay].map(render).join("---\n")
+}
+
+fn render(directory: &str) -> String {
+    let directory = root().join("deploy/spinkube").join(directory);
     let output = Command::new(variable("ISOTHERM_KUBECTL"))
         .arg("kustomize")
         .arg(directory)

@@ -1,4 +1,8 @@
-//! The commands in the README of the overlays: each has its namespace, and names files that exist.
+//! The commands in the README of the overlays: each parses, has its namespace, and names files
+//! that exist; and the workflow that runs them on a cluster has the same versions and files.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use isotherm_it::root;
 
@@ -25,9 +29,16 @@ fn problems(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     for command in commands(text) {
         let mut report = |what: &str| problems.push(format!("{what}: {command}"));
-        let is_of_cluster = ["kubectl create namespace ", "kubectl apply --kustomize "]
-            .iter()
-            .any(|begin| command.starts_with(begin));
+        // Overlays name their namespace themselves.
+        let of_cluster = [
+            "kubectl apply --kustomize ",
+            "kubectl delete --kustomize ",
+            "kubectl get runtimeclass ",
+            "kubectl apply --filename $OPERATOR/",
+            "kubectl apply --filename https://",
+            "kubectl --namespace cert-manager ",
+        ];
+        let is_of_cluster = of_cluster.iter().any(|begin| command.starts_with(begin));
         if command.starts_with("kubectl ") {
             // (`kubectl delete --kustomize` and the like are talked about, and not run.)
             let is_whole = command.split(' ').count() > 3;
@@ -56,6 +67,44 @@ fn every_command_has_its_namespace_and_names_what_exists() {
     let of_kubectl = commands(&readme).into_iter().filter(|one| one.starts_with("kubectl "));
     assert!(of_kubectl.count() > 15, "the commands are not found");
     assert_eq!(problems(&readme), Vec::<String>::new());
+}
+
+/// Whether a shell can read it.
+fn parses(script: &str) -> bool {
+    let mut shell = Command::new("sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    shell.wait().unwrap().success()
+}
+
+#[test]
+fn every_block_of_commands_can_be_read_by_a_shell() {
+    let readme = std::fs::read_to_string(root().join("deploy/spinkube/README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```sh\n").skip(1).collect();
+    assert!(blocks.len() > 10);
+    for block in blocks {
+        let block = block.split("```").next().unwrap();
+        assert!(parses(block), "{block}");
+    }
+    assert!(!parses("kubectl get pods \"\n"));
+}
+
+#[test]
+fn the_workflow_on_a_cluster_has_what_the_readme_has() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let (readme, workflow) = (read("deploy/spinkube/README.md"), read(".github/workflows/k3s.yml"));
+    for version in ["SHIM", "OPERATOR"] {
+        let line = workflow.lines().find(|line| line.trim().starts_with(&format!("{version}: ")));
+        let version = line.unwrap().split(": ").nth(1).unwrap();
+        assert!(readme.contains(&format!("/{version}")), "the README has not {version}");
+    }
+    for overlay in ["edge", "edge-operator", "fleet"] {
+        assert!(workflow.contains(&format!("overlays/{overlay}\n")), "{overlay} is not tried");
+    }
+    let words = workflow.split_whitespace().map(|word| word.trim_end_matches([')', ',']));
+    let ours = words.filter(|word| word.starts_with("deploy/") || word.starts_with(".github/"));
+    for word in ours {
+        assert!(root().join(word).exists(), "no {word}");
+    }
 }
 
 #[test]

@@ -31,6 +31,10 @@ pub(super) fn inconsistencies(objects: &[Value], apps: &[&Value], spin: &Spin) -
 fn routes(objects: &[Value], apps: &[&Value], spin: &Spin) -> Vec<String> {
     let mut problems = unreached(objects);
     for (path, service) in backends(objects) {
+        let is_store = service == "isotherm-libsql";
+        if is_store && objects.iter().any(|o| o["kind"] == "Service" && name(o) == service) {
+            continue;
+        }
         let Some(app) = apps.iter().find(|app| name(app) == service) else {
             problems.push(format!("route {path}: no Service {service}"));
             continue;

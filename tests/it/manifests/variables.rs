@@ -85,9 +85,10 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 /// What starts Isotherm in `deploy/`, and the line that turns access control on. (SpinApps
 /// take it from the ConfigMap, which `spinkube` looks at after rendering.)
-const ON: [(&str, &str); 3] = [
+const ON: [(&str, &str); 4] = [
     ("hosted.md", "--variable auth=on"),
     ("spinkube/base/apps/kustomization.yaml", "- auth=on\n"),
+    ("spinkube/node/kustomization.yaml", "- AUTH=on\n"),
     ("systemd/isotherm.service", "\nEnvironment=SPIN_VARIABLE_AUTH=on\n"),
 ];
 
@@ -97,11 +98,15 @@ fn access_control_is_on_in_everything_that_is_deployed() {
     for path in files(&deploy) {
         let name = path.strip_prefix(&deploy).unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
+        // A ConfigMap with variables, and no other.
+        let is_map = text.to_lowercase().contains("retention=");
         let starts = ["spin up --from", "spin cloud deploy", "configMapGenerator"];
         let on = ON.iter().find(|(known, _)| *known == name);
         // An overlay adds to the ConfigMap of the base.
-        let begins =
-            starts.iter().any(|word| text.contains(word)) && !text.contains("behavior: merge");
+        let begins = starts
+            .iter()
+            .any(|word| text.contains(word) && (is_map || *word != "configMapGenerator"))
+            && !text.contains("behavior: merge");
         match on {
             Some((_, line)) => assert!(begins && text.contains(line), "{name} lacks {line}"),
             None => assert!(!begins, "{name} starts Isotherm: is access control on?"),

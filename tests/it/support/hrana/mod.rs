@@ -106,6 +106,16 @@ impl Hrana {
         server
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The token that it takes.
+    pub(crate) fn token(&self) -> &'static str {
+        TOKEN
+    }
+
     /// The lines of a runtime configuration that lead to it.
     pub(crate) fn config(&self) -> String {
         self.config_with(TOKEN)
@@ -113,7 +123,7 @@ impl Hrana {
 
     /// The same with another token.
     pub(crate) fn config_with(&self, token: &str) -> String {
-        let url = format!("http://127.0.0.1:{}", self.port);
+        let url = self.url();
         format!(
             "[sqlite_database.default]\ntype = \"libsql\"\nurl = \"{url}\"\ntoken = \"{token}\"\n"
         )

@@ -1,0 +1,16 @@
+#!/bin/sh
+# One more reading for the region `hall` of the Service $1, and then it has $2; $3 is what
+# `synchronous` has to be, if anything. The token is in the file `token`.
+set -eu
+address=$(kubectl --namespace isotherm get service "$1" --output jsonpath='{.spec.clusterIP}')
+bearer="authorization: Bearer $(cat token)"
+curl --silent --show-error --fail --retry 30 --retry-all-errors --retry-delay 2 \
+    --header "$bearer" --header 'content-type: application/json' \
+    --data "{\"device_id\":\"d1\",\"region\":\"hall\",\"temperature_c\":21.5,\"timestamp\":$(date +%s)000}" \
+    "http://$address/v1/readings"
+count=$(curl --silent --show-error --fail --header "$bearer" "http://$address/v1/regions/hall" | jq .count)
+ready=$(curl --silent --show-error --fail "http://$address/readyz")
+echo "count $count; $ready"
+test "$count" = "$2"
+test "$(echo "$ready" | jq --raw-output .status)" = ready
+test -z "${3-}" || test "$(echo "$ready" | jq --raw-output .synchronous)" = "$3"
