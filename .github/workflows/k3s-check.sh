@@ -8,8 +8,12 @@ curl --silent --show-error --fail --retry 30 --retry-all-errors --retry-delay 2 
     --header "$bearer" --header 'content-type: application/json' \
     --data "{\"device_id\":\"d1\",\"region\":\"hall\",\"temperature_c\":21.5,\"timestamp\":$(date +%s)000}" \
     "http://$address/v1/readings"
-count=$(curl --silent --show-error --fail --header "$bearer" "http://$address/v1/regions/hall" | jq .count)
-ready=$(curl --silent --show-error --fail "http://$address/readyz")
+for _ in $(seq 30); do
+    count=$(curl --silent --header "$bearer" "http://$address/v1/regions/hall" | jq .count || true)
+    ready=$(curl --silent "http://$address/readyz" || true)
+    test "$count" = "$2" && test "$(echo "$ready" | jq --raw-output .status)" = ready && break
+    sleep 2
+done
 echo "count $count; $ready"
 test "$count" = "$2"
 test "$(echo "$ready" | jq --raw-output .status)" = ready

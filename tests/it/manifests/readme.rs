@@ -33,7 +33,7 @@ fn problems(text: &str) -> Vec<String> {
         let of_cluster = [
             "kubectl apply --kustomize ",
             "kubectl delete --kustomize ",
-            "kubectl get runtimeclass ",
+            "kubectl delete --ignore-not-found --kustomize ",
             "kubectl apply --filename $OPERATOR/",
             "kubectl apply --filename https://",
             "kubectl --namespace cert-manager ",
@@ -41,7 +41,7 @@ fn problems(text: &str) -> Vec<String> {
         let is_of_cluster = of_cluster.iter().any(|begin| command.starts_with(begin));
         if command.starts_with("kubectl ") {
             // (`kubectl delete --kustomize` and the like are talked about, and not run.)
-            let is_whole = command.split(' ').count() > 3;
+            let is_whole = command.split(' ').count() > 3 || command.contains(" describe ");
             if is_whole && !is_of_cluster && !command.contains(" --namespace isotherm ") {
                 report("no namespace");
             }

@@ -1,12 +1,10 @@
 #!/bin/sh
 # Has libSQL's server sync each commit, which it does not by default: without that, a power cut
-# takes back readings that have left the journal. The server keeps the setting.
-#
-#   durable.sh         looks every ten seconds, and tells the server where it does not
-#   durable.sh check   ends with 0 if it does: the probe that lets the pod into its Service
+# takes back readings that have left the journal. The server forgets it whenever it starts, so this
+# looks every second.
 set -eu
 url=${ISOTHERM_LIBSQL_ADMIN:-http://127.0.0.1:9090}/v1/namespaces/default/config
-every=${ISOTHERM_EVERY:-10}
+every=${ISOTHERM_EVERY:-1}
 # This replaces what it does not name, too: 5 s is the server's own limit on a transaction that
 # others wait for.
 wanted='{"block_reads":false,"block_writes":false,"txn_timeout_s":5,"durability_mode":"strong"}'
@@ -16,14 +14,9 @@ is_strong() {
 }
 
 make_strong() {
-    curl --silent --show-error --fail --max-time 3 --output /dev/null \
+    curl --silent --fail --max-time 3 --output /dev/null \
         --header 'content-type: application/json' --data "$wanted" "$url"
 }
-
-if [ "${1-}" = check ]; then
-    is_strong
-    exit
-fi
 
 trap 'exit 0' TERM INT
 said=
@@ -32,11 +25,10 @@ say() {
     said=$1
 }
 while :; do
-    if is_strong; then
+    if is_strong || { make_strong && is_strong; }; then
         say "libSQL syncs each commit"
     else
-        make_strong || say "libSQL can't be told to sync each commit; the pod stays out of its Service"
-        is_strong && say "libSQL syncs each commit"
+        say "libSQL can't be told to sync each commit, and is not ready"
     fi
     sleep "$every" &
     wait $!

@@ -1,4 +1,5 @@
-//! The script that has libSQL's server sync each commit, against an admin API as libSQL's server
+//! The scripts that have libSQL's server sync each commit, and keep it out of its Service until
+//! then, against an admin API as libSQL's server
 //! 0.24.33 has it: `GET` and `POST /v1/namespaces/default/config`.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,13 +15,15 @@ use crate::support::service::until;
 /// A server's settings, and whether it takes others.
 struct Admin {
     url: String,
+    port: u16,
     mode: Arc<Mutex<String>>,
 }
 
 impl Admin {
     fn start(takes: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{port}");
         let mode = Arc::new(Mutex::new("relaxed".to_owned()));
         let kept = mode.clone();
         std::thread::spawn(move || {
@@ -59,7 +62,7 @@ impl Admin {
                 reader.get_mut().write_all(head.as_bytes()).unwrap();
             }
         });
-        Self { url, mode }
+        Self { url, port, mode }
     }
 
     fn mode(&self) -> String {
@@ -75,8 +78,11 @@ fn script(admin: &str) -> Command {
 }
 
 /// What the readiness probe finds.
-fn is_ready(admin: &str) -> bool {
-    script(admin).arg("check").output().unwrap().status.success()
+fn is_ready(port: u16) -> bool {
+    let mut command = Command::new("bash");
+    command.arg(root().join("deploy/spinkube/stores/libsql/synced.sh"));
+    command.env("ISOTHERM_LIBSQL_ADMIN_PORT", port.to_string());
+    command.output().unwrap().status.success()
 }
 
 /// The script at work. It is ended when this is dropped.
@@ -107,12 +113,12 @@ impl Drop for Running {
 #[test]
 fn a_server_that_does_not_sync_is_told_to_and_ready_after_that() {
     let admin = Admin::start(true);
-    assert!(!is_ready(&admin.url), "a probe changes nothing");
+    assert!(!is_ready(admin.port), "a probe changes nothing");
     assert_eq!(admin.mode(), "relaxed");
     let running = Running::start(&admin.url);
     until("it was told", || (admin.mode() == "strong").then_some(()));
-    assert!(is_ready(&admin.url));
-    // As after a volume was lost.
+    assert!(is_ready(admin.port));
+    // As after each start of the server.
     "relaxed".clone_into(&mut admin.mode.lock().unwrap());
     until("it was told again", || (admin.mode() == "strong").then_some(()));
     assert_eq!(running.stop(), "libSQL syncs each commit\n");
@@ -123,9 +129,9 @@ fn a_server_that_can_not_be_told_is_never_ready() {
     let admin = Admin::start(false);
     let running = Running::start(&admin.url);
     std::thread::sleep(std::time::Duration::from_millis(500));
-    assert!(!is_ready(&admin.url));
+    assert!(!is_ready(admin.port));
     let said = running.stop();
     assert_eq!(said.matches("can't be told").count(), 1, "once, and not each time: {said}");
     // Nobody listens there.
-    assert!(!is_ready("http://127.0.0.1:1"));
+    assert!(!is_ready(1));
 }

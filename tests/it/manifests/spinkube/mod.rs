@@ -58,7 +58,7 @@ fn an_application_before_its_executor_is_found() {
 }
 
 /// Mistakes: in which overlay, what is replaced by what, and how the problem is named.
-const MISTAKES: [(&str, &str, &str, &str); 50] = [
+const MISTAKES: [(&str, &str, &str, &str); 53] = [
     ("edge-operator", "  - ingest\n", "  - ingress\n", "no component ingress in spin.toml"),
     ("edge-operator", "  - inspect\n", "", "no SpinApp has the component inspect"),
     (
@@ -148,12 +148,20 @@ const MISTAKES: [(&str, &str, &str, &str); 50] = [
     ("cloud", "redis@sha256:", "redis:sha256-", "Redis: no digest"),
     ("cloud", "- EVAL\n", "- GET\n", "scripts by EVAL"),
     ("cloud", "value: 127.0.0.1:9090", "value: 0.0.0.0:9090", "its admin API"),
-    ("cloud", "            - check\n", "            - now\n", "before it syncs"),
+    ("cloud", "/etc/isotherm/synced.sh\n", "/etc/isotherm/health.sh\n", "before it syncs"),
+    ("cloud", "/etc/isotherm/durable.sh\n", "/etc/isotherm/none.sh\n", "nobody tells it"),
+    (
+        "cloud",
+        "storageClassName: isotherm-kept\n",
+        "storageClassName: local-path\n",
+        "removed with",
+    ),
+    ("fleet", "router.entrypoints: websecure", "router.entrypoints: web", "without TLS"),
 ];
 
 #[test]
 fn a_mistake_in_a_name_is_found() {
-    let overlays = ["edge", "edge-operator", "cloud", "canary", "hub/gateway"];
+    let overlays = ["edge", "edge-operator", "fleet", "cloud", "canary", "hub/gateway"];
     let rendered: BTreeMap<&str, String> =
         overlays.into_iter().map(|overlay| (overlay, rendered(overlay))).collect();
     for (overlay, from, to, what) in MISTAKES {

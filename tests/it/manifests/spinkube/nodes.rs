@@ -145,8 +145,10 @@ pub(super) fn claims(objects: &[Value]) -> Vec<String> {
                 && one["reclaimPolicy"] == "Retain"
         })
     };
-    let claims = objects.iter().filter(|one| one["kind"] == "PersistentVolumeClaim");
-    claims
+    let alone = objects.iter().filter(|one| one["kind"] == "PersistentVolumeClaim");
+    let of_sets = objects.iter().flat_map(|one| list(&one["spec"]["volumeClaimTemplates"]));
+    alone
+        .chain(of_sets)
         .filter(|claim| !kept(&claim["spec"]["storageClassName"]))
         .map(|claim| format!("claim {}: its files are removed with it", name(claim)))
         .collect()

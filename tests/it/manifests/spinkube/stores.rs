@@ -33,11 +33,12 @@ fn libsql(pod: &Value) -> Vec<String> {
     if admin.is_none_or(|one| one["value"] != "127.0.0.1:9090") {
         problems.push("libSQL: its admin API is not for this pod alone".to_owned());
     }
-    let durable = &pod["containers"][1];
-    let script = &durable["command"][1];
-    let probe = &durable["readinessProbe"]["exec"]["command"];
-    if !text(script).ends_with("/durable.sh") || *probe != json!(["sh", script, "check"]) {
+    let probe = &server["readinessProbe"]["exec"]["command"];
+    if *probe != json!(["bash", "/etc/isotherm/synced.sh"]) {
         problems.push("libSQL: it is ready before it syncs its commits".to_owned());
+    }
+    if pod["containers"][1]["command"] != json!(["sh", "/etc/isotherm/durable.sh"]) {
+        problems.push("libSQL: nobody tells it to sync its commits".to_owned());
     }
     problems
 }
