@@ -252,8 +252,8 @@ fn note_failure(
     random: u64,
     now: UnixMillis,
 ) -> Result<(), Error> {
-    if let Some((batch, _)) = told.batch {
-        outbox::take_back(sql, told.peer, batch)?;
+    if let Some((batch, id)) = &told.batch {
+        outbox::take_back_failed(sql, told.peer, *batch, &id.0)?;
     }
     let Some(peer) = peers::one(sql, told.peer)? else { return Ok(()) };
     let wait_ms = failure.wait_ms.unwrap_or_else(|| {

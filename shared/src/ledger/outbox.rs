@@ -206,7 +206,7 @@ pub(crate) fn forget(sql: &impl Sql, peer: PeerNumber, parts: &[Part]) -> Result
 /// Strikes what was in a batch: the peer's database has it.
 pub(crate) fn strike(sql: &impl Sql, peer: PeerNumber, batch: i64) -> Result<(), Error> {
     run(sql, "DELETE FROM outbox WHERE peer = ?1 AND batch = ?2", &[peer, batch])?;
-    run(sql, "DELETE FROM batches WHERE id = ?1", &[batch])
+    run(sql, "DELETE FROM batches WHERE peer = ?1 AND id = ?2", &[peer, batch])
 }
 
 /// What was in a batch waits again: the peer's journal was lost, or its answer.
@@ -218,6 +218,20 @@ pub(crate) fn take_back(sql: &impl Sql, peer: PeerNumber, batch: i64) -> Result<
     );
     run(sql, &statement, &[peer, batch])?;
     strike(sql, peer, batch)
+}
+
+/// What was in a batch that could not be sent waits again, if it is still under way. A lease that ran
+/// out lets another beat begin, which takes it back; its number may be that of another batch then.
+pub(crate) fn take_back_failed(
+    sql: &impl Sql,
+    peer: PeerNumber,
+    batch: i64,
+    id: &[u8],
+) -> Result<(), Error> {
+    let statement = "SELECT 1 FROM batches WHERE id = ?1 AND peer = ?2 AND batch = ?3";
+    let bindings = [Value::Integer(batch), Value::Integer(peer), Value::Blob(id.to_vec())];
+    let found = sql.execute(statement, &bindings).map_err(Error::Regions)?;
+    if found.is_empty() { Ok(()) } else { take_back(sql, peer, batch) }
 }
 
 /// What was in batches whose answer never came waits again. No beat may be running.

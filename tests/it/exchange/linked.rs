@@ -179,7 +179,7 @@ impl Linked {
 }
 
 impl Hub {
-    fn take(&self, call: &HttpCall<'_>) -> Result<HttpAnswer, SendError> {
+    pub(super) fn take(&self, call: &HttpCall<'_>) -> Result<HttpAnswer, SendError> {
         assert_eq!((call.method, call.url), ("POST", "http://hub/v1/readings"));
         let answer = self.carry(call);
         let batch = decode(call.body).unwrap();

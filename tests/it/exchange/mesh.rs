@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::member::{Chance, copy};
-use super::two::{counts, get, windows};
+use super::two::{counts, get, outgoing, windows};
 use crate::support::bare::ask;
 use crate::support::readings::{DAY, HOUR, MINUTE, celsius, instant, json_reading};
 use crate::support::relay::Relay;
@@ -257,7 +257,7 @@ impl Mesh {
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
-        let states: Vec<_> = from.iter().map(|own| get(&self.nodes[*own], "/v1/sync")).collect();
+        let states: Vec<_> = from.iter().map(|own| outgoing(&self.nodes[*own])).collect();
         panic!("after 40 rounds of beats something still waits: {states:#?}");
     }
 

@@ -14,6 +14,7 @@ mod marks;
 mod member;
 mod mesh;
 mod model;
+mod overlap;
 mod pruned;
 mod rules;
 mod stories;

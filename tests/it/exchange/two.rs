@@ -1,6 +1,7 @@
 //! A gateway and a hub, as programs that speak HTTP with each other.
 
 use isotherm_it::{Service, now_ms};
+use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::support::bare::ask;
@@ -77,4 +78,21 @@ fn what_a_gateway_has_comes_to_the_hub_and_the_hub_says_from_whom() {
     assert_eq!(senders["nodes"][0]["name"], "gw-1");
     assert_eq!(senders["nodes"][0]["node"], state["node"]);
     assert_eq!(senders["silent_senders"], 0);
+}
+
+/// What a node says of what goes out, and what its database has of it: for the person that has
+/// to find out why it waits.
+pub(super) fn outgoing(node: &Service) -> (Value, Vec<String>) {
+    let connection = Connection::open(node.regions_file()).unwrap();
+    let mut lines = Vec::new();
+    for table in ["lease", "peers", "batches", "outbox", "aside"] {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let width = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let values = (0..width).map(|at| format!("{:?}", row.get_ref(at).unwrap()));
+            lines.push(format!("{table}: {}", values.collect::<Vec<_>>().join(" ")));
+        }
+    }
+    (get(node, "/v1/sync"), lines)
 }
