@@ -8,6 +8,7 @@ use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
 use crate::support::node::{FOR_EVER, Node, fold_and_prune};
 use crate::support::readings::{START, reading};
 use crate::support::tables::Tier;
+use crate::support::wrapped::{Stores, Wrapped};
 
 /// A key-value store whose removals fail.
 struct DiesBeforeRemoval(KeyValueFile);
@@ -38,11 +39,15 @@ impl KeyValue for DiesBeforeRemoval {
     }
 }
 
-struct DyingHost(NativeHost);
+struct Dying(NativeHost);
 
-impl Host for DyingHost {
+impl Stores for Dying {
     type KeyValue = DiesBeforeRemoval;
     type Sql = DatabaseConnection;
+
+    fn native(&self) -> &NativeHost {
+        &self.0
+    }
 
     fn key_value(&self) -> Result<DiesBeforeRemoval, StoreError> {
         self.0.key_value().map(DiesBeforeRemoval)
@@ -51,41 +56,13 @@ impl Host for DyingHost {
     fn sql(&self) -> Result<DatabaseConnection, StoreError> {
         self.0.sql()
     }
-
-    fn variable(&self, name: &str) -> Result<Option<String>, StoreError> {
-        self.0.variable(name)
-    }
-
-    fn monotonic_ms(&self) -> u64 {
-        self.0.monotonic_ms()
-    }
-
-    fn sleep_ms(&self, ms: u64) {
-        self.0.sleep_ms(ms);
-    }
-
-    fn secret(&self) -> Result<[u8; 32], StoreError> {
-        self.0.secret()
-    }
-
-    fn random(&self) -> u64 {
-        self.0.random()
-    }
-
-    fn asset(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.asset(name)
-    }
-
-    fn log(&self, line: &str) {
-        self.0.log(line);
-    }
 }
 
 #[test]
 fn a_crash_between_commit_and_removal_counts_nothing_twice() {
     let node = Node::new(&[("retention", "0")]);
     node.journal(&[reading("a", "hall", 21_500, START), reading("b", "hall", 22_500, START)]);
-    let dying = DyingHost(node.host.inner.clone());
+    let dying = Wrapped(Dying(node.host.inner.clone()));
     for _ in 0..2 {
         let died = fold_and_prune(&dying, FOR_EVER, START);
         assert!(matches!(died, Err(Error::Journal(_))), "{died:?}");

@@ -4,7 +4,8 @@
 //! interfaces that they import and Spin's semantics. It is for tests, and for
 //! development where Spin is not installed. Users deploy on Spin.
 //!
-//! - [`manifest`]: `spin.toml`; [`runtime_config`]: `runtime-config.toml`; [`origin`]: what may be called;
+//! - [`manifest`]: `spin.toml`; [`runtime_config`]: `runtime-config.toml`; [`origin`]: what may
+//!   be called;
 //! - [`stores`]: key-value and SQLite, in Spin's file formats; [`redis`]: key-value in
 //!   Redis; [`key_value`]: either; [`libsql`]: SQLite on a server; [`database`]: either;
 //! - `bindings`: the stores as Spin's interfaces;

@@ -9,7 +9,8 @@
 //! which holds the lock for its statements alone. Another fold may have posted them meanwhile:
 //! if the tally of folded entries has changed, those that are gone from the journal are left
 //! out. (An entry that is posted but not removed yet is posted again, without effect, as it is
-//! after a crash.)
+//! after a crash.) What is in quarantine is read under the lock there, too: all of a step leaves
+//! it, so nothing of that may be left out.
 
 use crate::error::Error;
 use crate::host::{Host, StoreError};
@@ -41,13 +42,18 @@ impl Bounds {
 pub(super) struct Load<'a> {
     /// Reads those that are still there, in any order.
     pub(super) entries: &'a dyn Fn() -> Result<Vec<Entry>, StoreError>,
-    /// The key of an entry.
-    pub(super) key: &'a dyn Fn(&EntryName) -> String,
+    /// The key of an entry. `None` if they are to be read under the lock.
+    pub(super) key: Option<KeyOf<'a>>,
 }
+
+/// The key of an entry by its name.
+type KeyOf<'a> = &'a dyn Fn(&EntryName) -> String;
 
 /// Entries that were read before the lock was taken.
 pub(super) struct Early {
     entries: Vec<Entry>,
+    /// Their keys, in the same order.
+    keys: Vec<String>,
     /// How many entries had been folded by then.
     folded: i64,
 }
@@ -58,12 +64,11 @@ impl Load<'_> {
         &self,
         database: &Database<'_, H>,
     ) -> Result<Option<Early>, Error> {
-        if !database.is_server() {
-            return Ok(None);
-        }
+        let Some(key) = self.key.filter(|_| database.is_server()) else { return Ok(None) };
         let folded = database.read(|sql| ledger::tally(sql, ledger::ENTRIES))?;
         let entries = (self.entries)().map_err(Error::Journal)?;
-        Ok(Some(Early { entries, folded }))
+        let keys = entries.iter().map(|entry| key(entry.name())).collect();
+        Ok(Some(Early { entries, keys, folded }))
     }
 
     /// Those that are to be posted. The caller has the lock.
@@ -74,14 +79,13 @@ impl Load<'_> {
         journal: &H::KeyValue,
         early: Option<&Early>,
     ) -> Result<Vec<Entry>, Error> {
-        let Some(Early { entries, folded }) = early else {
+        let Some(Early { entries, keys, folded }) = early else {
             return (self.entries)().map_err(Error::Journal);
         };
         let mut entries = entries.clone();
         if ledger::tally(sql, ledger::ENTRIES)? != *folded {
-            let keys: Vec<String> = entries.iter().map(|entry| (self.key)(entry.name())).collect();
-            let mut are_there =
-                journal::are_there(host, journal, &keys).map_err(Error::Journal)?.into_iter();
+            let are_there = journal::are_there(host, journal, keys).map_err(Error::Journal)?;
+            let mut are_there = are_there.into_iter();
             entries.retain(|_| are_there.next() == Some(true));
         }
         Ok(entries)

@@ -128,8 +128,10 @@ fn step<H: Host>(
     names: &[EntryName],
 ) -> Result<bool, Error> {
     let host = database.host();
-    let load =
-        Load { entries: &|| journal::load(host, journal, names), key: &EntryName::journal_key };
+    let load = Load {
+        entries: &|| journal::load(host, journal, names),
+        key: Some(&EntryName::journal_key),
+    };
     let Posted { names: done, aside } = post_entries(database, journal, inventory, &load, None)?;
     // After the commit, and before the entries are removed: a crash in between repeats
     // this, and a failure before the commit leaves nothing behind.
@@ -156,10 +158,7 @@ pub(crate) fn retry<H: Host>(
     for names in steps.into_iter().take(database.budget().steps_max()) {
         let (now, later) = rest.split_at(names.len().min(rest.len()));
         rest = later;
-        let load = Load {
-            entries: &|| journal::load_quarantined(host, journal, now),
-            key: &|name| Quarantined::key_of(now, name),
-        };
+        let load = Load { entries: &|| journal::load_quarantined(host, journal, now), key: None };
         let Posted { aside, .. } = post_entries(database, journal, inventory, &load, Some(latest))?;
         set_aside(host, journal, &aside)?;
         journal::remove_quarantined(host, journal, now, &aside).map_err(Error::Journal)?;

@@ -69,12 +69,6 @@ impl Quarantined {
         Some(Self { name: EntryName::parse(name)?, reason })
     }
 
-    /// The key of the one of `quarantined` that has this name; empty if none has.
-    pub(crate) fn key_of(quarantined: &[Self], name: &EntryName) -> String {
-        let found = quarantined.iter().find(|one| one.name == *name);
-        found.map(Self::key).unwrap_or_default()
-    }
-
     fn key(&self) -> String {
         format!("{}{}/{}", keys::QUARANTINE, self.reason.code(), self.name.as_str())
     }

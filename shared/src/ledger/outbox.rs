@@ -220,8 +220,9 @@ pub(crate) fn take_back(sql: &impl Sql, peer: PeerNumber, batch: i64) -> Result<
     strike(sql, peer, batch)
 }
 
-/// What was in a batch that could not be sent waits again, if it is still under way. A lease that ran
-/// out lets another beat begin, which takes it back; its number may be that of another batch then.
+/// What was in a batch that could not be sent waits again, if it is still under way. A lease that
+/// ran out lets another beat begin, which takes it back; its number may be that of another batch
+/// then.
 pub(crate) fn take_back_failed(
     sql: &impl Sql,
     peer: PeerNumber,

@@ -5,7 +5,9 @@
 //! - `bare`: requests over a bare connection; `gzip`: bodies as clients compress them;
 //! - `node`: the application in this process, over a real SQLite, with its clock;
 //! - `tables`: what the database has, by names;
-//! - `faulty`, `strict`: hosts whose calls fail, or that have less than SQLite;
+//! - `faulty`, `strict`: hosts whose calls fail, or that have less than SQLite; `wrapped`: hosts
+//!   with stores of a test's own;
+//! - `hrana`, `redis`: servers of libSQL's protocol and of Redis;
 //! - `libsql`: statements as libSQL's clients render them, in which every `node` runs them;
 //! - `readings`: readings and times;
 //! - `assert`: what must be true of an answer.
@@ -25,3 +27,4 @@ pub(crate) mod service;
 pub(crate) mod sources;
 pub(crate) mod strict;
 pub(crate) mod tables;
+pub(crate) mod wrapped;

@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use isotherm_it::root;
@@ -17,6 +18,8 @@ struct Admin {
     url: String,
     port: u16,
     mode: Arc<Mutex<String>>,
+    /// How often it was told.
+    told: Arc<AtomicUsize>,
 }
 
 impl Admin {
@@ -25,7 +28,8 @@ impl Admin {
         let port = listener.local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}");
         let mode = Arc::new(Mutex::new("relaxed".to_owned()));
-        let kept = mode.clone();
+        let told = Arc::new(AtomicUsize::new(0));
+        let (kept, counted) = (mode.clone(), told.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut reader = BufReader::new(stream.unwrap());
@@ -47,6 +51,7 @@ impl Admin {
                     // It forgets what is not named.
                     assert_eq!(wanted["txn_timeout_s"], 5);
                     assert_eq!(wanted["block_writes"], false);
+                    counted.fetch_add(1, Ordering::SeqCst);
                     if takes {
                         wanted["durability_mode"].as_str().unwrap().clone_into(&mut mode);
                     }
@@ -62,7 +67,7 @@ impl Admin {
                 reader.get_mut().write_all(head.as_bytes()).unwrap();
             }
         });
-        Self { url, port, mode }
+        Self { url, port, mode, told }
     }
 
     fn mode(&self) -> String {
@@ -128,7 +133,7 @@ fn a_server_that_does_not_sync_is_told_to_and_ready_after_that() {
 fn a_server_that_can_not_be_told_is_never_ready() {
     let admin = Admin::start(false);
     let running = Running::start(&admin.url);
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    until("it was told", || (admin.told.load(Ordering::SeqCst) >= 3).then_some(()));
     assert!(!is_ready(admin.port));
     let said = running.stop();
     assert_eq!(said.matches("can't be told").count(), 1, "once, and not each time: {said}");
