@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod fresh;
+mod pod;
 pub mod programs;
 mod secrets;
 
@@ -70,13 +71,15 @@ impl Service {
     /// where its components are older than their source: `cargo test` does not build them.
     pub fn prepare(manifest: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Result<Self> {
         fresh::check(manifest)?;
+        let directory = Arc::new(TempDir::new()?);
+        let pod = pod::named(directory.path(), variables)?;
         let arguments = arguments.iter().map(|&argument| argument.to_owned());
         let variables = variables
             .iter()
             .flat_map(|(name, value)| ["--variable".to_owned(), format!("{name}={value}")]);
-        Ok(Self {
+        let mut service = Self {
             manifest: manifest.to_owned(),
-            directory: Arc::new(TempDir::new()?),
+            directory,
             arguments: arguments.chain(variables).collect(),
             environment: Vec::new(),
             survives_file_limit: false,
@@ -84,7 +87,12 @@ impl Service {
             process: None,
             sender: Sender::new("http://127.0.0.1:0", PATIENCE),
             log: Arc::default(),
-        })
+        };
+        if let Some(pod) = pod {
+            service.set_environment(pod.environment);
+            service.configure(&pod.config)?;
+        }
+        Ok(service)
     }
 
     /// Gives it these variables of the environment for its next start.

@@ -36,6 +36,10 @@ impl Tools {
         } else {
             self.skip("manifests::spinkube", "the manifests of Kubernetes (install kubectl)");
         }
+        if !is_there(shell, "curl") || !is_there(shell, "jq") {
+            let what = "the first reading of a gateway on Kubernetes (install curl and jq)";
+            self.skip("started::the_first_reading_of_the_readme", what);
+        }
     }
 
     /// What the tests of `isotherm-bridge` need.

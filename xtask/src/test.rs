@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
-use crate::{Runtime, build, build_conformance, size, spin_test, step, target};
+use crate::{Runtime, build, build_conformance, root, size, spin_test, step, target};
 
 /// Stops at the first step that fails.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
@@ -53,10 +53,13 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     step(&format!("Tests, with the {} runtime for those over HTTP", runtime.name()));
     // The tests start the workspace's programs by their path.
     cmd!(shell, "cargo build --locked --workspace").quiet().run()?;
+    let statements = root().join("target/statements");
+    shell.remove_path(&statements)?;
     cmd!(shell, "cargo test --locked --workspace --")
         .args(tools.filter)
         .envs(tools.variables)
         .env("ISOTHERM_RUNTIME", runtime.name())
+        .env("ISOTHERM_STATEMENTS", &statements)
         .quiet()
         .run()?;
 

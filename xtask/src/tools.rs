@@ -213,6 +213,7 @@ impl Tools {
             tools.variables.push(("ISOTHERM_REDIS", redis));
         } else {
             tools.skip("redis::", "the journal in Redis (install redis-server or redis-tools)");
+            tools.filter.extend(["--skip", "started::what_one_pod_of_several"]);
         }
         tools.find_for_bridge(shell);
         tools.find_for_sources(shell);

@@ -24,6 +24,7 @@ isotherm-host [--from spin.toml] [--listen 127.0.0.1:3000]
               [--runtime-config-file FILE] [--state-dir .spin]
               [--variable NAME=VALUE]... [--max-instance-memory BYTES] [--faults]
               [--unchecked] [--beat DURATION] [--end-with-stdin]
+              [--component-id ID]...
 
 Variables are also taken from the environment, as SPIN_VARIABLE_NAME.
 
@@ -31,6 +32,8 @@ Variables are also taken from the environment, as SPIN_VARIABLE_NAME.
 application every ten seconds. A number with s, m or h; at least 1s. With access control on
 it needs a token with a scope sync:<node>@<region>, in the environment as
 ISOTHERM_BEAT_TOKEN.
+
+--component-id serves this component alone, or these.
 
 --end-with-stdin ends it when its standard input ends, as it does with the program that
 started it.
@@ -53,6 +56,8 @@ struct Arguments {
     is_unchecked: bool,
     beat: Option<Duration>,
     ends_with_stdin: bool,
+    /// All, if there are none.
+    components: Vec<String>,
     options: Options,
 }
 
@@ -67,6 +72,7 @@ fn arguments() -> Result<Option<Arguments>> {
         is_unchecked: false,
         beat: None,
         ends_with_stdin: false,
+        components: Vec::new(),
         options: Options::default(),
     };
     let mut parser = lexopt::Parser::from_env();
@@ -86,6 +92,9 @@ fn arguments() -> Result<Option<Arguments>> {
             Long("unchecked") => arguments.is_unchecked = true,
             Long("beat") => arguments.beat = Some(parse_every(&parser.value()?.string()?)?),
             Long("end-with-stdin") => arguments.ends_with_stdin = true,
+            Short('c') | Long("component-id") => {
+                arguments.components.push(parser.value()?.string()?);
+            }
             Long("faults") => arguments.options.faults = true,
             Long("max-instance-memory") => {
                 arguments.options.instance_memory_bytes_max = Some(parser.value()?.parse()?);
@@ -169,7 +178,8 @@ async fn run() -> Result<()> {
         println!("{USAGE}");
         return Ok(());
     };
-    let application = Application::read(&arguments.from, &environment(), &arguments.variables)?;
+    let mut application = Application::read(&arguments.from, &environment(), &arguments.variables)?;
+    application.retain(&arguments.components)?;
     let said = match arguments.is_unchecked {
         true => None,
         false => check(&application)?,

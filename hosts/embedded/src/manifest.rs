@@ -117,6 +117,18 @@ impl Component {
 }
 
 impl Application {
+    /// Leaves these components, or all if there are none. Fails if one of them has no route.
+    pub fn retain(&mut self, ids: &[String]) -> Result<()> {
+        let has = |id: &&String| self.components.iter().any(|component| component.id == **id);
+        if let Some(unknown) = ids.iter().find(|id| !has(id)) {
+            bail!("there is no component {unknown} with a route");
+        }
+        if !ids.is_empty() {
+            self.components.retain(|component| ids.contains(&component.id));
+        }
+        Ok(())
+    }
+
     /// Reads the manifest at `path`. `environment` and `overrides` replace the defaults
     /// of application variables. Unknown ones in the environment are ignored: they may
     /// be meant for other programs.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use isotherm_it::root;
 use serde_json::{Value, json};
 
-use super::objects::{Spin, list, name, text};
+use super::objects::{Spin, bytes, list, name, text};
 use super::routes;
 use super::spinkube::nodes;
 
@@ -44,6 +44,7 @@ pub(super) fn inconsistencies(objects: &[Value]) -> Vec<String> {
     problems.extend(missing.map(|component| format!("no SpinApp has the component {component}")));
     problems.extend(routes::inconsistencies(objects, &apps, &spin));
     problems.extend(of("CronJob").into_iter().flat_map(beats));
+    problems.extend(accounts(objects));
     let namespaces: BTreeSet<_> = objects
         .iter()
         .filter(|o| o["kind"] != "Namespace" && o["kind"] != "StorageClass")
@@ -66,6 +67,10 @@ fn executors_and_order(objects: &[Value]) -> Vec<String> {
             known.insert(name(object));
             if name(object) == "containerd-shim-spin" {
                 problems.push("the executor's name is that of the examples".to_owned());
+            }
+            // Without them, Spin's client of libSQL can't be made, not even for `http://`.
+            if object["spec"]["deploymentConfig"]["installDefaultCACerts"] != true {
+                problems.push("the executor: no certificates of authorities".to_owned());
             }
         }
         if object["kind"] == "SpinApp" && !known.contains(text(&object["spec"]["executor"])) {
@@ -97,10 +102,19 @@ fn app_against_manifest(app: &Value, spin: &Spin) -> Vec<String> {
     if spec["checks"]["readiness"]["initialDelaySeconds"] != 1 {
         problems.push("it is not asked for ten seconds whether it is ready".to_owned());
     }
-    if spec["resources"]["limits"]["memory"].is_null() {
-        problems.push("no limit on memory".to_owned());
-    }
+    problems.extend(memory(app));
     problems
+}
+
+/// The limit on memory: at least what was measured with 64 connections and batches
+/// (`deploy/spinkube/README.md`). Without a bound on what Wasmtime keeps, which a SpinApp can't
+/// have, a pod needs twice as much.
+fn memory(app: &Value) -> Option<String> {
+    let Some(limit) = app["spec"]["resources"]["limits"]["memory"].as_str() else {
+        return Some("no limit on memory".to_owned());
+    };
+    let least = if app["kind"] == "SpinApp" { 512 } else { 256 } << 20;
+    (bytes(limit) < least).then(|| format!("{limit} of memory were too little when measured"))
 }
 
 /// The variables of a SpinApp: each of spin.toml, once, and no unknown one. What is secret
@@ -223,6 +237,22 @@ fn references(app: &Value, objects: &[Value]) -> Vec<String> {
         problems.push("no such ServiceAccount".to_owned());
     }
     problems
+}
+
+/// The account of the pods has the Secret for an image that is not public.
+fn accounts(objects: &[Value]) -> Vec<String> {
+    let readme = std::fs::read_to_string(root().join("deploy/spinkube/README.md")).unwrap();
+    let is_explained = |account: &&Value| {
+        list(&account["imagePullSecrets"]).first().is_some_and(|secret| {
+            let made = format!("create secret docker-registry {} ", text(&secret["name"]));
+            readme.contains(&made)
+        })
+    };
+    let accounts = objects.iter().filter(|one| one["kind"] == "ServiceAccount");
+    accounts
+        .filter(|account| !is_explained(account))
+        .map(|account| format!("ServiceAccount {}: no Secret for its images", name(account)))
+        .collect()
 }
 
 /// What is wrong with the CronJob that calls `POST /v1/sync`: it takes a header with its token

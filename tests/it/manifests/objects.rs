@@ -15,7 +15,8 @@ pub(super) fn rendered(overlay: &str) -> String {
     ["namespace", "volume", &overlay].map(render).join("---\n")
 }
 
-fn render(directory: &str) -> String {
+/// One directory of `deploy/spinkube`, as kubectl renders it.
+pub(super) fn render(directory: &str) -> String {
     let directory = root().join("deploy/spinkube").join(directory);
     let output = Command::new(variable("ISOTHERM_KUBECTL"))
         .arg("kustomize")
@@ -58,6 +59,13 @@ pub(super) fn text(value: &Value) -> &str {
 /// Empty if it is none.
 pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Bytes of a quantity in Ki, Mi or Gi.
+pub(super) fn bytes(quantity: &str) -> u64 {
+    let (number, unit) = quantity.split_at(quantity.len() - 2);
+    let shift = ["Ki", "Mi", "Gi"].iter().position(|one| *one == unit).unwrap() + 1;
+    number.parse::<u64>().unwrap() << (10 * shift)
 }
 
 pub(super) fn name(object: &Value) -> &str {

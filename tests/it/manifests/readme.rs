@@ -8,7 +8,7 @@ use isotherm_it::root;
 
 /// The commands of a README in Markdown: those in blocks, and those in a line of text. Lines that
 /// are continued are one.
-fn commands(text: &str) -> Vec<String> {
+pub(super) fn commands(text: &str) -> Vec<String> {
     let (mut all, mut is_block) = (Vec::new(), false);
     let joined = text.replace("\\\n", " ");
     for line in joined.lines() {
@@ -22,6 +22,11 @@ fn commands(text: &str) -> Vec<String> {
         }
     }
     all
+}
+
+/// The blocks of commands.
+pub(super) fn blocks(text: &str) -> impl Iterator<Item = &str> {
+    text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default())
 }
 
 /// What is wrong with the commands.
@@ -61,6 +66,134 @@ fn problems(text: &str) -> Vec<String> {
     problems
 }
 
+/// What a shell has by itself, and what the text before a block says to set.
+const GIVEN: [&str; 3] = ["USER", "HOME", "READ_TOKEN"];
+
+/// What the commands use before it is there: variables, and what an earlier command has to make.
+fn out_of_order(text: &str) -> Vec<String> {
+    let blocks: String = blocks(text).collect();
+    let mut problems = Vec::new();
+    let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
+    for (place, _) in blocks.match_indices('$') {
+        let name = blocks[place + 1..].trim_start_matches('{');
+        let name = &name[..name.find(|c| !is_name(c)).unwrap_or(name.len())];
+        let before = &blocks[..place];
+        let is_set = before.match_indices(&format!("{name}=")).any(|(at, _)| {
+            // Not within another name. (Python writes some of them into a file that is read.)
+            !before[..at].ends_with(is_name)
+        });
+        // The variable of a pod, within quotes that this shell leaves alone.
+        let is_of_pod = before.ends_with("sh -c 'REDISCLI_AUTH=");
+        if !name.is_empty() && !is_set && !is_of_pod && !GIVEN.contains(&name) {
+            problems.push(format!("${name} is used before it is set"));
+        }
+    }
+    for (first, then) in [
+        ("cargo xtask build\n", "spin registry push "),
+        ("spin registry push ", "overlays/edge\n"),
+        ("--kustomize deploy/spinkube/namespace\n", "create secret generic isotherm-access "),
+        ("create secret generic isotherm-access ", "overlays/edge\n"),
+        ("create secret tls isotherm-tls ", "overlays/edge\n"),
+        ("--kustomize deploy/spinkube/volume ", "overlays/edge\n"),
+        ("spin-operator.crds.yaml", "helm upgrade --install spin-operator "),
+        ("cert-manager wait ", "helm upgrade --install spin-operator "),
+        ("helm upgrade --install spin-operator ", "base/executor.yaml"),
+        ("base/executor.yaml", "overlays/edge-operator\n"),
+        ("create secret generic isotherm-stores ", "overlays/cloud "),
+    ] {
+        let at = |what: &str| blocks.find(what);
+        if at(first).is_none_or(|at_first| at(then).is_none_or(|at_then| at_then < at_first)) {
+            problems.push(format!("{first:?} does not come before {then:?}"));
+        }
+    }
+    problems
+}
+
+/// The options of `isotherm-backup` that the commands have and the script does not.
+fn unknown_options(text: &str) -> Vec<String> {
+    let script = root().join("deploy/backup/isotherm-backup");
+    let help = Command::new(script).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let known: Vec<&str> =
+        help.split_whitespace().map(|word| word.trim_matches(['[', ']'])).collect();
+    let all =
+        commands(text).into_iter().filter(|one| one.contains("deploy/backup/isotherm-backup "));
+    let options = all.flat_map(|one| {
+        let words = one.split(' ').filter(|word| word.starts_with("--")).map(str::to_owned);
+        words.collect::<Vec<_>>()
+    });
+    options.filter(|option| !known.contains(&option.as_str())).collect()
+}
+
+/// Which Spin a release of the shim has, by the table in the shim's own README, and which of
+/// them Isotherm needs (`docs/architecture.md`).
+const SHIMS: [(&str, &str); 3] = [("0.23", "3.6.2"), ("0.24", "3.6.3"), ("0.25.1", "4.0.1")];
+
+/// What is wrong with the versions of the shim that the README names.
+fn versions(text: &str) -> Vec<String> {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut problems = Vec::new();
+    for (shim, spin) in SHIMS {
+        if !["", "Spin "].iter().any(|of| text.contains(&format!("{shim} has {of}{spin}"))) {
+            problems.push(format!("it does not say that shim {shim} has Spin {spin}"));
+        }
+    }
+    let loaded = text.split("containerd-shim-spin/releases/download/v").nth(1);
+    let loaded = loaded.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    if !SHIMS.iter().any(|(shim, _)| *shim == loaded) {
+        problems.push(format!("nobody knows which Spin shim {loaded} has"));
+    }
+    problems
+}
+
+#[test]
+fn telemetry_is_switched_on_at_the_executor_that_the_overlays_have() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let readme = read("deploy/observability/README.md");
+    let said = readme.split("kind: SpinAppExecutor\n").nth(1).unwrap();
+    let said = said.split("    otel:\n").next().unwrap();
+    let executor = read("deploy/spinkube/base/executor.yaml");
+    assert!(executor.ends_with(said), "another executor than this one:\n{said}");
+}
+
+#[test]
+fn every_command_comes_after_what_it_needs() {
+    let readme = std::fs::read_to_string(root().join("deploy/spinkube/README.md")).unwrap();
+    for problems in [out_of_order(&readme), unknown_options(&readme), versions(&readme)] {
+        assert_eq!(problems, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_command_before_what_it_needs_is_found() {
+    let readme = std::fs::read_to_string(root().join("deploy/spinkube/README.md")).unwrap();
+    for (from, to, what) in [
+        (
+            "spin registry push ghcr.io",
+            "spin registry pull ghcr.io",
+            "\"spin registry push \" does not",
+        ),
+        ("VOLUME=$(kubectl", "PLACE=$(kubectl", "$VOLUME is used before"),
+        ("ADMIN=$(head", "$(head", "$ADMIN is used before"),
+        (
+            "create secret generic isotherm-access",
+            "create secret generic isotherm",
+            "isotherm-access",
+        ),
+        ("deploy/spinkube/namespace\numask", "deploy/spinkube/volume\numask", "spinkube/namespace"),
+        ("base/executor.yaml\n", "base/apps/executor.yaml\n", "base/executor.yaml"),
+        ("--journal \"$DATA", "--journals \"$DATA", "--journals"),
+        ("Spin 4.0.1, 0.24", "Spin 4.0.2, 0.24", "shim 0.25.1 has Spin 4.0.1"),
+        ("0.24 has 3.6.3", "0.24 has 3.6.0", "shim 0.24 has Spin 3.6.3"),
+        ("download/v0.25.1", "download/v0.26.0", "which Spin shim 0.26.0 has"),
+    ] {
+        let broken = readme.replace(from, to);
+        assert_ne!(broken, readme, "{from}");
+        let found = [out_of_order(&broken), unknown_options(&broken), versions(&broken)].concat();
+        assert!(found.iter().any(|problem| problem.contains(what)), "{to}: {found:?}");
+    }
+}
+
 #[test]
 fn every_command_has_its_namespace_and_names_what_exists() {
     let readme = std::fs::read_to_string(root().join("deploy/spinkube/README.md")).unwrap();
@@ -79,10 +212,8 @@ fn parses(script: &str) -> bool {
 #[test]
 fn every_block_of_commands_can_be_read_by_a_shell() {
     let readme = std::fs::read_to_string(root().join("deploy/spinkube/README.md")).unwrap();
-    let blocks: Vec<&str> = readme.split("```sh\n").skip(1).collect();
-    assert!(blocks.len() > 10);
-    for block in blocks {
-        let block = block.split("```").next().unwrap();
+    assert!(blocks(&readme).count() > 10);
+    for block in blocks(&readme) {
         assert!(parses(block), "{block}");
     }
     assert!(!parses("kubectl get pods \"\n"));

@@ -4,6 +4,7 @@
 //! `cargo xtask test` looks for a server of Redis and says in `ISOTHERM_REDIS` where it
 //! is; without one, these tests are skipped by name.
 
+mod backup;
 mod libsql;
 
 use std::path::Path;

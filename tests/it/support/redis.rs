@@ -6,9 +6,10 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use isotherm_it::programs::variable;
+use isotherm_it::programs::{check, variable};
 use tempfile::TempDir;
 
 use crate::support::service::until;
@@ -23,10 +24,15 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn start() -> Self {
+        Self::on(TempDir::new().unwrap())
+    }
+
+    /// One with what is in `directory`.
+    pub(crate) fn on(directory: TempDir) -> Self {
         // A program that takes the port in between makes the test fail, and not pass.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = free.local_addr().unwrap().port();
-        let mut redis = Self { directory: TempDir::new().unwrap(), port, process: None };
+        let mut redis = Self { directory, port, process: None };
         drop(free);
         redis.run();
         redis
@@ -62,10 +68,22 @@ impl Redis {
         }
     }
 
+    /// A copy of all that it has, in this file, by its own client.
+    pub(crate) fn copy_to(&self, file: &Path) {
+        let client = Path::new(&variable("ISOTHERM_REDIS")).with_file_name("redis-cli");
+        let port = self.port.to_string();
+        let output = Command::new(client).args(["-p", &port, "--rdb"]).arg(file).output().unwrap();
+        check(&output);
+    }
+
     /// The lines of a runtime configuration that lead to it.
     pub(crate) fn config(&self) -> String {
-        let url = format!("redis://127.0.0.1:{}/1", self.port);
-        format!("[key_value_store.default]\ntype = \"redis\"\nurl = \"{url}\"\n")
+        format!("[key_value_store.default]\ntype = \"redis\"\nurl = \"{}\"\n", self.url())
+    }
+
+    /// Where it is, with the number of the database.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/1", self.port)
     }
 }
 

@@ -4,15 +4,17 @@
 //! `cargo xtask test` looks for kubectl and says in `ISOTHERM_KUBECTL` where it is;
 //! without it, or without Python, these tests are skipped by name.
 
+mod commands;
 mod durable;
 pub(super) mod nodes;
 mod pods;
+mod started;
 mod stores;
 mod wal;
 
 use std::collections::BTreeMap;
 
-use super::objects::{objects, rendered};
+use super::objects::{objects, render, rendered, text};
 use super::{names, routes};
 
 /// Those for the operator.
@@ -45,6 +47,26 @@ fn every_overlay_renders_and_is_valid() {
     }
 }
 
+/// What goes with the files, or with the Secrets.
+const KEPT: [&str; 4] = ["Namespace", "PersistentVolumeClaim", "ServiceAccount", "StorageClass"];
+
+#[test]
+fn an_overlay_can_be_deleted_without_the_files_and_the_secrets() {
+    let kinds_of = |directory: &str| {
+        let (objects, _) = objects(&render(directory));
+        objects.iter().map(|one| text(&one["kind"]).to_owned()).collect::<Vec<_>>()
+    };
+    for overlay in APPLICATIONS.into_iter().chain(NODES) {
+        let kinds = kinds_of(&format!("overlays/{overlay}"));
+        assert!(!kinds.iter().any(|kind| KEPT.contains(&kind.as_str())), "{overlay}: {kinds:?}");
+    }
+    // It would be seen in those that do have one.
+    for directory in ["namespace", "volume"] {
+        let kinds = kinds_of(directory);
+        assert!(kinds.iter().all(|kind| KEPT.contains(&kind.as_str())), "{directory}: {kinds:?}");
+    }
+}
+
 #[test]
 fn an_application_before_its_executor_is_found() {
     for overlay in APPLICATIONS {
@@ -58,7 +80,7 @@ fn an_application_before_its_executor_is_found() {
 }
 
 /// Mistakes: in which overlay, what is replaced by what, and how the problem is named.
-const MISTAKES: [(&str, &str, &str, &str); 53] = [
+const MISTAKES: [(&str, &str, &str, &str); 59] = [
     ("edge-operator", "  - ingest\n", "  - ingress\n", "no component ingress in spin.toml"),
     ("edge-operator", "  - inspect\n", "", "no SpinApp has the component inspect"),
     (
@@ -157,6 +179,12 @@ const MISTAKES: [(&str, &str, &str, &str); 53] = [
         "removed with",
     ),
     ("fleet", "router.entrypoints: websecure", "router.entrypoints: web", "without TLS"),
+    ("cloud", "    installDefaultCACerts: true\n", "", "no certificates of authorities"),
+    ("cloud", "- name: isotherm-registry\n", "- name: registry\n", "no Secret for its images"),
+    ("cloud", "port: 4318\n", "port: 4317\n", "telemetry does not come through"),
+    ("edge", "memory: 256Mi\n", "memory: 128Mi\n", "128Mi of memory were too little"),
+    ("edge-operator", "memory: 512Mi\n", "memory: 256Mi\n", "256Mi of memory were too little"),
+    ("cloud", "memory: 512Mi\n", "memory: 256Mi\n", "256Mi of memory were too little"),
 ];
 
 #[test]

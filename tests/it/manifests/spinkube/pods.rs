@@ -3,27 +3,21 @@
 //! Of a SpinApp, that is what SpinKube's operator makes of it (0.6.1:
 //! `internal/controller/deployment.go`, `spinapp_controller.go`, `internal/runtimeconfig`), in
 //! eighty lines. Of a node, it is what its Deployment says. Both are kept in
-//! `tests/data/spinkube`, and a service is started with just that.
+//! `tests/data/spinkube`, and a service is started with just that (`started`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use isotherm_it::{Service, now_ms, root};
+use isotherm_it::{Service, root};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::{APPLICATIONS, NODES, nodes};
-use crate::access::{SESSION_KEY, tokens};
-use crate::manifests::objects::{list, name, objects, rendered, text};
-use crate::support::assert::check_fields;
-use crate::support::hrana::Hrana;
-use crate::support::readings::in_hall;
-use crate::support::service::Expect as _;
+use crate::manifests::objects::{bytes, list, name, objects, rendered, text};
 
 /// What Spin sees. A value of a Secret is `<its name/the key>`, with a `?` where it need not be
 /// there.
-struct Pod {
+pub(super) struct Pod {
     labels: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
     mounts: BTreeMap<String, String>,
@@ -43,13 +37,6 @@ fn given(from: &Value, objects: &[Value]) -> String {
     }
     let found = objects.iter().find(|one| one["metadata"]["name"] == map["name"]);
     found.map_or("", |found| text(&found["data"][text(&map["key"])])).to_owned()
-}
-
-/// Bytes of a quantity in Ki, Mi or Gi.
-fn bytes(quantity: &str) -> u64 {
-    let (number, unit) = quantity.split_at(quantity.len() - 2);
-    let shift = ["Ki", "Mi", "Gi"].iter().position(|one| *one == unit).unwrap() + 1;
-    number.parse::<u64>().unwrap() << (10 * shift)
 }
 
 /// The mounts of a pod, each with what it shows.
@@ -128,7 +115,7 @@ fn of_node(deployment: &Value, objects: &[Value]) -> Pod {
 }
 
 /// The pods of Isotherm in an overlay, by name.
-fn pods(overlay: &str) -> BTreeMap<String, Pod> {
+pub(super) fn pods(overlay: &str) -> BTreeMap<String, Pod> {
     let (objects, _) = objects(&rendered(overlay));
     let pod = |one: &Value| match text(&one["kind"]) {
         "SpinApp" => Some((name(one).to_owned(), of_app(one, &objects))),
@@ -154,7 +141,7 @@ impl Pod {
 
     /// Starts a service that sees this, with `secrets` by `name/key`, and `data` in the place of
     /// the volume.
-    fn start(&self, data: &Path, secrets: &[(&str, String)]) -> Service {
+    pub(super) fn start(&self, data: &Path, secrets: &[(&str, String)]) -> Service {
         let data = data.display().to_string();
         let filled = |value: &str| {
             let mut filled = value.replace("/data/", &format!("{data}/"));
@@ -166,7 +153,11 @@ impl Pod {
         let environment = self.environment.iter().map(|(name, value)| (name, filled(value)));
         // A key of a Secret that need not be there is not there.
         let environment = environment.filter(|(_, value)| !value.ends_with("?>"));
-        let mut service = Service::prepare("spin.toml", &[], &[]).unwrap();
+        // The shim takes them from the environment, and `spin up` as arguments.
+        let only = self.environment.get("SPIN_COMPONENTS_TO_RETAIN");
+        let only = only.into_iter().flat_map(|only| only.split(','));
+        let only: Vec<&str> = only.flat_map(|component| ["--component-id", component]).collect();
+        let mut service = Service::prepare("spin.toml", &[], &only).unwrap();
         service.set_environment(environment.map(|(name, value)| (name.clone(), value)).collect());
         service.configure(&filled(&self.config)).unwrap();
         service.run().unwrap();
@@ -187,34 +178,5 @@ fn each_pod_sees_what_is_kept_of_it() {
             let kept = std::fs::read_to_string(&file).unwrap_or_default();
             assert_eq!(pod.to_text(), kept, "{overlay}: write it anew with ISOTHERM_WRITE_PODS=1");
         }
-    }
-}
-
-#[test]
-fn a_service_that_sees_what_a_pod_sees_counts_and_keeps_it_on_the_volume() {
-    for overlay in ["edge", "hub", "hub/gateway", "edge-operator", "fleet/gateway"] {
-        let data = TempDir::new().unwrap();
-        let libsql = Hrana::start(&data.path().join("server.db"));
-        let ([token], line) = tokens([("everything", "write:*@* read:* admin")]);
-        let secrets = [
-            ("isotherm-access/tokens", line),
-            ("isotherm-access/session_key", SESSION_KEY.to_owned()),
-            ("isotherm-stores/libsql-url", libsql.url()),
-            ("isotherm-stores/libsql-token", libsql.token().to_owned()),
-        ];
-        let pods = pods(overlay);
-        let service = pods["isotherm"].start(data.path(), &secrets);
-        let bearer = format!("Bearer {token}");
-        let headers = [("authorization", bearer.as_str())];
-        assert_eq!(service.send(&in_hall("d1", now_ms()), &[]).status, 401, "{overlay}");
-        let answer = service.send(&in_hall("d1", now_ms()), &headers);
-        assert_eq!(answer.status, 202, "{overlay}: {}", answer.body);
-        let answer = service.get_with("/v1/regions/hall", &headers);
-        check_fields(&answer.json().unwrap(), &serde_json::json!({"count": 1}));
-        let ready = service.read("/readyz");
-        check_fields(&ready, &serde_json::json!({"status": "ready", "auth": "on"}));
-        assert!(data.path().join("journal.db").exists(), "{overlay}");
-        let has_file = data.path().join("regions.db").exists();
-        assert_eq!(has_file, overlay != "fleet/gateway", "{overlay}");
     }
 }

@@ -23,7 +23,30 @@ pub(super) fn problems(objects: &[Value]) -> Vec<String> {
             problems.push(format!("Ingress {}: tokens would travel without TLS", name(ingress)));
         }
     }
+    problems.extend(telemetry(objects));
     problems
+}
+
+/// Where nothing comes in that is not let in, telemetry of the pods reaches a collector.
+fn telemetry(objects: &[Value]) -> Option<String> {
+    let policies = || objects.iter().filter(|one| one["kind"] == "NetworkPolicy");
+    let is_closed = policies().any(|one| {
+        let spec = &one["spec"];
+        spec["podSelector"] == json!({}) && list(&spec["ingress"]).is_empty()
+    });
+    let of_collector = json!({"app.kubernetes.io/name": "otel-collector"});
+    let of_pods = json!([{"key": "core.spinkube.dev/app-name", "operator": "Exists"}]);
+    let lets_in = |rule: &Value| {
+        rule["ports"][0]["port"] == 4318
+            && list(&rule["from"])
+                .iter()
+                .any(|from| from["podSelector"]["matchExpressions"] == of_pods)
+    };
+    let is_let_in = policies().any(|one| {
+        one["spec"]["podSelector"]["matchLabels"] == of_collector
+            && list(&one["spec"]["ingress"]).iter().any(lets_in)
+    });
+    (is_closed && !is_let_in).then(|| "NetworkPolicy: telemetry does not come through".to_owned())
 }
 
 fn libsql(pod: &Value) -> Vec<String> {
