@@ -16,6 +16,7 @@ mod mesh;
 mod model;
 mod overlap;
 mod pruned;
+mod registered;
 mod rules;
 mod stories;
 mod timers;

@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write as _;
 use std::rc::Rc;
 
 use fallible_iterator::FallibleIterator;
@@ -31,11 +33,21 @@ pub(crate) fn rendered(statement: &str) -> Result<Rc<str>, StoreError> {
             return Ok(known.clone());
         }
         let made: Rc<str> = render(statement)?.into();
+        record(statement);
         if all.len() < KEPT_MAX {
             all.insert(statement.to_owned(), made.clone());
         }
         Ok(made)
     })
+}
+
+/// Notes a statement that the parser knows, for `what_was_sent`.
+fn record(statement: &str) {
+    if let Ok(file) = std::env::var("ISOTHERM_STATEMENTS") {
+        let mut file = File::options().append(true).create(true).open(file).unwrap();
+        // In one call: other tests write at the same time.
+        file.write_all(format!("{statement}\0").as_bytes()).unwrap();
+    }
 }
 
 fn render(statement: &str) -> Result<String, StoreError> {
