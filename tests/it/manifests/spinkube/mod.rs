@@ -80,7 +80,7 @@ fn an_application_before_its_executor_is_found() {
 }
 
 /// Mistakes: in which overlay, what is replaced by what, and how the problem is named.
-const MISTAKES: [(&str, &str, &str, &str); 59] = [
+const MISTAKES: [(&str, &str, &str, &str); 60] = [
     ("edge-operator", "  - ingest\n", "  - ingress\n", "no component ingress in spin.toml"),
     ("edge-operator", "  - inspect\n", "", "no SpinApp has the component inspect"),
     (
@@ -179,6 +179,7 @@ const MISTAKES: [(&str, &str, &str, &str); 59] = [
         "removed with",
     ),
     ("fleet", "router.entrypoints: websecure", "router.entrypoints: web", "without TLS"),
+    ("edge", "value: \"1000\"\n", "value: \"400\"\n", "get a 500"),
     ("cloud", "    installDefaultCACerts: true\n", "", "no certificates of authorities"),
     ("cloud", "- name: isotherm-registry\n", "- name: registry\n", "no Secret for its images"),
     ("cloud", "port: 4318\n", "port: 4317\n", "telemetry does not come through"),

@@ -126,6 +126,10 @@ pub(super) fn problems(deployment: &Value, objects: &[Value]) -> Vec<String> {
     if kept.is_none_or(|one| one["value"] != "0") {
         report("Wasmtime keeps memory for good");
     }
+    let count = env("SPIN_MAX_INSTANCE_COUNT").map(|one| text(&one["value"]).parse().unwrap_or(0));
+    if count.is_none_or(|count: u32| count < 768) {
+        report("so few instances that some of 64 connections get a 500");
+    }
     let first = &pod["initContainers"][0];
     let journal = stores(&runtime_config(deployment, objects));
     let journal = &journal["keyValueStores"][0]["options"][0]["value"];
