@@ -6,15 +6,16 @@
 mod fresh;
 mod pod;
 pub mod programs;
+mod runtime;
 mod secrets;
 
-use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use runtime::gateway;
 
 use anyhow::{Context, Result, bail};
 use isotherm_load::sender::{Answer, Sender};
@@ -147,7 +148,8 @@ impl Service {
     /// Starts it, or again on its old stores and on another port.
     pub fn run(&mut self) -> Result<()> {
         self.kill();
-        let mut process = self.command()?.spawn().context("the runtime can't be started")?;
+        let mut process =
+            runtime::command(self)?.spawn().context("the runtime can't be started")?;
         let stdout = process.stdout.take().context("no standard output")?;
         let stderr = process.stderr.take();
         self.process = Some(process);
@@ -162,37 +164,6 @@ impl Service {
         self.collect(lines);
         self.sender = Sender::new(&url, PATIENCE);
         Ok(())
-    }
-
-    fn command(&self) -> Result<Command> {
-        let mut words = Vec::new();
-        if self.survives_file_limit {
-            // By default the signal ends the process that meets the limit.
-            words.extend(["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"].map(OsString::from));
-        }
-        match std::env::var("ISOTHERM_RUNTIME").as_deref() {
-            Ok("spin") => {
-                words.extend(["spin", "up", "--log-dir"].map(OsString::from));
-                words.push(self.directory.path().join("logs").into());
-            }
-            Ok("embedded") | Err(_) => words.push(binary("isotherm-host")?.into()),
-            Ok(other) => bail!("ISOTHERM_RUNTIME is {other}, neither spin nor embedded"),
-        }
-        let (program, rest) = words.split_first().context("no program")?;
-        let mut command = Command::new(program);
-        command.args(rest);
-        command.args(["--from", &self.manifest, "--listen", "127.0.0.1:0", "--state-dir"]);
-        command.arg(self.directory.path()).args(&self.arguments);
-        command.envs(self.environment.iter().cloned());
-        command.current_dir(root()).stdin(Stdio::null());
-        let is_spin = std::env::var("ISOTHERM_RUNTIME").as_deref() == Ok("spin");
-        command.stdout(Stdio::piped()).stderr(match self.has_no_log && !is_spin {
-            true => std::fs::OpenOptions::new().write(true).open("/dev/full")?.into(),
-            false => Stdio::piped(),
-        });
-        // A group of its own: `spin up` starts a process that has to end, too.
-        command.process_group(0);
-        Ok(command)
     }
 
     fn url_if_it_serves(&self, lines: &mut impl BufRead) -> Result<Option<String>> {

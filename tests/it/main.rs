@@ -45,6 +45,7 @@ mod export_pages;
 mod exports;
 mod folding;
 mod formats;
+mod gateway;
 mod interface;
 mod libsql;
 mod limits_of_regions;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::token::{make, random};
+use isotherm_token::{make, random};
 
 /// Lines of the variable `tokens`.
 const TOKENS: &str = "tokens";

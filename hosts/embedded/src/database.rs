@@ -6,7 +6,7 @@ use crate::libsql::{LibSqlConnection, LibSqlServer};
 use crate::stores::{Answer, DatabaseConnection, DatabaseFile, Failure};
 
 /// A database, which can be connected to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Database {
     /// In a file.
     File(DatabaseFile),

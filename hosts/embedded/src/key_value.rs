@@ -61,6 +61,14 @@ impl KeyValueStore {
         }
     }
 
+    /// Commits of values so far, and how many calls were in them. Not of Redis.
+    pub(crate) fn commits(&self) -> (u64, u64) {
+        match self {
+            Self::File(file) => file.commits(),
+            Self::Redis(_) => (0, 0),
+        }
+    }
+
     /// A compare-and-swap on `key`, whose value has not been read yet.
     pub fn cas(&self, key: String) -> Cas {
         match self {

@@ -4,13 +4,14 @@
 //! interfaces that they import and Spin's semantics. It is for tests, and for
 //! development where Spin is not installed. Users deploy on Spin.
 //!
-//! - [`manifest`]: `spin.toml`; [`runtime_config`]: `runtime-config.toml`; [`origin`]: what may
+//! - [`manifest`]: `spin.toml`; [`variables`]: the application's; [`runtime_config`]: `runtime-config.toml`; [`origin`]: what may
 //!   be called;
-//! - [`stores`]: key-value and SQLite, in Spin's file formats; [`redis`]: key-value in
+//! - [`stores`]: key-value and SQLite, in Spin's file formats, with `group` commits and a `pool`; [`redis`]: key-value in
 //!   Redis; [`key_value`]: either; [`libsql`]: SQLite on a server; [`database`]: either;
 //! - `bindings`: the stores as Spin's interfaces;
 //! - [`faults`]: makes the stores fail;
-//! - [`server`]: HTTP, with a fresh instance for every request;
+//! - [`server`]: the components behind their routes, with a fresh instance for every request;
+//!   [`front`]: connections; [`engine`]: Wasmtime's engine;
 //! - [`beat`]: a timer that calls the application;
 //! - [`native`]: the same stores without WebAssembly, for native tests.
 //!
@@ -21,16 +22,23 @@
 pub mod beat;
 mod bindings;
 pub mod database;
+pub mod engine;
 pub mod faults;
+pub mod front;
+mod group;
 pub mod key_value;
 pub mod libsql;
 pub mod manifest;
 pub mod memory;
 pub mod native;
+mod opened;
 pub mod origin;
 mod outbound;
+mod pool;
+mod prepared;
 pub mod random;
 pub mod redis;
 pub mod runtime_config;
 pub mod server;
 pub mod stores;
+pub mod variables;

@@ -13,9 +13,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use isotherm_host::beat::{self, Beat, parse_every};
 use isotherm_host::faults::FAULTS_PATH;
+use isotherm_host::front::{Front, Limits};
 use isotherm_host::manifest::Application;
 use isotherm_host::runtime_config::Stores;
 use isotherm_host::server::{Options, Server};
+use isotherm_host::variables;
 
 const USAGE: &str = "\
 Serves a Spin application for development and tests; deploy with Spin itself.
@@ -73,7 +75,7 @@ fn arguments() -> Result<Option<Arguments>> {
         beat: None,
         ends_with_stdin: false,
         components: Vec::new(),
-        options: Options::default(),
+        options: Options { shows_memory: true, ..Options::default() },
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -135,20 +137,6 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Checks the variables of each component. Returns what there is to say about them.
-fn check(application: &Application) -> Result<Option<String>> {
-    let mut said = None;
-    for component in &application.components {
-        let value = |name: &str| component.variables.get(name).cloned();
-        let asset = |name: &str| component.asset(name);
-        let line = isotherm::check_at_start(&value, &asset).map_err(anyhow::Error::msg)?;
-        if component.variables.contains_key("retention") {
-            said = Some(line);
-        }
-    }
-    Ok(said)
-}
-
 /// The timer, with the token of the environment. Says that there is one.
 fn prepare_beat(server: &Server, every: Duration) -> Result<Beat> {
     const TOKEN: &str = "ISOTHERM_BEAT_TOKEN";
@@ -182,7 +170,7 @@ async fn run() -> Result<()> {
     application.retain(&arguments.components)?;
     let said = match arguments.is_unchecked {
         true => None,
-        false => check(&application)?,
+        false => variables::check(&application)?,
     };
     let config: Option<&Path> = arguments.runtime_config_file.as_deref();
     let stores = Stores::read(config, &arguments.state_dir)?;
@@ -221,8 +209,11 @@ async fn run() -> Result<()> {
     if let Some(beat) = beat {
         tokio::spawn(beat.run(server.clone()));
     }
+    let front = Arc::new(Front::new(server, Limits::default(), None));
+    // It ends at once, as Spin does.
+    let (_go_on, stop) = tokio::sync::watch::channel(false);
     tokio::select! {
-        served = server.serve(listener) => served,
+        served = front.serve(vec![listener], stop) => served,
         () = end_of_stdin(), if arguments.ends_with_stdin => Ok(()),
         stopped = tokio::signal::ctrl_c() => Ok(stopped?),
     }

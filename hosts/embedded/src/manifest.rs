@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::origin::Origin;
+use crate::variables;
 
 /// The application: its components with their routes.
 #[derive(Debug)]
@@ -137,21 +138,45 @@ impl Application {
         environment: &[(String, String)],
         overrides: &[(String, String)],
     ) -> Result<Self> {
-        let file: ManifestFile = read_toml(path)?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} can't be read", path.display()))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        let file: ManifestFile = toml::from_str(&text)
+            .with_context(|| format!("{} can't be followed", path.display()))?;
+        Self::of(file, base, environment, overrides)
+    }
+
+    /// The same for a manifest with this text, whose paths begin in the directory `base`.
+    pub fn parse(
+        text: &str,
+        base: &Path,
+        environment: &[(String, String)],
+        overrides: &[(String, String)],
+    ) -> Result<Self> {
+        Self::of(toml::from_str(text)?, base, environment, overrides)
+    }
+
+    fn of(
+        file: ManifestFile,
+        base: &Path,
+        environment: &[(String, String)],
+        overrides: &[(String, String)],
+    ) -> Result<Self> {
         if file.spin_manifest_version != 2 {
-            bail!("{}: only spin_manifest_version = 2 is followed", path.display());
+            bail!("only spin_manifest_version = 2 is followed");
         }
         let of_components = file.component.values().flat_map(|table| table.variables.keys());
         for name in file.variables.keys().chain(of_components) {
-            check_words(name, '_').with_context(|| format!("the name of variable {name}"))?;
+            variables::check_words(name, '_')
+                .with_context(|| format!("the name of variable {name}"))?;
         }
         for id in file.component.keys() {
-            check_words(id, '-').with_context(|| format!("the id of component {id}"))?;
+            variables::check_words(id, '-').with_context(|| format!("the id of component {id}"))?;
         }
         let known = |(name, _): &&(String, String)| file.variables.contains_key(name);
         let ours: Vec<_> = environment.iter().filter(known).chain(overrides).cloned().collect();
-        let values = application_variables(&file.variables, &ours)?;
-        let base = path.parent().unwrap_or(Path::new("."));
+        let defaults = file.variables.iter().map(|(name, table)| (name, table.default.as_ref()));
+        let values = variables::values(defaults.collect(), &ours)?;
         let mut components = Vec::new();
         for trigger in file.trigger.http {
             let id = trigger.component;
@@ -160,12 +185,12 @@ impl Application {
                 .get(&id)
                 .with_context(|| format!("route {} names no component: {id}", trigger.route))?;
             let allowed = table.allowed_outbound_hosts.iter().map(|template| {
-                let value = expand(template, &values);
+                let value = variables::expand(template, &values);
                 let origin = value.and_then(|value| Origin::parse(&value));
                 origin.with_context(|| format!("component {id}: allowed_outbound_hosts"))
             });
             let variables = table.variables.iter().map(|(name, template)| {
-                let value = expand(template, &values);
+                let value = variables::expand(template, &values);
                 value.map(|v| (name.clone(), v)).with_context(|| format!("component {id}: {name}"))
             });
             components.push(Component {
@@ -210,54 +235,6 @@ fn fits(route: &str, path: &str) -> bool {
             _ => return false,
         }
     }
-}
-
-fn application_variables(
-    tables: &BTreeMap<String, VariableTable>,
-    overrides: &[(String, String)],
-) -> Result<BTreeMap<String, String>> {
-    let defaults = tables.iter().filter_map(|(name, table)| {
-        table.default.as_ref().map(|default| (name.clone(), default.clone()))
-    });
-    let mut values: BTreeMap<String, String> = defaults.collect();
-    for (name, value) in overrides {
-        if !tables.contains_key(name) {
-            let known = tables.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            bail!("unknown variable {name}; supported: {known}");
-        }
-        values.insert(name.clone(), value.clone());
-    }
-    Ok(values)
-}
-
-/// Whether Spin takes such a name, too: words of lower-case letters and digits, each with a
-/// letter first, with `separator` between them.
-fn check_words(name: &str, separator: char) -> Result<()> {
-    let is_word = |word: &str| {
-        word.starts_with(|first: char| first.is_ascii_lowercase())
-            && word.chars().all(|other| other.is_ascii_lowercase() || other.is_ascii_digit())
-    };
-    if !name.split(separator).all(is_word) {
-        bail!(
-            "each word between {separator:?} must be lower-case letters and digits, a letter first"
-        );
-    }
-    Ok(())
-}
-
-/// Replaces `{{ name }}` by values.
-fn expand(template: &str, values: &BTreeMap<String, String>) -> Result<String> {
-    let mut expanded = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (name, after) = after.split_once("}}").context("'{{' without '}}'")?;
-        let value = values.get(name.trim()).with_context(|| format!("no value for {name}"))?;
-        expanded.push_str(before);
-        expanded.push_str(value);
-        rest = after;
-    }
-    expanded.push_str(rest);
-    Ok(expanded)
 }
 
 pub(crate) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
@@ -309,26 +286,6 @@ mod tests {
             assert_eq!(app.route(path).unwrap().id, id, "{path}");
         }
         assert!(application(&[("ingest", "/v1/readings")]).route("/").is_none());
-    }
-
-    #[test]
-    fn names_that_spin_refuses_are_refused() {
-        for name in ["retention", "peer1_token", "a_b2_c"] {
-            assert!(check_words(name, '_').is_ok(), "{name}");
-        }
-        for name in ["peer_1", "_a", "a_", "a__b", "Retention", "a-b", "", "1a"] {
-            assert!(check_words(name, '_').is_err(), "{name}");
-        }
-        assert!(check_words("isotherm-sync", '-').is_ok());
-    }
-
-    #[test]
-    fn templates_are_filled_and_missing_values_named() {
-        let values = BTreeMap::from([("retention".to_owned(), "7d".to_owned())]);
-        assert_eq!(expand("{{ retention }}", &values).unwrap(), "7d");
-        assert_eq!(expand("a{{retention}}b", &values).unwrap(), "a7db");
-        assert!(expand("{{ other }}", &values).is_err());
-        assert!(expand("{{ retention", &values).is_err());
     }
 
     #[test]

@@ -81,6 +81,14 @@ enum DatabaseTable {
 }
 
 impl Stores {
+    /// Two files of their usual names in a directory.
+    pub fn below(directory: &Path) -> Self {
+        let default = || "default".to_owned();
+        let key_value = KeyValueConfig::File(directory.join("journal.db"));
+        let sqlite = DatabaseConfig::File(directory.join("regions.db"));
+        Self { key_value: [(default(), key_value)].into(), sqlite: [(default(), sqlite)].into() }
+    }
+
     /// Reads the runtime configuration at `path`, if there is one. As in Spin, without
     /// an entry of its own the label `default` is in `state_dir`.
     ///

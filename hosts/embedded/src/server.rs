@@ -1,49 +1,43 @@
-//! An HTTP server that answers each request with a fresh instance of a component.
+//! The application's components behind its routes: each request is answered by a fresh instance.
+//! [`crate::front`] has the connections.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
-use hyper::header::{HOST, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Cache, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
-use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
-use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use crate::bindings::{self, Grants, Instance};
-use crate::database::Database;
+use crate::bindings::{self, Grants};
+use crate::engine::{INSTANCES_MAX, engine};
 use crate::faults::{FAULTS_PATH, Faults};
+use crate::front::Counted;
 use crate::key_value::KeyValueStore;
-use crate::manifest::Application;
-use crate::memory::{MEMORY_PATH, Memory, Peak};
-use crate::redis::RedisStore;
-use crate::runtime_config::{DatabaseConfig, KeyValueConfig, Stores};
-use crate::stores::{DatabaseFile, KeyValueFile};
-
-/// The most requests that are answered at once.
-const INSTANCES_MAX: u32 = 1_000;
-
-/// How often a computing guest yields to other tasks.
-const YIELD_EVERY: Duration = Duration::from_millis(10);
+use crate::manifest::{self, Application};
+use crate::memory::{MEMORY_PATH, Peak};
+use crate::opened::{databases, granted, open_key_value};
+use crate::prepared::Prepared;
+use crate::runtime_config::Stores;
 
 /// The largest plan of faults, in bytes.
 const PLAN_BYTES_MAX: usize = 64 * 1024;
 
 /// The path of Spin's own health check.
 const HEALTH_PATH: &str = "/.well-known/spin/health";
+
+/// Where the application has its metrics.
+const METRICS_PATH: &str = "/metrics";
+
+const END_OF_OPENMETRICS: &[u8] = b"# EOF\n";
 
 /// The header in which Spin tells a component where a connection comes from.
 const CLIENT_ADDRESS: &str = "spin-client-addr";
@@ -54,6 +48,11 @@ pub struct Server {
     components: BTreeMap<String, Prepared>,
     faults: Arc<Faults>,
     options: Options,
+    /// One for each instance that may live.
+    places: Arc<Semaphore>,
+    counted: Arc<Counted>,
+    /// The stores whose commits are counted.
+    key_value: Vec<KeyValueStore>,
 }
 
 /// Options of the command line.
@@ -63,28 +62,52 @@ pub struct Options {
     pub faults: bool,
     /// The most memory of an instance, in bytes.
     pub instance_memory_bytes_max: Option<usize>,
-}
-
-struct Prepared {
-    instance: ProxyPre<Instance>,
-    grants: Arc<Grants>,
-    peak: Peak,
+    /// Whether the most memory of an instance is shown over HTTP.
+    pub shows_memory: bool,
+    /// Whether `/metrics` has what the runtime counts of itself.
+    pub own_metrics: bool,
 }
 
 impl Server {
     /// Compiles the components and opens the stores.
     pub fn new(application: Application, stores: &Stores, options: Options) -> Result<Self> {
-        let engine = engine()?;
+        let compile = |engine: &Engine, component: &manifest::Component| {
+            let source = &component.source;
+            Component::from_file(engine, source)
+                .map_err(anyhow::Error::from)
+                .with_context(|| format!("{} can't be loaded; build it first", source.display()))
+        };
+        Self::with_code(application, stores, options, engine(true)?, &compile)
+    }
+
+    /// The same with components that `load` takes from elsewhere.
+    pub fn compiled_ahead(
+        application: Application,
+        stores: &Stores,
+        options: Options,
+        load: &dyn Fn(&Engine, &manifest::Component) -> Result<Component>,
+    ) -> Result<Self> {
+        Self::with_code(application, stores, options, engine(false)?, load)
+    }
+
+    fn with_code(
+        application: Application,
+        stores: &Stores,
+        options: Options,
+        engine: Engine,
+        load: &dyn Fn(&Engine, &manifest::Component) -> Result<Component>,
+    ) -> Result<Self> {
         let mut linker = Linker::new(&engine);
         bindings::add_to_linker(&mut linker)?;
         let key_value = open_key_value(&application, stores)?;
         let faults = Arc::new(Faults::default());
         let mut components = BTreeMap::new();
         for component in &application.components {
-            let source = &component.source;
-            let compiled = Component::from_file(&engine, source)
-                .map_err(anyhow::Error::from)
-                .with_context(|| format!("{} can't be loaded; build it first", source.display()))?;
+            // A component has several routes.
+            if components.contains_key(&component.id) {
+                continue;
+            }
+            let compiled = load(&engine, component)?;
             let grants = Grants {
                 key_value: granted(&component.key_value_stores, &key_value)?,
                 sqlite: databases(&component.sqlite_databases, &stores.sqlite)?,
@@ -97,26 +120,27 @@ impl Server {
             let prepared = Prepared { instance, grants: Arc::new(grants), peak: Peak::default() };
             components.insert(component.id.clone(), prepared);
         }
-        Ok(Self { application, components, faults, options })
+        let places = Arc::new(Semaphore::new(usize::try_from(INSTANCES_MAX)?));
+        let counted = Arc::default();
+        let key_value = key_value.into_values().collect();
+        Ok(Self { application, components, faults, options, places, counted, key_value })
     }
 
-    /// Serves connections forever, one task each.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener) -> Result<()> {
-        loop {
-            let (stream, peer) = listener.accept().await?;
-            let server = self.clone();
-            tokio::spawn(async move {
-                let service = service_fn(move |request| {
-                    let server = server.clone();
-                    async move { Ok::<_, hyper::Error>(server.answer(request, peer).await) }
-                });
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .serve_connection(TokioIo::new(stream), service);
-                // A client that disconnects is no error.
-                drop(connection.await);
-            });
-        }
+    /// What is counted of it, and of its connections.
+    pub(crate) fn counted(&self) -> Arc<Counted> {
+        self.counted.clone()
+    }
+
+    /// How many instances live.
+    pub(crate) fn instances(&self) -> usize {
+        let all = usize::try_from(INSTANCES_MAX).unwrap_or(usize::MAX);
+        all.saturating_sub(self.places.available_permits())
+    }
+
+    /// Returns when no instance lives.
+    pub(crate) async fn idle(&self) {
+        // It is never closed.
+        drop(self.places.acquire_many(INSTANCES_MAX).await);
     }
 
     /// Whether a component serves exactly this path.
@@ -137,14 +161,17 @@ impl Server {
         let component = self.application.route(path);
         let prepared = component.and_then(|component| self.components.get(&component.id));
         let prepared = prepared.with_context(|| format!("nothing serves {path}"))?;
-        prepared.handle(request, self.options.instance_memory_bytes_max).await
+        let place = self.places.clone().try_acquire_owned().context("too much is under way")?;
+        let (most, counted) = (self.options.instance_memory_bytes_max, self.counted());
+        prepared.handle(request, most, place, counted).await
     }
 
     /// Sets or shows the plan of faults.
-    async fn switch(
-        &self,
-        request: Request<hyper::body::Incoming>,
-    ) -> Result<Response<HyperOutgoingBody>> {
+    async fn switch<B>(&self, request: Request<B>) -> Result<Response<HyperOutgoingBody>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         match *request.method() {
             Method::GET => Ok(text(StatusCode::OK, self.faults.show()?)),
             Method::PUT => {
@@ -164,11 +191,17 @@ impl Server {
         serde_json::Value::Object(self.components.iter().map(peak).collect())
     }
 
-    async fn answer(
+    /// Answers a request of this client.
+    pub(crate) async fn answer<B>(
         &self,
-        request: Request<hyper::body::Incoming>,
+        mut request: Request<B>,
         peer: SocketAddr,
-    ) -> Response<HyperOutgoingBody> {
+    ) -> Response<HyperOutgoingBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<wasmtime_wasi_http::Error> + Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.counted.request();
         let path = request.uri().path().to_owned();
         if path == HEALTH_PATH {
             return plain(StatusCode::OK, "OK");
@@ -178,7 +211,7 @@ impl Server {
                 text(StatusCode::BAD_REQUEST, format!("{error:#}\n").into_bytes())
             });
         }
-        if path == MEMORY_PATH {
+        if path == MEMORY_PATH && self.options.shows_memory {
             return text(StatusCode::OK, self.peaks().to_string().into_bytes());
         }
         let component = self.application.route(&path);
@@ -186,149 +219,78 @@ impl Server {
         let Some(prepared) = prepared else {
             return plain(StatusCode::NOT_FOUND, "");
         };
-        let mut request = request;
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            self.counted.busy();
+            return busy();
+        };
         // As Spin tells it, and never as a client does.
         if let Ok(address) = HeaderValue::from_str(&peer.to_string()) {
             request.headers_mut().insert(CLIENT_ADDRESS, address);
         }
-        match prepared.handle(request, self.options.instance_memory_bytes_max).await {
+        let is_of_metrics = self.options.own_metrics && path == METRICS_PATH;
+        let most = self.options.instance_memory_bytes_max;
+        match prepared.handle(request, most, place, self.counted()).await {
+            Ok(response) if is_of_metrics => self.with_own_metrics(response).await,
             Ok(response) => response,
             Err(error) => {
+                self.counted.trap();
                 eprintln!("request from {peer} to {path} failed: {error:?}");
                 plain(StatusCode::INTERNAL_SERVER_ERROR, "")
             }
         }
     }
-}
 
-impl Prepared {
-    async fn handle<B>(
+    /// The application's metrics, and those of the runtime behind them.
+    async fn with_own_metrics(
         &self,
-        mut request: Request<B>,
-        memory_bytes_max: Option<usize>,
-    ) -> Result<Response<HyperOutgoingBody>>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<wasmtime_wasi_http::Error>,
-    {
-        // HTTP/1.0 needs no host header, but wasi:http does.
-        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
-        let memory = Memory::new(memory_bytes_max, self.peak.clone());
-        let instance = Instance::new(self.grants.clone(), memory)?;
-        let mut store = Store::new(self.instance.engine(), instance);
-        store.limiter(|instance| instance.memory());
-        store.epoch_deadline_async_yield_and_update(1);
-        let (sender, receiver) = oneshot::channel();
-        let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
-        let out = store.data_mut().http().new_response_outparam(sender)?;
-        let instance = self.instance.clone();
-        // A separate task: the guest may continue after its response.
-        let guest = tokio::spawn(async move {
-            let proxy = instance.instantiate_async(&mut store).await?;
-            proxy.wasi_http_incoming_handler().call_handle(&mut store, request, out).await
-        });
-        if let Ok(response) = receiver.await {
-            tokio::spawn(async move {
-                if let Err(error) = flatten(guest.await) {
-                    eprintln!("a component failed after its response: {error:?}");
-                }
-            });
-            return response.context("the component gave an error for a response");
+        response: Response<HyperOutgoingBody>,
+    ) -> Response<HyperOutgoingBody> {
+        if response.status() != StatusCode::OK {
+            return response;
         }
-        flatten(guest.await)?;
-        bail!("the component returned without a response")
+        let (mut head, body) = response.into_parts();
+        let Ok(body) = body.collect().await else {
+            return plain(StatusCode::INTERNAL_SERVER_ERROR, "");
+        };
+        let mut all = body.to_bytes().to_vec();
+        // Its own instance is not counted.
+        let commits = self.key_value.iter().map(KeyValueStore::commits);
+        let commits = commits.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        // OpenMetrics ends with a line of its own.
+        let is_open = all.ends_with(END_OF_OPENMETRICS);
+        if is_open {
+            all.truncate(all.len() - END_OF_OPENMETRICS.len());
+        }
+        let instances = self.instances().saturating_sub(1);
+        all.extend(self.counted.to_text(instances, commits, is_open).into_bytes());
+        if is_open {
+            all.extend(END_OF_OPENMETRICS);
+        }
+        head.headers.remove(CONTENT_LENGTH);
+        Response::from_parts(head, full(all))
     }
-}
-
-fn flatten(
-    joined: Result<wasmtime::Result<()>, tokio::task::JoinError>,
-) -> Result<(), anyhow::Error> {
-    Ok(joined??)
 }
 
 fn plain(status: StatusCode, body: &'static str) -> Response<HyperOutgoingBody> {
     text(status, body.into())
 }
 
+/// So many requests are under way that another one would fail. What was sent is not kept.
+fn busy() -> Response<HyperOutgoingBody> {
+    let body = r#"{"type":"urn:isotherm:problem:busy","title":"Busy","status":503,"detail":"too many requests are under way: send it again in a second"}"#;
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 fn text(status: StatusCode, body: Vec<u8>) -> Response<HyperOutgoingBody> {
-    let body = Full::new(Bytes::from(body));
-    let mut response = Response::new(body.map_err(|never| match never {}).boxed_unsync());
+    let mut response = Response::new(full(body));
     *response.status_mut() = status;
     response
 }
 
-/// Pools instances if the machine has the address space. Compiled code is cached where
-/// Spin caches it, too, so only the first start compiles.
-fn engine() -> Result<Engine> {
-    let mut config = Config::new();
-    config.epoch_interruption(true);
-    match Cache::from_file(None) {
-        Ok(cache) => drop(config.cache(Some(cache))),
-        Err(error) => eprintln!("compiled components can't be kept: {error:#}"),
-    }
-    let mut pooled = config.clone();
-    // As many concurrent instances as in Spin, each of which is three core instances.
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_core_instances(4 * INSTANCES_MAX).total_tables(2 * INSTANCES_MAX);
-    pool.total_component_instances(INSTANCES_MAX).total_stacks(INSTANCES_MAX);
-    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    let engine = match Engine::new(&pooled) {
-        Ok(engine) => engine,
-        Err(_) => Engine::new(&config)?,
-    };
-    let clock = engine.weak();
-    std::thread::spawn(move || {
-        while let Some(engine) = clock.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(YIELD_EVERY);
-        }
-    });
-    Ok(engine)
-}
-
-/// Opens every key-value store that a component uses, once.
-fn open_key_value(
-    application: &Application,
-    stores: &Stores,
-) -> Result<BTreeMap<String, KeyValueStore>> {
-    let used: BTreeSet<&String> =
-        application.components.iter().flat_map(|component| &component.key_value_stores).collect();
-    let open = |label: &String| {
-        let store = match configured(label, &stores.key_value)? {
-            KeyValueConfig::File(path) => KeyValueStore::File(KeyValueFile::open(path, label)?),
-            KeyValueConfig::Redis(url) => KeyValueStore::Redis(RedisStore::new(url)?),
-        };
-        Ok((label.clone(), store))
-    };
-    used.into_iter().map(open).collect()
-}
-
-fn granted(
-    labels: &[String],
-    open: &BTreeMap<String, KeyValueStore>,
-) -> Result<BTreeMap<String, KeyValueStore>> {
-    let grant = |label: &String| {
-        let store = open.get(label).with_context(|| format!("no key-value store {label}"))?;
-        Ok((label.clone(), store.clone()))
-    };
-    labels.iter().map(grant).collect()
-}
-
-fn databases(
-    labels: &[String],
-    configs: &BTreeMap<String, DatabaseConfig>,
-) -> Result<BTreeMap<String, Database>> {
-    let grant = |label: &String| {
-        let database = match configured(label, configs)? {
-            DatabaseConfig::File(path) => Database::File(DatabaseFile::new(path)?),
-            DatabaseConfig::Server(server) => Database::Server(server.clone()),
-        };
-        Ok((label.clone(), database))
-    };
-    labels.iter().map(grant).collect()
-}
-
-fn configured<'a, T>(label: &str, stores: &'a BTreeMap<String, T>) -> Result<&'a T> {
-    stores.get(label).with_context(|| format!("the runtime configuration has no store {label}"))
+fn full(body: Vec<u8>) -> HyperOutgoingBody {
+    Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync()
 }

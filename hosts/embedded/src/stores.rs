@@ -1,8 +1,9 @@
 //! The two stores, with the semantics and the file formats of Spin's local ones: what
 //! one runtime wrote, the other reads.
 //!
-//! As in Spin, a key-value file is one connection behind one lock. Every `open` of a
-//! database is a new connection with SQLite's own busy handler of five seconds.
+//! As in Spin, a key-value file is one connection behind one lock; what is stored at the same time
+//! shares a commit ([`crate::group`]). Every `open` of a database is a connection with SQLite's own
+//! busy handler of five seconds: a new one, as in Spin, or one that was kept ([`crate::pool`]).
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -12,14 +13,23 @@ use anyhow::{Context, Result};
 use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{Connection, named_params, params};
 
+use crate::group::Group;
+use crate::pool::{InUse, Pool};
+
 /// The most bytes that the host returns from one call, as in Spin.
 pub(crate) const RESULT_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// A key-value store in a file. Cloning shares the connection.
 #[derive(Clone)]
 pub struct KeyValueFile {
-    connection: Arc<Mutex<Connection>>,
+    shared: Arc<Shared>,
     store: String,
+}
+
+struct Shared {
+    connection: Mutex<Connection>,
+    /// Writes of several requests at once.
+    group: Group<Vec<Pair>>,
 }
 
 /// A failure in words: all that a component gets.
@@ -42,12 +52,28 @@ impl KeyValueFile {
             [],
         )?;
         rusqlite::vtab::array::load_module(&connection)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), store: label.to_owned() })
+        let shared = Shared { connection: Mutex::new(connection), group: Group::default() };
+        Ok(Self { shared: Arc::new(shared), store: label.to_owned() })
+    }
+
+    /// Puts the file at `path` into WAL mode, in which a commit has one sync in place of three. It is
+    /// created if it does not exist, with small pages: entries are small.
+    ///
+    /// # Errors
+    ///
+    /// It is no database, can't be written, or is in use by another process.
+    pub fn set_wal(path: &Path) -> Result<()> {
+        create_parent(path)?;
+        let cant = || format!("the key-value file {} can't be put into WAL mode", path.display());
+        let connection = Connection::open(path).with_context(cant)?;
+        connection.pragma_update(None, "page_size", 1_024).with_context(cant)?;
+        connection.pragma_update(None, "journal_mode", "WAL").with_context(cant)?;
+        Ok(())
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // After a panic elsewhere, SQLite still keeps the connection consistent.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stores `value` under `key` in one transaction, synced when it returns.
@@ -55,12 +81,21 @@ impl KeyValueFile {
         self.set_many(&[(key.to_owned(), value.to_vec())])
     }
 
-    /// Stores all pairs in one transaction.
+    /// Stores all pairs in one transaction, which has what others store at the same time, too.
     pub fn set_many(&self, pairs: &[Pair]) -> Result<(), Failure> {
+        self.shared.group.write(pairs.to_vec(), |writes| self.commit(writes))
+    }
+
+    /// Commits of `set` and `set_many` so far, and how many calls were in them.
+    pub fn commits(&self) -> (u64, u64) {
+        self.shared.group.counted()
+    }
+
+    fn commit(&self, writes: &[Vec<Pair>]) -> Result<(), Failure> {
         let run = || -> rusqlite::Result<()> {
             let mut connection = self.connection();
             let transaction = connection.transaction()?;
-            for (key, value) in pairs {
+            for (key, value) in writes.iter().flatten() {
                 transaction
                     .prepare_cached(
                         "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
@@ -163,9 +198,11 @@ pub(crate) fn too_large() -> Failure {
 }
 
 /// A SQLite database in a file. Each connection to it is a new one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DatabaseFile {
     path: PathBuf,
+    /// Connections that are kept, if any are.
+    pool: Option<Arc<Pool>>,
 }
 
 /// The answer to one statement.
@@ -181,29 +218,56 @@ impl DatabaseFile {
     /// The database at `path`. Its directory is created if it does not exist.
     pub fn new(path: &Path) -> Result<Self> {
         create_parent(path)?;
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), pool: None })
+    }
+
+    /// The same with connections that are kept when they are not used any more.
+    pub fn with_kept_connections(path: &Path) -> Result<Self> {
+        Ok(Self { pool: Some(Pool::new(path)), ..Self::new(path)? })
     }
 
     /// A connection that is opened on first use.
     pub fn connect(&self) -> DatabaseConnection {
-        DatabaseConnection { path: self.path.clone(), connection: Mutex::new(None) }
+        DatabaseConnection { file: self.clone(), connection: Mutex::new(None) }
     }
 }
 
 /// A connection to a database.
 pub struct DatabaseConnection {
-    path: PathBuf,
-    connection: Mutex<Option<Connection>>,
+    file: DatabaseFile,
+    connection: Mutex<Option<Opened>>,
+}
+
+enum Opened {
+    /// It is closed at the end.
+    Own(Connection),
+    /// It is given back at the end.
+    Kept(InUse),
+}
+
+impl Drop for DatabaseConnection {
+    fn drop(&mut self) {
+        let opened = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(Opened::Kept(in_use)), Some(pool)) = (opened, &self.file.pool) {
+            pool.give_back(in_use);
+        }
+    }
 }
 
 impl DatabaseConnection {
     fn with<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Failure> {
         let mut guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match guard.take() {
-            Some(connection) => connection,
-            None => Connection::open(&self.path).map_err(|error| error.to_string())?,
+        let in_words = |error: rusqlite::Error| error.to_string();
+        let opened = match (guard.take(), &self.file.pool) {
+            (Some(opened), _) => opened,
+            (None, Some(pool)) => Opened::Kept(pool.take().map_err(in_words)?),
+            (None, None) => Opened::Own(Connection::open(&self.file.path).map_err(in_words)?),
         };
-        run(guard.insert(connection)).map_err(|error| error.to_string())
+        let connection = match guard.insert(opened) {
+            Opened::Own(connection) => connection,
+            Opened::Kept(in_use) => &in_use.connection,
+        };
+        run(connection).map_err(in_words)
     }
 
     /// Runs the first statement in `statement` and returns its rows.

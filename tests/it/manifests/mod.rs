@@ -1,7 +1,7 @@
 //! What `deploy/` has: that it fits `spin.toml`, and that nothing of it lets anybody in.
 
 mod names;
-mod nginx;
+pub(crate) mod nginx;
 mod objects;
 mod readme;
 mod release;

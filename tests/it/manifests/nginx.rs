@@ -17,7 +17,7 @@ use isotherm_it::programs::{check, variable};
 
 /// Authorities, certificates and keys: of the server, of two devices, of one whose
 /// certificate was withdrawn, and of a stranger.
-const CERTIFICATES: &str = r#"
+pub(crate) const CERTIFICATES: &str = r#"
 set -eu
 authority() { # NAME
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \

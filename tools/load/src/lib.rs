@@ -3,6 +3,7 @@
 //! - [`growth`]: a year of generated readings, and how long answers take with them;
 //! - [`table`]: CSV files as readings, with any names of columns;
 //! - [`number`], [`times`], [`pattern`]: how its temperatures and times are parsed;
+//! - [`import`]: the command that sends a file;
 //! - [`left_out`]: why a row is not sent;
 //! - [`summary`]: what became of a file's rows, in words;
 //! - [`replay`]: sends a file's readings, and tells what became of each;
@@ -11,9 +12,11 @@
 //! - [`sender`]: batches over HTTP, sent again until they are acknowledged.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command prints to a terminal")]
 
 pub mod delivered;
 pub mod growth;
+pub mod import;
 pub mod left_out;
 pub mod number;
 pub mod pattern;

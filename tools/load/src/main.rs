@@ -4,49 +4,17 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use isotherm::limits;
+use anyhow::{Result, bail};
 use isotherm_load::growth::{self, Growth, Plan};
-use isotherm_load::number::DecimalSign;
-use isotherm_load::progress::Progress;
 use isotherm_load::sender::Sender;
-use isotherm_load::table::{self, Columns, Dialect, Field};
-use isotherm_load::{replay, summary, url};
+use isotherm_load::{import, url};
 
 mod scenario_command;
 
 const USAGE: &str = "\
-cargo xtask replay FILE [--url http://127.0.0.1:3000]
-    --temperature COLUMN    default temperature_c, in degrees Celsius
-    --timestamp COLUMN      default timestamp
-    --device-column COLUMN  default device_id; or --device NAME for the whole file
-    --region-column COLUMN  default region; or --region NAME for the whole file
-    --delimiter CHARACTER   between columns, default ','; also ';', '|', tab
-    --decimal-comma         temperatures are like 21,5 and not like 21.5
-    --missing VALUE         stands for no temperature, like -999; may be repeated.
-                            An empty cell, NA, N/A, NaN, null and - always do
-    --time-format FORMAT    unix-seconds, unix-millis, rfc3339, or a pattern like
-                            '%d.%m.%Y %H:%M' or '[day].[month].[year]'; default: ISO
-                            dates with or without a time of day, and milliseconds
-    --zone OFFSET           of times that name none, like +01:00; default UTC
-    --batch N               readings in a request, default 1000
-    --connections N         default 4
-    --patience SECONDS      how long to keep trying, default 60
-
-    A row that can't be read is left out, and named by its line with the reason; the
-    others are sent, and the exit status is 2. It is 1 if they can't be sent, or if the
-    service rejects all of them. Rows
-    without a temperature are left out, too, which is no error. The readings of a
-    device are sent in the order of the file: of two that contradict each other, the
-    first counts. What is finer than a millisecond is dropped. Characters that a name
-    can't have become hyphens. Readings older than the node's `retention` are
-    rejected: serve old data with --variable retention=0. Where access control is on,
-    the environment's variable ISOTHERM_TOKEN has a token with write:*@*.
-
 cargo xtask scenario [--url http://127.0.0.1:3000] [--seed 1] [--now INSTANT] [--no-limits]
     Two days of nine made-up cold rooms with 40 sensors, one reading a minute, and what
     goes wrong in such rooms: the data of the questions in docs/questions.md. It ends
@@ -58,18 +26,6 @@ isotherm-load growth [--url http://127.0.0.1:3000] [--regions 50] [--days 365]
     One reading a minute and region, sent to a service that has nothing yet and
     runs with --variable retention=0; how long answers take after the first day,
     and at the end.";
-
-/// The exit status if some rows could not be read; the others were sent.
-const UNREADABLE_ROWS: u8 = 2;
-
-struct Options {
-    file: PathBuf,
-    url: String,
-    columns: Columns,
-    dialect: Dialect,
-    plan: replay::Plan,
-    patience: Duration,
-}
 
 fn main() -> ExitCode {
     // One line, with its causes: it is for the person that gave the command.
@@ -83,68 +39,15 @@ fn run() -> Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next().and_then(|command| command.into_string().ok());
     match command.as_deref() {
-        Some("replay") => {}
-        Some("scenario") => return scenario_command::run(arguments.collect()),
-        Some("growth") => return growth(arguments.collect()),
+        Some("replay") => import::run("cargo xtask replay", arguments.collect()),
+        Some("scenario") => scenario_command::run(arguments.collect()),
+        Some("growth") => growth(arguments.collect()),
         Some("--help" | "-h") => {
-            println!("{USAGE}");
-            return Ok(ExitCode::SUCCESS);
+            println!("{}\n\n{USAGE}", import::usage("cargo xtask replay"));
+            Ok(ExitCode::SUCCESS)
         }
         _ => bail!("there are replay, scenario and growth\n\n{USAGE}"),
     }
-    let Some(options) = options(arguments.collect())? else {
-        println!("{USAGE}");
-        return Ok(ExitCode::SUCCESS);
-    };
-    import(&options)
-}
-
-fn options(arguments: Vec<std::ffi::OsString>) -> Result<Option<Options>> {
-    use lexopt::prelude::*;
-    let mut file = None;
-    let mut options = Options {
-        file: PathBuf::new(),
-        url: "http://127.0.0.1:3000".to_owned(),
-        columns: Columns::default(),
-        dialect: Dialect::default(),
-        plan: replay::Plan { batch: 1_000, connections: 4 },
-        patience: Duration::from_secs(60),
-    };
-    let (columns, dialect) = (&mut options.columns, &mut options.dialect);
-    let plan = &mut options.plan;
-    let mut parser = lexopt::Parser::from_args(arguments);
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
-            Long("url") => options.url = url::checked(parser.value()?.string()?)?,
-            Long("temperature") => columns.temperature = parser.value()?.string()?,
-            Long("timestamp") => columns.timestamp = parser.value()?.string()?,
-            Long("device") => columns.device = Field::Fixed(parser.value()?.string()?),
-            Long("device-column") => columns.device = Field::Column(parser.value()?.string()?),
-            Long("region") => columns.region = Field::Fixed(parser.value()?.string()?),
-            Long("region-column") => columns.region = Field::Column(parser.value()?.string()?),
-            Long("delimiter") => dialect.delimiter = table::delimiter(&parser.value()?.string()?)?,
-            Long("decimal-comma") => dialect.decimal_sign = DecimalSign::Comma,
-            Long("missing") => dialect.missing.add(&parser.value()?.string()?),
-            Long("time-format") => dialect.time_format = parser.value()?.string()?.parse()?,
-            Long("zone") => dialect.zone = parser.value()?.string()?.parse()?,
-            Long("batch") => plan.batch = batch(&parser.value()?.string()?)?,
-            Long("connections") => plan.connections = parser.value()?.parse::<usize>()?.max(1),
-            Long("patience") => options.patience = Duration::from_secs(parser.value()?.parse()?),
-            Short('h') | Long("help") => return Ok(None),
-            other => bail!("{}\n\n{USAGE}", other.unexpected()),
-        }
-    }
-    options.file = file.with_context(|| format!("which file?\n\n{USAGE}"))?;
-    Ok(Some(options))
-}
-
-/// Parses a number of readings that the service accepts in one request.
-fn batch(text: &str) -> Result<usize> {
-    let number = text.parse()?;
-    let most = limits::READINGS_PER_REQUEST_MAX;
-    ensure!((1..=most).contains(&number), "a request has 1 to {most} readings");
-    Ok(number)
 }
 
 /// Prints what `growth::measure` finds.
@@ -169,29 +72,4 @@ fn growth(arguments: Vec<std::ffi::OsString>) -> Result<ExitCode> {
         println!("{day:>10.2?} {all:>10.2?}  x{ratio:.2}  {path}");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn import(options: &Options) -> Result<ExitCode> {
-    let table = table::read(&options.file, &options.columns, &options.dialect)?;
-    println!("{}", summary::of_file(&table));
-    let rows = &table.readings;
-    if !rows.is_empty() {
-        println!("Sending {} readings to {}", rows.len(), options.url);
-    }
-    let sender = Sender::new(&options.url, options.patience).with_token_of_environment();
-    let progress = Progress::new("replay", "readings", u64::try_from(rows.len()).ok());
-    let sent = replay::send(&sender, rows, options.plan, &progress);
-    progress.finish();
-    println!("{}", summary::of_sending(&sent, rows));
-    if let Some(error) = sent.error {
-        return Err(error);
-    }
-    if sent.acknowledged() == 0 && sent.rejected() > 0 {
-        bail!(
-            "none of {} readings was accepted: all were rejected, for the reasons above",
-            rows.len()
-        );
-    }
-    let is_read = table.left_out.iter().all(|(why, _)| !why.is_error());
-    Ok(if is_read { ExitCode::SUCCESS } else { ExitCode::from(UNREADABLE_ROWS) })
 }

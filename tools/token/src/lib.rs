@@ -1,4 +1,7 @@
-//! `cargo xtask token`: makes a token without a node.
+//! Makes a token without a node: `cargo xtask token`, and the gateway's `token`.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command prints to a terminal")]
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,9 +9,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use isotherm::UnixMillis;
 
 /// A token, and its line for the variable `tokens`.
-pub(crate) struct Token {
-    pub(crate) token: String,
-    pub(crate) line: String,
+pub struct Token {
+    /// What a client sends.
+    pub token: String,
+    /// What a node knows of it. It has a hash of the token, and is no secret.
+    pub line: String,
 }
 
 struct Options {
@@ -19,7 +24,11 @@ struct Options {
 }
 
 /// Makes a token and prints it.
-pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
+///
+/// # Errors
+///
+/// Arguments that can't be meant.
+pub fn run(arguments: Vec<String>) -> Result<()> {
     let options = parse(arguments)?;
     let id = options.id.map_or_else(some_id, Ok)?;
     let scopes: Vec<&str> = options.scopes.iter().map(String::as_str).collect();
@@ -53,7 +62,9 @@ fn parse(arguments: Vec<String>) -> Result<Options> {
             Long("scope") => options.scopes.push(parser.value()?.string()?),
             Long("expires") => options.expires = Some(parser.value()?.string()?),
             Long("quiet") => options.is_quiet = true,
-            other => bail!("{}; see cargo xtask help", other.unexpected()),
+            other => {
+                bail!("{}; there are --id, --scope, --expires and --quiet", other.unexpected())
+            }
         }
     }
     if options.scopes.is_empty() {
@@ -62,8 +73,12 @@ fn parse(arguments: Vec<String>) -> Result<Options> {
     Ok(options)
 }
 
-/// Makes a token. The application says what is wrong with its id or its scopes.
-pub(crate) fn make(id: &str, scopes: &[&str], expires: Option<&str>) -> Result<Token> {
+/// Makes a token.
+///
+/// # Errors
+///
+/// What the application says is wrong with its id or its scopes.
+pub fn make(id: &str, scopes: &[&str], expires: Option<&str>) -> Result<Token> {
     let made = isotherm::new_token(id, &random()?, scopes, expires, now()?);
     let (token, line) = made.map_err(anyhow::Error::msg)?;
     Ok(Token { token, line })
@@ -75,7 +90,11 @@ fn some_id() -> Result<String> {
 }
 
 /// From the operating system's generator for secrets.
-pub(crate) fn random() -> Result<[u8; 32]> {
+///
+/// # Errors
+///
+/// There is none.
+pub fn random() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).context("the operating system gives no random bytes")?;
     Ok(bytes)

@@ -1,0 +1,183 @@
+//! What happens on a connection: bytes, requests and answers are seen as they pass.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What happens on a connection, for the task that ends it.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Bytes that came.
+    pub(super) read: AtomicU64,
+    /// Bytes that had come when the last request ended: what has come since begins another one.
+    pub(super) read_before: AtomicU64,
+    /// Requests that are under way, until their answers are sent.
+    pub(super) busy: AtomicUsize,
+    /// Bodies of requests that have not come whole.
+    pub(super) bodies: AtomicUsize,
+    /// Whether the client does not take what is sent.
+    pub(super) is_blocked: AtomicBool,
+}
+
+/// A stream that tells what happens on it.
+pub(super) struct Watched<S> {
+    pub(super) stream: S,
+    pub(super) seen: Arc<Seen>,
+}
+
+impl<S> Watched<S> {
+    fn written<T>(&self, poll: Poll<T>) -> Poll<T> {
+        self.seen.is_blocked.store(poll.is_pending(), Ordering::Relaxed);
+        poll
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let came = u64::try_from(buffer.filled().len() - before).unwrap_or(u64::MAX);
+        self.seen.read.fetch_add(came, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.written(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.written(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// A request that is under way, until it is dropped.
+pub(super) struct Busy(pub(super) Arc<Seen>);
+
+impl Busy {
+    pub(super) fn new(seen: Arc<Seen>) -> Self {
+        seen.busy.fetch_add(1, Ordering::AcqRel);
+        Self(seen)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let read = self.0.read.load(Ordering::Relaxed);
+        self.0.read_before.store(read, Ordering::Relaxed);
+        self.0.busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The body of a request.
+pub(super) struct Coming {
+    body: Incoming,
+    /// While it has not come whole.
+    seen: Option<Arc<Seen>>,
+}
+
+impl Coming {
+    pub(super) fn new(body: Incoming, seen: Arc<Seen>) -> Self {
+        let seen = (!body.is_end_stream()).then_some(seen);
+        if let Some(seen) = &seen {
+            seen.bodies.fetch_add(1, Ordering::Relaxed);
+        }
+        Self { body, seen }
+    }
+
+    fn end(&mut self) {
+        if let Some(seen) = self.seen.take() {
+            seen.bodies.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Body for Coming {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
+            self.end();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer.
+pub(super) struct Going<B> {
+    pub(super) body: B,
+    pub(super) _busy: Busy,
+}
+
+impl<B: Body + Unpin> Body for Going<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,262 @@
+//! A start: the application, its stores, the sockets; and the end.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use isotherm_host::beat::{self, Beat};
+use isotherm_host::front::{Front, Tls};
+use isotherm_host::manifest::{self, Application};
+use isotherm_host::runtime_config::{KeyValueConfig, Stores};
+use isotherm_host::server::{Options, Server};
+use isotherm_host::stores::KeyValueFile;
+use isotherm_host::variables;
+use listenfd::ListenFd;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::bundle::Bundle;
+use crate::configuration::Configuration;
+use crate::exposure;
+use crate::signature::Key;
+
+/// How often the files of TLS are looked at.
+const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(10);
+
+/// Where the code of the components comes from.
+enum Code {
+    /// The executable.
+    Own(RefCell<Bundle>),
+    /// Files that are compiled at the start.
+    Files,
+    /// The same, of which each has to be signed.
+    Signed(Key),
+}
+
+impl Code {
+    fn load(&self, engine: &Engine, component: &manifest::Component) -> Result<Component> {
+        match self {
+            Self::Own(bundle) => bundle.borrow_mut().load(engine, component),
+            Self::Files => {
+                let source = component.source.display();
+                let compiled = Component::from_file(engine, &component.source);
+                compiled.map_err(anyhow::Error::from).with_context(|| format!("{source}"))
+            }
+            Self::Signed(key) => {
+                let content = key.verified(&component.source)?;
+                Ok(Component::from_binary(engine, &content)?)
+            }
+        }
+    }
+}
+
+/// The application, and where its code is.
+fn application(
+    configuration: &Configuration,
+    environment: &[(String, String)],
+) -> Result<(Application, Code)> {
+    let of_environment = |(name, value): &(String, String)| {
+        let name = name.strip_prefix("SPIN_VARIABLE_").or(name.strip_prefix("ISOTHERM_"))?;
+        Some((name.to_lowercase(), value.clone()))
+    };
+    let environment: Vec<(String, String)> =
+        environment.iter().filter_map(of_environment).collect();
+    let set: Vec<(String, String)> =
+        configuration.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    if let Some(from) = &configuration.from {
+        let application = Application::read(from, &environment, &set)?;
+        let code = match &configuration.key {
+            None => Code::Files,
+            Some(key) => Code::Signed(Key::parse(key)?),
+        };
+        return Ok((application, code));
+    }
+    let Some(mut bundle) = Bundle::own()? else {
+        bail!("this executable has no application in it: give --from spin.toml");
+    };
+    let data = &configuration.data;
+    std::fs::create_dir_all(data).with_context(|| format!("{} can't be made", data.display()))?;
+    let application = bundle.application(data, &environment, &set)?;
+    Ok((application, Code::Own(RefCell::new(bundle))))
+}
+
+/// The stores: those of a runtime configuration, or two files of the usual names.
+fn stores(configuration: &Configuration) -> Result<Stores> {
+    match &configuration.stores {
+        Some(file) => Stores::read(Some(file), &configuration.data),
+        None => Ok(Stores::below(&configuration.data)),
+    }
+}
+
+fn has_auth(application: &Application) -> bool {
+    application
+        .components
+        .iter()
+        .filter_map(|component| component.variables.get("auth"))
+        .all(|value| value == "on")
+}
+
+/// What is wrong, or what a start would do.
+pub(crate) fn check(
+    configuration: &Configuration,
+    environment: &[(String, String)],
+) -> Result<Vec<String>> {
+    let (application, code) = application(configuration, environment)?;
+    let said = variables::check(&application)?;
+    let tls = configuration.tls.clone().map(Tls::new).transpose()?;
+    if !configuration.is_exposed {
+        exposure::check(&configuration.listen, has_auth(&application), tls.is_some())?;
+    }
+    if let Code::Signed(key) = &code {
+        for component in &application.components {
+            key.verified(&component.source)?;
+        }
+    }
+    let stores = stores(configuration)?;
+    let mut lines = vec![format!("The data is in {}", configuration.data.display())];
+    lines.extend(stores.key_value.values().map(|store| format!("The journal is in {store}")));
+    lines.extend(stores.sqlite.values().map(|store| format!("The regions are in {store}")));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    lines.extend(
+        configuration.listen.iter().map(|address| format!("It serves {scheme}://{address}")),
+    );
+    lines.extend(said);
+    Ok(lines)
+}
+
+/// Serves until a signal ends it.
+pub(crate) async fn run(
+    configuration: Configuration,
+    environment: &[(String, String)],
+) -> Result<()> {
+    let lines = check(&configuration, environment)?;
+    let (application, code) = application(&configuration, environment)?;
+    let stores = stores(&configuration)?;
+    let tls = configuration.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
+    let listeners = listeners(&configuration.listen).await?;
+    raise_descriptors();
+    let options = Options {
+        instance_memory_bytes_max: Some(configuration.instance_memory_bytes_max),
+        own_metrics: true,
+        ..Options::default()
+    };
+    for store in stores.key_value.values() {
+        if let KeyValueConfig::File(path) = store {
+            KeyValueFile::set_wal(path)?;
+        }
+    }
+    let load = |engine: &Engine, component: &manifest::Component| code.load(engine, component);
+    let server = Server::compiled_ahead(application, &stores, options, &load)?;
+    // The archive is not needed any more.
+    drop(code);
+    let server = Arc::new(server);
+    for line in lines {
+        println!("{line}");
+    }
+    if let Some(sync) = &configuration.sync {
+        if !server.has_route(beat::PATH) {
+            bail!("sync: no component of the application serves {}", beat::PATH);
+        }
+        let beat = Beat::new(sync.every, sync.token.as_deref()).context("sync.token")?;
+        tokio::spawn(beat.run(server.clone()));
+    }
+    let (stop, stopped) = watch::channel(false);
+    if let Some(tls) = tls.clone() {
+        tokio::spawn(refresh(tls));
+    }
+    for listener in &listeners {
+        // What starts it reads the port here.
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        println!("Serving {scheme}://{}", listener.local_addr()?);
+    }
+    tell_systemd(&[NotifyState::Ready]);
+    tokio::spawn(async move {
+        if let Err(error) = end().await {
+            eprintln!("signals can't be waited for: {error}");
+        }
+        tell_systemd(&[NotifyState::Stopping]);
+        stop.send_replace(true);
+    });
+    Arc::new(Front::new(server, configuration.limits, tls)).serve(listeners, stopped).await
+}
+
+/// The sockets that systemd has opened, or new ones.
+async fn listeners(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
+    let mut handed = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..handed.len() {
+        if let Some(listener) = handed.take_tcp_listener(index)? {
+            listener.set_nonblocking(true)?;
+            listeners.push(TcpListener::from_std(listener)?);
+        }
+    }
+    if !listeners.is_empty() {
+        return Ok(listeners);
+    }
+    for address in addresses {
+        let bound = TcpListener::bind(address).await;
+        listeners.push(bound.with_context(|| format!("it can't listen on {address}"))?);
+    }
+    Ok(listeners)
+}
+
+/// Each connection takes one, and the usual limit is 1,024.
+fn raise_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        eprintln!("the limit on open files stays as it is: {error}");
+    }
+}
+
+/// Reads the files of TLS again when they have changed, or at SIGHUP.
+async fn refresh(tls: Arc<Tls>) {
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    let mut timer = tokio::time::interval(LOOK_AT_FILES_EVERY);
+    let mut fails = false;
+    loop {
+        match &mut hangup {
+            Some(hangup) => tokio::select! {
+                _ = timer.tick() => {}
+                _ = hangup.recv() => {}
+            },
+            None => drop(timer.tick().await),
+        }
+        match tls.refresh() {
+            Ok(true) => eprintln!("the certificate was read again"),
+            Ok(false) => {}
+            // With each change, and not each time.
+            Err(error) if !fails => {
+                eprintln!("the certificate can't be used, and the old one is: {error:#}");
+                fails = true;
+                continue;
+            }
+            Err(_) => continue,
+        }
+        fails = false;
+    }
+}
+
+/// Returns at SIGTERM or SIGINT.
+async fn end() -> std::io::Result<()> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
+
+/// Where it did not start this, nothing is told.
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        eprintln!("systemd can't be told: {error}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Clients that take long, or too much, are in nobody's way.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{GET, Gateway, ask, wait_for_end};
+use crate::support::service::until;
+
+fn start(lines: &str) -> (Gateway, TempDir) {
+    let directory = TempDir::new().unwrap();
+    let gateway = Gateway::start(directory.path(), lines);
+    (gateway, directory)
+}
+
+#[test]
+fn an_address_has_its_share_of_the_connections() {
+    let (gateway, _directory) = start("[limits]\nconnections_by_address = 4\n");
+    let mut held: Vec<TcpStream> = (0..3).map(|_| gateway.connect()).collect();
+    for stream in &mut held {
+        assert!(ask(stream, GET).starts_with("HTTP/1.1 200"));
+    }
+    // The fourth is for looking.
+    let refused = "isotherm_gateway_connections_refused_total{reason=\"address\"}";
+    assert_eq!(gateway.metric(refused), 0);
+    until("another one is refused", || {
+        let mut more: Vec<TcpStream> = (0..3).map(|_| gateway.connect()).collect();
+        more.iter_mut().for_each(|stream| drop(stream.shutdown(std::net::Shutdown::Write)));
+        (gateway.metric(refused) > 0).then_some(())
+    });
+    drop(held);
+}
+
+#[test]
+fn when_all_places_are_taken_the_connection_that_has_been_idle_longest_makes_room() {
+    let (gateway, _directory) = start("[limits]\nconnections = 3\nidle = \"1m\"\nhead = \"1s\"\n");
+    let mut first = gateway.connect();
+    assert!(ask(&mut first, GET).starts_with("HTTP/1.1 200"));
+    // Seen as idle by a look at it, which is every quarter of a second.
+    std::thread::sleep(Duration::from_millis(700));
+    let mut others: Vec<TcpStream> = (0..2).map(|_| gateway.connect()).collect();
+    for stream in &mut others {
+        assert!(ask(stream, GET).starts_with("HTTP/1.1 200"));
+    }
+    let mut new = gateway.connect();
+    assert!(ask(&mut new, GET).starts_with("HTTP/1.1 200"));
+    wait_for_end(&mut first);
+    for stream in &mut others {
+        assert!(ask(stream, GET).starts_with("HTTP/1.1 200"), "the others go on");
+    }
+}
+
+#[test]
+fn clients_that_stall_are_ended_and_those_that_wait_are_not() {
+    let (gateway, _directory) = start("[limits]\nhead = \"1s\"\nstall = \"1s\"\nidle = \"3s\"\n");
+    let begins = [
+        "GET /healthz HTT",
+        "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 5000\r\n\r\n[",
+    ];
+    for request in begins {
+        let mut stream = gateway.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        wait_for_end(&mut stream);
+    }
+    let mut idle = gateway.connect();
+    assert!(ask(&mut idle, GET).starts_with("HTTP/1.1 200"));
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(ask(&mut idle, GET).starts_with("HTTP/1.1 200"), "it may wait for three seconds");
+    }
+    wait_for_end(&mut idle);
+    assert_eq!(gateway.metric("isotherm_gateway_connections_stalled_total"), 2);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+fn slow_and_silent_connections_keep_nobody_waiting() {
+    const MANY: usize = 2_000;
+    let (gateway, _directory) = start("[limits]\nconnections_by_address = 4000\nhead = \"60s\"\n");
+    let median = || {
+        let mut stream = gateway.connect();
+        let mut times: Vec<Duration> = (0..51)
+            .map(|_| {
+                let begin = Instant::now();
+                assert!(ask(&mut stream, GET).starts_with("HTTP/1.1 200"));
+                begin.elapsed()
+            })
+            .collect();
+        times.sort();
+        times[25]
+    };
+    let before = median();
+    let held: Vec<TcpStream> = (0..MANY)
+        .map(|number| {
+            let mut stream = gateway.connect();
+            if number % 2 == 0 {
+                stream.write_all(b"GET /v1/regions HTTP/1.1\r\nx-slow: ").unwrap();
+            }
+            stream
+        })
+        .collect();
+    until("all are held", || {
+        let count = gateway.metric("isotherm_gateway_connections");
+        (count >= u64::try_from(MANY).unwrap()).then_some(())
+    });
+    let with_them = median();
+    // Twice is the aim. On a machine that does other things at once, a figure as small as this
+    // jumps, so that what is told apart here is a queue.
+    assert!(with_them < before * 10 + Duration::from_millis(20), "{before:?}, then {with_them:?}");
+    drop(held);
+}

@@ -1,0 +1,168 @@
+//! It starts from one file, says what is wrong, and ends what it has begun.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use isotherm_it::{Service, gateway, now_ms};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{Gateway, command, run};
+use crate::support::assert::check_fields;
+use crate::support::readings::json_reading;
+use crate::support::service::{Expect as _, until};
+
+#[test]
+fn one_file_in_an_empty_directory_serves_the_page_and_counts() {
+    let directory = TempDir::new().unwrap();
+    let alone = directory.path().join("isotherm-gateway");
+    std::fs::copy(gateway().unwrap(), &alone).unwrap();
+    let mut command = Command::new(&alone);
+    command.args(["--data", "data", "--listen", "127.0.0.1:0"]).current_dir(directory.path());
+    // A zone is one of the files in it.
+    command.env_clear().env("ISOTHERM_TIME_ZONE", "Europe/Berlin");
+    let gateway = Gateway::with(command);
+    let sender = gateway.sender();
+    let body = json_reading("d1", "hall", 20.5, now_ms()).to_string();
+    assert_eq!(sender.post(body.as_bytes(), &[]).unwrap().status, 202);
+    let answer = sender.get("/v1/regions/hall").unwrap();
+    check_fields(&answer.json().unwrap(), &json!({"count": 1, "average_c": 20.5}));
+    assert!(sender.get("/").unwrap().body.starts_with("<!doctype html>"));
+    assert!(gateway.stop().success());
+    let data = directory.path().join("data");
+    let log = data.join("journal.db-wal");
+    assert!(data.join("regions.db").exists() && (log.exists() || is_in_wal_mode(&data)));
+}
+
+fn is_in_wal_mode(data: &std::path::Path) -> bool {
+    let journal = rusqlite::Connection::open(data.join("journal.db")).unwrap();
+    let mode: String = journal.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    mode == "wal"
+}
+
+#[test]
+fn a_node_goes_on_where_another_runtime_has_stopped_and_back() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    let at = now_ms();
+    let send = |gateway: &Gateway, number: i64| {
+        let body = json_reading("d1", "hall", 20.0, at - number).to_string();
+        assert_eq!(gateway.sender().post(body.as_bytes(), &[]).unwrap().status, 202);
+    };
+    let gateway = Gateway::start(directory.path(), "");
+    send(&gateway, 1);
+    drop(gateway);
+    let stores = format!(
+        "[key_value_store.default]\ntype = \"spin\"\npath = {:?}\n\
+         [sqlite_database.default]\ntype = \"spin\"\npath = {:?}\n",
+        data.join("journal.db"),
+        data.join("regions.db")
+    );
+    let mut other = Service::prepare("spin.toml", &[], &[]).unwrap();
+    other.configure(&stores).unwrap();
+    other.run().unwrap();
+    other.accept(&json_reading("d1", "hall", 20.0, at - 2));
+    assert_eq!(other.read("/v1/regions/hall")["count"], 2);
+    drop(other);
+    let gateway = Gateway::start(directory.path(), "");
+    send(&gateway, 3);
+    let answer = gateway.sender().get("/v1/regions/hall").unwrap();
+    assert_eq!(answer.json().unwrap()["count"], 3);
+}
+
+/// What a mistake in the configuration is called.
+const MISTAKES: [(&str, &str); 9] = [
+    ("listen = \"127.0.0.1:0\"\nretention = \"1d\"", "unknown field `retention`"),
+    ("listen = \"nowhere\"", "an address like 127.0.0.1:3000 is needed"),
+    ("[variables]\nretention = \"a week\"", "variable retention"),
+    ("[variables]\nretain = \"1d\"", "unknown variable retain"),
+    ("listen = \"0.0.0.0:0\"", "access control is off"),
+    ("listen = \"0.0.0.0:0\"\n[variables]\nauth = \"on\"", "tokens could be read"),
+    ("[tls]\ncertificate = \"gone.pem\"\nkey = \"gone.pem\"", "gone.pem can't be read"),
+    ("[application]\nfrom = \"gone.toml\"", "gone.toml can't be read"),
+    ("[sync]\nevery = \"1ms\"", "sync.every"),
+];
+
+#[test]
+fn a_mistake_is_named_before_anything_is_served_and_by_check() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("isotherm.toml");
+    let path = file.to_str().unwrap();
+    for (lines, what) in MISTAKES {
+        let data = format!("data = {:?}\n", directory.path().join("data"));
+        std::fs::write(&file, data + lines).unwrap();
+        for arguments in [&["check", "--config", path][..], &["--config", path]] {
+            let output = run(arguments);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success() && said.contains(what), "{lines}: {said}");
+            assert_eq!(
+                said.trim().lines().count(),
+                if said.contains("TOML") { said.trim().lines().count() } else { 1 },
+                "{said}"
+            );
+        }
+    }
+    std::fs::write(&file, format!("data = {:?}\n", directory.path().join("data"))).unwrap();
+    let output = run(&["check", "--config", path]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.contains("It serves http://127.0.0.1:3000"), "{said}");
+}
+
+#[test]
+fn data_that_can_not_be_written_is_named() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let output = run(&["--data", file.join("data").to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("can't be made"), "{said}");
+}
+
+#[test]
+fn a_request_that_is_under_way_is_answered_before_it_ends() {
+    let directory = TempDir::new().unwrap();
+    let gateway = Gateway::start(directory.path(), "");
+    let body = json_reading("d1", "hall", 20.5, now_ms()).to_string();
+    let (first, second) = body.split_at(10);
+    let mut stream = gateway.connect();
+    let head = format!(
+        "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{first}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut idle = gateway.connect();
+    assert!(super::ask(&mut idle, super::GET).starts_with("HTTP/1.1 200"));
+    until("the request has begun", || {
+        (gateway.metric("isotherm_gateway_instances") == 1).then_some(())
+    });
+    gateway.signal("TERM");
+    // The idle connection ends at once, the other one with its answer.
+    super::wait_for_end(&mut idle);
+    stream.write_all(second.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    let mut gateway = gateway;
+    assert!(gateway.process.wait().unwrap().success());
+}
+
+#[test]
+fn an_executable_without_an_application_says_what_it_needs() {
+    let output = Command::new(isotherm_it::binary("isotherm-gateway").unwrap())
+        .args(["--data", "/nowhere"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("this executable has no application in it: give --from"), "{said}");
+    // One that has an application gets no second one.
+    let directory = TempDir::new().unwrap();
+    let to = directory.path().join("twice");
+    let mut twice = command(&["bundle", "--to", to.to_str().unwrap()]);
+    let output = twice.current_dir(isotherm_it::root()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("has an application already") && !to.exists(), "{said}");
+    let mode = std::fs::metadata(gateway().unwrap()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0o111, "it can be run");
+}
