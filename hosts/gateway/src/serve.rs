@@ -17,7 +17,7 @@ use listenfd::ListenFd;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -168,9 +168,9 @@ pub(crate) async fn run(
         tokio::spawn(beat.run(server.clone()));
     }
     let (stop, stopped) = watch::channel(false);
-    if let Some(tls) = tls.clone() {
-        tokio::spawn(refresh(tls));
-    }
+    // Before it serves: a SIGHUP would end it otherwise.
+    let hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(refresh(tls.clone(), hangup));
     for listener in &listeners {
         // What starts it reads the port here.
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -217,30 +217,29 @@ fn raise_descriptors() {
 }
 
 /// Reads the files of TLS again when they have changed, or at SIGHUP.
-async fn refresh(tls: Arc<Tls>) {
-    let mut hangup = signal(SignalKind::hangup()).ok();
+async fn refresh(tls: Option<Arc<Tls>>, mut hangup: Signal) {
     let mut timer = tokio::time::interval(LOOK_AT_FILES_EVERY);
     let mut fails = false;
     loop {
-        match &mut hangup {
-            Some(hangup) => tokio::select! {
-                _ = timer.tick() => {}
-                _ = hangup.recv() => {}
-            },
-            None => drop(timer.tick().await),
+        tokio::select! {
+            _ = timer.tick() => {}
+            _ = hangup.recv() => {}
         }
+        let Some(tls) = &tls else { continue };
         match tls.refresh() {
-            Ok(true) => eprintln!("the certificate was read again"),
-            Ok(false) => {}
-            // With each change, and not each time.
-            Err(error) if !fails => {
-                eprintln!("the certificate can't be used, and the old one is: {error:#}");
-                fails = true;
-                continue;
+            Ok(is_new) => {
+                fails = false;
+                if is_new {
+                    eprintln!("the certificate was read again");
+                }
             }
-            Err(_) => continue,
+            // When it begins to fail, and not each time.
+            Err(error) if !fails => {
+                fails = true;
+                eprintln!("the certificate can't be used, and the old one is: {error:#}");
+            }
+            Err(_) => {}
         }
-        fails = false;
     }
 }
 

@@ -28,6 +28,8 @@ fn one_file_in_an_empty_directory_serves_the_page_and_counts() {
     assert_eq!(sender.post(body.as_bytes(), &[]).unwrap().status, 202);
     let answer = sender.get("/v1/regions/hall").unwrap();
     check_fields(&answer.json().unwrap(), &json!({"count": 1, "average_c": 20.5}));
+    // It has nothing to read again, and goes on.
+    gateway.signal("HUP");
     assert!(sender.get("/").unwrap().body.starts_with("<!doctype html>"));
     assert!(gateway.stop().success());
     let data = directory.path().join("data");
