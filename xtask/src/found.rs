@@ -36,6 +36,15 @@ impl Tools {
         } else {
             self.skip("manifests::spinkube", "the manifests of Kubernetes (install kubectl)");
         }
+        if !can_mount(shell) {
+            let what = "power cuts (root, loop devices and mkfs.ext4)";
+            self.skip("gateway::power", what);
+        }
+        if !is_there(shell, "curl") || path_of(shell, "openssl").is_none() {
+            let what = "the gateway's TLS (install curl and openssl)";
+            self.skip("gateway::secure", what);
+            self.filter.extend(["--skip", "gateway::clients"]);
+        }
         if !is_there(shell, "curl") || !is_there(shell, "jq") {
             let what = "the first reading of a gateway on Kubernetes (install curl and jq)";
             self.skip("started::the_first_reading_of_the_readme", what);
@@ -82,4 +91,12 @@ fn influxd(shell: &Shell) -> Option<String> {
     let path = unpacked.or_else(|| path_of(shell, "influxd"))?;
     let version = cmd!(shell, "{path} version").quiet().read().ok()?;
     version.contains(" v1.").then_some(path)
+}
+
+/// Whether a file can be mounted as a file system.
+fn can_mount(shell: &Shell) -> bool {
+    let root = cmd!(shell, "id -u").quiet().ignore_stderr().read();
+    root.is_ok_and(|id| id.trim() == "0")
+        && path_of(shell, "mkfs.ext4").is_some()
+        && cmd!(shell, "losetup --find").quiet().ignore_stdout().ignore_stderr().run().is_ok()
 }

@@ -2,6 +2,7 @@
 
 mod clients;
 mod limits;
+mod power;
 mod secure;
 mod signed;
 mod starting;
