@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Deserialize;
 
 use crate::libsql::LibSqlServer;
@@ -97,19 +97,24 @@ impl Stores {
     pub fn read(path: Option<&Path>, state_dir: &Path) -> Result<Self> {
         let file: RuntimeConfigFile = path.map(read_toml).transpose()?.unwrap_or_default();
         let base = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        // As in Spin, a server without an address ends the start. Its URL may have a password.
         let key_value = |(label, table)| match table {
-            KeyValueTable::Spin { path } => (label, KeyValueConfig::File(base.join(path))),
-            KeyValueTable::Redis { url } => (label, KeyValueConfig::Redis(url)),
+            KeyValueTable::Spin { path } => Ok((label, KeyValueConfig::File(base.join(path)))),
+            KeyValueTable::Redis { url } if has_scheme(&url, &["redis", "rediss"]) => {
+                Ok((label, KeyValueConfig::Redis(url)))
+            }
+            KeyValueTable::Redis { .. } => bail!("key_value_store.{label}: no URL of Redis"),
         };
         let sqlite = |(label, table)| match table {
-            DatabaseTable::Spin { path } => (label, DatabaseConfig::File(path)),
-            DatabaseTable::LibSql { url, token } => {
-                (label, DatabaseConfig::Server(LibSqlServer::new(url, token)))
+            DatabaseTable::Spin { path } => Ok((label, DatabaseConfig::File(path))),
+            DatabaseTable::LibSql { url, token } if has_scheme(&url, &["http", "https"]) => {
+                Ok((label, DatabaseConfig::Server(LibSqlServer::new(url, token))))
             }
+            DatabaseTable::LibSql { .. } => bail!("sqlite_database.{label}: no URL of libSQL"),
         };
         let mut stores = Self {
-            key_value: file.key_value_store.into_iter().map(key_value).collect(),
-            sqlite: file.sqlite_database.into_iter().map(sqlite).collect(),
+            key_value: file.key_value_store.into_iter().map(key_value).collect::<Result<_>>()?,
+            sqlite: file.sqlite_database.into_iter().map(sqlite).collect::<Result<_>>()?,
         };
         let default = "default".to_owned();
         let key_value = stores.key_value.entry(default.clone());
@@ -118,6 +123,11 @@ impl Stores {
         sqlite.or_insert_with(|| DatabaseConfig::File(state_dir.join("sqlite_db.db")));
         Ok(stores)
     }
+}
+
+fn has_scheme(url: &str, schemes: &[&str]) -> bool {
+    url.split_once("://")
+        .is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.is_empty())
 }
 
 #[cfg(test)]

@@ -71,6 +71,36 @@ fn a_server_that_answers_late_keeps_no_sender_waiting_and_is_left_alone() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long a client waits is what is tested")]
+fn a_server_that_answers_after_half_a_minute_keeps_one_reader_and_no_sender() {
+    let directory = TempDir::new().unwrap();
+    let libsql = Hrana::start(&directory.path().join("regions.db"));
+    let service = start_over(&libsql.config(), &[]);
+    service.accept(&in_hall("d1", now_ms()));
+    assert_eq!(service.totals(), (1, 1_000));
+    libsql.rules().pause_ms.store(30_000, Ordering::SeqCst);
+    let take = |devices: std::ops::Range<u32>| {
+        let started = Instant::now();
+        for device in devices {
+            service.accept(&in_hall(&format!("d{device}"), now_ms()));
+            check_fields(&service.read("/readyz/ingest"), &json!({"status": "ready"}));
+        }
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    };
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| service.get("/v1/regions").unwrap());
+        take(2..12);
+        // It waits for one answer of the server, and no more.
+        let started = Instant::now();
+        drop(reader.join().unwrap());
+        assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
+    });
+    take(12..22);
+    libsql.rules().pause_ms.store(0, Ordering::SeqCst);
+    assert_eq!(service.totals(), (21, 21_000));
+}
+
+#[test]
 fn a_server_that_does_not_sync_its_commits_is_no_ready_one() {
     let directory = TempDir::new().unwrap();
     let libsql = Hrana::start(&directory.path().join("regions.db"));

@@ -44,6 +44,11 @@ fn problems(text: &str) -> Vec<String> {
             "kubectl --namespace cert-manager ",
         ];
         let is_of_cluster = of_cluster.iter().any(|begin| command.starts_with(begin));
+        // Also those within others.
+        let inner = command.split("$(").skip(1).filter(|one| one.starts_with("kubectl "));
+        if inner.clone().any(|one| !one.contains(" --namespace isotherm ")) {
+            report("no namespace");
+        }
         if command.starts_with("kubectl ") {
             // (`kubectl delete --kustomize` and the like are talked about, and not run.)
             let is_whole = command.split(' ').count() > 3 || command.contains(" describe ");
@@ -91,6 +96,11 @@ fn out_of_order(text: &str) -> Vec<String> {
     for (first, then) in [
         ("cargo xtask build\n", "spin registry push "),
         ("spin registry push ", "overlays/edge\n"),
+        ("--kustomize deploy/spinkube/namespace\n", "create secret docker-registry "),
+        ("spin-operator.runtime-class.yaml", "overlays/edge-operator\n"),
+        ("scale deployment/isotherm --replicas=0\n", "--restore "),
+        ("--for=delete ", "--restore "),
+        ("overlays/canary ", "delete ingress/isotherm "),
         ("--kustomize deploy/spinkube/namespace\n", "create secret generic isotherm-access "),
         ("create secret generic isotherm-access ", "overlays/edge\n"),
         ("create secret tls isotherm-tls ", "overlays/edge\n"),
@@ -156,10 +166,59 @@ fn telemetry_is_switched_on_at_the_executor_that_the_overlays_have() {
     assert!(executor.ends_with(said), "another executor than this one:\n{said}");
 }
 
+/// What a person has to find there: where errors show, what can't be done, and what is not to be done.
+fn words(text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    for word in ["containerd.log", "grep instance=", "IPv4", "SIGTERM", "spin registry push"] {
+        if !text.contains(word) {
+            problems.push(format!("nothing is said of {word}"));
+        }
+    }
+    // It freezes k3s's configuration.
+    for word in ["config.toml.tmpl", "runtime-class-manager"] {
+        if text.contains(word) {
+            problems.push(format!("{word} is no way"));
+        }
+    }
+    problems.extend(images(text));
+    problems
+}
+
+/// The kustomizations whose images the README has renamed are those that name them.
+fn images(text: &str) -> Option<String> {
+    let command = commands(text).into_iter().find(|one| one.starts_with("sed -i s,ghcr.io/"))?;
+    let mut renamed: Vec<&str> =
+        command.split(' ').filter(|word| word.ends_with(".yaml")).collect();
+    renamed.sort_unstable();
+    let output = Command::new("grep")
+        .args(["-rl", "[nN]ame: ghcr.io/example/", "deploy/spinkube"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let found = String::from_utf8(output.stdout).unwrap();
+    let mut found: Vec<&str> = found.lines().collect();
+    found.sort_unstable();
+    (renamed != found).then(|| format!("renamed are {renamed:?}, and there are {found:?}"))
+}
+
+#[test]
+fn telemetry_finds_its_targets() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let readme = read("deploy/observability/README.md");
+    for word in ["isotherm/scrapes=true", "isotherm-query:80", "isotherm:80", "ISOTHERM_TARGET"] {
+        assert!(readme.contains(word), "{word}");
+    }
+    assert!(
+        read("deploy/spinkube/overlays/cloud/network.yaml").contains("isotherm/scrapes: \"true\"")
+    );
+}
+
 #[test]
 fn every_command_comes_after_what_it_needs() {
     let readme = std::fs::read_to_string(root().join("deploy/spinkube/README.md")).unwrap();
-    for problems in [out_of_order(&readme), unknown_options(&readme), versions(&readme)] {
+    for problems in
+        [out_of_order(&readme), unknown_options(&readme), versions(&readme), words(&readme)]
+    {
         assert_eq!(problems, Vec::<String>::new());
     }
 }
@@ -185,11 +244,24 @@ fn a_command_before_what_it_needs_is_found() {
         ("--journal \"$DATA", "--journals \"$DATA", "--journals"),
         ("Spin 4.0.1, 0.24", "Spin 4.0.2, 0.24", "shim 0.25.1 has Spin 4.0.1"),
         ("0.24 has 3.6.3", "0.24 has 3.6.0", "shim 0.24 has Spin 3.6.3"),
+        (
+            "create secret docker-registry isotherm-r",
+            "create secret docker-registries isotherm-r",
+            "docker-registry",
+        ),
+        ("$OPERATOR/spin-operator.runtime-class.yaml", "$OPERATOR/x.yaml", "runtime-class"),
+        ("--for=delete", "--for=create", "--for=delete"),
+        ("delete ingress/isotherm ", "get ingress/isotherm ", "delete ingress"),
+        ("containerd.log", "syslog", "nothing is said of containerd.log"),
+        ("IPv4", "IPv6", "nothing is said of IPv4"),
+        ("overlays/canary/next/kustomization.yaml\n```", "x.yaml\n```", "renamed are"),
         ("download/v0.25.1", "download/v0.26.0", "which Spin shim 0.26.0 has"),
     ] {
         let broken = readme.replace(from, to);
         assert_ne!(broken, readme, "{from}");
-        let found = [out_of_order(&broken), unknown_options(&broken), versions(&broken)].concat();
+        let found =
+            [out_of_order(&broken), unknown_options(&broken), versions(&broken), words(&broken)];
+        let found = found.concat();
         assert!(found.iter().any(|problem| problem.contains(what)), "{to}: {found:?}");
     }
 }
@@ -247,6 +319,7 @@ fn a_mistake_in_a_command_is_found() {
             "```sh\nkubectl --namespace isotherm wait --for=condition=Available x\n```",
             "thirty seconds",
         ),
+        ("```sh\nVOLUME=$(kubectl get pvc x --output name)\n```", "no namespace"),
         ("```sh\n(cd next && kustomize edit set image a=b)\n```", "kubectl can't"),
         ("```sh\nkubectl apply --kustomize deploy/spinkube/overlays/gone\n```", "no such file"),
     ] {

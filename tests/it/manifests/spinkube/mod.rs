@@ -80,7 +80,7 @@ fn an_application_before_its_executor_is_found() {
 }
 
 /// Mistakes: in which overlay, what is replaced by what, and how the problem is named.
-const MISTAKES: [(&str, &str, &str, &str); 60] = [
+const MISTAKES: [(&str, &str, &str, &str); 64] = [
     ("edge-operator", "  - ingest\n", "  - ingress\n", "no component ingress in spin.toml"),
     ("edge-operator", "  - inspect\n", "", "no SpinApp has the component inspect"),
     (
@@ -179,6 +179,15 @@ const MISTAKES: [(&str, &str, &str, &str); 60] = [
         "removed with",
     ),
     ("fleet", "router.entrypoints: websecure", "router.entrypoints: web", "without TLS"),
+    ("cloud", "- SCRIPT\n", "- GET\n", "scripts by SCRIPT"),
+    ("cloud", "failureThreshold: 1\n", "failureThreshold: 30\n", "it stays ready"),
+    ("cloud", "mountPath: /etc/isotherm\n", "mountPath: /scripts\n", "does not have the scripts"),
+    (
+        "fleet",
+        "            name: isotherm-libsql\n            port",
+        "            name: isotherm\n            port",
+        "gateways in other clusters can't reach it",
+    ),
     ("edge", "value: \"1000\"\n", "value: \"400\"\n", "get a 500"),
     ("cloud", "    installDefaultCACerts: true\n", "", "no certificates of authorities"),
     ("cloud", "- name: isotherm-registry\n", "- name: registry\n", "no Secret for its images"),

@@ -86,6 +86,12 @@ fn of_app(app: &Value, objects: &[Value]) -> Pod {
     }
     let mut mounts = mounts(&spec["volumeMounts"], &spec["volumes"]);
     mounts.insert("/runtime-config.toml".to_owned(), "a file".to_owned());
+    let executor = objects.iter().find(|one| one["kind"] == "SpinAppExecutor");
+    if executor.is_some_and(|one| one["spec"]["deploymentConfig"]["installDefaultCACerts"] == true)
+    {
+        let path = "/etc/ssl/certs/ca-certificates.crt";
+        mounts.insert(path.to_owned(), "a file".to_owned());
+    }
     Pod { labels: labels.into(), environment, mounts, config: toml::to_string(&config).unwrap() }
 }
 
@@ -142,6 +148,15 @@ impl Pod {
     /// Starts a service that sees this, with `secrets` by `name/key`, and `data` in the place of
     /// the volume.
     pub(super) fn start(&self, data: &Path, secrets: &[(&str, String)]) -> Service {
+        self.try_start(data, secrets).unwrap()
+    }
+
+    /// The same where it may not start.
+    pub(super) fn try_start(
+        &self,
+        data: &Path,
+        secrets: &[(&str, String)],
+    ) -> anyhow::Result<Service> {
         let data = data.display().to_string();
         let filled = |value: &str| {
             let mut filled = value.replace("/data/", &format!("{data}/"));
@@ -157,11 +172,11 @@ impl Pod {
         let only = self.environment.get("SPIN_COMPONENTS_TO_RETAIN");
         let only = only.into_iter().flat_map(|only| only.split(','));
         let only: Vec<&str> = only.flat_map(|component| ["--component-id", component]).collect();
-        let mut service = Service::prepare("spin.toml", &[], &only).unwrap();
+        let mut service = Service::prepare("spin.toml", &[], &only)?;
         service.set_environment(environment.map(|(name, value)| (name.clone(), value)).collect());
-        service.configure(&filled(&self.config)).unwrap();
-        service.run().unwrap();
-        service
+        service.configure(&filled(&self.config))?;
+        service.run()?;
+        Ok(service)
     }
 }
 

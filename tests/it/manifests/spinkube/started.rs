@@ -15,7 +15,7 @@ use crate::support::assert::check_fields;
 use crate::support::hrana::Hrana;
 use crate::support::readings::in_hall;
 use crate::support::redis::Redis;
-use crate::support::service::{Expect as _, until};
+use crate::support::service::Expect as _;
 
 /// What the Secrets have, and a token with all scopes.
 #[derive(Clone)]
@@ -101,26 +101,19 @@ fn what_one_pod_of_several_acknowledges_another_answers() {
 }
 
 #[test]
-fn with_an_empty_key_of_the_stores_readings_wait_and_readyz_and_the_log_say_why() {
+fn with_an_empty_address_of_a_store_no_pod_starts_and_its_log_says_why() {
     let data = TempDir::new().unwrap();
     let libsql = Hrana::start(&data.path().join("server.db"));
     let secrets = Secrets::new(&libsql);
-    let broken = secrets.clone().with("isotherm-stores/libsql-url", String::new());
-    let headers = secrets.headers();
-    let pods = pods("fleet/gateway");
-    let service = pods["isotherm"].start(data.path(), &broken.known);
-    let answer = service.send(&in_hall("d1", now_ms()), &headers);
-    assert_eq!(answer.status, 202, "it is in the journal: {}", answer.body);
-    assert_eq!(service.get_with("/v1/regions/hall", &headers).status, 503);
-    let ready = service.get("/readyz").unwrap().json().unwrap();
-    check_fields(&ready, &json!({"status": "degraded", "regions": "failing"}));
-    service.wait_for_log("regions database (SQLite)").unwrap();
-    drop(service);
-    let service = pods["isotherm"].start(data.path(), &secrets.known);
-    until("the reading is counted", || {
-        let answer = service.get_with("/v1/regions/hall", &headers).json().ok()?;
-        (answer["count"] == 1).then_some(())
-    });
+    for (overlay, name, key, what) in [
+        ("fleet/gateway", "isotherm", "isotherm-stores/libsql-url", "libSQL"),
+        ("cloud", "isotherm-ingest", "isotherm-stores/redis-url", "Redis"),
+    ] {
+        let broken = secrets.clone().with(key, String::new());
+        let said = pods(overlay)[name].try_start(data.path(), &broken.known);
+        let said = format!("{:#}", said.err().unwrap());
+        assert!(said.contains(what) && said.contains("URL"), "{said}");
+    }
 }
 
 #[test]
@@ -177,7 +170,7 @@ fn shell(script: &str, directory: &Path) -> String {
 
 #[test]
 fn the_tests_of_the_contract_pass_in_a_pod() {
-    for pod in ["edge.isotherm", "edge-operator.isotherm"] {
+    for pod in ["edge.isotherm", "hub.isotherm", "edge-operator.isotherm"] {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["contract::", "--test-threads", "2"])
             // Of the bound by default: a pod has a smaller one.

@@ -24,7 +24,21 @@ pub(super) fn problems(objects: &[Value]) -> Vec<String> {
         }
     }
     problems.extend(telemetry(objects));
+    problems.extend(reach_of_libsql(objects));
     problems
+}
+
+/// Gateways in other clusters reach the server, unless a policy keeps it for the pods beside it.
+fn reach_of_libsql(objects: &[Value]) -> Option<String> {
+    let is_server = |one: &Value| one["kind"] == "StatefulSet" && name(one) == "isotherm-libsql";
+    let is_kept = |one: &Value| one["kind"] == "NetworkPolicy" && name(one) == "isotherm-stores";
+    let is_way = |one: &Value| {
+        let backend = &one["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"];
+        one["kind"] == "Ingress" && *backend == "isotherm-libsql"
+    };
+    let has = |is: fn(&Value) -> bool| objects.iter().any(is);
+    let is_closed = has(is_server) && !has(is_kept) && !has(is_way);
+    is_closed.then(|| "libSQL: gateways in other clusters can't reach it".to_owned())
 }
 
 /// Where nothing comes in that is not let in, telemetry of the pods reaches a collector.
@@ -60,6 +74,17 @@ fn libsql(pod: &Value) -> Vec<String> {
     if *probe != json!(["bash", "/etc/isotherm/synced.sh"]) {
         problems.push("libSQL: it is ready before it syncs its commits".to_owned());
     }
+    if server["readinessProbe"]["failureThreshold"] != 1 {
+        problems.push("libSQL: it stays ready when it does not sync any more".to_owned());
+    }
+    let has_scripts = |container: &Value| {
+        list(&container["volumeMounts"])
+            .iter()
+            .any(|mount| mount["name"] == "durable" && mount["mountPath"] == "/etc/isotherm")
+    };
+    if !list(&pod["containers"]).iter().all(has_scripts) {
+        problems.push("libSQL: a container does not have the scripts".to_owned());
+    }
     if pod["containers"][1]["command"] != json!(["sh", "/etc/isotherm/durable.sh"]) {
         problems.push("libSQL: nobody tells it to sync its commits".to_owned());
     }
@@ -78,7 +103,9 @@ fn redis(pod: &Value) -> Vec<String> {
             problems.push(format!("Redis: not {wanted:?}"));
         }
     }
-    for command in ["EVAL", "EVALSHA", "FUNCTION"] {
+    let scripts =
+        ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO", "FUNCTION", "SCRIPT"];
+    for command in scripts {
         if !arguments.windows(3).any(|three| three == ["--rename-command", command, ""]) {
             problems.push(format!("Redis: it runs scripts by {command}"));
         }
