@@ -26,17 +26,22 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// From this size on the log is moved into the database: 1,000 pages, SQLite's own measure.
 const LOG_BYTES_MAX: u64 = 4 << 20;
 
+/// The log is moved at most so often.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
 /// How long a connection is kept that nobody takes.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// What a file is known by.
-type FileId = (u64, u64);
+pub(crate) type FileId = (u64, u64);
 
 /// The kept connections to one file.
 pub(crate) struct Pool {
     path: PathBuf,
     kept: Mutex<Vec<Kept>>,
     is_checkpointing: AtomicBool,
+    /// When the log was last moved, or tried to be.
+    checkpointed: Mutex<Option<Instant>>,
     /// Whether a thread closes those that nobody takes.
     is_closing: AtomicBool,
 }
@@ -53,7 +58,7 @@ pub(crate) struct InUse {
     file: Option<FileId>,
 }
 
-fn id_of(path: &Path) -> Option<FileId> {
+pub(crate) fn id_of(path: &Path) -> Option<FileId> {
     let data = std::fs::metadata(path).ok()?;
     Some((data.dev(), data.ino()))
 }
@@ -64,6 +69,7 @@ impl Pool {
             path: path.to_owned(),
             kept: Mutex::default(),
             is_checkpointing: AtomicBool::new(false),
+            checkpointed: Mutex::default(),
             is_closing: AtomicBool::new(false),
         })
     }
@@ -84,6 +90,8 @@ impl Pool {
         drop(kept);
         let connection = Connection::open(&self.path)?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // Otherwise the file of the log stays as long as it ever was.
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX / 4)?;
         Ok(InUse { connection, file: id_of(&self.path) })
     }
 
@@ -95,7 +103,7 @@ impl Pool {
         self.keep(connection, file);
         let log = PathBuf::from(format!("{}-wal", self.path.display()));
         let is_long = std::fs::metadata(log).is_ok_and(|data| data.len() >= LOG_BYTES_MAX);
-        if is_long && !self.is_checkpointing.swap(true, Ordering::AcqRel) {
+        if is_long && self.is_time() && !self.is_checkpointing.swap(true, Ordering::AcqRel) {
             let pool = self.clone();
             std::thread::spawn(move || {
                 if let Err(error) = pool.checkpoint() {
@@ -104,6 +112,17 @@ impl Pool {
                 pool.is_checkpointing.store(false, Ordering::Release);
             });
         }
+    }
+
+    /// Whether it was long ago. The file of the log does not say how much of it is new.
+    #[expect(clippy::disallowed_methods, reason = "how often it is done is the machine's time")]
+    fn is_time(&self) -> bool {
+        let mut last = self.checkpointed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = last.is_none_or(|last| last.elapsed() >= CHECKPOINT_EVERY);
+        if is_time {
+            *last = Some(Instant::now());
+        }
+        is_time
     }
 
     /// Moves the log into the database. Readers and writers go on meanwhile.

@@ -14,7 +14,7 @@ use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{Connection, named_params, params};
 
 use crate::group::Group;
-use crate::pool::{InUse, Pool};
+use crate::pool::{FileId, InUse, Pool, id_of};
 
 /// The most bytes that the host returns from one call, as in Spin.
 pub(crate) const RESULT_BYTES_MAX: usize = 128 * 1024 * 1024;
@@ -27,9 +27,30 @@ pub struct KeyValueFile {
 }
 
 struct Shared {
-    connection: Mutex<Connection>,
+    path: PathBuf,
+    connection: Mutex<Opened>,
     /// Writes of several requests at once.
     group: Group<Vec<Pair>>,
+}
+
+/// A connection, and the file that it was opened on.
+struct Opened {
+    connection: Connection,
+    file: Option<FileId>,
+}
+
+impl Opened {
+    fn new(path: &Path) -> rusqlite::Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS spin_key_value (
+                 store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+                 PRIMARY KEY (store, key))",
+            [],
+        )?;
+        rusqlite::vtab::array::load_module(&connection)?;
+        Ok(Self { connection, file: id_of(path) })
+    }
 }
 
 /// A failure in words: all that a component gets.
@@ -43,16 +64,10 @@ impl KeyValueFile {
     /// exist. A file in WAL mode stays in WAL mode.
     pub fn open(path: &Path, label: &str) -> Result<Self> {
         create_parent(path)?;
-        let connection = Connection::open(path)
+        let opened = Opened::new(path)
             .with_context(|| format!("the key-value file {} can't be opened", path.display()))?;
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS spin_key_value (
-                 store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-                 PRIMARY KEY (store, key))",
-            [],
-        )?;
-        rusqlite::vtab::array::load_module(&connection)?;
-        let shared = Shared { connection: Mutex::new(connection), group: Group::default() };
+        let connection = Mutex::new(opened);
+        let shared = Shared { path: path.to_owned(), connection, group: Group::default() };
         Ok(Self { shared: Arc::new(shared), store: label.to_owned() })
     }
 
@@ -68,12 +83,26 @@ impl KeyValueFile {
         let connection = Connection::open(path).with_context(cant)?;
         connection.pragma_update(None, "page_size", 1_024).with_context(cant)?;
         connection.pragma_update(None, "journal_mode", "WAL").with_context(cant)?;
+        // In a file that has the mode already, nothing was written so far.
+        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").with_context(cant)?;
         Ok(())
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    /// The connection to the file that is there now: one that was removed or replaced has nothing
+    /// for the next start.
+    fn connection(&self) -> rusqlite::Result<MutexGuard<'_, Opened>> {
         // After a panic elsewhere, SQLite still keeps the connection consistent.
-        self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut opened = self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if id_of(&self.shared.path) != opened.file {
+            eprintln!("{} was replaced, and is opened again", self.shared.path.display());
+            let mode = opened.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0));
+            let is_wal = mode.is_ok_and(|mode: String| mode == "wal");
+            *opened = Opened::new(&self.shared.path)?;
+            if is_wal {
+                opened.connection.pragma_update(None, "journal_mode", "WAL")?;
+            }
+        }
+        Ok(opened)
     }
 
     /// Stores `value` under `key` in one transaction, synced when it returns.
@@ -93,8 +122,8 @@ impl KeyValueFile {
 
     fn commit(&self, writes: &[Vec<Pair>]) -> Result<(), Failure> {
         let run = || -> rusqlite::Result<()> {
-            let mut connection = self.connection();
-            let transaction = connection.transaction()?;
+            let mut opened = self.connection()?;
+            let transaction = opened.connection.transaction()?;
             for (key, value) in writes.iter().flatten() {
                 transaction
                     .prepare_cached(
@@ -111,7 +140,8 @@ impl KeyValueFile {
     /// Those of `keys` that exist, with their values, in any order.
     pub fn get_many(&self, keys: &[String]) -> Result<Vec<Pair>, Failure> {
         let run = || -> rusqlite::Result<Vec<Pair>> {
-            self.connection()
+            self.connection()?
+                .connection
                 .prepare_cached(
                     "SELECT key, value FROM spin_key_value
                      WHERE store = :store AND key IN rarray(:keys)",
@@ -137,7 +167,8 @@ impl KeyValueFile {
     pub fn swap(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, Failure> {
         let Some(old) = old else { return self.set(key, new).map(|()| true) };
         let run = || -> rusqlite::Result<usize> {
-            self.connection()
+            self.connection()?
+                .connection
                 .prepare_cached(
                     "UPDATE spin_key_value SET value = ?4
                      WHERE store = ?1 AND key = ?2 AND value = ?3",
@@ -150,7 +181,8 @@ impl KeyValueFile {
     /// Removes `keys` in one transaction; absent ones are no error.
     pub fn delete_many(&self, keys: &[String]) -> Result<(), Failure> {
         let run = || -> rusqlite::Result<usize> {
-            self.connection()
+            self.connection()?
+                .connection
                 .prepare_cached(
                     "DELETE FROM spin_key_value WHERE store = :store AND key IN rarray(:keys)",
                 )?
@@ -162,7 +194,8 @@ impl KeyValueFile {
     /// All keys, in any order.
     pub fn keys(&self) -> Result<Vec<String>, Failure> {
         let run = || -> rusqlite::Result<Vec<String>> {
-            self.connection()
+            self.connection()?
+                .connection
                 .prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1")?
                 .query_map([&self.store], |row| row.get(0))?
                 .collect()
@@ -235,10 +268,10 @@ impl DatabaseFile {
 /// A connection to a database.
 pub struct DatabaseConnection {
     file: DatabaseFile,
-    connection: Mutex<Option<Opened>>,
+    connection: Mutex<Option<InHand>>,
 }
 
-enum Opened {
+enum InHand {
     /// It is closed at the end.
     Own(Connection),
     /// It is given back at the end.
@@ -248,7 +281,7 @@ enum Opened {
 impl Drop for DatabaseConnection {
     fn drop(&mut self) {
         let opened = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(Opened::Kept(in_use)), Some(pool)) = (opened, &self.file.pool) {
+        if let (Some(InHand::Kept(in_use)), Some(pool)) = (opened, &self.file.pool) {
             pool.give_back(in_use);
         }
     }
@@ -260,12 +293,12 @@ impl DatabaseConnection {
         let in_words = |error: rusqlite::Error| error.to_string();
         let opened = match (guard.take(), &self.file.pool) {
             (Some(opened), _) => opened,
-            (None, Some(pool)) => Opened::Kept(pool.take().map_err(in_words)?),
-            (None, None) => Opened::Own(Connection::open(&self.file.path).map_err(in_words)?),
+            (None, Some(pool)) => InHand::Kept(pool.take().map_err(in_words)?),
+            (None, None) => InHand::Own(Connection::open(&self.file.path).map_err(in_words)?),
         };
         let connection = match guard.insert(opened) {
-            Opened::Own(connection) => connection,
-            Opened::Kept(in_use) => &in_use.connection,
+            InHand::Own(connection) => connection,
+            InHand::Kept(in_use) => &in_use.connection,
         };
         run(connection).map_err(in_words)
     }

@@ -46,19 +46,19 @@ impl Bundle {
         Ok(has_application.then_some(Self { archive }))
     }
 
-    /// The application, with its files in a directory below `data`.
+    /// The application, with its files in a directory below `directory`.
     ///
     /// # Errors
     ///
     /// Values of variables that no application has, or a directory that can't be written.
     pub(crate) fn application(
         &mut self,
-        data: &Path,
+        directory: &Path,
         environment: &[(String, String)],
         variables: &[(String, String)],
     ) -> Result<Application> {
         let manifest = String::from_utf8(self.read(MANIFEST)?)?;
-        let files = self.unpack(data)?;
+        let files = self.unpack(directory)?;
         Application::parse(&manifest, &files, environment, variables)
     }
 
@@ -75,13 +75,16 @@ impl Bundle {
         let digits: String =
             digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let directory = data.join(format!("files-{digits}"));
-        if directory.is_dir() {
+        if self.is_whole(&directory, &names)? {
             return Ok(directory);
         }
         let unfinished = data.join(format!("files-{digits}.new"));
         let cant = || format!("{} can't be written", unfinished.display());
-        if unfinished.exists() {
-            std::fs::remove_dir_all(&unfinished).with_context(cant)?;
+        for old in [&unfinished, &directory] {
+            match old.is_dir() {
+                true => std::fs::remove_dir_all(old).with_context(cant)?,
+                false => drop(std::fs::remove_file(old)),
+            }
         }
         for name in &names {
             let path = unfinished.join(name.trim_start_matches(FILES));
@@ -91,8 +94,19 @@ impl Bundle {
             std::fs::write(&path, content).with_context(cant)?;
         }
         std::fs::rename(&unfinished, &directory).with_context(cant)?;
-        remove_others(data, &directory);
         Ok(directory)
+    }
+
+    /// Whether all files are there, as long as they should be: a power cut may have left others.
+    fn is_whole(&mut self, directory: &Path, names: &[String]) -> Result<bool> {
+        for name in names {
+            let path = directory.join(name.trim_start_matches(FILES));
+            let length = std::fs::metadata(path).map_or(0, |data| data.len());
+            if length != self.archive.by_name(name)?.size() {
+                return Ok(false);
+            }
+        }
+        Ok(directory.is_dir())
     }
 
     fn read(&mut self, name: &str) -> Result<Vec<u8>> {
@@ -114,12 +128,22 @@ impl Bundle {
     }
 }
 
-/// What earlier releases left. A node that can't remove it works as well.
-fn remove_others(data: &Path, directory: &Path) {
+/// Removes the files of other releases below `data`, for an application that has its own there. A
+/// node that can't remove them works as well.
+pub(crate) fn remove_others(data: &Path, application: &Application) {
+    let own = |path: &Path| {
+        let mounts = application.components.iter().flat_map(|component| &component.files);
+        mounts.into_iter().any(|mount| mount.source.starts_with(path))
+    };
+    let is_ours = |name: &str| {
+        let digits = name.strip_prefix("files-").map(|name| name.trim_end_matches(".new"));
+        digits.is_some_and(|digits| {
+            digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        })
+    };
     let entries = std::fs::read_dir(data).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()).filter(|path| path != directory) {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("files-") && path.is_dir() {
+    for path in entries.map(|entry| entry.path()).filter(|path| path.is_dir() && !own(path)) {
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(is_ours) {
             drop(std::fs::remove_dir_all(&path));
         }
     }

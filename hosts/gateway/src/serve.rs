@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, remove_others};
 use crate::configuration::Configuration;
 use crate::exposure;
 use crate::signature::Key;
@@ -57,10 +58,11 @@ impl Code {
     }
 }
 
-/// The application, and where its code is.
+/// The application, with its files below `files`, and where its code is.
 fn application(
     configuration: &Configuration,
     environment: &[(String, String)],
+    files: &Path,
 ) -> Result<(Application, Code)> {
     let of_environment = |(name, value): &(String, String)| {
         let name = name.strip_prefix("SPIN_VARIABLE_").or(name.strip_prefix("ISOTHERM_"))?;
@@ -81,9 +83,8 @@ fn application(
     let Some(mut bundle) = Bundle::own()? else {
         bail!("this executable has no application in it: give --from spin.toml");
     };
-    let data = &configuration.data;
-    std::fs::create_dir_all(data).with_context(|| format!("{} can't be made", data.display()))?;
-    let application = bundle.application(data, &environment, &set)?;
+    std::fs::create_dir_all(files).with_context(|| format!("{} can't be made", files.display()))?;
+    let application = bundle.application(files, &environment, &set)?;
     Ok((application, Code::Own(RefCell::new(bundle))))
 }
 
@@ -103,18 +104,29 @@ fn has_auth(application: &Application) -> bool {
         .all(|value| value == "on")
 }
 
-/// What is wrong, or what a start would do.
+/// What is wrong, or what a start would do. It leaves nothing behind, and a node that runs alone.
 pub(crate) fn check(
     configuration: &Configuration,
     environment: &[(String, String)],
 ) -> Result<Vec<String>> {
-    let (application, code) = application(configuration, environment)?;
-    let said = variables::check(&application)?;
+    let files = std::env::temp_dir().join(format!("isotherm-check-{}", std::process::id()));
+    let (application, code) = application(configuration, environment, &files)?;
+    let said = check_all(configuration, &application, &code);
+    drop(std::fs::remove_dir_all(&files));
+    said
+}
+
+fn check_all(
+    configuration: &Configuration,
+    application: &Application,
+    code: &Code,
+) -> Result<Vec<String>> {
+    let said = variables::check(application)?;
     let tls = configuration.tls.clone().map(Tls::new).transpose()?;
     if !configuration.is_exposed {
-        exposure::check(&configuration.listen, has_auth(&application), tls.is_some())?;
+        exposure::check(&configuration.listen, has_auth(application), tls.is_some())?;
     }
-    if let Code::Signed(key) = &code {
+    if let Code::Signed(key) = code {
         for component in &application.components {
             key.verified(&component.source)?;
         }
@@ -136,8 +148,8 @@ pub(crate) async fn run(
     configuration: Configuration,
     environment: &[(String, String)],
 ) -> Result<()> {
-    let lines = check(&configuration, environment)?;
-    let (application, code) = application(&configuration, environment)?;
+    let (application, code) = application(&configuration, environment, &configuration.data)?;
+    let lines = check_all(&configuration, &application, &code)?;
     let stores = stores(&configuration)?;
     let tls = configuration.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
     let listeners = listeners(&configuration.listen).await?;
@@ -152,6 +164,7 @@ pub(crate) async fn run(
             KeyValueFile::set_wal(path)?;
         }
     }
+    remove_others(&configuration.data, &application);
     let load = |engine: &Engine, component: &manifest::Component| code.load(engine, component);
     let server = Server::compiled_ahead(application, &stores, options, &load)?;
     // The archive is not needed any more.

@@ -1,12 +1,15 @@
 //! Clients that take long, or too much, are in nobody's way.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use isotherm_it::now_ms;
+
 use super::{GET, Gateway, ask, wait_for_end};
+use crate::support::readings::json_reading;
 use crate::support::service::until;
 
 fn start(lines: &str) -> (Gateway, TempDir) {
@@ -72,6 +75,54 @@ fn clients_that_stall_are_ended_and_those_that_wait_are_not() {
     }
     wait_for_end(&mut idle);
     assert_eq!(gateway.metric("isotherm_gateway_connections_stalled_total"), 2);
+}
+
+#[test]
+fn a_client_that_has_said_all_still_reads_its_answer() {
+    let (gateway, _directory) = start("");
+    let mut stream = gateway.connect();
+    stream.write_all(GET.as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn a_reader_that_is_slow_gets_all_and_one_that_does_not_read_is_ended() {
+    let (gateway, _directory) = start("[limits]\nstall = \"1s\"\n");
+    // Larger than what the sockets of both sides hold.
+    let readings: Vec<_> = (0..60_000_i64)
+        .map(|number| json_reading(&format!("d{}", number % 9), "hall", 20.5, now_ms() - number))
+        .collect();
+    for batch in readings.chunks(10_000) {
+        let body = serde_json::Value::from(batch.to_vec()).to_string();
+        let answer = gateway.sender().post(body.as_bytes(), &[("prefer", "wait")]).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let ask = || {
+        let mut stream = gateway.connect();
+        let request = "GET /v1/readings?region=hall&from=-1h&limit=60000 HTTP/1.1\r\nhost: x\r\n\
+                       connection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    let mut slow = ask();
+    let (mut count, mut buffer) = (0, vec![0; 512 * 1024]);
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        match slow.read(&mut buffer).unwrap() {
+            0 => break,
+            more => count += more,
+        }
+    }
+    assert!(count > 2_000_000, "{count} bytes");
+    assert_eq!(gateway.metric("isotherm_gateway_connections_stalled_total"), 0);
+    let silent = ask();
+    until("it is ended", || {
+        (gateway.metric("isotherm_gateway_connections_stalled_total") == 1).then_some(())
+    });
+    drop(silent);
 }
 
 #[test]

@@ -151,6 +151,72 @@ fn a_request_that_is_under_way_is_answered_before_it_ends() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+fn listeners_of_events_are_no_reason_to_wait() {
+    let directory = TempDir::new().unwrap();
+    let gateway = Gateway::start(directory.path(), "");
+    let mut stream = gateway.connect();
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut head = [0; 64];
+    assert!(stream.read(&mut head).unwrap() > 0);
+    let begin = std::time::Instant::now();
+    assert!(gateway.stop().success());
+    assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
+    // The stream ends as one does that is over.
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
+}
+
+#[test]
+fn a_check_leaves_a_node_alone_and_a_start_what_is_not_its_own() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    let mine = data.join("files-of-mine");
+    std::fs::create_dir_all(&mine).unwrap();
+    let old = data.join("files-0123456789abcdef");
+    std::fs::create_dir(&old).unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(&data).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let checked = run(&["check", "--data", data.to_str().unwrap()]);
+    assert!(checked.status.success() && names() == before);
+    let gateway = Gateway::start(directory.path(), "");
+    assert!(mine.exists() && !old.exists());
+    // As after a power cut: files without what they had.
+    drop(gateway);
+    let files = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.into_iter().find(|path| path != &mine && path.is_dir()).unwrap();
+    std::fs::write(files.join("query/assets/index.html"), "").unwrap();
+    let gateway = Gateway::start(directory.path(), "");
+    assert!(gateway.sender().get("/").unwrap().body.starts_with("<!doctype html>"));
+}
+
+#[test]
+fn a_journal_that_is_removed_while_it_runs_is_begun_anew() {
+    let directory = TempDir::new().unwrap();
+    let gateway = Gateway::start(directory.path(), "");
+    let at = now_ms();
+    let send = |gateway: &Gateway, number: i64| {
+        let body = json_reading("d1", "hall", 20.0, at - number).to_string();
+        assert_eq!(gateway.sender().post(body.as_bytes(), &[]).unwrap().status, 202);
+    };
+    send(&gateway, 0);
+    for name in ["journal.db", "journal.db-wal", "journal.db-shm"] {
+        drop(std::fs::remove_file(directory.path().join("data").join(name)));
+    }
+    (1..30).for_each(|number| send(&gateway, number));
+    drop(gateway);
+    let gateway = Gateway::start(directory.path(), "");
+    let answer = gateway.sender().get("/v1/regions/hall").unwrap().json().unwrap();
+    assert!(answer["count"].as_i64().unwrap() >= 29, "{answer}");
+}
+
+#[test]
 fn an_executable_without_an_application_says_what_it_needs() {
     let output = Command::new(isotherm_it::binary("isotherm-gateway").unwrap())
         .args(["--data", "/nowhere"])

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,10 +24,13 @@ use super::watched::{Busy, Coming, Going, Seen, Watched};
 use super::{Front, Limits};
 
 /// The largest head of a request, in bytes.
-const HEAD_BYTES_MAX: u32 = 64 * 1024;
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// The type of answers that have no end.
+const EVENTS: &str = "text/event-stream";
 
 /// The most requests at once on a connection with HTTP/2.
-const STREAMS_MAX: u32 = 64;
+const STREAMS_MAX: u32 = 32;
 
 impl Front {
     /// Serves a connection that has a place.
@@ -46,8 +49,12 @@ impl Front {
         match &self.tls {
             None => self.plain(stream, peer, admitted, stop, None, false).await,
             Some(tls) => {
-                let accepted = tokio::time::timeout(handshake, tls.acceptor().accept(stream)).await;
-                let Ok(Ok(stream)) = accepted else {
+                let mut stopped = stop.clone();
+                let accepted = tokio::select! {
+                    accepted = tokio::time::timeout(handshake, tls.acceptor().accept(stream)) => accepted.ok(),
+                    _ = stopped.wait_for(|stop| *stop) => None,
+                };
+                let Some(Ok(stream)) = accepted else {
                     self.counted.handshake_failed();
                     return self.counted.ended();
                 };
@@ -80,13 +87,15 @@ impl Front {
                 let request = front.with_token(request, certificate);
                 let request = request.map(|body| Coming::new(body, busy.0.clone()));
                 let response = front.server.answer(request, peer).await;
-                Ok::<_, Infallible>(response.map(|body| Going { body, _busy: busy }))
+                let is_endless =
+                    response.headers().get(CONTENT_TYPE).is_some_and(|of| of == EVENTS);
+                Ok::<_, Infallible>(response.map(|body| Going::new(body, busy, is_endless)))
             }
         });
         let ended = if is_h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
-            builder.max_header_list_size(HEAD_BYTES_MAX);
+            builder.max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
             let connection = pin!(builder.serve_connection(io, service));
             let end = |connection: Pin<&mut http2::Connection<_, _, _>>| {
                 connection.graceful_shutdown();
@@ -95,6 +104,8 @@ impl Front {
         } else {
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(None);
+            // A client that has sent all that it will still reads its answer.
+            builder.half_close(true).max_buf_size(HEAD_BYTES_MAX);
             let connection = pin!(builder.serve_connection(io, service));
             let end = |connection: Pin<&mut http1::Connection<_, _>>| {
                 connection.graceful_shutdown();
@@ -157,7 +168,11 @@ where
             _ended = connection.as_mut() => return Ended::Done,
             _ = stop.wait_for(|stop| *stop), if !is_stopping => {
                 is_stopping = true;
+                seen.stop();
                 end(connection.as_mut());
+                if seen.busy.load(Ordering::Acquire) == 0 {
+                    return Ended::Done;
+                }
             }
             () = admitted.place.wanted.notified() => {
                 if seen.busy.load(Ordering::Acquire) == 0 {

@@ -27,6 +27,8 @@ pub(super) struct Pace {
     /// Bytes that had come by then, and that had come when the last request ended.
     read: u64,
     read_before: u64,
+    /// Bytes that had gone by then.
+    written: u64,
     /// Whether what comes is a head. In HTTP/2 it may be of the connection itself.
     has_heads: bool,
 }
@@ -49,14 +51,18 @@ impl Pace {
     pub(super) fn new(has_heads: bool) -> Self {
         // What it is in, the first look says.
         let (state, since) = (State::Working, Instant::now());
-        Self { state, since, read: 0, read_before: 0, has_heads }
+        Self { state, since, read: 0, read_before: 0, written: 0, has_heads }
     }
 
     pub(super) fn look(&mut self, seen: &Seen, admitted: &Admitted, limits: Limits) -> Look {
         let read = seen.read.load(Ordering::Relaxed);
         let read_before = seen.read_before.load(Ordering::Relaxed);
         let is_busy = seen.busy.load(Ordering::Acquire) > 0;
-        let state = if is_busy && seen.is_blocked.load(Ordering::Relaxed) {
+        let written = seen.written.load(Ordering::Relaxed);
+        // In HTTP/2, a client may also just not ask for more.
+        let is_blocked =
+            seen.is_blocked.load(Ordering::Relaxed) || seen.unasked.load(Ordering::Acquire) > 0;
+        let state = if is_busy && is_blocked {
             State::Blocked
         } else if is_busy && seen.bodies.load(Ordering::Relaxed) > 0 {
             State::Body
@@ -68,6 +74,7 @@ impl Pace {
             State::Quiet
         };
         let has_come_on = state == State::Body && read >= self.read + STALL_BYTES;
+        let has_come_on = has_come_on || state == State::Blocked && written > self.written;
         // Whole requests may have passed since.
         let has_come_on = has_come_on || read_before != self.read_before;
         if state != self.state || has_come_on {
@@ -77,7 +84,7 @@ impl Pace {
                 admitted.set_busy();
             }
             (self.state, self.since) = (state, Instant::now());
-            (self.read, self.read_before) = (read, read_before);
+            (self.read, self.read_before, self.written) = (read, read_before, written);
             return Look::Well;
         }
         let age = self.since.elapsed();

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -17,6 +17,14 @@ pub(super) struct Seen {
     pub(super) read: AtomicU64,
     /// Bytes that had come when the last request ended: what has come since begins another one.
     pub(super) read_before: AtomicU64,
+    /// Bytes that went.
+    pub(super) written: AtomicU64,
+    /// Answers of which the client has not taken all that is there: nobody asks for more of them.
+    pub(super) unasked: AtomicUsize,
+    /// The server stops: answers that have no end end now.
+    is_stopping: AtomicBool,
+    /// Of those answers.
+    wakers: Mutex<Vec<Waker>>,
     /// Requests that are under way, until their answers are sent.
     pub(super) busy: AtomicUsize,
     /// Bodies of requests that have not come whole.
@@ -31,10 +39,31 @@ pub(super) struct Watched<S> {
     pub(super) seen: Arc<Seen>,
 }
 
+impl Seen {
+    /// Ends answers that have no end.
+    pub(super) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+        let wakers = std::mem::take(&mut *self.wakers());
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn wakers(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl<S> Watched<S> {
-    fn written<T>(&self, poll: Poll<T>) -> Poll<T> {
+    fn flushed<T>(&self, poll: Poll<T>) -> Poll<T> {
         self.seen.is_blocked.store(poll.is_pending(), Ordering::Relaxed);
         poll
+    }
+
+    fn written(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = &poll {
+            let count = u64::try_from(*count).unwrap_or(u64::MAX);
+            self.seen.written.fetch_add(count, Ordering::Relaxed);
+        }
+        self.flushed(poll)
     }
 }
 
@@ -77,7 +106,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.written(flushed)
+        self.flushed(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -158,8 +187,37 @@ impl Body for Coming {
 
 /// The body of an answer.
 pub(super) struct Going<B> {
-    pub(super) body: B,
-    pub(super) _busy: Busy,
+    body: B,
+    busy: Busy,
+    /// Whether it has no end, as events have.
+    is_endless: bool,
+    /// Whether there is more of it than the client has taken.
+    is_unasked: bool,
+}
+
+impl<B> Going<B> {
+    pub(super) fn new(body: B, busy: Busy, is_endless: bool) -> Self {
+        let mut going = Self { body, busy, is_endless, is_unasked: false };
+        going.set_unasked(true);
+        going
+    }
+
+    fn set_unasked(&mut self, is_unasked: bool) {
+        if is_unasked != self.is_unasked {
+            self.is_unasked = is_unasked;
+            let unasked = &self.busy.0.unasked;
+            match is_unasked {
+                true => unasked.fetch_add(1, Ordering::AcqRel),
+                false => unasked.fetch_sub(1, Ordering::AcqRel),
+            };
+        }
+    }
+}
+
+impl<B> Drop for Going<B> {
+    fn drop(&mut self) {
+        self.set_unasked(false);
+    }
 }
 
 impl<B: Body + Unpin> Body for Going<B> {
@@ -170,7 +228,20 @@ impl<B: Body + Unpin> Body for Going<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        if self.is_endless {
+            let mut wakers = self.busy.0.wakers();
+            if !wakers.iter().any(|known| known.will_wake(context.waker())) {
+                wakers.push(context.waker().clone());
+            }
+            drop(wakers);
+            if self.busy.0.is_stopping.load(Ordering::SeqCst) {
+                return Poll::Ready(None);
+            }
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        // While it waits for the application, the client keeps nothing up.
+        self.set_unasked(matches!(frame, Poll::Ready(Some(_))));
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
