@@ -1,6 +1,8 @@
 //! What a pod of `deploy/spinkube` gives a service: the file of `tests/data/spinkube` that
 //! `ISOTHERM_POD` names. Then every service of the tests is started as in that pod.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -30,10 +32,28 @@ pub(crate) fn named(directory: &Path, variables: &[(&str, &str)]) -> Result<Opti
     let pairs = environment.lines().filter_map(|line| line.split_once('='));
     let pairs = pairs.filter(|(name, value)| !is_of_test(name) && !value.starts_with('<'));
     let at = |name: &str| directory.join(name).display().to_string();
-    Ok(Some(Pod {
-        environment: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        config: config
-            .replace("/data/journal.db", &at("sqlite_key_value.db"))
-            .replace("/data/regions.db", &at("sqlite_db.db")),
-    }))
+    let mut config = config
+        .replace("/data/journal.db", &at("sqlite_key_value.db"))
+        .replace("/data/regions.db", &at("sqlite_db.db"));
+    if config.contains("<isotherm-stores/") {
+        for (key, value) in servers(directory)? {
+            config = config.replace(&format!("<isotherm-stores/{key}>"), &value);
+        }
+    }
+    let environment = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Ok(Some(Pod { environment, config }))
+}
+
+/// Addresses of stores on servers, for this service alone, by the keys of the Secret. The test that
+/// started this process starts them: `ISOTHERM_STORES` is where it listens.
+fn servers(directory: &Path) -> Result<Vec<(String, String)>> {
+    let address = std::env::var("ISOTHERM_STORES").context("no ISOTHERM_STORES")?;
+    let mut stream = TcpStream::connect(address)?;
+    writeln!(stream, "{}", directory.display())?;
+    let pair = |line: std::io::Result<String>| {
+        let line = line?;
+        let (key, value) = line.split_once('=').context("a line without =")?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    BufReader::new(stream).lines().map(pair).collect()
 }

@@ -214,6 +214,7 @@ impl Tools {
         } else {
             tools.skip("redis::", "the journal in Redis (install redis-server or redis-tools)");
             tools.filter.extend(["--skip", "started::what_one_pod_of_several"]);
+            tools.filter.extend(["--skip", "in_a_pod_with_stores_on_servers"]);
         }
         tools.find_for_bridge(shell);
         tools.find_for_sources(shell);

@@ -1,7 +1,10 @@
 //! Services that see what a pod sees, and nothing else.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use isotherm_it::programs::{check, variable};
 use isotherm_it::{Service, now_ms, root};
@@ -168,20 +171,79 @@ fn shell(script: &str, directory: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Servers of Redis and libSQL for services of another process. They end when this is dropped.
+struct Servers {
+    /// Where to ask for them.
+    address: String,
+    started: Arc<Mutex<Vec<(Hrana, Redis)>>>,
+}
+
+impl Servers {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let started: Arc<Mutex<Vec<_>>> = Arc::default();
+        let own = started.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut directory = String::new();
+                BufReader::new(&stream).read_line(&mut directory).unwrap();
+                let libsql = Hrana::start(&Path::new(directory.trim()).join("server.db"));
+                let redis = Redis::start();
+                let (url, token, journal) = (libsql.url(), libsql.token(), redis.url());
+                own.lock().unwrap().push((libsql, redis));
+                let lines =
+                    format!("libsql-url={url}\nlibsql-token={token}\nredis-url={journal}\n");
+                stream.write_all(lines.as_bytes()).unwrap();
+            }
+        });
+        Self { address, started }
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Runs the tests of the contract with services that see what this pod sees. They have all
+/// components, and what is on servers for themselves.
+fn check_contract(pod: &str, stores: Option<&str>) {
+    let mut tests = Command::new(std::env::current_exe().unwrap());
+    tests
+        .args(["contract::", "--test-threads", "2"])
+        // Of the bound by default: a pod with files has a smaller one.
+        .args(["--skip", "eight_mebibytes", "--skip", "the_longest_readings_fit"])
+        .env("ISOTHERM_POD", format!("{pod}.txt"));
+    if let Some(stores) = stores {
+        tests.env("ISOTHERM_STORES", stores);
+    }
+    let output = tests.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{pod}: {said}");
+    let passed = said.split("test result: ok. ").nth(1).unwrap();
+    let passed: u32 = passed.split(' ').next().unwrap().parse().unwrap();
+    assert!(passed > 20, "{pod}: {said}");
+}
+
 #[test]
-fn the_tests_of_the_contract_pass_in_a_pod() {
-    for pod in ["edge.isotherm", "hub.isotherm", "edge-operator.isotherm"] {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["contract::", "--test-threads", "2"])
-            // Of the bound by default: a pod has a smaller one.
-            .args(["--skip", "eight_mebibytes", "--skip", "the_longest_readings_fit"])
-            .env("ISOTHERM_POD", format!("{pod}.txt"))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{pod}: {said}");
-        let passed = said.split("test result: ok. ").nth(1).unwrap();
-        let passed: u32 = passed.split(' ').next().unwrap().parse().unwrap();
-        assert!(passed > 20, "{pod}: {said}");
+fn the_tests_of_the_contract_pass_in_a_pod_with_files() {
+    for pod in ["edge.isotherm", "hub.isotherm", "hub-gateway.isotherm", "edge-operator.isotherm"] {
+        check_contract(pod, None);
+    }
+}
+
+#[test]
+fn the_tests_of_the_contract_pass_in_a_pod_with_stores_on_servers() {
+    for pod in [
+        "fleet.isotherm",
+        "fleet-gateway.isotherm",
+        "cloud.isotherm-query",
+        "canary.isotherm-ingest-next",
+    ] {
+        let servers = Servers::start();
+        check_contract(pod, Some(&servers.address));
     }
 }
