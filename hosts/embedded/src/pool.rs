@@ -26,6 +26,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// From this size on the log is moved into the database: 1,000 pages, SQLite's own measure.
 const LOG_BYTES_MAX: u64 = 4 << 20;
 
+/// From this size on, requests wait for that: otherwise readers that follow each other without a gap
+/// would let it grow for ever, as it begins anew only when nobody reads it.
+const LOG_BYTES_TOO_MANY: u64 = 16 * LOG_BYTES_MAX;
+
 /// The log is moved at most so often.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -101,9 +105,10 @@ impl Pool {
         let is_clean = connection.is_autocommit() && connection.busy_timeout(BUSY_TIMEOUT).is_ok();
         let Some(file) = file.filter(|_| is_clean) else { return };
         self.keep(connection, file);
-        let log = PathBuf::from(format!("{}-wal", self.path.display()));
-        let is_long = std::fs::metadata(log).is_ok_and(|data| data.len() >= LOG_BYTES_MAX);
-        if is_long && self.is_time() && !self.is_checkpointing.swap(true, Ordering::AcqRel) {
+        if self.log_bytes() >= LOG_BYTES_MAX
+            && self.is_time()
+            && !self.is_checkpointing.swap(true, Ordering::AcqRel)
+        {
             let pool = self.clone();
             std::thread::spawn(move || {
                 if let Err(error) = pool.checkpoint() {
@@ -112,6 +117,11 @@ impl Pool {
                 pool.is_checkpointing.store(false, Ordering::Release);
             });
         }
+    }
+
+    fn log_bytes(&self) -> u64 {
+        let log = PathBuf::from(format!("{}-wal", self.path.display()));
+        std::fs::metadata(log).map_or(0, |data| data.len())
     }
 
     /// Whether it was long ago. The file of the log does not say how much of it is new.
@@ -125,10 +135,13 @@ impl Pool {
         is_time
     }
 
-    /// Moves the log into the database. Readers and writers go on meanwhile.
+    /// Moves the log into the database. Readers and writers go on meanwhile, unless it is far too
+    /// long.
     fn checkpoint(self: &Arc<Self>) -> rusqlite::Result<()> {
         let InUse { connection, file } = self.take()?;
-        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_row| Ok(()))?;
+        let mode = if self.log_bytes() < LOG_BYTES_TOO_MANY { "PASSIVE" } else { "RESTART" };
+        let statement = format!("PRAGMA wal_checkpoint({mode})");
+        connection.query_row(&statement, [], |_row| Ok(()))?;
         if let Some(file) = file {
             self.keep(connection, file);
         }
@@ -209,6 +222,14 @@ mod tests {
         }
         std::fs::rename(other, &path).unwrap();
         assert_eq!(count(&pool), 0);
+    }
+
+    #[test]
+    fn a_log_that_was_long_once_is_not_moved_with_each_request() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let pool = Pool::new(&directory.path().join("regions.db"));
+        assert!(pool.is_time());
+        assert!((0..100).all(|_| !pool.is_time()));
     }
 
     #[test]

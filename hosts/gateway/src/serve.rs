@@ -1,7 +1,9 @@
 //! A start: the application, its stores, the sockets; and the end.
 
 use std::cell::RefCell;
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use isotherm_host::variables;
 use listenfd::ListenFd;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sd_notify::NotifyState;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -83,7 +86,9 @@ fn application(
     let Some(mut bundle) = Bundle::own()? else {
         bail!("this executable has no application in it: give --from spin.toml");
     };
-    std::fs::create_dir_all(files).with_context(|| format!("{} can't be made", files.display()))?;
+    // The stores will have the hashes of tokens, and are for nobody else.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(files);
+    made.with_context(|| format!("{} can't be made", files.display()))?;
     let application = bundle.application(files, &environment, &set)?;
     Ok((application, Code::Own(RefCell::new(bundle))))
 }
@@ -96,12 +101,12 @@ fn stores(configuration: &Configuration) -> Result<Stores> {
     }
 }
 
+/// Whether each component has access control, and has it on.
 fn has_auth(application: &Application) -> bool {
-    application
-        .components
-        .iter()
-        .filter_map(|component| component.variables.get("auth"))
-        .all(|value| value == "on")
+    let is_on = |component: &manifest::Component| {
+        component.variables.get("auth").is_some_and(|value| value == "on")
+    };
+    application.components.iter().all(is_on)
 }
 
 /// What is wrong, or what a start would do. It leaves nothing behind, and a node that runs alone.
@@ -109,23 +114,36 @@ pub(crate) fn check(
     configuration: &Configuration,
     environment: &[(String, String)],
 ) -> Result<Vec<String>> {
-    let files = std::env::temp_dir().join(format!("isotherm-check-{}", std::process::id()));
-    let (application, code) = application(configuration, environment, &files)?;
-    let said = check_all(configuration, &application, &code);
-    drop(std::fs::remove_dir_all(&files));
-    said
+    // Removed at the end, whatever is found.
+    let files = TempDir::new().context("there is no room for the application's files")?;
+    let (application, code) = application(configuration, environment, files.path())?;
+    let mut lines = check_all(configuration, &application, &code)?;
+    check_exposure(configuration, &application, &configuration.listen)?;
+    let scheme = if configuration.tls.is_some() { "https" } else { "http" };
+    let addresses = configuration.listen.iter();
+    lines.extend(addresses.map(|address| format!("It serves {scheme}://{address}")));
+    Ok(lines)
 }
 
+fn check_exposure(
+    configuration: &Configuration,
+    application: &Application,
+    addresses: &[SocketAddr],
+) -> Result<()> {
+    match configuration.is_exposed {
+        true => Ok(()),
+        false => exposure::check(addresses, has_auth(application), configuration.tls.is_some()),
+    }
+}
+
+/// All but the addresses, which systemd may have chosen.
 fn check_all(
     configuration: &Configuration,
     application: &Application,
     code: &Code,
 ) -> Result<Vec<String>> {
     let said = variables::check(application)?;
-    let tls = configuration.tls.clone().map(Tls::new).transpose()?;
-    if !configuration.is_exposed {
-        exposure::check(&configuration.listen, has_auth(application), tls.is_some())?;
-    }
+    configuration.tls.clone().map(Tls::new).transpose()?;
     if let Code::Signed(key) = code {
         for component in &application.components {
             key.verified(&component.source)?;
@@ -135,10 +153,6 @@ fn check_all(
     let mut lines = vec![format!("The data is in {}", configuration.data.display())];
     lines.extend(stores.key_value.values().map(|store| format!("The journal is in {store}")));
     lines.extend(stores.sqlite.values().map(|store| format!("The regions are in {store}")));
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    lines.extend(
-        configuration.listen.iter().map(|address| format!("It serves {scheme}://{address}")),
-    );
     lines.extend(said);
     Ok(lines)
 }
@@ -153,6 +167,9 @@ pub(crate) async fn run(
     let stores = stores(&configuration)?;
     let tls = configuration.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
     let listeners = listeners(&configuration.listen).await?;
+    let addresses: Vec<SocketAddr> =
+        listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+    check_exposure(&configuration, &application, &addresses)?;
     raise_descriptors();
     let options = Options {
         instance_memory_bytes_max: Some(configuration.instance_memory_bytes_max),
@@ -184,10 +201,10 @@ pub(crate) async fn run(
     // Before it serves: a SIGHUP would end it otherwise.
     let hangup = signal(SignalKind::hangup())?;
     tokio::spawn(refresh(tls.clone(), hangup));
-    for listener in &listeners {
+    for address in addresses {
         // What starts it reads the port here.
         let scheme = if tls.is_some() { "https" } else { "http" };
-        println!("Serving {scheme}://{}", listener.local_addr()?);
+        println!("Serving {scheme}://{address}");
     }
     tell_systemd(&[NotifyState::Ready]);
     tokio::spawn(async move {

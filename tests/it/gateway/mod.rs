@@ -36,7 +36,20 @@ fn command(arguments: &[&str]) -> Command {
 
 /// What it prints and how it ends.
 fn run(arguments: &[&str]) -> Output {
-    command(arguments).output().unwrap()
+    ended(command(arguments))
+}
+
+/// What a program prints that ends by itself. One that does not, as it serves, is ended.
+fn ended(mut command: Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for _ in 0..300 {
+        if child.try_wait().unwrap().is_some() {
+            return child.wait_with_output().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    child.kill().unwrap();
+    panic!("it serves: {:?}", child.wait_with_output().unwrap());
 }
 
 impl Gateway {

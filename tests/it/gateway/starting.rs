@@ -35,6 +35,8 @@ fn one_file_in_an_empty_directory_serves_the_page_and_counts() {
     let data = directory.path().join("data");
     let log = data.join("journal.db-wal");
     assert!(data.join("regions.db").exists() && (log.exists() || is_in_wal_mode(&data)));
+    let mode = std::fs::metadata(&data).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "others can read hashes of tokens");
 }
 
 fn is_in_wal_mode(data: &std::path::Path) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use isotherm_it::gateway;
 use tempfile::TempDir;
 
-use super::{Gateway, command};
+use super::{Gateway, command, ended};
 
 /// Opens a socket as systemd does, and becomes the gateway.
 const HAND_OVER: &str = "
@@ -32,6 +32,18 @@ fn it_serves_on_the_socket_that_systemd_has_opened() {
     std::fs::write(directory.path().join("isotherm.toml"), "exposed = true\n").unwrap();
     let gateway = Gateway::with(python);
     assert_eq!(gateway.sender().get("/readyz").unwrap().status, 200);
+}
+
+#[test]
+fn a_socket_that_is_open_to_others_needs_access_control_and_tls_as_any() {
+    let directory = TempDir::new().unwrap();
+    let mut python = Command::new("python3");
+    let open = HAND_OVER.replace("127.0.0.1", "0.0.0.0");
+    python.args(["-c", &open]).arg(gateway().unwrap()).arg("--data").arg(directory.path());
+    python.env("ISOTHERM_CONFIG", "/dev/null");
+    let output = ended(python);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("access control is off"), "{said}");
 }
 
 #[test]

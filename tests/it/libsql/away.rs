@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use isotherm_it::now_ms;
+use isotherm_it::{Service, now_ms};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -12,13 +12,19 @@ use crate::support::hrana::Hrana;
 use crate::support::readings::in_hall;
 use crate::support::service::{Expect as _, start_over};
 
-#[test]
-fn without_the_server_readings_are_accepted_and_counted_when_it_is_back() {
+/// A service over a server of libSQL, which has counted a reading.
+fn counted() -> (TempDir, Hrana, Service) {
     let directory = TempDir::new().unwrap();
-    let mut libsql = Hrana::start(&directory.path().join("regions.db"));
+    let libsql = Hrana::start(&directory.path().join("regions.db"));
     let service = start_over(&libsql.config(), &[]);
     service.accept(&in_hall("d1", now_ms()));
     assert_eq!(service.totals(), (1, 1_000));
+    (directory, libsql, service)
+}
+
+#[test]
+fn without_the_server_readings_are_accepted_and_counted_when_it_is_back() {
+    let (_directory, mut libsql, service) = counted();
     libsql.kill();
     service.accept(&in_hall("d2", now_ms()));
     check_fields(&service.read("/readyz"), &json!({"status": "degraded", "regions": "failing"}));
@@ -44,11 +50,7 @@ fn a_token_that_the_server_refuses_is_named_in_the_log() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long a client waits is what is tested")]
 fn a_server_that_answers_late_keeps_no_sender_waiting_and_is_left_alone() {
-    let directory = TempDir::new().unwrap();
-    let libsql = Hrana::start(&directory.path().join("regions.db"));
-    let service = start_over(&libsql.config(), &[]);
-    service.accept(&in_hall("d1", now_ms()));
-    assert_eq!(service.totals(), (1, 1_000));
+    let (_directory, libsql, service) = counted();
     libsql.rules().pause_ms.store(2_500, Ordering::SeqCst);
     let started = Instant::now();
     for device in 2..12 {
@@ -73,11 +75,7 @@ fn a_server_that_answers_late_keeps_no_sender_waiting_and_is_left_alone() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long a client waits is what is tested")]
 fn a_server_that_answers_after_half_a_minute_keeps_one_reader_and_no_sender() {
-    let directory = TempDir::new().unwrap();
-    let libsql = Hrana::start(&directory.path().join("regions.db"));
-    let service = start_over(&libsql.config(), &[]);
-    service.accept(&in_hall("d1", now_ms()));
-    assert_eq!(service.totals(), (1, 1_000));
+    let (_directory, libsql, service) = counted();
     libsql.rules().pause_ms.store(30_000, Ordering::SeqCst);
     let take = |devices: std::ops::Range<u32>| {
         let started = Instant::now();

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::Request;
@@ -170,12 +169,12 @@ where
                 is_stopping = true;
                 seen.stop();
                 end(connection.as_mut());
-                if seen.busy.load(Ordering::Acquire) == 0 {
+                if seen.is_quiet() {
                     return Ended::Done;
                 }
             }
             () = admitted.place.wanted.notified() => {
-                if seen.busy.load(Ordering::Acquire) == 0 {
+                if seen.is_quiet() {
                     return Ended::Done;
                 }
                 end(connection.as_mut());

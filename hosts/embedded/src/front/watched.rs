@@ -40,6 +40,11 @@ pub(super) struct Watched<S> {
 }
 
 impl Seen {
+    /// Whether no request is under way, and the last answer has gone as far as the socket.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.busy.load(Ordering::Acquire) == 0 && !self.is_blocked.load(Ordering::Relaxed)
+    }
+
     /// Ends answers that have no end.
     pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::SeqCst);
