@@ -1,22 +1,31 @@
-//! `deploy/backup/isotherm-backup`: what it makes, and what it leaves alone when it fails.
+//! `deploy/backup/isotherm-backup`, and the gateway's `backup`, which does the same: what they make,
+//! and what they leave alone when they fail.
 //!
-//! Skipped by name where `sqlite3` is missing. What it restores is in `restore_script.rs`.
+//! Skipped by name where `sqlite3` is missing. What they restore is in `restore_script.rs`.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use isotherm::internals::ledger::schema;
-use isotherm_it::root;
+use isotherm_it::{now_ms, root};
 use rusqlite::Connection;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use crate::backup_stores::{Stores, check_failure, printed, script, signal};
+use crate::backup_stores::{By, Stores, check_failure, printed, script, signal};
+use crate::support::node::Node;
+use crate::support::readings::json_reading;
 
 #[test]
 fn a_backup_is_two_checked_files_and_what_there_is_to_know_of_them() {
+    By::BOTH.into_iter().for_each(check_files);
+}
+
+fn check_files(by: By) {
     let stores = Stores::new();
-    let said = printed(&stores.command().output().unwrap());
+    let said = printed(&stores.backup_by(by).output().unwrap());
     let backup = stores.backup();
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[lines.len() - 1].starts_with(backup.to_str().unwrap()), "{said}");
@@ -47,31 +56,35 @@ fn a_backup_is_two_checked_files_and_what_there_is_to_know_of_them() {
     ] {
         assert!(manifest.lines().any(|l| l == line), "{line} in {manifest}");
     }
-    printed(&script().arg("--verify").arg(&backup).output().unwrap());
+    printed(&by.verify(&backup));
 }
 
 #[test]
 fn seven_are_kept_and_what_is_no_backup_is_left_alone() {
+    By::BOTH.into_iter().for_each(check_kept);
+}
+
+fn check_kept(by: By) {
     let stores = Stores::new();
     let old: Vec<String> = (1..=8).map(|day| format!("2026010{day}T030000Z")).collect();
     for name in old.iter().map(String::as_str).chain(["notes", "20260101", "20260101T030000Z.old"])
     {
         std::fs::create_dir(stores.to.join(name)).unwrap();
     }
-    printed(&stores.command().output().unwrap());
+    printed(&stores.backup_by(by).output().unwrap());
     let names = stores.names();
     assert_eq!(names.len(), 7 + 3, "{names:?}");
     assert!(old.iter().take(2).all(|name| !names.contains(name)), "{names:?}");
     assert!(old.iter().skip(2).all(|name| names.contains(name)), "{names:?}");
 
     let first = names.iter().rfind(|name| name.ends_with('Z')).unwrap();
-    printed(&stores.command().args(["--keep", "2"]).output().unwrap());
+    printed(&stores.backup_by(by).args(["--keep", "2"]).output().unwrap());
     let names = stores.names();
     assert!(names.len() == 2 + 3 && names.contains(first), "{names:?}");
 
     // A clock that was ahead: what was just made stays, and one hears of it.
     std::fs::create_dir(stores.to.join("29991231T000000Z")).unwrap();
-    let output = stores.command().env("ISOTHERM_BACKUP_KEEP", "1").output().unwrap();
+    let output = stores.backup_by(by).args(["--keep", "1"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && said.contains("look after the clock"), "{said}");
     let names = stores.names();
@@ -80,12 +93,16 @@ fn seven_are_kept_and_what_is_no_backup_is_left_alone() {
 
 #[test]
 fn a_run_that_fails_says_why_and_leaves_the_backups_that_there_are() {
+    By::BOTH.into_iter().for_each(check_failures);
+}
+
+fn check_failures(by: By) {
     let stores = Stores::new();
-    printed(&stores.command().output().unwrap());
+    printed(&stores.backup_by(by).output().unwrap());
     let before = stores.names();
     let sound = std::fs::read(&stores.regions).unwrap();
     let run = |journal: &Path, regions: &Path, to: &Path, code: i32, words: &str| {
-        let mut command = script();
+        let mut command = by.backup();
         command.arg("--journal").arg(journal).arg("--regions").arg(regions).arg("--to").arg(to);
         check_failure(&command.args(["--keep", "1"]).output().unwrap(), code, words);
         assert_eq!(stores.names(), before, "{words}");
@@ -114,6 +131,10 @@ fn a_run_that_fails_says_why_and_leaves_the_backups_that_there_are() {
 
 #[test]
 fn a_store_without_one_of_its_tables_is_not_taken() {
+    By::BOTH.into_iter().for_each(check_tables);
+}
+
+fn check_tables(by: By) {
     let stores = Stores::new();
     let whole = std::fs::read(&stores.regions).unwrap();
     let names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
@@ -127,15 +148,23 @@ fn a_store_without_one_of_its_tables_is_not_taken() {
         let off = "PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON";
         let rename = format!("{off}; ALTER TABLE {table} RENAME TO other");
         Connection::open(&stores.regions).unwrap().execute_batch(&rename).unwrap();
-        check_failure(&stores.command().output().unwrap(), 5, &format!("has no table {table} "));
+        check_failure(
+            &stores.backup_by(by).output().unwrap(),
+            5,
+            &format!("has no table {table} "),
+        );
     }
     assert_eq!(stores.names(), BTreeSet::new());
 }
 
 #[test]
 fn a_full_disk_fails_the_run_and_leaves_nothing_of_it() {
+    By::BOTH.into_iter().for_each(check_full_disk);
+}
+
+fn check_full_disk(by: By) {
     let stores = Stores::new();
-    printed(&stores.command().output().unwrap());
+    printed(&stores.backup_by(by).output().unwrap());
     let before = stores.names();
     let mut words = Vec::new();
     // The journal's copy is too large, and then that of the regions.
@@ -143,8 +172,8 @@ fn a_full_disk_fails_the_run_and_leaves_nothing_of_it() {
         // Without this, the signal would end what meets the limit.
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec prlimit \"$@\"", "sh"]);
-        command.arg(format!("--fsize={bytes}")).arg(stores.command().get_program());
-        let output = command.args(stores.command().get_args()).output().unwrap();
+        command.arg(format!("--fsize={bytes}")).arg(stores.backup_by(by).get_program());
+        let output = command.args(stores.backup_by(by).get_args()).output().unwrap();
         check_failure(&output, 6, "was not copied");
         words.push(String::from_utf8(output.stderr).unwrap());
         assert_eq!(stores.names(), before);
@@ -156,10 +185,33 @@ fn a_full_disk_fails_the_run_and_leaves_nothing_of_it() {
 fn two_runs_do_not_meet() {
     let stores = Stores::new();
     let mut first = stores.start_and_hold();
-    check_failure(&stores.command().output().unwrap(), 4, "another run");
+    check_failure(&stores.backup_by(By::Script).output().unwrap(), 4, "another run");
     signal(&first, "KILL");
     assert!(!first.wait().unwrap().success());
-    printed(&stores.command().output().unwrap());
+    printed(&stores.backup_by(By::Script).output().unwrap());
+}
+
+#[test]
+fn neither_makes_one_while_the_other_does_and_both_tidy_up_what_a_killed_one_left() {
+    for by in By::BOTH {
+        let stores = Stores::new();
+        let lock = std::fs::File::create(stores.to.join(".lock")).unwrap();
+        lock.lock().unwrap();
+        check_failure(&stores.backup_by(by).output().unwrap(), 4, "another run");
+        assert_eq!(stores.names(), BTreeSet::new());
+        drop(lock);
+        std::fs::create_dir(stores.to.join(".partial-1")).unwrap();
+        std::fs::write(stores.to.join(".partial-1/journal.db"), "half").unwrap();
+        printed(&stores.backup_by(by).output().unwrap());
+        // Each takes what the other has made, and files are for their owner alone.
+        for other in By::BOTH {
+            printed(&other.verify(&stores.backup()));
+        }
+        for name in ["journal.db", "regions.db", "manifest.txt"] {
+            let mode = std::fs::metadata(stores.backup().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{name} by {by:?}");
+        }
+    }
 }
 
 #[test]
@@ -173,7 +225,7 @@ fn an_interrupted_run_leaves_no_backup_and_the_next_one_tidies_up() {
         let names = stores.names();
         assert!(names.len() == leaves && names.iter().all(|n| n.starts_with(".partial-")));
     }
-    printed(&stores.command().output().unwrap());
+    printed(&stores.backup_by(By::Script).output().unwrap());
     assert!(!stores.backup().to_str().unwrap().contains("partial"));
 }
 
@@ -211,46 +263,68 @@ fn python_does_it_where_sqlite3_is_missing() {
         PathBuf::from(String::from_utf8(found.unwrap().stdout).unwrap().trim())
     };
     // All that it needs.
-    for program in [
-        "awk",
-        "cat",
-        "chown",
-        "cp",
-        "cut",
-        "date",
-        "df",
-        "grep",
-        "id",
-        "ls",
-        "mkdir",
-        "mv",
-        "od",
-        "readlink",
-        "rm",
-        "sed",
-        "sh",
-        "sha256sum",
-        "sleep",
-        "stat",
-        "sync",
-        "tr",
-        "wc",
-    ] {
+    const NEEDED: &str = "awk cat chown cp cut date df grep id ls mkdir mv od readlink rm sed sh \
+        sha256sum sleep stat sync tr wc";
+    for program in NEEDED.split_whitespace() {
         symlink(which(program), bin.join(program)).unwrap();
     }
-    let output = stores.command().env("PATH", &bin).output().unwrap();
+    let output = stores.backup_by(By::Script).env("PATH", &bin).output().unwrap();
     check_failure(&output, 3, "missing: sqlite3, or python3");
 
     let asked = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
     let python = String::from_utf8(asked.unwrap().stdout).unwrap();
     symlink(python.trim(), bin.join("python3")).unwrap();
-    printed(&stores.command().env("PATH", &bin).output().unwrap());
+    printed(&stores.backup_by(By::Script).env("PATH", &bin).output().unwrap());
     printed(&script().arg("--verify").arg(stores.backup()).env("PATH", &bin).output().unwrap());
     // Both say the same.
     printed(&script().arg("--verify").arg(stores.backup()).output().unwrap());
     std::fs::write(&stores.regions, vec![b'?'; 9_000]).unwrap();
-    let output = stores.command().env("PATH", &bin).output().unwrap();
+    let output = stores.backup_by(By::Script).env("PATH", &bin).output().unwrap();
     check_failure(&output, 5, "not a database");
+}
+
+/// The database's own commits are counted in the journal, by the name of the snapshot.
+#[test]
+fn regions_without_their_wal_are_older_than_the_journal_and_the_log_says_so() {
+    let directory = TempDir::new().unwrap();
+    let [journal, regions, plain] =
+        ["journal.db", "regions.db", "plain.db"].map(|name| directory.path().join(name));
+    let start = now_ms();
+    let node_at = |ms: i64| Node::over(directory.path(), &[]).simulated(1, 1).with_clock_at(ms);
+    let mut node = node_at(start);
+    let post = |node: &mut Node, seconds: i64| {
+        node.accept_and_wait(&json_reading("d", "hall", 1.0, start - seconds * 1_000));
+    };
+    post(&mut node, 1);
+    // Another connection has the database open, so what follows stays in the -wal.
+    let open = Connection::open(&regions).unwrap();
+    assert_eq!(open.query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)), Ok(1));
+    post(&mut node, 2);
+    post(&mut node, 3);
+    assert_eq!(node.get("/v1/regions").status, 200);
+    std::fs::copy(&regions, &plain).unwrap();
+    drop(open);
+
+    // As a person would put it back, with the journal as it is.
+    drop(node);
+    std::fs::rename(&plain, &regions).unwrap();
+    let to = directory.path().join("to");
+    std::fs::create_dir(&to).unwrap();
+    let mut command = By::Script.backup();
+    command.arg("--journal").arg(&journal).arg("--regions").arg(&regions);
+    let output = command.arg("--to").arg(&to).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = "regions.db is older than the journal: it has 1 folds, the journal saw 3";
+    assert!(output.status.success() && said.contains(expected), "{said}");
+
+    let mut node = node_at(start + 60_000);
+    assert_eq!(node.get("/v1/regions").status, 200);
+    let logged = node.host.inner.logged();
+    let is_about_it = |line: &&String| line.contains("has 1 folds, and had 3");
+    assert_eq!(logged.iter().filter(is_about_it).count(), 1, "{logged:?}");
+    let body: Value =
+        serde_json::from_slice(&node.get("/v1/regions/hall").body).unwrap_or(json!(0));
+    assert_eq!(body["count"], 1);
 }
 
 #[test]

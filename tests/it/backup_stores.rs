@@ -1,4 +1,4 @@
-//! Two stores to make a backup of, and the script that makes it.
+//! Two stores to make a backup of, and the two programs that make it.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use isotherm_it::{Service, now_ms, root};
+use isotherm_it::{Service, gateway, now_ms, root};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -14,10 +14,61 @@ use tempfile::TempDir;
 use crate::support::readings::json_reading;
 use crate::support::service::until;
 
+/// What makes backups, and restores them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// `deploy/backup/isotherm-backup`.
+    Script,
+    /// The gateway's commands `backup` and `restore`.
+    Gateway,
+}
+
+impl By {
+    pub(crate) const BOTH: [Self; 2] = [Self::Script, Self::Gateway];
+
+    /// What makes a backup, without arguments.
+    pub(crate) fn backup(self) -> Command {
+        match self {
+            Self::Script => script(),
+            Self::Gateway => of_gateway("backup"),
+        }
+    }
+
+    pub(crate) fn verify(self, backup: &Path) -> Output {
+        self.backup().arg("--verify").arg(backup).output().unwrap()
+    }
+
+    /// For stores that the caller adds.
+    pub(crate) fn restore(self, backup: &Path) -> Command {
+        match self {
+            Self::Script => {
+                let mut command = script();
+                command.arg("--restore").arg(backup);
+                command
+            }
+            Self::Gateway => {
+                let mut command = of_gateway("restore");
+                command.arg(backup);
+                command
+            }
+        }
+    }
+}
+
 /// The script without arguments, and without an operator's environment.
 pub(crate) fn script() -> Command {
-    let mut command = Command::new(root().join("deploy/backup/isotherm-backup"));
-    for name in ["CONFIG", "JOURNAL", "REGIONS", "BACKUP_TO", "BACKUP_KEEP"] {
+    without_environment(Command::new(root().join("deploy/backup/isotherm-backup")))
+}
+
+/// The gateway with this command, and without a configuration.
+fn of_gateway(word: &str) -> Command {
+    let mut command = without_environment(Command::new(gateway().unwrap()));
+    command.args([word, "--config", "/dev/null"]);
+    command
+}
+
+fn without_environment(mut command: Command) -> Command {
+    for name in ["CONFIG", "JOURNAL", "REGIONS", "BACKUP_TO", "BACKUP_KEEP", "DATA"] {
         command.env_remove(format!("ISOTHERM_{name}"));
     }
     command
@@ -69,10 +120,19 @@ impl Stores {
         Self { directory, journal, regions, to }
     }
 
-    pub(crate) fn command(&self) -> Command {
-        let mut command = script();
-        command.arg("--journal").arg(&self.journal).arg("--regions").arg(&self.regions);
+    pub(crate) fn backup_by(&self, by: By) -> Command {
+        let mut command = self.given_to(by.backup());
         command.arg("--to").arg(&self.to);
+        command
+    }
+
+    pub(crate) fn restore_by(&self, by: By, backup: &Path) -> Output {
+        self.given_to(by.restore(backup)).output().unwrap()
+    }
+
+    /// The command with the paths of both stores.
+    fn given_to(&self, mut command: Command) -> Command {
+        command.arg("--journal").arg(&self.journal).arg("--regions").arg(&self.regions);
         command
     }
 
@@ -89,9 +149,9 @@ impl Stores {
         self.to.join(names.first().unwrap())
     }
 
-    /// Starts it, and waits until both copies are made.
+    /// Starts the script, and waits until both copies are made.
     pub(crate) fn start_and_hold(&self) -> Child {
-        let held = hold(self.command(), "regions.db", self.directory.path());
+        let held = hold(self.backup_by(By::Script), "regions.db", self.directory.path());
         std::fs::remove_file(self.directory.path().join("reached")).unwrap();
         held
     }

@@ -1,5 +1,5 @@
-//! `deploy/backup/isotherm-backup`: what it restores, what it verifies, and what a copy
-//! without its `-wal` shows of itself.
+//! `deploy/backup/isotherm-backup`, and the gateway's `restore`, which does the same: what they
+//! restore, what they verify, and what a copy without its `-wal` shows of itself.
 //!
 //! Skipped by name where `sqlite3` is missing.
 
@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use isotherm_it::{Service, now_ms};
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::backup_stores::{Stores, check_failure, hold, printed, script};
-use crate::support::node::Node;
+use crate::backup_stores::{By, Stores, check_failure, hold, printed};
 use crate::support::readings::json_reading;
 use crate::support::service::{Expect as _, until};
 
@@ -44,20 +43,19 @@ fn prepare() -> Service {
     service
 }
 
-/// The script for the stores of this service.
-fn for_stores_of(service: &Service) -> Command {
-    let mut command = script();
+/// The command with the paths of this service's stores.
+fn for_stores_of(service: &Service, mut command: Command) -> Command {
     command.arg("--journal").arg(service.journal_file());
     command.arg("--regions").arg(service.regions_file());
     command
 }
 
-fn restore(service: &Service, backup: &Path) -> Output {
-    for_stores_of(service).arg("--restore").arg(backup).output().unwrap()
+fn backup_of(service: &Service, by: By) -> Command {
+    for_stores_of(service, by.backup())
 }
 
-fn verify(backup: &Path) -> Output {
-    script().arg("--verify").arg(backup).output().unwrap()
+fn restore(service: &Service, backup: &Path, by: By) -> Output {
+    for_stores_of(service, by.restore(backup)).output().unwrap()
 }
 
 fn only_entry(directory: &Path) -> PathBuf {
@@ -95,7 +93,7 @@ fn under_load_a_copy_and_what_came_after_it_are_what_was_acknowledged() {
         }
         until("each has sent something", || count().iter().all(|n| *n > 20).then_some(()));
         let before = count();
-        let mut command = for_stores_of(&service);
+        let mut command = backup_of(&service, By::Script);
         command.arg("--to").arg(to.path());
         let run = hold(command, "", held.path());
         // What was in the journal is counted before the second copy is made.
@@ -114,7 +112,7 @@ fn under_load_a_copy_and_what_came_after_it_are_what_was_acknowledged() {
     let acknowledged = count();
 
     let mut restored = Service::prepare("spin.toml", &[], &[]).unwrap();
-    printed(&restore(&restored, &only_entry(to.path())));
+    printed(&restore(&restored, &only_entry(to.path()), By::Script));
     restored.run().unwrap();
     let (counted, _) = restored.totals();
     let at_least: usize = before.iter().sum::<usize>() * BATCH;
@@ -138,23 +136,27 @@ fn under_load_a_copy_and_what_came_after_it_are_what_was_acknowledged() {
 
 #[test]
 fn a_restore_waits_for_no_service_that_has_the_stores_open_and_loses_nothing_of_them() {
+    By::BOTH.into_iter().for_each(check_refused);
+}
+
+fn check_refused(by: By) {
     let stores = Stores::new();
-    printed(&stores.command().output().unwrap());
+    printed(&stores.backup_by(by).output().unwrap());
     let mut service = prepare();
     service.run().unwrap();
     service.post(&json_reading("other", "yard", 1.0, now_ms()).to_string()).unwrap();
     assert_eq!(service.totals(), (1, 1_000));
-    check_failure(&restore(&service, &stores.backup()), 8, "is open");
+    check_failure(&restore(&service, &stores.backup(), by), 8, "is open");
     assert_eq!(service.totals(), (1, 1_000));
     let not_in_wal_mode = Service::start(&[]).unwrap();
     not_in_wal_mode.get("/v1/regions").unwrap();
-    check_failure(&restore(&not_in_wal_mode, &stores.backup()), 8, "is open");
+    check_failure(&restore(&not_in_wal_mode, &stores.backup(), by), 8, "is open");
 
     // What is in a killed service's -wal alone goes aside with it.
     service.post(&json_reading("other", "yard", 2.0, now_ms() - 1_000).to_string()).unwrap();
     assert_eq!(service.totals(), (2, 3_000));
     service.kill();
-    let said = printed(&restore(&service, &stores.backup()));
+    let said = printed(&restore(&service, &stores.backup(), by));
     assert_eq!(said.matches("what was there is ").count(), 2, "{said}");
     let aside: Vec<&str> =
         said.lines().filter_map(|l| l.strip_prefix("what was there is ")).collect();
@@ -174,6 +176,10 @@ fn a_restore_waits_for_no_service_that_has_the_stores_open_and_loses_nothing_of_
 /// because the database is damaged, nobody may have any more.
 #[test]
 fn what_waits_in_the_journal_is_taken_along() {
+    By::BOTH.into_iter().for_each(check_taken_along);
+}
+
+fn check_taken_along(by: By) {
     let mut service = prepare();
     service.run().unwrap();
     let [first, second, third] =
@@ -181,7 +187,7 @@ fn what_waits_in_the_journal_is_taken_along() {
     service.post(&first).unwrap();
     assert_eq!(service.totals(), (1, 1_000));
     let to = TempDir::new().unwrap();
-    printed(&for_stores_of(&service).arg("--to").arg(to.path()).output().unwrap());
+    printed(&backup_of(&service, by).arg("--to").arg(to.path()).output().unwrap());
     service.post(&second).unwrap();
     assert_eq!(service.totals(), (2, 3_000));
     service.kill();
@@ -207,7 +213,7 @@ fn what_waits_in_the_journal_is_taken_along() {
     put("correction/1/00", "waits");
     drop(journal);
     let backup = only_entry(to.path());
-    let said = printed(&restore(&service, &backup));
+    let said = printed(&restore(&service, &backup, by));
     assert!(said.contains("\n2 entries that waited are taken along\n"), "{said}");
     let journal = Connection::open(service.journal_file()).unwrap();
     let value = |key: &str| -> Option<String> {
@@ -227,17 +233,19 @@ fn what_waits_in_the_journal_is_taken_along() {
 
 #[test]
 fn a_backup_that_was_changed_is_not_restored() {
+    By::BOTH.into_iter().for_each(check_changed);
+}
+
+fn check_changed(by: By) {
     let stores = Stores::new();
-    printed(&stores.command().output().unwrap());
+    printed(&stores.backup_by(by).output().unwrap());
     let backup = stores.backup();
     let regions = backup.join("regions.db");
     let whole = std::fs::read(&regions).unwrap();
     let files = || [&stores.journal, &stores.regions].map(|file| std::fs::read(file).unwrap());
     let before = files();
     let refuse = |words: &str| {
-        for output in
-            [verify(&backup), stores.command().arg("--restore").arg(&backup).output().unwrap()]
-        {
+        for output in [by.verify(&backup), stores.restore_by(by, &backup)] {
             let said = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(7), "{said}");
             assert!(said.contains(words), "{said}");
@@ -253,13 +261,17 @@ fn a_backup_that_was_changed_is_not_restored() {
     std::fs::remove_file(&regions).unwrap();
     refuse("regions.db is missing");
     std::fs::write(&regions, whole).unwrap();
-    printed(&verify(&backup));
+    printed(&by.verify(&backup));
     std::fs::remove_file(backup.join("manifest.txt")).unwrap();
     refuse("manifest.txt is missing");
 }
 
 #[test]
 fn a_plain_copy_without_its_wal_is_told_from_a_backup() {
+    By::BOTH.into_iter().for_each(check_plain_copy);
+}
+
+fn check_plain_copy(by: By) {
     let mut service = prepare();
     service.run().unwrap();
     let to = TempDir::new().unwrap();
@@ -277,7 +289,7 @@ fn a_plain_copy_without_its_wal_is_told_from_a_backup() {
             service.get("/v1/regions").unwrap();
             (size > 8_000).then_some(())
         });
-        printed(&for_stores_of(&service).arg("--to").arg(to.path()).output().unwrap());
+        printed(&backup_of(&service, by).arg("--to").arg(to.path()).output().unwrap());
         let plain = to.path().join("plain");
         std::fs::create_dir(&plain).unwrap();
         std::fs::copy(service.journal_file(), plain.join("journal.db")).unwrap();
@@ -285,7 +297,7 @@ fn a_plain_copy_without_its_wal_is_told_from_a_backup() {
         is_over.store(true, Ordering::SeqCst);
     });
     let plain = to.path().join("plain");
-    let said = String::from_utf8(verify(&plain).stderr).unwrap();
+    let said = String::from_utf8(by.verify(&plain).stderr).unwrap();
     assert!(said.contains("manifest.txt is missing"), "{said}");
     assert!(said.contains("journal.db is in WAL mode: a plain copy"), "{said}");
     assert!(said.contains("regions.db is in WAL mode: a plain copy"), "{said}");
@@ -296,53 +308,9 @@ fn a_plain_copy_without_its_wal_is_told_from_a_backup() {
     std::fs::remove_dir_all(plain).unwrap();
     let backup = only_entry(to.path());
     std::fs::write(backup.join("journal.db"), bytes).unwrap();
-    let output = verify(&backup);
+    let output = by.verify(&backup);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(7), "{said}");
     assert!(said.contains("journal.db is in WAL mode: a plain copy"), "{said}");
     assert!(said.contains("journal.db: sha256 is "), "{said}");
-}
-
-/// The database's own commits are counted in the journal, by the name of the snapshot.
-#[test]
-fn regions_without_their_wal_are_older_than_the_journal_and_the_log_says_so() {
-    let directory = TempDir::new().unwrap();
-    let [journal, regions, plain] =
-        ["journal.db", "regions.db", "plain.db"].map(|name| directory.path().join(name));
-    let start = now_ms();
-    let node_at = |ms: i64| Node::over(directory.path(), &[]).simulated(1, 1).with_clock_at(ms);
-    let mut node = node_at(start);
-    let post = |node: &mut Node, seconds: i64| {
-        node.accept_and_wait(&json_reading("d", "hall", 1.0, start - seconds * 1_000));
-    };
-    post(&mut node, 1);
-    // Another connection has the database open, so what follows stays in the -wal.
-    let open = Connection::open(&regions).unwrap();
-    assert_eq!(open.query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)), Ok(1));
-    post(&mut node, 2);
-    post(&mut node, 3);
-    assert_eq!(node.get("/v1/regions").status, 200);
-    std::fs::copy(&regions, &plain).unwrap();
-    drop(open);
-
-    // As a person would put it back, with the journal as it is.
-    drop(node);
-    std::fs::rename(&plain, &regions).unwrap();
-    let to = directory.path().join("to");
-    std::fs::create_dir(&to).unwrap();
-    let mut command = script();
-    command.arg("--journal").arg(&journal).arg("--regions").arg(&regions);
-    let output = command.arg("--to").arg(&to).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    let expected = "regions.db is older than the journal: it has 1 folds, the journal saw 3";
-    assert!(output.status.success() && said.contains(expected), "{said}");
-
-    let mut node = node_at(start + 60_000);
-    assert_eq!(node.get("/v1/regions").status, 200);
-    let logged = node.host.inner.logged();
-    let is_about_it = |line: &&String| line.contains("has 1 folds, and had 3");
-    assert_eq!(logged.iter().filter(is_about_it).count(), 1, "{logged:?}");
-    let body: Value =
-        serde_json::from_slice(&node.get("/v1/regions/hall").body).unwrap_or(json!(0));
-    assert_eq!(body["count"], 1);
 }

@@ -173,8 +173,7 @@ impl Tools {
             tools.skip("manifests::systemd::the_timer", "the unit for beats (install curl)");
         }
         if !is_there(shell, "prlimit") {
-            let what = "the full disk (install util-linux's prlimit)";
-            tools.skip("store_faults::a_disk_without_space", what);
+            tools.skip("store_faults::a_disk_without_space", "the full disk (install util-linux)");
             tools.filter.extend(["--skip", "backup_script::a_full_disk"]);
         }
         tools.find_for_backup(shell);
@@ -191,8 +190,7 @@ impl Tools {
             tools.filter.extend(["--skip", "clients_that_repeat_lose_nothing"]);
             tools.filter.extend(["--skip", "the_embedded_runtime_does_not_start_with"]);
             tools.filter.extend(["--skip", "the_timer_of_the_embedded_runtime"]);
-            let what = "a node without its Redis (Spin holds requests until Redis is back)";
-            tools.skip("redis::without_redis", what);
+            tools.skip("redis::without_redis", "a node without its Redis (Spin holds requests)");
             tools.filter.extend(["--skip", "in_a_browser::", "--skip", "questions::on_page"]);
         } else if let Some(browser) = browser(shell) {
             tools.variables.push(("ISOTHERM_CHROMIUM", browser));
@@ -215,6 +213,9 @@ impl Tools {
             tools.skip("redis::", "the journal in Redis (install redis-server or redis-tools)");
             tools.filter.extend(["--skip", "started::what_one_pod_of_several"]);
             tools.filter.extend(["--skip", "in_a_pod_with_stores_on_servers"]);
+        }
+        if cmd!(shell, "id -u").quiet().read()? != "0" {
+            tools.skip("gateway::privileges", "the gateway that root starts (be root)");
         }
         tools.find_for_bridge(shell);
         tools.find_for_sources(shell);

@@ -83,7 +83,7 @@ impl Beat {
 
 /// Reads a time between calls: a whole number with `s`, `m` or `h` behind it, at least `1s`.
 pub fn parse_every(text: &str) -> Result<Duration> {
-    let wanted = || format!("--beat {text}: a number with s, m or h is needed, at least 1s");
+    let wanted = || format!("{text:?}: a number with s, m or h is needed, at least 1s");
     let mut characters = text.chars();
     let unit_s = match characters.next_back() {
         Some('s') => 1,

@@ -126,8 +126,8 @@ impl Server {
         Ok(Self { application, components, faults, options, places, counted, key_value })
     }
 
-    /// What is counted of it, and of its connections.
-    pub(crate) fn counted(&self) -> Arc<Counted> {
+    /// What is counted of it, of its connections, and of what goes on beside it.
+    pub fn counted(&self) -> Arc<Counted> {
         self.counted.clone()
     }
 

@@ -3,96 +3,30 @@
 #![deny(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
+mod arguments;
+mod backups;
 mod bundle;
 mod configuration;
 mod exposure;
+mod privileges;
 mod serve;
 mod signature;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow};
+use isotherm_backup::Failure;
 
-use crate::configuration::{Configuration, Given};
-
-const USAGE: &str = "\
-Isotherm: temperature readings in, averages out.
-
-isotherm-gateway --data DIR [--listen 127.0.0.1:3000]...   serves it
-isotherm-gateway check [the same]                          says what is wrong before it starts
-isotherm-gateway token --scope SCOPE... [--id ID]          makes a token for access control
-isotherm-gateway import FILE [--url URL]                   sends the readings of a CSV file
-isotherm-gateway export --out FILE [--url URL]             writes readings to a file
-
-  --config FILE             isotherm.toml; /etc/isotherm/isotherm.toml if it is there
-  --variable NAME=VALUE     of the application, in place of the file's
-  --runtime-config-file FILE  where the stores are, as Spin has it, if not in DIR
-  --from spin.toml          another application than the one in this file
-  --max-instance-memory BYTES  the most memory of a request; 64 MiB
-
-In the environment: ISOTHERM_CONFIG, ISOTHERM_DATA, ISOTHERM_LISTEN, and the application's
-variables, as ISOTHERM_RETENTION or SPIN_VARIABLE_RETENTION. Arguments go before the
-environment, and that before the file.
-
-SIGTERM ends it when what is under way is answered; SIGHUP has it read its certificate again.";
-
-/// What is to be done.
-enum Command {
-    Serve,
-    Check,
-    /// For the build: an executable with an application in it.
-    Bundle {
-        base: Option<PathBuf>,
-        to: PathBuf,
-        target: Option<String>,
-    },
-    Help,
-}
-
-fn arguments() -> Result<(Command, Given)> {
-    use lexopt::prelude::*;
-    let (mut command, mut given) = (Command::Serve, Given::default());
-    let (mut base, mut to, mut target) = (None, None, None);
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Value(word) if word == "check" => command = Command::Check,
-            Value(word) if word == "bundle" => {
-                command = Command::Bundle { base: None, to: PathBuf::new(), target: None };
-            }
-            Long("config") => given.file = Some(parser.value()?.into()),
-            Long("data") => given.data = Some(parser.value()?.into()),
-            Long("listen") => given.listen.push(parser.value()?.string()?),
-            Short('f') | Long("from") => given.from = Some(parser.value()?.into()),
-            Long("runtime-config-file") => given.stores = Some(parser.value()?.into()),
-            Long("variable") => {
-                let text = parser.value()?.string()?;
-                let (name, value) = text.split_once('=').context("--variable NAME=VALUE")?;
-                given.variables.push((name.to_owned(), value.to_owned()));
-            }
-            Long("max-instance-memory") => {
-                given.instance_memory_bytes_max = Some(parser.value()?.parse()?);
-            }
-            Long("onto") => base = Some(parser.value()?.into()),
-            Long("to") => to = Some(parser.value()?.into()),
-            Long("target") => target = Some(parser.value()?.string()?),
-            Short('h') | Long("help") => return Ok((Command::Help, given)),
-            other => bail!("{}\n\n{USAGE}", other.unexpected()),
-        }
-    }
-    if let Command::Bundle { .. } = command {
-        let to = to.context("bundle --from spin.toml --to FILE")?;
-        command = Command::Bundle { base, to, target };
-    }
-    Ok((command, given))
-}
+use crate::arguments::{Command, USAGE};
+use crate::configuration::{Configuration, Given, Settings};
 
 fn main() -> ExitCode {
     // One line, with its causes: it is for the person that started it.
     run().unwrap_or_else(|error| {
         eprintln!("isotherm-gateway: {error:#}");
-        ExitCode::FAILURE
+        let of_backups = error.downcast_ref::<Failure>();
+        of_backups.map_or(ExitCode::FAILURE, |failure| ExitCode::from(failure.kind as u8))
     })
 }
 
@@ -108,13 +42,15 @@ fn run() -> Result<ExitCode> {
             let words = words.map_err(|word| anyhow!("{} is no text", word.display()))?;
             isotherm_token::run(words).map(|()| ExitCode::SUCCESS)
         }
-        _ => serve_or_check().map(|()| ExitCode::SUCCESS),
+        _ => with_configuration(),
     }
 }
 
-fn serve_or_check() -> Result<()> {
-    let (command, given) = arguments()?;
+/// The commands that know the configuration.
+fn with_configuration() -> Result<ExitCode> {
+    let (command, given) = arguments::parse()?;
     let environment: Vec<(String, String)> = std::env::vars().collect();
+    let settings = |given: Given| Settings::new(given, &environment);
     match command {
         Command::Help => println!("{USAGE}"),
         Command::Bundle { base, to, target } => {
@@ -122,19 +58,29 @@ fn serve_or_check() -> Result<()> {
             let from = given.from.as_deref().unwrap_or(Path::new("spin.toml"));
             bundle::write(&base, from, &to, target.as_deref())?;
         }
+        Command::Verify(backup) => return Ok(backups::verify(&backup)),
+        Command::Backup(files) => {
+            let settings = settings(given)?;
+            let stores = backups::stores(files, || settings.stores())?;
+            return backups::backup(stores, settings.backups()?);
+        }
+        Command::Restore(backup, files) => {
+            let stores = backups::stores(files, || settings(given)?.stores())?;
+            return Ok(backups::restore(&backup, &stores));
+        }
         Command::Check => {
-            let configuration = Configuration::new(given, &environment)?;
+            let configuration = Configuration::new(settings(given)?)?;
             for line in serve::check(&configuration, &environment)? {
                 println!("{line}");
             }
         }
         Command::Serve => {
-            let configuration = Configuration::new(given, &environment)?;
+            let configuration = Configuration::new(settings(given)?)?;
             tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?
                 .block_on(serve::run(configuration, &environment))?;
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use isotherm_backup::latest;
 use isotherm_host::beat::{self, Beat};
 use isotherm_host::front::{Front, Tls};
 use isotherm_host::manifest::{self, Application};
-use isotherm_host::runtime_config::{KeyValueConfig, Stores};
+use isotherm_host::runtime_config::KeyValueConfig;
 use isotherm_host::server::{Options, Server};
 use isotherm_host::stores::KeyValueFile;
 use isotherm_host::variables;
@@ -26,9 +27,11 @@ use tokio::sync::watch;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::backups::{self, Timer};
 use crate::bundle::{Bundle, remove_others};
 use crate::configuration::Configuration;
 use crate::exposure;
+use crate::privileges::Account;
 use crate::signature::Key;
 
 /// How often the files of TLS are looked at.
@@ -61,11 +64,13 @@ impl Code {
     }
 }
 
-/// The application, with its files below `files`, and where its code is.
+/// The application, with its files below `files`, and where its code is. `bundle` is what the
+/// executable has.
 fn application(
     configuration: &Configuration,
     environment: &[(String, String)],
     files: &Path,
+    bundle: Option<Bundle>,
 ) -> Result<(Application, Code)> {
     let of_environment = |(name, value): &(String, String)| {
         let name = name.strip_prefix("SPIN_VARIABLE_").or(name.strip_prefix("ISOTHERM_"))?;
@@ -83,7 +88,7 @@ fn application(
         };
         return Ok((application, code));
     }
-    let Some(mut bundle) = Bundle::own()? else {
+    let Some(mut bundle) = bundle else {
         bail!("this executable has no application in it: give --from spin.toml");
     };
     // The stores will have the hashes of tokens, and are for nobody else.
@@ -91,14 +96,6 @@ fn application(
     made.with_context(|| format!("{} can't be made", files.display()))?;
     let application = bundle.application(files, &environment, &set)?;
     Ok((application, Code::Own(RefCell::new(bundle))))
-}
-
-/// The stores: those of a runtime configuration, or two files of the usual names.
-fn stores(configuration: &Configuration) -> Result<Stores> {
-    match &configuration.stores {
-        Some(file) => Stores::read(Some(file), &configuration.data),
-        None => Ok(Stores::below(&configuration.data)),
-    }
 }
 
 /// Whether each component has access control, and has it on.
@@ -116,7 +113,10 @@ pub(crate) fn check(
 ) -> Result<Vec<String>> {
     // Removed at the end, whatever is found.
     let files = TempDir::new().context("there is no room for the application's files")?;
-    let (application, code) = application(configuration, environment, files.path())?;
+    let (application, code) =
+        application(configuration, environment, files.path(), Bundle::own()?)?;
+    configuration.tls.clone().map(Tls::new).transpose()?;
+    configuration.user.as_deref().map(Account::find).transpose()?;
     let mut lines = check_all(configuration, &application, &code)?;
     check_exposure(configuration, &application, &configuration.listen)?;
     let scheme = if configuration.tls.is_some() { "https" } else { "http" };
@@ -143,16 +143,21 @@ fn check_all(
     code: &Code,
 ) -> Result<Vec<String>> {
     let said = variables::check(application)?;
-    configuration.tls.clone().map(Tls::new).transpose()?;
     if let Code::Signed(key) = code {
         for component in &application.components {
             key.verified(&component.source)?;
         }
     }
-    let stores = stores(configuration)?;
+    let stores = &configuration.stores;
     let mut lines = vec![format!("The data is in {}", configuration.data.display())];
     lines.extend(stores.key_value.values().map(|store| format!("The journal is in {store}")));
     lines.extend(stores.sqlite.values().map(|store| format!("The regions are in {store}")));
+    if let Some(backups) = &configuration.backup {
+        // A start that can't make backups is to be noticed now, and not when one is needed.
+        latest(&backups.to)?;
+        backups::stores_of(stores)?;
+        lines.push(format!("Backups go to {}", backups.to.display()));
+    }
     lines.extend(said);
     Ok(lines)
 }
@@ -162,15 +167,21 @@ pub(crate) async fn run(
     configuration: Configuration,
     environment: &[(String, String)],
 ) -> Result<()> {
-    let (application, code) = application(&configuration, environment, &configuration.data)?;
-    let lines = check_all(&configuration, &application, &code)?;
-    let stores = stores(&configuration)?;
+    // What root alone may do comes first, and nothing is read from the network before it is over.
     let tls = configuration.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
     let listeners = listeners(&configuration.listen).await?;
+    raise_descriptors();
+    let bundle = Bundle::own()?;
+    if let Some(user) = &configuration.user {
+        Account::find(user)?.enter(&configuration.data)?;
+    }
+    let (application, code) =
+        application(&configuration, environment, &configuration.data, bundle)?;
+    let lines = check_all(&configuration, &application, &code)?;
+    let stores = &configuration.stores;
     let addresses: Vec<SocketAddr> =
         listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     check_exposure(&configuration, &application, &addresses)?;
-    raise_descriptors();
     let options = Options {
         instance_memory_bytes_max: Some(configuration.instance_memory_bytes_max),
         own_metrics: true,
@@ -183,7 +194,7 @@ pub(crate) async fn run(
     }
     remove_others(&configuration.data, &application);
     let load = |engine: &Engine, component: &manifest::Component| code.load(engine, component);
-    let server = Server::compiled_ahead(application, &stores, options, &load)?;
+    let server = Server::compiled_ahead(application, stores, options, &load)?;
     // The archive is not needed any more.
     drop(code);
     let server = Arc::new(server);
@@ -196,6 +207,10 @@ pub(crate) async fn run(
         }
         let beat = Beat::new(sync.every, sync.token.as_deref()).context("sync.token")?;
         tokio::spawn(beat.run(server.clone()));
+    }
+    if let Some(backups) = &configuration.backup {
+        let timer = Timer::new(backups, stores, server.counted())?;
+        tokio::spawn(timer.run());
     }
     let (stop, stopped) = watch::channel(false);
     // Before it serves: a SIGHUP would end it otherwise.

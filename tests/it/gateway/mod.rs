@@ -1,8 +1,10 @@
 //! The gateway: one executable with the application in it.
 
+mod backups;
 mod clients;
 mod limits;
 mod power;
+mod privileges;
 mod secure;
 mod signed;
 mod starting;

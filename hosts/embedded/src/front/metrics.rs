@@ -1,6 +1,7 @@
 //! What the runtime counts of itself, for `/metrics`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::bounds::Bound;
 
@@ -18,6 +19,10 @@ pub struct Counted {
     busy: AtomicU64,
     traps: AtomicU64,
     traps_after: AtomicU64,
+    backups: AtomicU64,
+    backups_failed: AtomicU64,
+    /// Seconds since 1970; 0 as long as there is none.
+    backup_at: AtomicU64,
 }
 
 fn one_more(counter: &AtomicU64) {
@@ -68,6 +73,23 @@ impl Counted {
         one_more(&self.traps_after);
     }
 
+    /// The latest backup was made then.
+    pub fn backup_found(&self, at: SystemTime) {
+        let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.backup_at.store(seconds, Ordering::Relaxed);
+    }
+
+    /// A backup was made.
+    pub fn backup_made(&self, at: SystemTime) {
+        one_more(&self.backups);
+        self.backup_found(at);
+    }
+
+    /// No backup could be made.
+    pub fn backup_failed(&self) {
+        one_more(&self.backups_failed);
+    }
+
     /// In the text format of Prometheus, or of OpenMetrics, with how many instances live now, and the
     /// journal's commits with the writes in them.
     pub(crate) fn to_text(&self, instances: usize, commits: (u64, u64), is_open: bool) -> String {
@@ -115,6 +137,41 @@ impl Counted {
             [("{when=\"before\"}", of(&self.traps)), ("{when=\"after\"}", of(&self.traps_after))];
         let help = "Instances that ended with an error, before or after their answer.";
         family("traps_total", "counter", help, &traps);
+        let backups = [
+            ("{outcome=\"made\"}", of(&self.backups)),
+            ("{outcome=\"failed\"}", of(&self.backups_failed)),
+        ];
+        family("backups_total", "counter", "Backups by the timer.", &backups);
+        let at = of(&self.backup_at);
+        if at > 0 {
+            let help = "When the latest backup was made, in seconds since 1970.";
+            family("backup_timestamp_seconds", "gauge", help, &[("", at)]);
+        }
+        if let Some(memory) = Memory::now() {
+            let help = "Memory of the process that is in RAM, its executable's pages included.";
+            family("resident_bytes", "gauge", help, &[("", memory.resident)]);
+            let help = "The most of it since the start.";
+            family("resident_bytes_max", "gauge", help, &[("", memory.resident_max)]);
+        }
         text
+    }
+}
+
+/// Memory of this process, in bytes.
+struct Memory {
+    resident: u64,
+    resident_max: u64,
+}
+
+impl Memory {
+    /// As Linux says it; `None` elsewhere. Source: proc_pid_status(5), `VmRSS` and `VmHWM`.
+    fn now() -> Option<Self> {
+        let text = std::fs::read_to_string("/proc/self/status").ok()?;
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+            let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+            kib.checked_mul(1024)
+        };
+        Some(Self { resident: value("VmRSS")?, resident_max: value("VmHWM")? })
     }
 }

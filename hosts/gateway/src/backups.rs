@@ -1,0 +1,176 @@
+//! Backups: by a command, and by a timer while it serves.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use isotherm_backup::{Failure, Kind, Made, Stores, Wanted, latest, make};
+use isotherm_host::front::Counted;
+use isotherm_host::runtime_config::{self, DatabaseConfig, KeyValueConfig};
+
+use crate::arguments::StoresGiven;
+use crate::configuration::Backups;
+
+/// After one that failed, the next is tried sooner.
+const AGAIN_AFTER_A_FAILURE: Duration = Duration::from_secs(10 * 60);
+
+/// How often it is looked whether a new node has its stores.
+const LOOK_FOR_STORES_EVERY: Duration = Duration::from_secs(1);
+
+/// The two files of a configuration.
+///
+/// # Errors
+///
+/// A store on a server, which has its own means.
+pub(crate) fn stores_of(stores: &runtime_config::Stores) -> Result<Stores> {
+    let journal = match stores.key_value.get("default") {
+        Some(KeyValueConfig::File(file)) => file,
+        _ => bail!("the journal is in Redis: back it up with its own tools"),
+    };
+    let regions = match stores.sqlite.get("default") {
+        Some(DatabaseConfig::File(file)) => file,
+        _ => bail!("the regions are in libSQL: back them up with its own tools"),
+    };
+    Ok(Stores::new(journal, regions)?)
+}
+
+/// The files that the arguments name, or those of the configuration.
+pub(crate) fn stores(
+    given: StoresGiven,
+    configured: impl FnOnce() -> Result<runtime_config::Stores>,
+) -> Result<Stores> {
+    match given {
+        StoresGiven { journal: None, regions: None } => stores_of(&configured()?),
+        StoresGiven { journal: Some(journal), regions: Some(regions) } => {
+            Ok(Stores::new(&journal, &regions)?)
+        }
+        _ => bail!("--journal and --regions go together"),
+    }
+}
+
+/// Makes a backup of these stores, and prints what it does.
+pub(crate) fn backup(stores: Stores, backups: Option<Backups>) -> Result<ExitCode> {
+    let backups = backups.context("where to? Give --to DIR")?;
+    let wanted = Wanted { stores, to: backups.to, keep: backups.keep };
+    match make(&wanted, &mut |line| println!("{line}")) {
+        Ok(made) => {
+            warn(&made.warnings);
+            println!("{made}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(failure) => Ok(failed(&failure)),
+    }
+}
+
+/// Says whether a backup is whole.
+pub(crate) fn verify(backup: &Path) -> ExitCode {
+    match isotherm_backup::verify(backup) {
+        Ok(verified) => {
+            warn(&verified.problems);
+            warn(&verified.warnings);
+            if !verified.problems.is_empty() {
+                return ExitCode::from(Kind::Changed as u8);
+            }
+            println!("{} is whole: {}", verified.directory.display(), verified.in_short());
+            ExitCode::SUCCESS
+        }
+        Err(failure) => failed(&failure),
+    }
+}
+
+/// Puts a backup in the place of the stores.
+pub(crate) fn restore(backup: &Path, stores: &Stores) -> ExitCode {
+    match isotherm_backup::restore(backup, stores) {
+        Ok(restored) => {
+            warn(&restored.warnings);
+            println!("{restored}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => failed(&failure),
+    }
+}
+
+fn warn(lines: &[String]) {
+    for line in lines {
+        eprintln!("isotherm-gateway: {line}");
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    for line in failure.to_string().lines() {
+        eprintln!("isotherm-gateway: {line}");
+    }
+    ExitCode::from(failure.kind as u8)
+}
+
+/// Makes backups for as long as it serves.
+pub(crate) struct Timer {
+    wanted: Wanted,
+    every: Duration,
+    counted: Arc<Counted>,
+}
+
+impl Timer {
+    /// # Errors
+    ///
+    /// A directory that is missing, or stores that are no files.
+    pub(crate) fn new(
+        backups: &Backups,
+        stores: &runtime_config::Stores,
+        counted: Arc<Counted>,
+    ) -> Result<Self> {
+        if let Some(made) = latest(&backups.to)? {
+            counted.backup_found(made);
+        }
+        let Backups { to, every, keep } = backups.clone();
+        let wanted = Wanted { stores: stores_of(stores)?, to, keep };
+        Ok(Self { wanted, every, counted })
+    }
+
+    /// Makes one when the latest is as old as they are to be apart, however often it is started.
+    pub(crate) async fn run(self) {
+        let mut wait = latest(&self.wanted.to).map_or(Duration::ZERO, |made| self.until(made));
+        loop {
+            tokio::time::sleep(wait).await;
+            if !self.wanted.stores.are_there() {
+                // A node that nobody has asked anything yet.
+                wait = LOOK_FOR_STORES_EVERY;
+                continue;
+            }
+            let wanted = self.wanted.clone();
+            let made = tokio::task::spawn_blocking(move || make(&wanted, &mut |_| {})).await;
+            wait = self.note(made);
+        }
+    }
+
+    /// How long to wait after a backup of that time. One of a later date, from a clock that was
+    /// ahead or one that is behind now, counts as made just now.
+    fn until(&self, made: Option<SystemTime>) -> Duration {
+        let age = |made| now().duration_since(made).unwrap_or(Duration::ZERO);
+        made.map_or(Duration::ZERO, |made| self.every.saturating_sub(age(made)))
+    }
+
+    /// Says what came of it, and returns how long to wait for the next one.
+    fn note(&self, made: Result<Result<Made, Failure>, tokio::task::JoinError>) -> Duration {
+        let said = match made {
+            Ok(Ok(made)) => {
+                self.counted.backup_made(now());
+                warn(&made.warnings);
+                eprintln!("a backup was made: {made}");
+                return self.every;
+            }
+            Ok(Err(failure)) => failure.to_string(),
+            Err(panicked) => panicked.to_string(),
+        };
+        self.counted.backup_failed();
+        eprintln!("no backup was made: {said}");
+        self.every.min(AGAIN_AFTER_A_FAILURE)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the runtime's clock")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
