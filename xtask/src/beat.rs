@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::client;
+use isotherm_fleet::client;
 
 /// How often it calls.
 const EVERY: Duration = Duration::from_secs(10);

@@ -27,7 +27,6 @@ use xshell::{Shell, cmd};
 mod access;
 mod beat;
 mod bench;
-mod client;
 mod crash;
 mod fleet;
 mod found;

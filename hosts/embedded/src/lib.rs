@@ -42,3 +42,15 @@ pub mod runtime_config;
 pub mod server;
 pub mod stores;
 pub mod variables;
+
+/// Returns when standard input has ended.
+pub async fn end_of_stdin() {
+    let (at_end, ended) = tokio::sync::oneshot::channel::<()>();
+    // A thread of its own: the runtime does not wait for it when it ends for another reason.
+    std::thread::spawn(move || {
+        // An input that can't be read has ended, too.
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        drop(at_end);
+    });
+    drop(ended.await);
+}

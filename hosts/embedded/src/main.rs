@@ -149,18 +149,6 @@ fn prepare_beat(server: &Server, every: Duration) -> Result<Beat> {
     Ok(beat)
 }
 
-/// Returns when standard input has ended.
-async fn end_of_stdin() {
-    let (at_end, ended) = tokio::sync::oneshot::channel::<()>();
-    // A thread of its own: the runtime does not wait for it when it ends for another reason.
-    std::thread::spawn(move || {
-        // An input that can't be read has ended, too.
-        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
-        drop(at_end);
-    });
-    drop(ended.await);
-}
-
 async fn run() -> Result<()> {
     let Some(arguments) = arguments()? else {
         println!("{USAGE}");
@@ -214,7 +202,7 @@ async fn run() -> Result<()> {
     let (_go_on, stop) = tokio::sync::watch::channel(false);
     tokio::select! {
         served = front.serve(vec![listener], stop) => served,
-        () = end_of_stdin(), if arguments.ends_with_stdin => Ok(()),
+        () = isotherm_host::end_of_stdin(), if arguments.ends_with_stdin => Ok(()),
         stopped = tokio::signal::ctrl_c() => Ok(stopped?),
     }
 }

@@ -14,6 +14,8 @@ isotherm-gateway check [the same]                          says what is wrong be
 isotherm-gateway backup [the same] [--to DIR] [--keep 7]   copies both stores, in DIR/<UTC date>
 isotherm-gateway backup --verify BACKUP                    says whether a backup is whole
 isotherm-gateway restore BACKUP [the same]                 puts it in the place of the stores
+isotherm-gateway fleet [--ports-from 3000] [--state-dir DIR] [--keep]
+                                           a hub and three gateways here, to try out
 isotherm-gateway token --scope SCOPE... [--id ID]          makes a token for access control
 isotherm-gateway import FILE [--url URL]                   sends the readings of a CSV file
 isotherm-gateway export --out FILE [--url URL]             writes readings to a file
@@ -112,6 +114,7 @@ pub(crate) fn parse() -> Result<(Command, Given)> {
             Long("verify") => own.verify = Some(parser.value()?.into()),
             Long("journal") => own.stores.journal = Some(parser.value()?.into()),
             Long("regions") => own.stores.regions = Some(parser.value()?.into()),
+            Long("end-with-stdin") => given.ends_with_stdin = true,
             Long("onto") => own.base = Some(parser.value()?.into()),
             Long("target") => own.target = Some(parser.value()?.string()?),
             Short('h') | Long("help") => return Ok((Command::Help, given)),

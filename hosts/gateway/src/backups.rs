@@ -121,8 +121,8 @@ impl Timer {
         stores: &runtime_config::Stores,
         counted: Arc<Counted>,
     ) -> Result<Self> {
-        if let Some(made) = latest(&backups.to)? {
-            counted.backup_found(made);
+        if let Some(latest) = latest(&backups.to)? {
+            counted.backup_found(latest.made);
         }
         let Backups { to, every, keep } = backups.clone();
         let wanted = Wanted { stores: stores_of(stores)?, to, keep };
@@ -131,7 +131,8 @@ impl Timer {
 
     /// Makes one when the latest is as old as they are to be apart, however often it is started.
     pub(crate) async fn run(self) {
-        let mut wait = latest(&self.wanted.to).map_or(Duration::ZERO, |made| self.until(made));
+        let mut wait = latest(&self.wanted.to)
+            .map_or(Duration::ZERO, |latest| self.until(latest.map(|latest| latest.made)));
         loop {
             tokio::time::sleep(wait).await;
             if !self.wanted.stores.are_there() {

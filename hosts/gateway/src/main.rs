@@ -8,10 +8,12 @@ mod backups;
 mod bundle;
 mod configuration;
 mod exposure;
+mod fleet;
 mod privileges;
 mod serve;
 mod signature;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -36,14 +38,15 @@ fn run() -> Result<ExitCode> {
     match first.as_deref() {
         Some("import") => isotherm_load::import::run("isotherm-gateway import", words.collect()),
         Some("export") => isotherm_export::command::run("isotherm-gateway export", words.collect()),
-        Some("token") => {
-            let words: Result<Vec<String>, _> =
-                words.map(std::ffi::OsString::into_string).collect();
-            let words = words.map_err(|word| anyhow!("{} is no text", word.display()))?;
-            isotherm_token::run(words).map(|()| ExitCode::SUCCESS)
-        }
+        Some("token") => isotherm_token::run(texts(words)?).map(|()| ExitCode::SUCCESS),
+        Some("fleet") => fleet::run(texts(words)?).map(|()| ExitCode::SUCCESS),
         _ => with_configuration(),
     }
+}
+
+fn texts(words: impl Iterator<Item = OsString>) -> Result<Vec<String>> {
+    let words: Result<Vec<String>, _> = words.map(OsString::into_string).collect();
+    words.map_err(|word| anyhow!("{} is no text", word.display()))
 }
 
 /// The commands that know the configuration.

@@ -223,8 +223,11 @@ pub(crate) async fn run(
     }
     tell_systemd(&[NotifyState::Ready]);
     tokio::spawn(async move {
-        if let Err(error) = end().await {
-            eprintln!("signals can't be waited for: {error}");
+        tokio::select! {
+            ended = end() => if let Err(error) = ended {
+                eprintln!("signals can't be waited for: {error}");
+            },
+            () = isotherm_host::end_of_stdin(), if configuration.ends_with_stdin => {}
         }
         tell_systemd(&[NotifyState::Stopping]);
         stop.send_replace(true);

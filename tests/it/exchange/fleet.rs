@@ -1,4 +1,5 @@
-//! `cargo xtask fleet`: a hub and three gateways, one of which is cut off.
+//! `cargo xtask fleet`, and the gateway's `fleet`: a hub and three gateways, one of which is cut
+//! off.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::Method;
-use isotherm_it::{binary, now_ms};
+use isotherm_it::{binary, gateway, now_ms};
 use isotherm_load::sender::Sender;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,7 +28,12 @@ struct Fleet {
 impl Fleet {
     fn start(state: &Path, further: &[&str]) -> Self {
         let mut command = Command::new(binary("xtask").unwrap());
-        command.args(["fleet", "--no-build", "--state-dir"]).arg(state).args(further);
+        command.args(["fleet", "--no-build"]);
+        Self::start_by(command, state, further)
+    }
+
+    fn start_by(mut command: Command, state: &Path, further: &[&str]) -> Self {
+        command.arg("--state-dir").arg(state).args(further);
         command.args(["--variable", "sender_silent_after=11s"]);
         // What the shell has set for one node is not meant for these.
         command.env("SPIN_VARIABLE_AUTH", "on");
@@ -212,8 +218,19 @@ fn processes(state: &Path) -> usize {
 #[test]
 fn a_gateway_that_is_cut_off_is_named_at_the_hub_which_has_everything_after_it_heals() {
     let state = TempDir::new().unwrap();
-    let mut fleet = Fleet::start(state.path(), &[]);
-    assert_eq!(processes(state.path()), 5, "xtask and four nodes");
+    check_cut_off(Fleet::start(state.path(), &[]), state.path());
+}
+
+#[test]
+fn the_executable_alone_makes_the_same_fleet() {
+    let state = TempDir::new().unwrap();
+    let mut command = Command::new(gateway().unwrap());
+    command.arg("fleet").current_dir("/");
+    check_cut_off(Fleet::start_by(command, state.path(), &[]), state.path());
+}
+
+fn check_cut_off(mut fleet: Fleet, state: &Path) {
+    assert_eq!(processes(state), 5, "what started them, and four nodes");
     until("all gateways have sent readings", || fleet.all_have_sent());
 
     fleet.give("cut 2", "gateway-2 can't reach the hub");
@@ -244,7 +261,7 @@ fn a_gateway_that_is_cut_off_is_named_at_the_hub_which_has_everything_after_it_h
 
     fleet.give("quit", "All nodes have ended");
     assert!(fleet.process.wait().unwrap().success());
-    assert_eq!(processes(state.path()), 0);
+    assert_eq!(processes(state), 0);
 }
 
 #[test]

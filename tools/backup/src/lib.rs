@@ -20,7 +20,7 @@ mod store;
 mod verify;
 
 pub use failure::{Failure, Kind};
-pub use make::{Made, Wanted, latest, make};
+pub use make::{Latest, Made, Wanted, latest, make};
 pub use restore::{Restored, restore};
 pub use store::Stores;
 pub use verify::{Verified, verify};

@@ -97,15 +97,27 @@ pub fn make(wanted: &Wanted, say: &mut dyn FnMut(&str)) -> Result<Made, Failure>
     Ok(Made { directory, warnings, facts: known })
 }
 
-/// When the latest backup in a directory was made; `None` if there is none.
+/// A backup that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latest {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// When it was made, by its name.
+    pub made: SystemTime,
+}
+
+/// The latest backup in a directory; `None` if there is none.
 ///
 /// # Errors
 ///
 /// The directory can't be read.
-pub fn latest(to: &Path) -> Result<Option<SystemTime>, Failure> {
+pub fn latest(to: &Path) -> Result<Option<Latest>, Failure> {
     let said = |error| format!("missing: {}, the directory for backups: {error}", to.display());
     let names = files::backups(to).map_err(|error| Failure::new(Kind::Missing, said(error)))?;
-    Ok(names.last().and_then(|name| files::time_of(name)).map(SystemTime::from))
+    Ok(names.last().and_then(|name| {
+        let made = SystemTime::from(files::time_of(name)?);
+        Some(Latest { directory: to.join(name), made })
+    }))
 }
 
 /// A disk that it fills would keep the service from writing, too.

@@ -49,6 +49,7 @@ pub(crate) struct Configuration {
     pub(crate) instance_memory_bytes_max: usize,
     pub(crate) sync: Option<Sync>,
     pub(crate) backup: Option<Backups>,
+    pub(crate) ends_with_stdin: bool,
 }
 
 /// The timer of the exchange with peers.
@@ -78,6 +79,8 @@ pub(crate) struct Given {
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) instance_memory_bytes_max: Option<usize>,
     pub(crate) backup: BackupsGiven,
+    /// Whether it ends with its standard input: with the program that started it.
+    pub(crate) ends_with_stdin: bool,
 }
 
 /// What the command line has of backups.
@@ -193,6 +196,7 @@ impl Configuration {
                 .unwrap_or(INSTANCE_MEMORY_BYTES),
             sync: file.sync.map(|sync| sync.read(&base)).transpose()?,
             backup,
+            ends_with_stdin: given.ends_with_stdin,
         })
     }
 }

@@ -1,17 +1,45 @@
-//! A node: a process of the embedded runtime with stores of its own.
+//! A node: a process with stores of its own.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use isotherm_backup::Stores;
 
-use crate::peers::BEAT;
-use crate::up::put_into_wal_mode;
-use crate::{program, root};
+/// What starts nodes.
+pub trait Program: Send + Sync {
+    /// The command for a node. It says `Serving http://ADDRESS` on standard output once it does,
+    /// and ends with its standard input.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its directory.
+    fn command(&self, start: &Start<'_>) -> Result<Command>;
+
+    /// Its stores in that directory.
+    ///
+    /// # Errors
+    ///
+    /// A directory that can't be named.
+    fn stores(&self, directory: &Path) -> Result<Stores>;
+}
+
+/// How a node is to be started.
+pub struct Start<'a> {
+    /// The directory of its stores.
+    pub directory: &'a Path,
+    /// Where it listens; a port of 0 is any that is free.
+    pub listen: SocketAddr,
+    /// Variables of the application, as `NAME=VALUE`.
+    pub variables: &'a [String],
+    /// Whether it is to send its peers what waits, every few seconds.
+    pub has_beat: bool,
+}
 
 /// What a node writes, below its directory.
 const LOG: &str = "log";
@@ -22,6 +50,7 @@ const LOOKS: u32 = 60;
 
 /// A node. It ends when this is dropped.
 pub(super) struct Node {
+    program: Arc<dyn Program>,
     name: String,
     directory: PathBuf,
     address: SocketAddr,
@@ -33,8 +62,14 @@ pub(super) struct Node {
 impl Node {
     /// One that is not started yet. At a port of 0, the first start chooses one that the later
     /// ones have, too.
-    pub(super) fn new(name: &str, state: &Path, address: SocketAddr) -> Self {
+    pub(super) fn new(
+        program: Arc<dyn Program>,
+        name: &str,
+        state: &Path,
+        address: SocketAddr,
+    ) -> Self {
         Self {
+            program,
             name: name.to_owned(),
             directory: state.join(name),
             address,
@@ -63,14 +98,9 @@ impl Node {
         self.address
     }
 
-    /// The file of its journal.
-    pub(super) fn journal(&self) -> PathBuf {
-        self.directory.join("sqlite_key_value.db")
-    }
-
-    /// The file of its regions database.
-    pub(super) fn regions(&self) -> PathBuf {
-        self.directory.join("sqlite_db.db")
+    /// Its stores.
+    pub(super) fn stores(&self) -> Result<Stores> {
+        self.program.stores(&self.directory)
     }
 
     pub(super) fn is_running(&mut self) -> bool {
@@ -83,7 +113,6 @@ impl Node {
             bail!("{} runs already", self.name);
         }
         std::fs::create_dir_all(&self.directory)?;
-        put_into_wal_mode(&self.journal())?;
         let log = self.directory.join(LOG);
         let file = OpenOptions::new().create(true).append(true).open(&log)?;
         let mut process = self.command(file.try_clone()?)?.spawn()?;
@@ -99,15 +128,12 @@ impl Node {
     }
 
     fn command(&self, log: File) -> Result<Command> {
-        let mut command = Command::new(program("isotherm-host")?);
-        command.current_dir(root()).arg("--end-with-stdin");
-        command.args(["--listen", &self.address.to_string(), "--state-dir"]).arg(&self.directory);
-        if self.has_beat {
-            command.args(["--beat", BEAT]);
-        }
-        for pair in &self.variables {
-            command.args(["--variable", pair]);
-        }
+        let mut command = self.program.command(&Start {
+            directory: &self.directory,
+            listen: self.address,
+            variables: &self.variables,
+            has_beat: self.has_beat,
+        })?;
         // What the shell has set for another node is not meant for these.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();

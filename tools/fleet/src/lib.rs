@@ -1,10 +1,15 @@
-//! `cargo xtask fleet`: a hub and three gateways that send to it, on this machine.
+//! A hub and three gateways that send to it, on this machine: `cargo xtask fleet`, and the gateway's
+//! `fleet`.
 //!
 //! Each is a process of its own with its own stores. Between a gateway and the hub is a proxy
 //! of this program, which can cut the connection. Nodes end with their standard input, and
 //! that ends with this process, whatever ends it.
 
+#![deny(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "for a terminal")]
+
 mod backup;
+pub mod client;
 mod commands;
 mod node;
 mod proxy;
@@ -19,14 +24,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use xshell::Shell;
 
-use crate::fleet::backup::Backup;
-use crate::fleet::commands::Command;
-use crate::fleet::node::Node;
-use crate::fleet::proxy::Proxy;
-use crate::fleet::sensors::Sensors;
-use crate::{Runtime, root, step, up};
+use crate::backup::Backup;
+use crate::commands::Command;
+use crate::node::Node;
+pub use crate::node::{Program, Start};
+use crate::proxy::Proxy;
+use crate::sensors::Sensors;
 
 /// How many gateways there are.
 const GATEWAYS: usize = 3;
@@ -37,28 +41,33 @@ const FIRST_BACKUP: Duration = Duration::from_secs(20);
 /// A sender counts as silent earlier than by default: people wait for it.
 const SILENT_AFTER: &str = "sender_silent_after=30s";
 
+/// What the command takes, behind its name.
+pub const USAGE: &str = "\
+[--ports-from 3000] [--variable NAME=VALUE]... [--keep] [--state-dir DIR]";
+
 struct Options {
     ports_from: Option<u16>,
     state: PathBuf,
     variables: Vec<String>,
     keeps: bool,
-    is_built: bool,
 }
 
-/// Runs until it is told to end, or its input ends.
-pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
-    let options = parse(arguments)?;
+/// Runs with these arguments until it is told to end, or its input ends. The stores are in `state`
+/// unless the arguments say otherwise.
+///
+/// # Errors
+///
+/// Arguments that can't be meant, ports that are taken, or a node that does not start.
+pub fn run(program: Arc<dyn Program>, state: PathBuf, arguments: Vec<String>) -> Result<()> {
+    let options = parse(state, arguments)?;
     let addresses = addresses(options.ports_from)?;
-    if !options.is_built {
-        up::build_for(shell, Runtime::Embedded)?;
-    }
     std::fs::create_dir_all(&options.state)?;
     let _lock = lock(&options.state)?;
     if !options.keeps {
         empty(&options.state)?;
     }
-    step("Starting a hub and three gateways");
-    let mut fleet = Fleet::start(&options, &addresses)?;
+    println!("Starting a hub and three gateways");
+    let mut fleet = Fleet::start(&program, &options, &addresses)?;
     println!("{}", fleet.table());
     println!("{}", commands::HELP);
     fleet.make_first_backup();
@@ -78,15 +87,10 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     Ok(())
 }
 
-fn parse(arguments: Vec<String>) -> Result<Options> {
+fn parse(state: PathBuf, arguments: Vec<String>) -> Result<Options> {
     use lexopt::prelude::*;
-    let mut options = Options {
-        ports_from: None,
-        state: root().join("target/fleet"),
-        variables: vec![SILENT_AFTER.to_owned()],
-        keeps: false,
-        is_built: false,
-    };
+    let mut options =
+        Options { ports_from: None, state, variables: vec![SILENT_AFTER.to_owned()], keeps: false };
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -94,8 +98,7 @@ fn parse(arguments: Vec<String>) -> Result<Options> {
             Long("state-dir") => options.state = std::path::absolute(parser.value()?)?,
             Long("variable") => options.variables.push(parser.value()?.string()?),
             Long("keep") => options.keeps = true,
-            Long("no-build") => options.is_built = true,
-            other => bail!("{}; see cargo xtask help", other.unexpected()),
+            other => bail!("{}; it takes {USAGE}", other.unexpected()),
         }
     }
     Ok(options)
@@ -178,10 +181,14 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn start(options: &Options, addresses: &[SocketAddr]) -> Result<Self> {
+    fn start(
+        program: &Arc<dyn Program>,
+        options: &Options,
+        addresses: &[SocketAddr],
+    ) -> Result<Self> {
         let mut addresses = addresses.iter().copied();
         let mut next = || addresses.next().context("too few addresses");
-        let node = |name: &str, address| Node::new(name, &options.state, address);
+        let node = |name: &str, address| Node::new(program.clone(), name, &options.state, address);
         let mut hub = node(HUB, next()?)
             .with_variables(&options.variables)
             .with_variables(&[format!("node={HUB}")]);
@@ -200,7 +207,7 @@ impl Fleet {
             let sensors = Sensors::start(number, node.address());
             gateways.push(Gateway { node, proxy, sensors });
         }
-        let backup = Backup::new(&hub, &options.state);
+        let backup = Backup::new(&hub, &options.state)?;
         Ok(Self { hub, gateways, backup: Arc::new(Mutex::new(backup)) })
     }
 

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::client;
-use crate::fleet::node::Node;
-use crate::fleet::{Fleet, Gateway};
+use crate::node::Node;
+use crate::{Fleet, Gateway};
 
 impl Fleet {
     /// A line for each node.

@@ -9,19 +9,26 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// What a node answered.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: String,
+pub struct Answer {
+    /// The status, as 200.
+    pub status: u16,
+    /// The body. What was no UTF-8 in it is replaced.
+    pub body: String,
 }
 
 impl Answer {
-    pub(crate) fn is_success(&self) -> bool {
+    /// Whether the node did what it was asked for.
+    pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }
 
 /// Sends one request on a connection of its own. A body is JSON.
-pub(crate) fn send(
+///
+/// # Errors
+///
+/// A node that can't be reached, or that is cut off in its answer.
+pub fn send(
     node: SocketAddr,
     method: &str,
     path: &str,

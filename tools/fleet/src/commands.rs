@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use anyhow::{Context, Result, bail};
 
-use crate::fleet::{Fleet, GATEWAYS, HUB};
+use crate::{Fleet, GATEWAYS, HUB};
 
 /// The commands.
 pub(super) const HELP: &str = "
