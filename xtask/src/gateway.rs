@@ -1,12 +1,15 @@
 //! `cargo xtask gateway`: one executable with the application in it.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::{build, root, step};
 
-/// Builds it for this machine, or for another target whose linker is there.
-pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
+/// Builds it for this machine, or for another target whose linker is there. Returns the target, and
+/// the executable.
+pub(crate) fn make(shell: &Shell, arguments: Vec<String>) -> Result<(Option<String>, PathBuf)> {
     use lexopt::prelude::*;
     let mut target = None;
     let mut parser = lexopt::Parser::from_args(arguments);
@@ -36,5 +39,5 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     };
     bundle.args(&of_target).arg("--onto").arg(&base).arg("--to").arg(&to).quiet().run()?;
     println!("{}: {} bytes", to.display(), std::fs::metadata(&to)?.len());
-    Ok(())
+    Ok((target, to))
 }

@@ -11,6 +11,7 @@
 //! - `replay`, `scenario`: send the readings of a file, or made-up ones;
 //! - `bridge`: sends the messages of an MQTT broker to a node;
 //! - `gateway`: builds one executable with the application in it;
+//! - `package`: makes Debian's package of it;
 //! - `size`: checks the sizes of the components;
 //! - `reproducible`: checks that they have the same bytes when they are built elsewhere.
 
@@ -28,6 +29,7 @@ mod access;
 mod beat;
 mod bench;
 mod crash;
+mod debian;
 mod fleet;
 mod found;
 mod gateway;
@@ -94,6 +96,9 @@ cargo xtask gateway [--target TRIPLE]
     Builds isotherm-gateway, one executable with the application in it, into target/dist. For
     another target, its linker has to be there, and rustup's target.
 
+cargo xtask package [--target TRIPLE]
+    The same, and its package for Debian, by cargo-deb, which it installs into target.
+
 cargo xtask size
     Builds the components and prints how large they are, and may be.
 
@@ -149,7 +154,8 @@ fn run() -> Result<ExitCode> {
         "test" => test::run(&shell, rest),
         "crash" => crash::run(&shell, rest),
         "bench" => bench::run(&shell, rest),
-        "gateway" => gateway::run(&shell, rest),
+        "gateway" => gateway::make(&shell, rest).map(|_made| ()),
+        "package" => debian::package(&shell, rest),
         "size" => build(&shell).and_then(|()| size::check()),
         "reproducible" => reproducible::check(&shell),
         "replay" | "scenario" => load(&shell, &command, &rest),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::{Runtime, root, step};
+use crate::{Runtime, debian, root, step};
 
 /// What the tests need to know, and which of them are skipped.
 #[derive(Default)]
@@ -40,12 +40,13 @@ const REDIS: [&str; 2] = ["redis-server", "redis-check-rdb"];
 
 /// Debian packages that are only unpacked, and a program of each: installing them would
 /// start services.
-const UNPACKED: [(&str, &str); 6] = [
+const UNPACKED: [(&str, &str); 7] = [
     ("prometheus", "promtool"),
     ("nginx", "nginx"),
     ("mosquitto", "mosquitto"),
     ("mosquitto-clients", "mosquitto_pub"),
     ("influxdb", "influxd"),
+    ("mmdebstrap", "mmdebstrap"),
     // For `cargo xtask bench --peers`.
     ("victoria-metrics", "victoria-metrics"),
 ];
@@ -74,7 +75,7 @@ pub(crate) fn install(shell: &Shell) -> Result<()> {
         .collect();
     if missing.is_empty() && to_unpack.is_empty() {
         println!("All of them are there.");
-        return Ok(());
+        return debian::install(shell);
     }
     let Some(as_root) = as_root(shell).filter(|_| is_there(shell, "apt-get")) else {
         let all = [missing, to_unpack].concat().join(" ");
@@ -96,14 +97,19 @@ pub(crate) fn install(shell: &Shell) -> Result<()> {
             install_libraries(shell, as_root, package)?;
         }
     }
-    Ok(())
+    debian::install(shell)
+}
+
+/// Whether root runs it.
+pub(super) fn is_root(shell: &Shell) -> bool {
+    cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0")
 }
 
 /// What stands before a command for root, after `env`: nothing but a variable for root, and
 /// `sudo` for others that need no password for it. `None` for those that do.
 fn as_root(shell: &Shell) -> Option<&'static [&'static str]> {
     const ASK_NOTHING: &str = "DEBIAN_FRONTEND=noninteractive";
-    if cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0") {
+    if is_root(shell) {
         return Some(&[ASK_NOTHING]);
     }
     let may = cmd!(shell, "sudo --non-interactive true").quiet().ignore_stdout().ignore_stderr();
@@ -214,9 +220,7 @@ impl Tools {
             tools.filter.extend(["--skip", "started::what_one_pod_of_several"]);
             tools.filter.extend(["--skip", "in_a_pod_with_stores_on_servers"]);
         }
-        if cmd!(shell, "id -u").quiet().read()? != "0" {
-            tools.skip("gateway::privileges", "the gateway that root starts (be root)");
-        }
+        tools.find_for_gateway(shell);
         tools.find_for_bridge(shell);
         tools.find_for_sources(shell);
         tools.find_for_deploy(shell);
@@ -232,6 +236,16 @@ impl Tools {
             tools.skip("client::the_python_client_is_typed", what);
         }
         Ok(tools)
+    }
+
+    /// What the gateway's tests need that not everybody may do.
+    fn find_for_gateway(&mut self, shell: &Shell) {
+        if !is_root(shell) {
+            self.skip("gateway::privileges", "the gateway that root starts (be root)");
+            self.skip("gateway::package", "the package for Debian (be root on Debian)");
+        } else {
+            debian::find(self);
+        }
     }
 
     /// What `deploy/backup/isotherm-backup` needs.
