@@ -14,6 +14,7 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use hyper::{Method, Request};
 use tokio::time::MissedTickBehavior;
 
+use crate::log;
 use crate::server::Server;
 
 /// What is called.
@@ -54,8 +55,10 @@ impl Beat {
             timer.tick().await;
             let called = self.call(&server).await;
             match &called {
-                Err(error) if !fails => eprintln!("the beat fails: POST {PATH}: {error:#}"),
-                Ok(()) if fails => eprintln!("the beat works again"),
+                Err(error) if !fails => {
+                    log::say(&format!("the beat fails: POST {PATH}: {error:#}"))
+                }
+                Ok(()) if fails => log::say("the beat works again"),
                 _ => {}
             }
             fails = called.is_err();

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::database::{Connected, Database};
 use crate::faults::{Access, Faults, Store};
 use crate::key_value::{Cas, KeyValueStore};
+use crate::log::OfComponent;
 use crate::manifest::Mount;
 use crate::memory::Memory;
 use crate::origin::Origin;
@@ -57,7 +58,7 @@ pub(crate) struct Instance {
 impl Instance {
     pub(crate) fn new(grants: Arc<Grants>, memory: Memory) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtx::builder();
-        wasi.inherit_stdout().inherit_stderr();
+        wasi.inherit_stdout().stderr(OfComponent);
         for Mount { source, destination } in &grants.files {
             wasi.preopened_dir(source, destination, FsPerms::ReadOnly)?;
         }

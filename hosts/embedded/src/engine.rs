@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use wasmtime::{Cache, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::log;
+
 /// The most instances that live at once, each for one request.
 pub(crate) const INSTANCES_MAX: u32 = 1_000;
 
@@ -41,7 +43,7 @@ pub(crate) fn engine(is_cached: bool) -> Result<Engine> {
     if is_cached {
         match Cache::from_file(None) {
             Ok(cache) => drop(config.cache(Some(cache))),
-            Err(error) => eprintln!("compiled components can't be kept: {error:#}"),
+            Err(error) => log::say(&format!("compiled components can't be kept: {error:#}")),
         }
     }
     let mut pooled = config.clone();

@@ -28,6 +28,7 @@ pub mod front;
 mod group;
 pub mod key_value;
 pub mod libsql;
+pub mod log;
 pub mod manifest;
 pub mod memory;
 pub mod native;

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::log;
+
 /// The most connections that are kept, each with a page cache of 2 MiB at most.
 const KEPT_MAX: usize = 4;
 
@@ -112,7 +114,10 @@ impl Pool {
             let pool = self.clone();
             std::thread::spawn(move || {
                 if let Err(error) = pool.checkpoint() {
-                    eprintln!("the log of {} stays as it is: {error}", pool.path.display());
+                    log::say(&format!(
+                        "the log of {} stays as it is: {error}",
+                        pool.path.display()
+                    ));
                 }
                 pool.is_checkpointing.store(false, Ordering::Release);
             });

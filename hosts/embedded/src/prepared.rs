@@ -16,6 +16,7 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::bindings::{Grants, Instance};
 use crate::front::Counted;
+use crate::log;
 use crate::memory::{Memory, Peak};
 
 /// A component, what it may use, and the most memory that an instance has had.
@@ -66,7 +67,7 @@ impl Prepared {
             tokio::spawn(async move {
                 if let Err(error) = flatten(guest.await) {
                     counted.trap_after_the_answer();
-                    eprintln!("a component failed after its response: {error:?}");
+                    log::say(&format!("a component failed after its response: {error:?}"));
                 }
             });
             return response.context("the component gave an error for a response");

@@ -22,6 +22,7 @@ use crate::engine::{INSTANCES_MAX, engine};
 use crate::faults::{FAULTS_PATH, Faults};
 use crate::front::Counted;
 use crate::key_value::KeyValueStore;
+use crate::log;
 use crate::manifest::{self, Application};
 use crate::memory::{MEMORY_PATH, Peak};
 use crate::opened::{databases, granted, open_key_value};
@@ -234,7 +235,7 @@ impl Server {
             Ok(response) => response,
             Err(error) => {
                 self.counted.trap();
-                eprintln!("request from {peer} to {path} failed: {error:?}");
+                log::say(&format!("request from {peer} to {path} failed: {error:?}"));
                 plain(StatusCode::INTERNAL_SERVER_ERROR, "")
             }
         }

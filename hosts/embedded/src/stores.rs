@@ -14,6 +14,7 @@ use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{Connection, named_params, params};
 
 use crate::group::Group;
+use crate::log;
 use crate::pool::{FileId, InUse, Pool, id_of};
 
 /// The most bytes that the host returns from one call, as in Spin.
@@ -84,8 +85,7 @@ impl KeyValueFile {
         connection.pragma_update(None, "page_size", 1_024).with_context(cant)?;
         connection.pragma_update(None, "journal_mode", "WAL").with_context(cant)?;
         // In a file that has the mode already, nothing was written so far.
-        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").with_context(cant)?;
-        Ok(())
+        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").with_context(cant)
     }
 
     /// The connection to the file that is there now: one that was removed or replaced has nothing
@@ -94,7 +94,7 @@ impl KeyValueFile {
         // After a panic elsewhere, SQLite still keeps the connection consistent.
         let mut opened = self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
         if id_of(&self.shared.path) != opened.file {
-            eprintln!("{} was replaced, and is opened again", self.shared.path.display());
+            log::say(&format!("{} was replaced, and is opened again", self.shared.path.display()));
             let mode = opened.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0));
             let is_wal = mode.is_ok_and(|mode: String| mode == "wal");
             *opened = Opened::new(&self.shared.path)?;

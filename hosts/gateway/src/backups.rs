@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use isotherm_backup::{Failure, Kind, Made, Stores, Wanted, latest, make};
 use isotherm_host::front::Counted;
+use isotherm_host::log;
 use isotherm_host::runtime_config::{self, DatabaseConfig, KeyValueConfig};
 
 use crate::arguments::StoresGiven;
@@ -158,15 +159,15 @@ impl Timer {
         let said = match made {
             Ok(Ok(made)) => {
                 self.counted.backup_made(now());
-                warn(&made.warnings);
-                eprintln!("a backup was made: {made}");
+                made.warnings.iter().for_each(|warning| log::say(warning));
+                log::say(&format!("a backup was made: {made}"));
                 return self.every;
             }
             Ok(Err(failure)) => failure.to_string(),
             Err(panicked) => panicked.to_string(),
         };
         self.counted.backup_failed();
-        eprintln!("no backup was made: {said}");
+        log::say(&format!("no backup was made: {said}"));
         self.every.min(AGAIN_AFTER_A_FAILURE)
     }
 }

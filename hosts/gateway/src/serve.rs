@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use isotherm_backup::latest;
 use isotherm_host::beat::{self, Beat};
 use isotherm_host::front::{Front, Tls};
+use isotherm_host::log::{self, Log};
 use isotherm_host::manifest::{self, Application};
 use isotherm_host::runtime_config::KeyValueConfig;
 use isotherm_host::server::{Options, Server};
@@ -175,6 +176,7 @@ pub(crate) async fn run(
     if let Some(user) = &configuration.user {
         Account::find(user)?.enter(&configuration.data)?;
     }
+    configuration.log.clone().map_or(Log::Json, Log::File).begin()?;
     let (application, code) =
         application(&configuration, environment, &configuration.data, bundle)?;
     let lines = check_all(&configuration, &application, &code)?;
@@ -225,7 +227,7 @@ pub(crate) async fn run(
     tokio::spawn(async move {
         tokio::select! {
             ended = end() => if let Err(error) = ended {
-                eprintln!("signals can't be waited for: {error}");
+                log::say(&format!("signals can't be waited for: {error}"));
             },
             () = isotherm_host::end_of_stdin(), if configuration.ends_with_stdin => {}
         }
@@ -260,7 +262,7 @@ fn raise_descriptors() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
-        eprintln!("the limit on open files stays as it is: {error}");
+        log::say(&format!("the limit on open files stays as it is: {error}"));
     }
 }
 
@@ -278,13 +280,13 @@ async fn refresh(tls: Option<Arc<Tls>>, mut hangup: Signal) {
             Ok(is_new) => {
                 fails = false;
                 if is_new {
-                    eprintln!("the certificate was read again");
+                    log::say("the certificate was read again");
                 }
             }
             // When it begins to fail, and not each time.
             Err(error) if !fails => {
                 fails = true;
-                eprintln!("the certificate can't be used, and the old one is: {error:#}");
+                log::say(&format!("the certificate can't be used, and the old one is: {error:#}"));
             }
             Err(_) => {}
         }
@@ -304,6 +306,6 @@ async fn end() -> std::io::Result<()> {
 /// Where it did not start this, nothing is told.
 fn tell_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        eprintln!("systemd can't be told: {error}");
+        log::say(&format!("systemd can't be told: {error}"));
     }
 }

@@ -3,6 +3,7 @@
 mod backups;
 mod clients;
 mod limits;
+mod log;
 mod package;
 mod power;
 mod privileges;

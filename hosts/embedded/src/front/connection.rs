@@ -22,6 +22,8 @@ use super::tls::fingerprint;
 use super::watched::{Busy, Coming, Going, Seen, Watched};
 use super::{Front, Limits};
 
+use crate::log;
+
 /// The largest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
@@ -42,7 +44,7 @@ impl Front {
     ) {
         // Answers are small, and must not wait for more of them.
         if let Err(error) = stream.set_nodelay(true) {
-            eprintln!("a connection can't send at once: {error}");
+            log::say(&format!("a connection can't send at once: {error}"));
         }
         let handshake = self.limits.handshake;
         match &self.tls {

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::log;
 use crate::server::Server;
 use bounds::Bounds;
 pub use metrics::Counted;
@@ -109,7 +110,9 @@ impl Front {
         };
         if tokio::time::timeout(self.limits.drain, quiet).await.is_err() {
             let (connections, instances) = (self.bounds.len(), self.server.instances());
-            eprintln!("stopped with {connections} connections and {instances} requests under way");
+            log::say(&format!(
+                "stopped with {connections} connections and {instances} requests under way"
+            ));
         }
     }
 
@@ -120,7 +123,7 @@ impl Front {
                 // Of the connection, or for want of descriptors, which others will give back.
                 Err(error) => {
                     self.counted.accept_failed();
-                    eprintln!("a connection can't be accepted: {error}");
+                    log::say(&format!("a connection can't be accepted: {error}"));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use isotherm_host::beat::parse_every;
 use isotherm_host::front::{Clients, Files, Limits};
+use isotherm_host::log::Rotated;
 use serde::Deserialize;
 
 use super::Sync;
@@ -27,6 +28,7 @@ pub(super) struct Table {
     pub(super) limits: LimitsTable,
     pub(super) sync: Option<SyncTable>,
     pub(super) backup: Option<BackupTable>,
+    pub(super) log: Option<LogTable>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +93,17 @@ pub(super) struct BackupTable {
     pub(super) to: Option<PathBuf>,
     pub(super) every: Option<String>,
     pub(super) keep: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogTable {
+    file: PathBuf,
+    /// Of each file, like `10MB`.
+    #[serde(default = "LogTable::usual_size")]
+    size: String,
+    #[serde(default = "LogTable::usual_number")]
+    keep: usize,
 }
 
 #[derive(Deserialize)]
@@ -164,6 +177,27 @@ impl TlsTable {
                 tokens: base.join(clients.tokens),
             }),
         }
+    }
+}
+
+impl LogTable {
+    fn usual_size() -> String {
+        "10MB".to_owned()
+    }
+
+    fn usual_number() -> usize {
+        4
+    }
+
+    pub(super) fn read(self, base: &Path) -> Result<Rotated> {
+        let wanted = || format!("log.size {:?}: a number with kB or MB is needed", self.size);
+        let (number, unit) = match self.size.strip_suffix("MB") {
+            Some(number) => (number, 1_000_000),
+            None => (self.size.strip_suffix("kB").with_context(wanted)?, 1_000),
+        };
+        let number: usize = number.trim_end().parse().ok().with_context(wanted)?;
+        let bytes = number.checked_mul(unit).filter(|bytes| *bytes > 0).with_context(wanted)?;
+        Ok(Rotated { file: base.join(&self.file), bytes, keep: self.keep })
     }
 }
 

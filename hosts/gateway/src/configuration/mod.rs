@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use isotherm_host::beat::parse_every;
 use isotherm_host::front::{Files, Limits};
+use isotherm_host::log::Rotated;
 use isotherm_host::runtime_config::Stores;
 
 use self::file::{Listen, Table};
@@ -49,6 +50,8 @@ pub(crate) struct Configuration {
     pub(crate) instance_memory_bytes_max: usize,
     pub(crate) sync: Option<Sync>,
     pub(crate) backup: Option<Backups>,
+    /// Where its log goes, if not to standard error.
+    pub(crate) log: Option<Rotated>,
     pub(crate) ends_with_stdin: bool,
 }
 
@@ -196,6 +199,7 @@ impl Configuration {
                 .unwrap_or(INSTANCE_MEMORY_BYTES),
             sync: file.sync.map(|sync| sync.read(&base)).transpose()?,
             backup,
+            log: file.log.map(|log| log.read(&base)).transpose()?,
             ends_with_stdin: given.ends_with_stdin,
         })
     }
@@ -269,6 +273,8 @@ mod tests {
             ("data = \"x\"\n[variables]\ntokens = { file = \"gone\" }", "variable tokens"),
             ("data = \"x\"\n[tls]\nkey = \"k\"", "missing field `certificate`"),
             ("data = \"x\"\n[sync]\nevery = \"10\"", "sync.every"),
+            ("data = \"x\"\n[log]\nfile = \"y\"\nsize = \"10\"", "log.size"),
+            ("data = \"x\"\n[log]\nfile = \"y\"\nsize = \"0MB\"", "log.size"),
             ("data = \"x\"\n[backup]\nevery = \"6h\"", "where to?"),
             ("data = \"x\"\n[backup]\nto = \"y\"\nevery = \"often\"", "backup.every"),
             ("data = \"x\"\n[backup]\nto = \"y\"\nkeep = 0", "backup.keep"),
