@@ -22,7 +22,7 @@ use listenfd::ListenFd;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wasmtime::Engine;
@@ -37,6 +37,10 @@ use crate::signature::Key;
 
 /// How often the files of TLS are looked at.
 const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(10);
+
+/// Connections that may wait to be accepted. The kernel has a bound of its own
+/// (`net.core.somaxconn`), 4,096 by default.
+const CONNECTIONS_WAITING_MAX: u32 = 4_096;
 
 /// Where the code of the components comes from.
 enum Code {
@@ -170,7 +174,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     // What root alone may do comes first, and nothing is read from the network before it is over.
     let tls = configuration.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
-    let listeners = listeners(&configuration.listen).await?;
+    let listeners = listeners(&configuration.listen)?;
     raise_descriptors();
     let bundle = Bundle::own()?;
     if let Some(user) = &configuration.user {
@@ -238,7 +242,7 @@ pub(crate) async fn run(
 }
 
 /// The sockets that systemd has opened, or new ones.
-async fn listeners(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
+fn listeners(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
     let mut handed = ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..handed.len() {
@@ -251,10 +255,20 @@ async fn listeners(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
         return Ok(listeners);
     }
     for address in addresses {
-        let bound = TcpListener::bind(address).await;
+        let bound = listener(*address);
         listeners.push(bound.with_context(|| format!("it can't listen on {address}"))?);
     }
     Ok(listeners)
+}
+
+/// With room for all devices of a site that connect at the same moment, as after a power cut: what
+/// finds none tries again after a second.
+fn listener(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // The connections of a process that has just ended are in nobody's way.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(CONNECTIONS_WAITING_MAX)
 }
 
 /// Each connection takes one, and the usual limit is 1,024.

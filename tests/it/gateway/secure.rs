@@ -1,5 +1,6 @@
 //! TLS: by a certificate that may change, and HTTP/2 with it.
 
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -78,15 +79,19 @@ fn a_new_certificate_is_taken_without_a_restart_and_one_that_does_not_fit_is_not
 fn a_handshake_that_is_not_ended_is_in_nobodys_way() {
     let directory = certificates();
     let place = directory.path();
-    let lines = format!("{TLS}[limits]\nhandshake = \"1s\"\n");
+    let lines = format!("{TLS}[limits]\nhandshake = \"3s\"\n");
     let gateway = Gateway::start(place, &lines);
-    let mut half: Vec<TcpStream> = (0..500).map(|_| gateway.connect()).collect();
+    let mut half: Vec<TcpStream> = (0..1_000).map(|_| gateway.connect()).collect();
+    for stream in half.iter_mut().step_by(2) {
+        // The head of a record that does not come.
+        stream.write_all(b"\x16\x03\x01\x02\x00").unwrap();
+    }
     assert!(curl(&gateway, place, &[], "/healthz").ends_with("200"));
     for stream in &mut half {
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         super::wait_for_end(stream);
     }
     let metrics = curl(&gateway, place, &[], "/metrics");
-    let failed = "isotherm_gateway_connections_refused_total{reason=\"handshake\"} 500";
+    let failed = "isotherm_gateway_connections_refused_total{reason=\"handshake\"} 1000";
     assert!(metrics.contains(failed), "{metrics}");
 }
