@@ -42,6 +42,7 @@ pub mod redis;
 pub mod runtime_config;
 pub mod server;
 pub mod stores;
+pub mod traces;
 pub mod variables;
 
 /// Returns when standard input has ended.

@@ -28,6 +28,7 @@ use crate::memory::{MEMORY_PATH, Peak};
 use crate::opened::{databases, granted, open_key_value};
 use crate::prepared::Prepared;
 use crate::runtime_config::Stores;
+use crate::traces;
 
 /// The largest plan of faults, in bytes.
 const PLAN_BYTES_MAX: usize = 64 * 1024;
@@ -216,21 +217,22 @@ impl Server {
             return text(StatusCode::OK, self.peaks().to_string().into_bytes());
         }
         let component = self.application.route(&path);
-        let prepared = component.and_then(|component| self.components.get(&component.id));
-        let Some(prepared) = prepared else {
+        let prepared = component.and_then(|found| Some((found, self.components.get(&found.id)?)));
+        let Some((component, prepared)) = prepared else {
             return plain(StatusCode::NOT_FOUND, "");
         };
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             self.counted.busy();
             return busy();
         };
+        let span = traces::begin(&request, component, peer);
         // As Spin tells it, and never as a client does.
         if let Ok(address) = HeaderValue::from_str(&peer.to_string()) {
             request.headers_mut().insert(CLIENT_ADDRESS, address);
         }
         let is_of_metrics = self.options.own_metrics && path == METRICS_PATH;
         let most = self.options.instance_memory_bytes_max;
-        match prepared.handle(request, most, place, self.counted()).await {
+        let response = match prepared.handle(request, most, place, self.counted()).await {
             Ok(response) if is_of_metrics => self.with_own_metrics(response).await,
             Ok(response) => response,
             Err(error) => {
@@ -238,7 +240,9 @@ impl Server {
                 log::say(&format!("request from {peer} to {path} failed: {error:?}"));
                 plain(StatusCode::INTERNAL_SERVER_ERROR, "")
             }
-        }
+        };
+        traces::end(span, response.status());
+        response
     }
 
     /// The application's metrics, and those of the runtime behind them.

@@ -12,6 +12,7 @@ mod fleet;
 mod privileges;
 mod serve;
 mod signature;
+mod traces;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -34,6 +34,7 @@ use crate::configuration::Configuration;
 use crate::exposure;
 use crate::privileges::Account;
 use crate::signature::Key;
+use crate::traces::Traces;
 
 /// How often the files of TLS are looked at.
 const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(10);
@@ -180,6 +181,8 @@ pub(crate) async fn run(
     if let Some(user) = &configuration.user {
         Account::find(user)?.enter(&configuration.data)?;
     }
+    // Until all is answered.
+    let _traces = Traces::begin(environment)?;
     configuration.log.clone().map_or(Log::Json, Log::File).begin()?;
     let (application, code) =
         application(&configuration, environment, &configuration.data, bundle)?;

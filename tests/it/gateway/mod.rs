@@ -11,6 +11,7 @@ mod secure;
 mod signed;
 mod starting;
 mod systemd;
+mod traces;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
