@@ -12,6 +12,7 @@
 //! - `bridge`: sends the messages of an MQTT broker to a node;
 //! - `gateway`: builds one executable with the application in it;
 //! - `package`: makes Debian's package of it;
+//! - `image`: lays out an image of it;
 //! - `size`: checks the sizes of the components;
 //! - `reproducible`: checks that they have the same bytes when they are built elsewhere.
 
@@ -34,6 +35,7 @@ mod fleet;
 mod found;
 mod gateway;
 mod greeting;
+mod image;
 mod listen;
 mod peers;
 mod reproducible;
@@ -99,6 +101,9 @@ cargo xtask gateway [--target TRIPLE]
 cargo xtask package [--target TRIPLE]
     The same, and its package for Debian, by cargo-deb, which it installs into target.
 
+cargo xtask image [--target TRIPLE]
+    The same, and the directory for `docker build`, with the libraries that it is linked with.
+
 cargo xtask size
     Builds the components and prints how large they are, and may be.
 
@@ -156,6 +161,7 @@ fn run() -> Result<ExitCode> {
         "bench" => bench::run(&shell, rest),
         "gateway" => gateway::make(&shell, rest).map(|_made| ()),
         "package" => debian::package(&shell, rest),
+        "image" => image::lay_out(&shell, rest),
         "size" => build(&shell).and_then(|()| size::check()),
         "reproducible" => reproducible::check(&shell),
         "replay" | "scenario" => load(&shell, &command, &rest),

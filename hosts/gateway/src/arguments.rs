@@ -24,6 +24,7 @@ isotherm-gateway export --out FILE [--url URL]             writes readings to a 
   --variable NAME=VALUE     of the application, in place of the file's
   --backup DIR [--every 24h] [--keep 7]
                             makes backups while it serves, and keeps the newest ones
+  --exposed                 listens where others reach it, without access control or TLS, too
   --user NAME               becomes this user once it listens, if root starts it
   --runtime-config-file FILE  where the stores are, as Spin has it, if not in DIR
   --from spin.toml          another application than the one in this file
@@ -103,6 +104,7 @@ pub(crate) fn parse() -> Result<(Command, Given)> {
                 let (name, value) = text.split_once('=').context("--variable NAME=VALUE")?;
                 given.variables.push((name.to_owned(), value.to_owned()));
             }
+            Long("exposed") => given.is_exposed = true,
             Long("user") => given.user = Some(parser.value()?.string()?),
             Long("max-instance-memory") => {
                 given.instance_memory_bytes_max = Some(parser.value()?.parse()?);
