@@ -3,58 +3,44 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use wasmtime::{Cache, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use anyhow::Result;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::log;
+use crate::compiler::keep;
 
-/// The most instances that live at once, each for one request.
-pub(crate) const INSTANCES_MAX: u32 = 1_000;
+/// How many instances a pool may have, the most first: it reserves some 4 GiB of addresses for each,
+/// which not every kernel or limit leaves. With 32 bits there are none for a pool.
+const POOLS: &[u32] = if cfg!(target_pointer_width = "64") { &[1_000, 100] } else { &[] };
+
+/// How many instances live at once without a pool. With 32 bits, each reserves 12 MiB of addresses at
+/// least, of which a process has 2 to 4 GiB.
+const WITHOUT_A_POOL: u32 = 64;
 
 /// How often a computing guest yields to other tasks.
 const YIELD_EVERY: Duration = Duration::from_millis(10);
 
 /// What compiled code depends on.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config
 }
 
-/// Compiles a component for a target, like `aarch64-unknown-linux-gnu`; without one, for this
-/// machine's kind of processor.
-///
-/// # Errors
-///
-/// A target that there is no compiler for, or what is no component.
-pub fn precompile(component: &[u8], target: Option<&str>) -> Result<Vec<u8>> {
-    let mut config = config();
-    if let Some(target) = target {
-        config.target(target).map_err(anyhow::Error::from).context("no such target")?;
-    }
-    let engine = Engine::new(&config)?;
-    Ok(engine.precompile_component(component)?)
-}
-
-/// Pools instances if the machine has the address space. With `is_cached`, what is compiled here is
-/// kept where Spin keeps it, too, so only the first start compiles.
-pub(crate) fn engine(is_cached: bool) -> Result<Engine> {
+/// An engine, and how many instances may live at once in it, each for one request: as many as it has
+/// addresses for. With `is_cached`, what is compiled here is kept where Spin keeps it, too, so only the
+/// first start compiles.
+pub(crate) fn engine(is_cached: bool) -> Result<(Engine, u32)> {
     let mut config = config();
     if is_cached {
-        match Cache::from_file(None) {
-            Ok(cache) => drop(config.cache(Some(cache))),
-            Err(error) => log::say(&format!("compiled components can't be kept: {error:#}")),
-        }
+        keep(&mut config);
     }
-    let mut pooled = config.clone();
-    // As many concurrent instances as in Spin, each of which is three core instances.
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_core_instances(4 * INSTANCES_MAX).total_tables(2 * INSTANCES_MAX);
-    pool.total_component_instances(INSTANCES_MAX).total_stacks(INSTANCES_MAX);
-    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    let engine = match Engine::new(&pooled) {
-        Ok(engine) => engine,
-        Err(_) => Engine::new(&config)?,
+    let mut pools = POOLS.iter().filter_map(|count| {
+        let engine = Engine::new(&pooled(&config, *count)).ok()?;
+        Some((engine, *count))
+    });
+    let (engine, instances_max) = match pools.next() {
+        Some(found) => found,
+        None => (Engine::new(&config)?, WITHOUT_A_POOL),
     };
     let clock = engine.weak();
     std::thread::spawn(move || {
@@ -64,5 +50,15 @@ pub(crate) fn engine(is_cached: bool) -> Result<Engine> {
             std::thread::sleep(YIELD_EVERY);
         }
     });
-    Ok(engine)
+    Ok((engine, instances_max))
+}
+
+/// With a pool of this many instances, each of which is three core instances.
+fn pooled(config: &Config, count: u32) -> Config {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_core_instances(4 * count).total_tables(2 * count);
+    pool.total_component_instances(count).total_stacks(count).total_memories(count);
+    let mut pooled = config.clone();
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    pooled
 }

@@ -21,8 +21,9 @@
 
 pub mod beat;
 mod bindings;
+pub mod compiler;
 pub mod database;
-pub mod engine;
+mod engine;
 pub mod faults;
 pub mod front;
 mod group;

@@ -18,7 +18,8 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::bindings::{self, Grants};
-use crate::engine::{INSTANCES_MAX, engine};
+use crate::compiler::compile;
+use crate::engine::engine;
 use crate::faults::{FAULTS_PATH, Faults};
 use crate::front::Counted;
 use crate::key_value::KeyValueStore;
@@ -50,7 +51,9 @@ pub struct Server {
     components: BTreeMap<String, Prepared>,
     faults: Arc<Faults>,
     options: Options,
-    /// One for each instance that may live.
+    /// How many instances may live at once.
+    instances_max: u32,
+    /// One for each of them.
     places: Arc<Semaphore>,
     counted: Arc<Counted>,
     /// The stores whose commits are counted.
@@ -75,8 +78,9 @@ impl Server {
     pub fn new(application: Application, stores: &Stores, options: Options) -> Result<Self> {
         let compile = |engine: &Engine, component: &manifest::Component| {
             let source = &component.source;
-            Component::from_file(engine, source)
+            std::fs::read(source)
                 .map_err(anyhow::Error::from)
+                .and_then(|content| compile(engine, &content))
                 .with_context(|| format!("{} can't be loaded; build it first", source.display()))
         };
         Self::with_code(application, stores, options, engine(true)?, &compile)
@@ -92,11 +96,25 @@ impl Server {
         Self::with_code(application, stores, options, engine(false)?, load)
     }
 
+    /// Whether all components can be loaded here, without a store.
+    ///
+    /// # Errors
+    ///
+    /// One that can't, such as one for another kind of processor.
+    pub fn check(
+        application: &Application,
+        load: &dyn Fn(&Engine, &manifest::Component) -> Result<Component>,
+    ) -> Result<()> {
+        let (engine, _) = engine(false)?;
+        let mut components = application.components.iter();
+        components.try_for_each(|component| load(&engine, component).map(drop))
+    }
+
     fn with_code(
         application: Application,
         stores: &Stores,
         options: Options,
-        engine: Engine,
+        (engine, instances_max): (Engine, u32),
         load: &dyn Fn(&Engine, &manifest::Component) -> Result<Component>,
     ) -> Result<Self> {
         let mut linker = Linker::new(&engine);
@@ -122,10 +140,19 @@ impl Server {
             let prepared = Prepared { instance, grants: Arc::new(grants), peak: Peak::default() };
             components.insert(component.id.clone(), prepared);
         }
-        let places = Arc::new(Semaphore::new(usize::try_from(INSTANCES_MAX)?));
+        let places = Arc::new(Semaphore::new(usize::try_from(instances_max)?));
         let counted = Arc::default();
         let key_value = key_value.into_values().collect();
-        Ok(Self { application, components, faults, options, places, counted, key_value })
+        Ok(Self {
+            application,
+            components,
+            faults,
+            options,
+            instances_max,
+            places,
+            counted,
+            key_value,
+        })
     }
 
     /// What is counted of it, of its connections, and of what goes on beside it.
@@ -135,14 +162,14 @@ impl Server {
 
     /// How many instances live.
     pub(crate) fn instances(&self) -> usize {
-        let all = usize::try_from(INSTANCES_MAX).unwrap_or(usize::MAX);
+        let all = usize::try_from(self.instances_max).unwrap_or(usize::MAX);
         all.saturating_sub(self.places.available_permits())
     }
 
     /// Returns when no instance lives.
     pub(crate) async fn idle(&self) {
         // It is never closed.
-        drop(self.places.acquire_many(INSTANCES_MAX).await);
+        drop(self.places.acquire_many(self.instances_max).await);
     }
 
     /// Whether a component serves exactly this path.

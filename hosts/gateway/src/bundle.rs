@@ -9,9 +9,10 @@ use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use isotherm_host::engine;
+use isotherm_host::compiler::precompile;
 use isotherm_host::manifest::{self, Application};
 use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use zip::write::SimpleFileOptions;
@@ -162,10 +163,12 @@ fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component> {
 /// this machine's kind of processor.
 pub(crate) fn write(base: &Path, manifest: &Path, to: &Path, target: Option<&str>) -> Result<()> {
     let application = Application::read(manifest, &[], &[])?;
-    let unfinished = to.with_extension("new");
-    std::fs::copy(base, &unfinished)
+    // With the rights of `base`, and removed again after a failure.
+    let place = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let unfinished = NamedTempFile::new_in(place.unwrap_or(Path::new(".")))?;
+    std::fs::copy(base, unfinished.path())
         .with_context(|| format!("{} can't be copied", base.display()))?;
-    let mut file = File::options().read(true).write(true).open(&unfinished)?;
+    let mut file = File::options().read(true).write(true).open(unfinished.path())?;
     if ZipArchive::new(&mut file).is_ok() {
         bail!("{} has an application already", base.display());
     }
@@ -184,7 +187,7 @@ pub(crate) fn write(base: &Path, manifest: &Path, to: &Path, target: Option<&str
                 format!("{} can't be read; build it first", component.source.display())
             })?;
             archive.start_file(format!("{COMPONENTS}{}", component.id), stored)?;
-            archive.write_all(&engine::precompile(&wasm, target)?)?;
+            archive.write_all(&precompile(&wasm, target)?)?;
         }
         mounts.extend(component.files.iter().map(|mount| mount.source.clone()));
     }
@@ -198,7 +201,7 @@ pub(crate) fn write(base: &Path, manifest: &Path, to: &Path, target: Option<&str
         }
     }
     archive.finish()?.sync_all()?;
-    std::fs::rename(&unfinished, to)?;
+    unfinished.persist(to)?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use isotherm_backup::latest;
 use isotherm_host::beat::{self, Beat};
+use isotherm_host::compiler::compile;
 use isotherm_host::front::{Front, Tls};
 use isotherm_host::log::{self, Log};
 use isotherm_host::manifest::{self, Application};
@@ -59,12 +60,14 @@ impl Code {
             Self::Own(bundle) => bundle.borrow_mut().load(engine, component),
             Self::Files => {
                 let source = component.source.display();
-                let compiled = Component::from_file(engine, &component.source);
-                compiled.map_err(anyhow::Error::from).with_context(|| format!("{source}"))
+
+                let content =
+                    std::fs::read(&component.source).with_context(|| format!("{source}"))?;
+                compile(engine, &content).with_context(|| format!("{source}"))
             }
             Self::Signed(key) => {
                 let content = key.verified(&component.source)?;
-                Ok(Component::from_binary(engine, &content)?)
+                compile(engine, &content)
             }
         }
     }
@@ -124,6 +127,7 @@ pub(crate) fn check(
     configuration.tls.clone().map(Tls::new).transpose()?;
     configuration.user.as_deref().map(Account::find).transpose()?;
     let mut lines = check_all(configuration, &application, &code)?;
+    Server::check(&application, &|engine, component| code.load(engine, component))?;
     check_exposure(configuration, &application, &configuration.listen)?;
     let scheme = if configuration.tls.is_some() { "https" } else { "http" };
     let addresses = configuration.listen.iter();

@@ -212,3 +212,44 @@ fn slow_and_silent_connections_keep_nobody_waiting() {
     assert!(with_them < before * 10 + Duration::from_millis(20), "{before:?}, then {with_them:?}");
     drop(held);
 }
+
+/// As on a kernel with 39 bits of addresses.
+#[test]
+fn with_fewer_addresses_there_are_fewer_requests_at_once_and_none_fails() {
+    const MANY: usize = 150;
+    let directory = TempDir::new().unwrap();
+    let mut limited = std::process::Command::new("prlimit");
+    limited.arg("--as=549755813888").arg(isotherm_it::gateway().unwrap());
+    limited.args(["--config", "/dev/null", "--listen", "127.0.0.1:0", "--data"]);
+    limited.arg(directory.path().join("data"));
+    let gateway = Gateway::with(limited);
+    let body = json_reading("d1", "hall", 20.5, now_ms()).to_string();
+    let (first, rest) = body.split_at(1);
+    let mut held: Vec<TcpStream> = (0..MANY)
+        .map(|_| {
+            let mut stream = gateway.connect();
+            let head = format!(
+                "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\n\r\n{first}",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    until("all places are taken", || {
+        (gateway.sender().get("/healthz").ok()?.status == 503).then_some(())
+    });
+    let mut statuses = Vec::new();
+    for stream in &mut held {
+        // One that was refused has ended, perhaps.
+        drop(stream.write_all(rest.as_bytes()));
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        statuses.push(String::from_utf8_lossy(&answer[9..]).into_owned());
+    }
+    let count = |status: &str| statuses.iter().filter(|one| *one == status).count();
+    assert!(count("202") >= 60, "{statuses:?}");
+    assert_eq!(count("202") + count("503"), MANY, "{statuses:?}");
+    assert_eq!(gateway.metric("isotherm_gateway_traps_total{when=\"before\"}"), 0);
+}

@@ -236,3 +236,22 @@ fn an_executable_without_an_application_says_what_it_needs() {
     let mode = std::fs::metadata(gateway().unwrap()).unwrap().permissions().mode();
     assert_eq!(mode & 0o111, 0o111, "it can be run");
 }
+
+#[test]
+fn code_for_another_processor_is_named_by_check_and_by_the_start() {
+    let directory = TempDir::new().unwrap();
+    let to = directory.path().join("isotherm-gateway");
+    let bundled = Command::new(isotherm_it::binary("isotherm-gateway").unwrap())
+        .args(["bundle", "--target", "armv7-unknown-linux-gnueabihf", "--to", to.to_str().unwrap()])
+        .current_dir(isotherm_it::root())
+        .output();
+    assert!(bundled.unwrap().status.success());
+    for word in [&["check"][..], &[]] {
+        let mut other = Command::new(&to);
+        other.args(word).args(["--config", "/dev/null", "--listen", "127.0.0.1:0", "--data"]);
+        other.arg(directory.path().join("data"));
+        let output = super::ended(other);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains("pulley32"), "{said}");
+    }
+}
