@@ -56,12 +56,16 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     let statements = root().join("target/statements");
     shell.remove_path(&statements)?;
     cmd!(shell, "cargo test --locked --workspace --")
-        .args(tools.filter)
-        .envs(tools.variables)
+        .args(&tools.filter)
+        .envs(tools.variables.iter().cloned())
         .env("ISOTHERM_RUNTIME", runtime.name())
         .env("ISOTHERM_STATEMENTS", &statements)
         .quiet()
         .run()?;
+
+    if runtime == Runtime::Embedded {
+        on_the_gateway(shell, &tools.filter, &tools.variables)?;
+    }
 
     step("Unit tests of access control with ES256");
     cmd!(
@@ -76,6 +80,23 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         println!("SKIPPED: {what}");
     }
     println!("\nAll of it passed, but for what is named as skipped.");
+    Ok(())
+}
+
+/// The tests of what every runtime has to do, against the gateway's executable.
+fn on_the_gateway(
+    shell: &Shell,
+    filter: &[&str],
+    variables: &[(&'static str, String)],
+) -> Result<()> {
+    step("The tests of the contract, of formats, and of exactly once, with the gateway");
+    cmd!(shell, "cargo test --locked --workspace --test it --")
+        .args(["contract::", "formats::", "exactly_once::", "completeness::"])
+        .args(filter)
+        .envs(variables.iter().cloned())
+        .env("ISOTHERM_RUNTIME", "gateway")
+        .quiet()
+        .run()?;
     Ok(())
 }
 

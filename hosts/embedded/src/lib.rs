@@ -22,6 +22,7 @@
 pub mod beat;
 mod bindings;
 pub mod compiler;
+pub mod components;
 pub mod database;
 mod engine;
 pub mod faults;

@@ -18,7 +18,7 @@ pub struct Application {
 }
 
 /// One component, as the runtime needs it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Component {
     /// Its id in the manifest.
     pub id: String,

@@ -1,7 +1,6 @@
 //! The application's components behind its routes: each request is answered by a fresh instance.
 //! [`crate::front`] has the connections.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,21 +12,18 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use crate::bindings::{self, Grants};
 use crate::compiler::compile;
+use crate::components::{Components, Load};
 use crate::engine::engine;
 use crate::faults::{FAULTS_PATH, Faults};
 use crate::front::Counted;
 use crate::key_value::KeyValueStore;
 use crate::log;
 use crate::manifest::{self, Application};
-use crate::memory::{MEMORY_PATH, Peak};
-use crate::opened::{databases, granted, open_key_value};
-use crate::prepared::Prepared;
+use crate::memory::MEMORY_PATH;
+use crate::opened::open_key_value;
 use crate::runtime_config::Stores;
 use crate::traces;
 
@@ -48,7 +44,7 @@ const CLIENT_ADDRESS: &str = "spin-client-addr";
 /// An application with compiled components and open stores.
 pub struct Server {
     application: Application,
-    components: BTreeMap<String, Prepared>,
+    components: Components,
     faults: Arc<Faults>,
     options: Options,
     /// How many instances may live at once.
@@ -76,35 +72,53 @@ pub struct Options {
 impl Server {
     /// Compiles the components and opens the stores.
     pub fn new(application: Application, stores: &Stores, options: Options) -> Result<Self> {
-        let compile = |engine: &Engine, component: &manifest::Component| {
+        let load = |engine: &Engine, component: &manifest::Component| {
             let source = &component.source;
             std::fs::read(source)
                 .map_err(anyhow::Error::from)
                 .and_then(|content| compile(engine, &content))
                 .with_context(|| format!("{} can't be loaded; build it first", source.display()))
         };
-        Self::with_code(application, stores, options, engine(true)?, &compile)
+        let server = Self::with_code(application, stores, options, engine(true)?, Box::new(load))?;
+        server.components.load_all()?;
+        Ok(server)
     }
 
-    /// The same with components that `load` takes from elsewhere.
+    /// The same with components that `load` takes from elsewhere: each when a request asks for it
+    /// first, unless [`Self::load_all`] does.
     pub fn compiled_ahead(
         application: Application,
         stores: &Stores,
         options: Options,
-        load: &dyn Fn(&Engine, &manifest::Component) -> Result<Component>,
+        load: Load,
     ) -> Result<Self> {
         Self::with_code(application, stores, options, engine(false)?, load)
+    }
+
+    /// Loads all components.
+    ///
+    /// # Errors
+    ///
+    /// One that can't be, such as one for another kind of processor.
+    pub fn load_all(&self) -> Result<()> {
+        self.components.load_all()
+    }
+
+    /// Loads one of them, which shows what is wrong with all.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn load_one(&self) -> Result<()> {
+        self.components.load_one()
     }
 
     /// Whether all components can be loaded here, without a store.
     ///
     /// # Errors
     ///
-    /// One that can't, such as one for another kind of processor.
-    pub fn check(
-        application: &Application,
-        load: &dyn Fn(&Engine, &manifest::Component) -> Result<Component>,
-    ) -> Result<()> {
+    /// One that can't.
+    pub fn check(application: &Application, load: &Load) -> Result<()> {
         let (engine, _) = engine(false)?;
         let mut components = application.components.iter();
         components.try_for_each(|component| load(&engine, component).map(drop))
@@ -115,31 +129,11 @@ impl Server {
         stores: &Stores,
         options: Options,
         (engine, instances_max): (Engine, u32),
-        load: &dyn Fn(&Engine, &manifest::Component) -> Result<Component>,
+        load: Load,
     ) -> Result<Self> {
-        let mut linker = Linker::new(&engine);
-        bindings::add_to_linker(&mut linker)?;
         let key_value = open_key_value(&application, stores)?;
         let faults = Arc::new(Faults::default());
-        let mut components = BTreeMap::new();
-        for component in &application.components {
-            // A component has several routes.
-            if components.contains_key(&component.id) {
-                continue;
-            }
-            let compiled = load(&engine, component)?;
-            let grants = Grants {
-                key_value: granted(&component.key_value_stores, &key_value)?,
-                sqlite: databases(&component.sqlite_databases, &stores.sqlite)?,
-                outbound: component.outbound.clone(),
-                files: component.files.clone(),
-                variables: component.variables.clone(),
-                faults: faults.clone(),
-            };
-            let instance = ProxyPre::new(linker.instantiate_pre(&compiled)?)?;
-            let prepared = Prepared { instance, grants: Arc::new(grants), peak: Peak::default() };
-            components.insert(component.id.clone(), prepared);
-        }
+        let components = Components::new(engine, load, &application, &key_value, stores, &faults)?;
         let places = Arc::new(Semaphore::new(usize::try_from(instances_max)?));
         let counted = Arc::default();
         let key_value = key_value.into_values().collect();
@@ -188,8 +182,8 @@ impl Server {
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
         let component = self.application.route(path);
-        let prepared = component.and_then(|component| self.components.get(&component.id));
-        let prepared = prepared.with_context(|| format!("nothing serves {path}"))?;
+        let component = component.with_context(|| format!("nothing serves {path}"))?;
+        let prepared = self.components.get_for_request(&component.id)?;
         let place = self.places.clone().try_acquire_owned().context("too much is under way")?;
         let (most, counted) = (self.options.instance_memory_bytes_max, self.counted());
         prepared.handle(request, most, place, counted).await
@@ -213,13 +207,6 @@ impl Server {
         }
     }
 
-    /// The most memory that any instance of each component has had, in bytes.
-    fn peaks(&self) -> serde_json::Value {
-        let peak =
-            |(id, prepared): (&String, &Prepared)| (id.clone(), prepared.peak.bytes().into());
-        serde_json::Value::Object(self.components.iter().map(peak).collect())
-    }
-
     /// Answers a request of this client.
     pub(crate) async fn answer<B>(
         &self,
@@ -241,11 +228,9 @@ impl Server {
             });
         }
         if path == MEMORY_PATH && self.options.shows_memory {
-            return text(StatusCode::OK, self.peaks().to_string().into_bytes());
+            return text(StatusCode::OK, self.components.peaks().to_string().into_bytes());
         }
-        let component = self.application.route(&path);
-        let prepared = component.and_then(|found| Some((found, self.components.get(&found.id)?)));
-        let Some((component, prepared)) = prepared else {
+        let Some(component) = self.application.route(&path) else {
             return plain(StatusCode::NOT_FOUND, "");
         };
         let Ok(place) = self.places.clone().try_acquire_owned() else {
@@ -259,7 +244,11 @@ impl Server {
         }
         let is_of_metrics = self.options.own_metrics && path == METRICS_PATH;
         let most = self.options.instance_memory_bytes_max;
-        let response = match prepared.handle(request, most, place, self.counted()).await {
+        let answered = match self.components.get_for_request(&component.id) {
+            Ok(prepared) => prepared.handle(request, most, place, self.counted()).await,
+            Err(error) => Err(error),
+        };
+        let response = match answered {
             Ok(response) if is_of_metrics => self.with_own_metrics(response).await,
             Ok(response) => response,
             Err(error) => {

@@ -175,7 +175,6 @@ pub(crate) fn write(base: &Path, manifest: &Path, to: &Path, target: Option<&str
     file.seek(io::SeekFrom::End(0))?;
     let mut archive = ZipWriter::new(file);
     let packed = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     archive.start_file(MANIFEST, packed)?;
     archive.write_all(&std::fs::read(manifest)?)?;
     let base = manifest.parent().unwrap_or(Path::new("."));
@@ -186,7 +185,7 @@ pub(crate) fn write(base: &Path, manifest: &Path, to: &Path, target: Option<&str
             let wasm = std::fs::read(&component.source).with_context(|| {
                 format!("{} can't be read; build it first", component.source.display())
             })?;
-            archive.start_file(format!("{COMPONENTS}{}", component.id), stored)?;
+            archive.start_file(format!("{COMPONENTS}{}", component.id), packed)?;
             archive.write_all(&precompile(&wasm, target)?)?;
         }
         mounts.extend(component.files.iter().map(|mount| mount.source.clone()));

@@ -1,17 +1,17 @@
 //! A start: the application, its stores, the sockets; and the end.
 
-use std::cell::RefCell;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use isotherm_backup::latest;
 use isotherm_host::beat::{self, Beat};
 use isotherm_host::compiler::compile;
+use isotherm_host::components::Load;
 use isotherm_host::front::{Front, Tls};
 use isotherm_host::log::{self, Log};
 use isotherm_host::manifest::{self, Application};
@@ -47,7 +47,7 @@ const CONNECTIONS_WAITING_MAX: u32 = 4_096;
 /// Where the code of the components comes from.
 enum Code {
     /// The executable.
-    Own(RefCell<Bundle>),
+    Own(Mutex<Bundle>),
     /// Files that are compiled at the start.
     Files,
     /// The same, of which each has to be signed.
@@ -55,9 +55,21 @@ enum Code {
 }
 
 impl Code {
+    /// Whether it is the executable's.
+    fn is_own(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
+    fn into_load(self) -> Load {
+        Box::new(move |engine, component| self.load(engine, component))
+    }
+
     fn load(&self, engine: &Engine, component: &manifest::Component) -> Result<Component> {
         match self {
-            Self::Own(bundle) => bundle.borrow_mut().load(engine, component),
+            Self::Own(bundle) => {
+                let mut bundle = bundle.lock().unwrap_or_else(PoisonError::into_inner);
+                bundle.load(engine, component)
+            }
             Self::Files => {
                 let source = component.source.display();
 
@@ -104,7 +116,7 @@ fn application(
     let made = DirBuilder::new().recursive(true).mode(0o700).create(files);
     made.with_context(|| format!("{} can't be made", files.display()))?;
     let application = bundle.application(files, &environment, &set)?;
-    Ok((application, Code::Own(RefCell::new(bundle))))
+    Ok((application, Code::Own(Mutex::new(bundle))))
 }
 
 /// Whether each component has access control, and has it on.
@@ -127,7 +139,7 @@ pub(crate) fn check(
     configuration.tls.clone().map(Tls::new).transpose()?;
     configuration.user.as_deref().map(Account::find).transpose()?;
     let mut lines = check_all(configuration, &application, &code)?;
-    Server::check(&application, &|engine, component| code.load(engine, component))?;
+    Server::check(&application, &code.into_load())?;
     check_exposure(configuration, &application, &configuration.listen)?;
     let scheme = if configuration.tls.is_some() { "https" } else { "http" };
     let addresses = configuration.listen.iter();
@@ -206,10 +218,15 @@ pub(crate) async fn run(
         }
     }
     remove_others(&configuration.data, &application);
-    let load = |engine: &Engine, component: &manifest::Component| code.load(engine, component);
-    let server = Server::compiled_ahead(application, stores, options, &load)?;
-    // The archive is not needed any more.
-    drop(code);
+    let is_own = code.is_own();
+    let server = Server::compiled_ahead(application, stores, options, code.into_load())?;
+    // Those of the executable are what the build has put there, and one is as good as the other: the
+    // rest is loaded when it is asked for.
+    if is_own {
+        server.load_one()?
+    } else {
+        server.load_all()?
+    }
     let server = Arc::new(server);
     for line in lines {
         println!("{line}");
