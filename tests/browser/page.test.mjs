@@ -151,7 +151,7 @@ test("the regions are there, and a click opens the chart of one", async () => {
   await page.goto(url);
   await average("seattle", "silent");
   await card("seattle").getByText("15 y ago").waitFor();
-  assert.match(await card("seattle").locator("path").first().getAttribute("d"), /^M.*L/);
+  assert.match(await card("seattle").locator("path[d]").first().getAttribute("d"), /^M.*L/);
   await card("seattle").click();
   await page.getByRole("heading", { name: "seattle" }).waitFor();
   await page.getByLabel("Range").selectOption("1y");
