@@ -34,7 +34,7 @@ struct Slot {
     component: manifest::Component,
     grants: Arc<Grants>,
     prepared: OnceLock<Prepared>,
-    /// Held by who loads it.
+    /// Held while it is loaded.
     loading: Mutex<()>,
 }
 

@@ -7,7 +7,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -68,7 +68,7 @@ impl Log {
                 let mut options = OpenOptions::new();
                 options.read(true).append(true).create(true).mode(0o640);
                 // What writes it later has no way to say that it can't.
-                let opened = options.open(&file);
+                let opened = options.open(&file).and_then(|_file| check_directory(&file));
                 opened.with_context(|| format!("log {} can't be written", file.display()))?;
                 let limit = ContentLimit::BytesSurpassed(bytes);
                 let suffix = AppendCount::new(keep);
@@ -78,7 +78,12 @@ impl Log {
             }
         };
         if sink.is_json() {
-            std::panic::set_hook(Box::new(|panic| say(&format!("a panic: {panic}"))));
+            std::panic::set_hook(Box::new(|panic| {
+                // It may be of the log itself, which must not be waited for then.
+                let sink = SINK.get();
+                let line = line(true, &format!("a panic: {panic}"));
+                sink.map_or_else(|| to_stderr(&line), |sink| sink.write_if_free(&line));
+            }));
         }
         // A second one is of a caller that does not know of the first.
         drop(SINK.set(sink));
@@ -91,16 +96,43 @@ impl Sink {
         !matches!(self, Self::Stderr { is_json: false })
     }
 
-    /// Writes a line with its end. What can't be logged is lost: there is nobody to tell.
+    /// Writes a line with its end. What the file does not take, standard error gets.
     fn write(&self, line: &[u8]) {
         match self {
-            Self::Stderr { .. } => drop(io::stderr().lock().write_all(line)),
+            Self::Stderr { .. } => to_stderr(line),
             Self::File(file) => {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                drop(file.write_all(line));
+                if file.write_all(line).is_err() {
+                    to_stderr(line);
+                }
             }
         }
     }
+
+    /// The same, but to standard error while another line is written to the file.
+    fn write_if_free(&self, line: &[u8]) {
+        let file = match self {
+            Self::Stderr { .. } => None,
+            Self::File(file) => file.try_lock().ok(),
+        };
+        if file.is_none_or(|mut file| file.write_all(line).is_err()) {
+            to_stderr(line);
+        }
+    }
+}
+
+/// What can't be written there is lost: there is nobody to tell.
+fn to_stderr(line: &[u8]) {
+    drop(io::stderr().lock().write_all(line));
+}
+
+/// Whether a file can be renamed in its directory.
+fn check_directory(file: &Path) -> io::Result<()> {
+    let mut probe = file.as_os_str().to_owned();
+    probe.push(".probe");
+    let probe = PathBuf::from(probe);
+    OpenOptions::new().write(true).create(true).truncate(true).open(&probe)?;
+    std::fs::remove_file(probe)
 }
 
 fn sink() -> &'static Sink {
@@ -110,13 +142,15 @@ fn sink() -> &'static Sink {
 /// A line of the runtime. It has no body of a request, and no token.
 pub fn say(message: &str) {
     let sink = sink();
-    let line = match sink.is_json() {
-        true => {
-            format!("{}\n", json!({"component": "gateway", "at": now_ms(), "message": message}))
-        }
-        false => format!("{message}\n"),
+    sink.write(&line(sink.is_json(), message));
+}
+
+fn line(is_json: bool, message: &str) -> Vec<u8> {
+    let line = match is_json {
+        true => json!({"component": "gateway", "at": now_ms(), "message": message}).to_string(),
+        false => message.to_owned(),
     };
-    sink.write(line.as_bytes());
+    (line + "\n").into_bytes()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a line of the log has its time")]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use isotherm_backup::{Failure, Kind, Made, Stores, Wanted, latest, make};
@@ -17,8 +17,8 @@ use crate::configuration::Backups;
 /// After one that failed, the next is tried sooner.
 const AGAIN_AFTER_A_FAILURE: Duration = Duration::from_secs(10 * 60);
 
-/// How often it is looked whether a new node has its stores.
-const LOOK_FOR_STORES_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether one is due.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The two files of a configuration.
 ///
@@ -130,49 +130,62 @@ impl Timer {
         Ok(Self { wanted, every, counted })
     }
 
-    /// Makes one when the latest is as old as they are to be apart, however often it is started.
+    /// Makes one when the latest is as old as they are to be apart, however often it is started; and
+    /// when it has run for as long, whatever the clock says.
     pub(crate) async fn run(self) {
-        let mut wait = latest(&self.wanted.to)
-            .map_or(Duration::ZERO, |latest| self.until(latest.map(|latest| latest.made)));
+        let mut begun = monotonic();
+        let mut latest = latest(&self.wanted.to).ok().flatten().map(|latest| latest.made);
+        let mut is_failed = false;
         loop {
-            tokio::time::sleep(wait).await;
-            if !self.wanted.stores.are_there() {
-                // A node that nobody has asked anything yet.
-                wait = LOOK_FOR_STORES_EVERY;
+            let since = begun.elapsed();
+            let is_due = match is_failed {
+                true => since >= self.every.min(AGAIN_AFTER_A_FAILURE),
+                false => since >= self.every || self.is_old(latest),
+            };
+            // A node that nobody has asked anything yet has nothing to copy.
+            if !is_due || !self.wanted.stores.are_there() {
+                tokio::time::sleep(LOOK_EVERY).await;
                 continue;
             }
+            begun = monotonic();
             let wanted = self.wanted.clone();
             let made = tokio::task::spawn_blocking(move || make(&wanted, &mut |_| {})).await;
-            wait = self.note(made);
+            is_failed = !self.note(made);
+            latest = Some(now());
         }
     }
 
-    /// How long to wait after a backup of that time. One of a later date, from a clock that was
-    /// ahead or one that is behind now, counts as made just now.
-    fn until(&self, made: Option<SystemTime>) -> Duration {
+    /// Whether a backup of that time is too old, or there is none. A clock may be set in between, so
+    /// this is asked again and again. One of a later date is not too old.
+    fn is_old(&self, made: Option<SystemTime>) -> bool {
         let age = |made| now().duration_since(made).unwrap_or(Duration::ZERO);
-        made.map_or(Duration::ZERO, |made| self.every.saturating_sub(age(made)))
+        made.is_none_or(|made| age(made) >= self.every)
     }
 
-    /// Says what came of it, and returns how long to wait for the next one.
-    fn note(&self, made: Result<Result<Made, Failure>, tokio::task::JoinError>) -> Duration {
+    /// Says what came of it, and returns whether one was made.
+    fn note(&self, made: Result<Result<Made, Failure>, tokio::task::JoinError>) -> bool {
         let said = match made {
             Ok(Ok(made)) => {
                 self.counted.backup_made(now());
                 made.warnings.iter().for_each(|warning| log::say(warning));
                 log::say(&format!("a backup was made: {made}"));
-                return self.every;
+                return true;
             }
             Ok(Err(failure)) => failure.to_string(),
             Err(panicked) => panicked.to_string(),
         };
         self.counted.backup_failed();
         log::say(&format!("no backup was made: {said}"));
-        self.every.min(AGAIN_AFTER_A_FAILURE)
+        false
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the runtime's clock")]
 fn now() -> SystemTime {
     SystemTime::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long it has run")]
+fn monotonic() -> Instant {
+    Instant::now()
 }

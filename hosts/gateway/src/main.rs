@@ -80,10 +80,11 @@ fn with_configuration() -> Result<ExitCode> {
         }
         Command::Serve => {
             let configuration = Configuration::new(settings(given)?)?;
-            tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()?
-                .block_on(serve::run(configuration, &environment))?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let served = runtime.block_on(serve::run(configuration, &environment));
+            // What was under way is answered. A backup is not waited for: the next run tidies up.
+            runtime.shutdown_background();
+            served?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -50,7 +50,9 @@ impl Account {
     pub(crate) fn enter(&self, data: &Path) -> Result<()> {
         let is_root = geteuid().is_root();
         if is_root && !data.exists() {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
+            // Through what is above it, the user has to come.
+            let made = std::fs::create_dir_all(data.parent().unwrap_or(data))
+                .and_then(|()| DirBuilder::new().recursive(true).mode(0o700).create(data));
             made.and_then(|()| chown(data, Some(self.uid.as_raw()), Some(self.gid.as_raw())))
                 .with_context(|| format!("{} can't be made", data.display()))?;
         }

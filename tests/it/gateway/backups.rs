@@ -122,6 +122,19 @@ fn a_node_that_is_started_again_makes_none_before_the_latest_is_old_enough() {
     assert_eq!(backups(&directory.path().join("copies")).len(), 1);
 }
 
+/// Of a clock that was ahead, or of now where the clock is behind.
+#[test]
+fn a_backup_of_a_later_date_keeps_no_other_from_being_made() {
+    let directory = TempDir::new().unwrap();
+    let to = directory.path().join("copies");
+    std::fs::create_dir_all(to.join("29991231T000000Z")).unwrap();
+    let gateway =
+        Gateway::start(directory.path(), "[backup]\nto = \"copies\"\nevery = \"2s\"\nkeep = 9\n");
+    count(&gateway);
+    until("one is made", || (backups(&to).len() > 1).then_some(()));
+    assert_eq!(failed(&gateway), 0);
+}
+
 fn failed(gateway: &Gateway) -> u64 {
     gateway.metric("isotherm_gateway_backups_total{outcome=\"failed\"}")
 }

@@ -223,27 +223,15 @@ fn with_fewer_addresses_there_are_fewer_requests_at_once_and_none_fails() {
     limited.args(["--config", "/dev/null", "--listen", "127.0.0.1:0", "--data"]);
     limited.arg(directory.path().join("data"));
     let gateway = Gateway::with(limited);
-    let body = json_reading("d1", "hall", 20.5, now_ms()).to_string();
-    let (first, rest) = body.split_at(1);
-    let mut held: Vec<TcpStream> = (0..MANY)
-        .map(|_| {
-            let mut stream = gateway.connect();
-            let head = format!(
-                "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
-                 content-length: {}\r\n\r\n{first}",
-                body.len()
-            );
-            stream.write_all(head.as_bytes()).unwrap();
-            stream
-        })
-        .collect();
+    let reading = json_reading("d1", "hall", 20.5, now_ms());
+    let mut held: Vec<_> = (0..MANY).map(|_| gateway.begin_post(&reading)).collect();
     until("some are refused", || {
         let answer = gateway.sender().get("/metrics").ok()?;
         let none = "isotherm_gateway_requests_busy_total 0\n";
         (answer.status == 503 || !answer.body.contains(none)).then_some(())
     });
     let mut statuses = Vec::new();
-    for stream in &mut held {
+    for (stream, rest) in &mut held {
         // One that was refused has ended, perhaps.
         drop(stream.write_all(rest.as_bytes()));
         let mut answer = [0; 12];

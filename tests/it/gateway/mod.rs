@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use isotherm_it::gateway;
 use isotherm_load::sender::Sender;
+use serde_json::Value;
 
 /// A gateway that serves. It is killed when it is dropped.
 struct Gateway {
@@ -93,6 +94,20 @@ impl Gateway {
         let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream
+    }
+
+    /// Posts a reading but for what is behind its first byte, and returns that with the connection.
+    fn begin_post(&self, reading: &Value) -> (TcpStream, String) {
+        let body = reading.to_string();
+        let (first, rest) = body.split_at(1);
+        let head = format!(
+            "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{first}",
+            body.len()
+        );
+        let mut stream = self.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        (stream, rest.to_owned())
     }
 
     /// Sends it a signal, by its name.

@@ -165,6 +165,18 @@ fn it_installs_starts_counts_is_upgraded_and_removed_and_the_readings_stay() {
     assert_eq!(counted(&gateway, &debian.token()), 2);
 }
 
+/// Its tokens are not those of Spin's unit, and a package that is installed starts its own.
+#[test]
+fn it_starts_nothing_where_the_unit_of_spin_is_enabled() {
+    let unit = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let spin = unit("deploy/systemd/isotherm.service");
+    let target = spin.lines().find_map(|line| line.strip_prefix("WantedBy=")).unwrap();
+    let enabled = format!("/etc/systemd/system/{target}.wants/isotherm.service");
+    let own = unit("deploy/debian/isotherm-gateway.service");
+    assert!(own.lines().any(|line| line == format!("ConditionPathExists=!{enabled}")), "{own}");
+    assert!(!own.contains("Conflicts="), "its start would end the other one");
+}
+
 #[test]
 fn what_is_secret_is_for_the_service_and_for_root() {
     use std::os::unix::fs::MetadataExt as _;

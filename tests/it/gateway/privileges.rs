@@ -1,7 +1,9 @@
 //! Rights of root that are given up. Skipped by name for other users.
 
 use std::fs::Permissions;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::process::Stdio;
 
 use isotherm_it::now_ms;
 use tempfile::TempDir;
@@ -40,6 +42,54 @@ fn started_by_root_it_serves_as_its_user_and_can_not_go_back() {
     }
     let data = std::fs::metadata(directory.path().join("data")).unwrap();
     assert_eq!((data.uid(), data.mode() & 0o777), (ID, 0o700));
+}
+
+#[test]
+fn data_below_directories_that_are_missing_is_made_for_the_user() {
+    let directory = TempDir::new().unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut start = command(&["--config", "/dev/null", "--listen", "127.0.0.1:0", "--user", USER]);
+    start.arg("--data").arg(directory.path().join("a/b/data"));
+    let gateway = Gateway::with(start);
+    assert_eq!(gateway.sender().get("/v1/regions").unwrap().status, 200);
+}
+
+#[test]
+fn a_log_that_its_user_can_not_begin_anew_ends_the_start_and_later_goes_to_standard_error() {
+    const POSTS: usize = 100;
+    let directory = TempDir::new().unwrap();
+    let place = directory.path().join("log");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let file = directory.path().join("isotherm.toml");
+    let lines = "data = \"data\"\nlisten = \"127.0.0.1:0\"\nuser = \"65534\"\n\
+                 [log]\nfile = \"log/isotherm.log\"\nsize = \"1kB\"\n";
+    std::fs::write(&file, lines).unwrap();
+    let start = || command(&["--config", file.to_str().unwrap()]);
+    // It may write the file, and can't rename it.
+    std::fs::write(place.join("isotherm.log"), "").unwrap();
+    chown(place.join("isotherm.log"), Some(ID), Some(ID)).unwrap();
+    let output = ended(start());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && said.contains("log/isotherm.log can't be written"),
+        "{said}"
+    );
+
+    chown(&place, Some(ID), Some(ID)).unwrap();
+    let mut started = start();
+    started.stderr(Stdio::piped());
+    let mut gateway = Gateway::with(started);
+    chown(&place, Some(0), Some(0)).unwrap();
+    for n in 0..POSTS {
+        let at = now_ms() - i64::try_from(n).unwrap();
+        gateway.sender().deliver(&[json_reading("d", "hall", 1.0, at)]).unwrap();
+    }
+    let mut said = gateway.process.stderr.take().unwrap();
+    assert!(gateway.stop().success());
+    let mut text = std::fs::read_to_string(place.join("isotherm.log")).unwrap();
+    said.read_to_string(&mut text).unwrap();
+    assert_eq!(text.matches("\"route\":\"POST /v1/readings\"").count(), POSTS, "{text}");
 }
 
 #[test]

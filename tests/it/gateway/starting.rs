@@ -127,15 +127,7 @@ fn data_that_can_not_be_written_is_named() {
 fn a_request_that_is_under_way_is_answered_before_it_ends() {
     let directory = TempDir::new().unwrap();
     let gateway = Gateway::start(directory.path(), "");
-    let body = json_reading("d1", "hall", 20.5, now_ms()).to_string();
-    let (first, second) = body.split_at(10);
-    let mut stream = gateway.connect();
-    let head = format!(
-        "POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{first}",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
+    let (mut stream, rest) = gateway.begin_post(&json_reading("d1", "hall", 20.5, now_ms()));
     let mut idle = gateway.connect();
     assert!(super::ask(&mut idle, super::GET).starts_with("HTTP/1.1 200"));
     until("the request has begun", || {
@@ -144,7 +136,7 @@ fn a_request_that_is_under_way_is_answered_before_it_ends() {
     gateway.signal("TERM");
     // The idle connection ends at once, the other one with its answer.
     super::wait_for_end(&mut idle);
-    stream.write_all(second.as_bytes()).unwrap();
+    stream.write_all(rest.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");

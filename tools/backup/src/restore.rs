@@ -41,12 +41,7 @@ impl fmt::Display for Restored {
     }
 }
 
-/// The files of a restore: each with what replaces it, and what it becomes.
-struct Places {
-    places: [Place; 2],
-    is_done: bool,
-}
-
+/// A file of a restore, with what replaces it, and what it becomes.
 struct Place {
     file: PathBuf,
     new: PathBuf,
@@ -72,30 +67,47 @@ pub fn restore(backup: &Path, stores: &Stores) -> Result<Restored, Failure> {
         lock => lock.ok(),
     };
     refuse_if_in_use(stores)?;
-    let mut places = Places::new(stores)?;
-    for (which, place) in Which::BOTH.into_iter().zip(&places.places) {
-        place.prepare(which, &verified)?;
-    }
-    refuse_if_in_use(stores)?;
-    let [journal, _] = &places.places;
-    let mut warnings = verified.warnings.clone();
-    let taken = match journal.take_along() {
-        Ok(taken) => taken,
-        Err(error) => {
-            let (file, said) = (journal.aside.display(), one_line(&error.to_string()));
-            warnings.push(format!("what waits in {file} can't be taken along: {said}"));
-            0
+    let places = places(stores)?;
+    let (taken, mut warnings) = replace(&places, &verified, stores).map_err(|failure| {
+        // What could not be undone is the operator's to do.
+        let left: Vec<String> = places.iter().filter_map(|place| place.put_back().err()).collect();
+        match left.is_empty() {
+            true => failure,
+            false => Failure::new(failure.kind, format!("{failure}\n{}", left.join("\n"))),
         }
-    };
-    flush(&journal.new)?;
-    places.swap()?;
-    for directory in places.places.iter().filter_map(|place| place.file.parent()) {
-        flush(directory)?;
-    }
-    let aside = places.places.iter().map(|place| place.aside.clone());
+    })?;
+    warnings.splice(0..0, verified.warnings.clone());
+    let aside = places.iter().map(|place| place.aside.clone());
     let aside = aside.filter(|aside| aside.exists()).collect();
     let in_short = verified.in_short();
     Ok(Restored { warnings, backup: verified.directory, in_short, taken, aside })
+}
+
+/// Puts the copies in place. Returns how many entries were taken along, and what the operator should
+/// look at.
+fn replace(
+    places: &[Place; 2],
+    verified: &Verified,
+    stores: &Stores,
+) -> Result<(u64, Vec<String>), Failure> {
+    for (which, place) in Which::BOTH.into_iter().zip(places) {
+        place.prepare(which, verified)?;
+    }
+    refuse_if_in_use(stores)?;
+    let [journal, _] = places;
+    let (taken, warning) = match journal.take_along() {
+        Ok(taken) => (taken, None),
+        Err(error) => {
+            let (file, said) = (journal.aside.display(), one_line(&error.to_string()));
+            (0, Some(format!("what waits in {file} can't be taken along: {said}")))
+        }
+    };
+    flush(&journal.new)?;
+    swap(places)?;
+    for directory in places.iter().filter_map(|place| place.file.parent()) {
+        flush(directory)?;
+    }
+    Ok((taken, warning.into_iter().collect()))
 }
 
 fn refuse_if_in_use(stores: &Stores) -> Result<(), Failure> {
@@ -204,71 +216,65 @@ impl Place {
         Ok(u64::try_from(taken).unwrap_or(u64::MAX))
     }
 
-    /// After a failure. Nothing is deleted that a service may have written to.
-    fn put_back(&self) {
+    /// After a failure. Nothing is deleted that a service may have written to. An error says what is
+    /// not as it was.
+    fn put_back(&self) -> Result<(), String> {
+        let (file, aside) = (self.file.display(), self.aside.display());
         if self.aside.exists() {
             if self.file.exists() {
                 let suffix = format!(".not-restored-{}", std::process::id());
-                drop(move_with_what_belongs(&self.file, &with(&self.file, &suffix)));
+                move_with_what_belongs(&self.file, &with(&self.file, &suffix))
+                    .map_err(|error| format!("{file} can't be moved away: {error}"))?;
             }
-            drop(move_with_what_belongs(&self.aside, &self.file));
+            move_with_what_belongs(&self.aside, &self.file)
+                .map_err(|error| format!("{aside} can't be put back as {file}: {error}"))?;
         }
         for suffix in SUFFIXES {
-            drop(remove_if_there(&with(&self.new, suffix)));
+            remove_if_there(&with(&self.new, suffix))
+                .map_err(|error| format!("{} can't be removed: {error}", self.new.display()))?;
         }
-    }
-}
-
-impl Places {
-    fn new(stores: &Stores) -> Result<Self, Failure> {
-        let now = files::name_now()?;
-        let place = |which| {
-            let file = stores.file(which).to_owned();
-            let aside = with(&file, &format!(".before-{now}"));
-            if let Some(directory) = file.parent().filter(|parent| !parent.is_dir()) {
-                let said = format!("missing: {}", directory.display());
-                return Err(Failure::new(Kind::Missing, said));
-            }
-            if aside.exists() {
-                let said = format!("{} is there already", aside.display());
-                return Err(Failure::new(Kind::Other, said));
-            }
-            Ok(Place { new: with(&file, ".restoring"), aside, file })
-        };
-        let [journal, regions] = Which::BOTH.map(place);
-        Ok(Self { places: [journal?, regions?], is_done: false })
-    }
-
-    fn swap(&mut self) -> Result<(), Failure> {
-        for Place { file, aside, .. } in &self.places {
-            move_with_what_belongs(file, aside).map_err(|error| {
-                let said = format!("{} can't be moved aside: {error}", file.display());
-                Failure::new(Kind::CannotWrite, said)
-            })?;
-        }
-        for Place { file, new, aside } in &self.places {
-            // A service that was started meanwhile writes to what was moved, or made new ones.
-            if file.exists() || is_in_use(aside) {
-                let said =
-                    format!("{} was opened meanwhile: stop the service first", file.display());
-                return Err(Failure::new(Kind::InUse, said));
-            }
-            std::fs::rename(new, file).map_err(|error| {
-                let said = format!("{} can't be put in place: {error}", file.display());
-                Failure::new(Kind::CannotWrite, said)
-            })?;
-        }
-        self.is_done = true;
         Ok(())
     }
 }
 
-impl Drop for Places {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.places.iter().for_each(Place::put_back);
+fn places(stores: &Stores) -> Result<[Place; 2], Failure> {
+    let now = files::name_now()?;
+    let place = |which| {
+        let file = stores.file(which).to_owned();
+        let aside = with(&file, &format!(".before-{now}"));
+        if let Some(directory) = file.parent().filter(|parent| !parent.is_dir()) {
+            let said = format!("missing: {}", directory.display());
+            return Err(Failure::new(Kind::Missing, said));
         }
+        if aside.exists() {
+            let said = format!("{} is there already", aside.display());
+            return Err(Failure::new(Kind::Other, said));
+        }
+        Ok(Place { new: with(&file, ".restoring"), aside, file })
+    };
+    let [journal, regions] = Which::BOTH.map(place);
+    Ok([journal?, regions?])
+}
+
+fn swap(places: &[Place; 2]) -> Result<(), Failure> {
+    for Place { file, aside, .. } in places {
+        move_with_what_belongs(file, aside).map_err(|error| {
+            let said = format!("{} can't be moved aside: {error}", file.display());
+            Failure::new(Kind::CannotWrite, said)
+        })?;
     }
+    for Place { file, new, aside } in places {
+        // A service that was started meanwhile writes to what was moved, or made new ones.
+        if file.exists() || is_in_use(aside) {
+            let said = format!("{} was opened meanwhile: stop the service first", file.display());
+            return Err(Failure::new(Kind::InUse, said));
+        }
+        std::fs::rename(new, file).map_err(|error| {
+            let said = format!("{} can't be put in place: {error}", file.display());
+            Failure::new(Kind::CannotWrite, said)
+        })?;
+    }
+    Ok(())
 }
 
 fn move_with_what_belongs(from: &Path, to: &Path) -> io::Result<()> {
