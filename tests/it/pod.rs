@@ -1,7 +1,7 @@
 //! What a pod of `deploy/spinkube` gives a service: the file of `tests/data/spinkube` that
 //! `ISOTHERM_POD` names. Then every service of the tests is started as in that pod.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::Path;
 
@@ -36,7 +36,7 @@ pub(crate) fn named(directory: &Path, variables: &[(&str, &str)]) -> Result<Opti
         .replace("/data/journal.db", &at("sqlite_key_value.db"))
         .replace("/data/regions.db", &at("sqlite_db.db"));
     if config.contains("<isotherm-stores/") {
-        for (key, value) in servers(directory)? {
+        for (key, value) in servers()? {
             config = config.replace(&format!("<isotherm-stores/{key}>"), &value);
         }
     }
@@ -46,10 +46,9 @@ pub(crate) fn named(directory: &Path, variables: &[(&str, &str)]) -> Result<Opti
 
 /// Addresses of stores on servers, for this service alone, by the keys of the Secret. The test that
 /// started this process starts them: `ISOTHERM_STORES` is where it listens.
-fn servers(directory: &Path) -> Result<Vec<(String, String)>> {
+fn servers() -> Result<Vec<(String, String)>> {
     let address = std::env::var("ISOTHERM_STORES").context("no ISOTHERM_STORES")?;
-    let mut stream = TcpStream::connect(address)?;
-    writeln!(stream, "{}", directory.display())?;
+    let stream = TcpStream::connect(address)?;
     let pair = |line: std::io::Result<String>| {
         let line = line?;
         let (key, value) = line.split_once('=').context("a line without =")?;

@@ -1,6 +1,6 @@
 //! Services that see what a pod sees, and nothing else.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -171,11 +171,13 @@ fn shell(script: &str, directory: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Servers of Redis and libSQL for services of another process. They end when this is dropped.
+/// Servers of Redis and libSQL for services of another process: two for each connection. They end
+/// when this is dropped, and their files go then: a service that was killed may have sent a
+/// request that is answered only after its own directory is gone.
 struct Servers {
     /// Where to ask for them.
     address: String,
-    started: Arc<Mutex<Vec<(Hrana, Redis)>>>,
+    started: Arc<Mutex<Vec<(Hrana, Redis, TempDir)>>>,
 }
 
 impl Servers {
@@ -187,12 +189,11 @@ impl Servers {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let mut directory = String::new();
-                BufReader::new(&stream).read_line(&mut directory).unwrap();
-                let libsql = Hrana::start(&Path::new(directory.trim()).join("server.db"));
+                let directory = TempDir::new().unwrap();
+                let libsql = Hrana::start(&directory.path().join("server.db"));
                 let redis = Redis::start();
                 let (url, token, journal) = (libsql.url(), libsql.token(), redis.url());
-                own.lock().unwrap().push((libsql, redis));
+                own.lock().unwrap().push((libsql, redis, directory));
                 let lines =
                     format!("libsql-url={url}\nlibsql-token={token}\nredis-url={journal}\n");
                 stream.write_all(lines.as_bytes()).unwrap();
