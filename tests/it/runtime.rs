@@ -84,17 +84,23 @@ fn make_gateway() -> Result<PathBuf> {
     crate::fresh::check("spin.toml")?;
     let directory = root().join("target/gateway-of-tests");
     std::fs::create_dir_all(&directory)?;
+    let compiler = binary("isotherm-compile")?;
     // Of this process: several may make one at a time.
-    let unfinished = directory.join(format!("isotherm-gateway.{}", std::process::id()));
-    let output = Command::new(binary("isotherm-gateway")?)
-        .args(["bundle", "--from", "spin.toml", "--to"])
-        .arg(&unfinished)
+    let unfinished = |name: &str| directory.join(format!("{name}.{}", std::process::id()));
+    let (beside, gateway) = (unfinished("isotherm-compile"), unfinished("isotherm-gateway"));
+    std::fs::copy(&compiler, &beside)?;
+    std::fs::rename(&beside, directory.join("isotherm-compile"))?;
+    let output = Command::new(&compiler)
+        .args(["bundle", "--from", "spin.toml", "--onto"])
+        .arg(binary("isotherm-gateway")?)
+        .arg("--to")
+        .arg(&gateway)
         .current_dir(root())
         .output()?;
     if !output.status.success() {
         bail!("the gateway was not made: {}", String::from_utf8_lossy(&output.stderr));
     }
     let path = directory.join("isotherm-gateway");
-    std::fs::rename(&unfinished, &path)?;
+    std::fs::rename(&gateway, &path)?;
     Ok(path)
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask gateway`: one executable with the application in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
@@ -11,51 +11,69 @@ use crate::{build, root, step};
 /// the executable.
 pub(crate) fn make(shell: &Shell, arguments: Vec<String>) -> Result<(Option<String>, PathBuf)> {
     use lexopt::prelude::*;
-    let mut target = None;
+    let (mut target, mut with_compiler) = (None, false);
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("target") => target = Some(parser.value()?.string()?),
+            Long("compiler") => with_compiler = true,
             other => bail!("{}; see cargo xtask help", other.unexpected()),
         }
     }
     build(shell)?;
     step("The gateway");
     shell.change_dir(root());
-    let of_target: Vec<&str> = target.iter().flat_map(|target| ["--target", target]).collect();
-    cmd!(shell, "cargo build --locked --profile gateway --package isotherm-gateway")
-        .args(&of_target)
-        .args(features_of(target.as_deref()))
-        .quiet()
-        .run()?;
-    let below = target.as_ref().map(|target| format!("{target}/")).unwrap_or_default();
-    let base = root().join(format!("target/{below}gateway/isotherm-gateway"));
-    let ending = target.as_ref().map(|target| format!("-{target}")).unwrap_or_default();
-    let to = root().join(format!("target/dist/isotherm-gateway{ending}"));
     shell.create_dir(root().join("target/dist"))?;
     // Always for a named target: without one, the code would need all that this very processor has.
     let host = host(shell)?;
     let code = target.as_deref().unwrap_or(&host);
-    // What is for another machine does not run here.
-    let bundle = match code == host {
-        true => cmd!(shell, "{base} bundle"),
-        false => cmd!(shell, "cargo run --quiet --locked --package isotherm-gateway").args([
-            "--features",
-            "arm64",
-            "--",
-            "bundle",
-        ]),
-    };
-    bundle.args(["--target", code]).arg("--onto").arg(&base).arg("--to").arg(&to).quiet().run()?;
-    println!("{}: {} bytes", to.display(), std::fs::metadata(&to)?.len());
+    let base = compiled(shell, "isotherm-gateway", target.as_deref())?;
+    if with_compiler {
+        let compiler = compiled(shell, "isotherm-compile", target.as_deref())?;
+        print_size(&placed(shell, &compiler, "isotherm-compile", target.as_deref())?)?;
+    }
+    let to = in_dist("isotherm-gateway", target.as_deref());
+    // The compiler runs here, for whichever machine. Development has built it.
+    let other: &[&str] = if code == host { &[] } else { &["--features", "arm64"] };
+    cmd!(shell, "cargo run --quiet --locked --package isotherm-compile")
+        .args(other)
+        .args(["--", "bundle", "--target", code, "--onto"])
+        .arg(&base)
+        .arg("--to")
+        .arg(&to)
+        .quiet()
+        .run()?;
+    print_size(&to)?;
     Ok((target, to))
 }
 
-/// There is no compiler for processors of 32 bits.
-fn features_of(target: Option<&str>) -> &'static [&'static str] {
-    let processor = target.and_then(|target| target.split('-').next()).unwrap_or_default();
-    let has_32_bits = processor.starts_with("armv") || matches!(processor, "arm" | "i586" | "i686");
-    if has_32_bits { &["--no-default-features"] } else { &[] }
+/// A program in the profile for people. Each is built alone: together they would have the features of
+/// both, and the gateway a compiler.
+fn compiled(shell: &Shell, name: &str, target: Option<&str>) -> Result<PathBuf> {
+    let of_target: Vec<&str> = target.iter().flat_map(|target| ["--target", target]).collect();
+    cmd!(shell, "cargo build --locked --profile gateway --package {name}")
+        .args(&of_target)
+        .quiet()
+        .run()?;
+    let below = target.map(|target| format!("{target}/")).unwrap_or_default();
+    Ok(root().join(format!("target/{below}gateway/{name}")))
+}
+
+/// Where a program for people is placed.
+fn in_dist(name: &str, target: Option<&str>) -> PathBuf {
+    let ending = target.map(|target| format!("-{target}")).unwrap_or_default();
+    root().join(format!("target/dist/{name}{ending}"))
+}
+
+fn placed(shell: &Shell, file: &Path, name: &str, target: Option<&str>) -> Result<PathBuf> {
+    let to = in_dist(name, target);
+    shell.copy_file(file, &to)?;
+    Ok(to)
+}
+
+fn print_size(file: &Path) -> Result<()> {
+    println!("{}: {} bytes", file.display(), std::fs::metadata(file)?.len());
+    Ok(())
 }
 
 /// This machine's target.

@@ -94,9 +94,10 @@ cargo xtask bench [--runtime embedded|spin] [--json FILE] [...]
     VictoriaMetrics; with `--auth [--rounds 100]`, what access control costs; `--help`
     lists the rest.
 
-cargo xtask gateway [--target TRIPLE]
+cargo xtask gateway [--target TRIPLE] [--compiler]
     Builds isotherm-gateway, one executable with the application in it, into target/dist. For
-    another target, its linker has to be there, and rustup's target.
+    another target, its linker has to be there, and rustup's target. With --compiler also
+    isotherm-compile, which compiles other applications for it.
 
 cargo xtask package [--target TRIPLE]
     The same, and its package for Debian, by cargo-deb, which it installs into target.

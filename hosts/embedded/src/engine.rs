@@ -6,8 +6,6 @@ use std::time::Duration;
 use anyhow::Result;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::compiler::keep;
-
 /// How many instances a pool may have, the most first: it reserves some 4 GiB of addresses for each,
 /// which not every kernel or limit leaves. With 32 bits there are none for a pool.
 const POOLS: &[u32] = if cfg!(target_pointer_width = "64") { &[1_000, 100] } else { &[] };
@@ -27,20 +25,15 @@ pub(crate) fn config() -> Config {
 }
 
 /// An engine, and how many instances may live at once in it, each for one request: as many as it has
-/// addresses for. With `is_cached`, what is compiled here is kept where Spin keeps it, too, so only the
-/// first start compiles.
-pub(crate) fn engine(is_cached: bool) -> Result<(Engine, u32)> {
-    let mut config = config();
-    if is_cached {
-        keep(&mut config);
-    }
+/// addresses for.
+pub(crate) fn engine(config: &Config) -> Result<(Engine, u32)> {
     let mut pools = POOLS.iter().filter_map(|count| {
-        let engine = Engine::new(&pooled(&config, *count)).ok()?;
+        let engine = Engine::new(&pooled(config, *count)).ok()?;
         Some((engine, *count))
     });
     let (engine, instances_max) = match pools.next() {
         Some(found) => found,
-        None => (Engine::new(&config)?, WITHOUT_A_POOL),
+        None => (Engine::new(config)?, WITHOUT_A_POOL),
     };
     let clock = engine.weak();
     std::thread::spawn(move || {

@@ -21,6 +21,7 @@
 
 pub mod beat;
 mod bindings;
+#[cfg(feature = "compiler")]
 pub mod compiler;
 pub mod components;
 pub mod database;

@@ -14,14 +14,13 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use crate::compiler::compile;
 use crate::components::{Components, Load};
-use crate::engine::engine;
+use crate::engine::{config, engine};
 use crate::faults::{FAULTS_PATH, Faults};
 use crate::front::Counted;
 use crate::key_value::KeyValueStore;
 use crate::log;
-use crate::manifest::{self, Application};
+use crate::manifest::Application;
 use crate::memory::MEMORY_PATH;
 use crate::opened::open_key_value;
 use crate::runtime_config::Stores;
@@ -71,15 +70,24 @@ pub struct Options {
 
 impl Server {
     /// Compiles the components and opens the stores.
+    ///
+    /// # Errors
+    ///
+    /// A component that can't be compiled, or a store that can't be opened.
+    #[cfg(feature = "compiler")]
     pub fn new(application: Application, stores: &Stores, options: Options) -> Result<Self> {
-        let load = |engine: &Engine, component: &manifest::Component| {
+        let load = |engine: &Engine, component: &crate::manifest::Component| {
             let source = &component.source;
             std::fs::read(source)
                 .map_err(anyhow::Error::from)
-                .and_then(|content| compile(engine, &content))
+                .and_then(|content| crate::compiler::compile(engine, &content))
                 .with_context(|| format!("{} can't be loaded; build it first", source.display()))
         };
-        let server = Self::with_code(application, stores, options, engine(true)?, Box::new(load))?;
+        let mut config = config();
+        // Only the first start compiles.
+        crate::compiler::keep(&mut config);
+        let engine = engine(&config)?;
+        let server = Self::with_code(application, stores, options, engine, Box::new(load))?;
         server.components.load_all()?;
         Ok(server)
     }
@@ -92,7 +100,7 @@ impl Server {
         options: Options,
         load: Load,
     ) -> Result<Self> {
-        Self::with_code(application, stores, options, engine(false)?, load)
+        Self::with_code(application, stores, options, engine(&config())?, load)
     }
 
     /// Loads all components.
@@ -119,7 +127,7 @@ impl Server {
     ///
     /// One that can't.
     pub fn check(application: &Application, load: &Load) -> Result<()> {
-        let (engine, _) = engine(false)?;
+        let (engine, _) = engine(&config())?;
         let mut components = application.components.iter();
         components.try_for_each(|component| load(&engine, component).map(drop))
     }

@@ -27,7 +27,8 @@ isotherm-gateway export --out FILE [--url URL]             writes readings to a 
   --exposed                 listens where others reach it, without access control or TLS, too
   --user NAME               becomes this user once it listens, if root starts it
   --runtime-config-file FILE  where the stores are, as Spin has it, if not in DIR
-  --from spin.toml          another application than the one in this file
+  --from spin.toml          another application than the one in this file; isotherm-compile has
+                            to be beside it
   --max-instance-memory BYTES  the most memory of a request; 64 MiB
 
 In the environment: ISOTHERM_CONFIG, ISOTHERM_DATA, ISOTHERM_LISTEN, and the application's
@@ -43,12 +44,6 @@ pub(crate) enum Command {
     Backup(StoresGiven),
     Verify(PathBuf),
     Restore(PathBuf, StoresGiven),
-    /// For the build: an executable with an application in it.
-    Bundle {
-        base: Option<PathBuf>,
-        to: PathBuf,
-        target: Option<String>,
-    },
     Help,
 }
 
@@ -65,7 +60,6 @@ enum Word {
     Check,
     Backup,
     Restore,
-    Bundle,
 }
 
 /// What a command alone has.
@@ -74,9 +68,7 @@ struct Own {
     stores: StoresGiven,
     verify: Option<PathBuf>,
     backup: Option<PathBuf>,
-    base: Option<PathBuf>,
     to: Option<PathBuf>,
-    target: Option<String>,
 }
 
 /// The command, and what it may have in common with a start.
@@ -90,7 +82,6 @@ pub(crate) fn parse() -> Result<(Command, Given)> {
             Value(first) if is_first && first == "check" => word = Word::Check,
             Value(first) if is_first && first == "backup" => word = Word::Backup,
             Value(first) if is_first && first == "restore" => word = Word::Restore,
-            Value(first) if is_first && first == "bundle" => word = Word::Bundle,
             Value(path) if matches!(word, Word::Restore) && own.backup.is_none() => {
                 own.backup = Some(path.into());
             }
@@ -117,8 +108,6 @@ pub(crate) fn parse() -> Result<(Command, Given)> {
             Long("journal") => own.stores.journal = Some(parser.value()?.into()),
             Long("regions") => own.stores.regions = Some(parser.value()?.into()),
             Long("end-with-stdin") => given.ends_with_stdin = true,
-            Long("onto") => own.base = Some(parser.value()?.into()),
-            Long("target") => own.target = Some(parser.value()?.string()?),
             Short('h') | Long("help") => return Ok((Command::Help, given)),
             other => bail!("{}\n\n{USAGE}", other.unexpected()),
         }
@@ -130,7 +119,7 @@ pub(crate) fn parse() -> Result<(Command, Given)> {
 
 /// An argument that the command has no use for ends it, so that none is thought to have been heeded.
 fn command(word: Word, own: Own, given: &mut Given) -> Result<Command> {
-    let Own { stores, verify, backup, base, to, target } = own;
+    let Own { stores, verify, backup, to } = own;
     let has_stores = stores.journal.is_some() || stores.regions.is_some();
     let is_of_backup = matches!(word, Word::Backup);
     if has_stores && !matches!(word, Word::Backup | Word::Restore) {
@@ -139,7 +128,7 @@ fn command(word: Word, own: Own, given: &mut Given) -> Result<Command> {
     if verify.is_some() && !is_of_backup {
         bail!("--verify is for backup");
     }
-    if to.is_some() && !matches!(word, Word::Backup | Word::Bundle) {
+    if to.is_some() && !is_of_backup {
         bail!("--to is for backup");
     }
     Ok(match word {
@@ -153,9 +142,5 @@ fn command(word: Word, own: Own, given: &mut Given) -> Result<Command> {
             }
         },
         Word::Restore => Command::Restore(backup.context("restore BACKUP")?, stores),
-        Word::Bundle => {
-            let to = to.context("bundle --from spin.toml --to FILE")?;
-            Command::Bundle { base, to, target }
-        }
     })
 }

@@ -3,9 +3,10 @@
 #![deny(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
 
+mod allocator;
 mod arguments;
 mod backups;
-mod bundle;
+mod code;
 mod configuration;
 mod exposure;
 mod fleet;
@@ -15,7 +16,6 @@ mod signature;
 mod traces;
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
@@ -57,11 +57,6 @@ fn with_configuration() -> Result<ExitCode> {
     let settings = |given: Given| Settings::new(given, &environment);
     match command {
         Command::Help => println!("{USAGE}"),
-        Command::Bundle { base, to, target } => {
-            let base = base.map_or_else(std::env::current_exe, Ok)?;
-            let from = given.from.as_deref().unwrap_or(Path::new("spin.toml"));
-            bundle::write(&base, from, &to, target.as_deref())?;
-        }
         Command::Verify(backup) => return Ok(backups::verify(&backup)),
         Command::Backup(files) => {
             let settings = settings(given)?;
@@ -80,6 +75,7 @@ fn with_configuration() -> Result<ExitCode> {
         }
         Command::Serve => {
             let configuration = Configuration::new(settings(given)?)?;
+            allocator::keep_little();
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             let served = runtime.block_on(serve::run(configuration, &environment));
             // What was under way is answered. A backup is not waited for: the next run tidies up.

@@ -4,14 +4,13 @@ use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use isotherm_backup::latest;
+use isotherm_bundle::{Bundle, remove_others};
 use isotherm_host::beat::{self, Beat};
-use isotherm_host::compiler::compile;
-use isotherm_host::components::Load;
 use isotherm_host::front::{Front, Tls};
 use isotherm_host::log::{self, Log};
 use isotherm_host::manifest::{self, Application};
@@ -26,11 +25,9 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use wasmtime::Engine;
-use wasmtime::component::Component;
 
 use crate::backups::{self, Timer};
-use crate::bundle::{Bundle, remove_others};
+use crate::code::Code;
 use crate::configuration::Configuration;
 use crate::exposure;
 use crate::privileges::Account;
@@ -43,47 +40,6 @@ const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(10);
 /// Connections that may wait to be accepted. The kernel has a bound of its own
 /// (`net.core.somaxconn`), 4,096 by default.
 const CONNECTIONS_WAITING_MAX: u32 = 4_096;
-
-/// Where the code of the components comes from.
-enum Code {
-    /// The executable.
-    Own(Mutex<Bundle>),
-    /// Files that are compiled at the start.
-    Files,
-    /// The same, of which each has to be signed.
-    Signed(Key),
-}
-
-impl Code {
-    /// Whether it is the executable's.
-    fn is_own(&self) -> bool {
-        matches!(self, Self::Own(_))
-    }
-
-    fn into_load(self) -> Load {
-        Box::new(move |engine, component| self.load(engine, component))
-    }
-
-    fn load(&self, engine: &Engine, component: &manifest::Component) -> Result<Component> {
-        match self {
-            Self::Own(bundle) => {
-                let mut bundle = bundle.lock().unwrap_or_else(PoisonError::into_inner);
-                bundle.load(engine, component)
-            }
-            Self::Files => {
-                let source = component.source.display();
-
-                let content =
-                    std::fs::read(&component.source).with_context(|| format!("{source}"))?;
-                compile(engine, &content).with_context(|| format!("{source}"))
-            }
-            Self::Signed(key) => {
-                let content = key.verified(&component.source)?;
-                compile(engine, &content)
-            }
-        }
-    }
-}
 
 /// The application, with its files below `files`, and where its code is. `bundle` is what the
 /// executable has.

@@ -2,13 +2,14 @@
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use isotherm_it::{Service, gateway, now_ms};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Gateway, command, run};
+use super::{Gateway, run};
 use crate::support::assert::check_fields;
 use crate::support::readings::json_reading;
 use crate::support::service::{Expect as _, until};
@@ -210,10 +211,20 @@ fn a_journal_that_is_removed_while_it_runs_is_begun_anew() {
     assert!(answer["count"].as_i64().unwrap() >= 29, "{answer}");
 }
 
+/// Makes an executable of the application.
+fn bundle(arguments: &[&str], to: &Path) -> Output {
+    Command::new(isotherm_it::binary("isotherm-compile").unwrap())
+        .args(["bundle", "--to", to.to_str().unwrap()])
+        .args(arguments)
+        .current_dir(isotherm_it::root())
+        .output()
+        .unwrap()
+}
+
 #[test]
 fn an_executable_without_an_application_says_what_it_needs() {
     let output = Command::new(isotherm_it::binary("isotherm-gateway").unwrap())
-        .args(["--data", "/nowhere"])
+        .args(["--data", "/nowhere", "--listen", "127.0.0.1:0"])
         .output()
         .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -221,8 +232,7 @@ fn an_executable_without_an_application_says_what_it_needs() {
     // One that has an application gets no second one.
     let directory = TempDir::new().unwrap();
     let to = directory.path().join("twice");
-    let mut twice = command(&["bundle", "--to", to.to_str().unwrap()]);
-    let output = twice.current_dir(isotherm_it::root()).output().unwrap();
+    let output = bundle(&["--onto", gateway().unwrap().to_str().unwrap()], &to);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("has an application already") && !to.exists(), "{said}");
     let mode = std::fs::metadata(gateway().unwrap()).unwrap().permissions().mode();
@@ -233,11 +243,10 @@ fn an_executable_without_an_application_says_what_it_needs() {
 fn code_for_another_processor_is_named_by_check_and_by_the_start() {
     let directory = TempDir::new().unwrap();
     let to = directory.path().join("isotherm-gateway");
-    let bundled = Command::new(isotherm_it::binary("isotherm-gateway").unwrap())
-        .args(["bundle", "--target", "armv7-unknown-linux-gnueabihf", "--to", to.to_str().unwrap()])
-        .current_dir(isotherm_it::root())
-        .output();
-    assert!(bundled.unwrap().status.success());
+    let alone = isotherm_it::binary("isotherm-gateway").unwrap();
+    let onto = ["--onto", alone.to_str().unwrap(), "--target", "armv7-unknown-linux-gnueabihf"];
+    let bundled = bundle(&onto, &to);
+    assert!(bundled.status.success());
     for word in [&["check"][..], &[]] {
         let mut other = Command::new(&to);
         other.args(word).args(["--config", "/dev/null", "--listen", "127.0.0.1:0", "--data"]);
@@ -246,4 +255,36 @@ fn code_for_another_processor_is_named_by_check_and_by_the_start() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.contains("pulley32"), "{said}");
     }
+}
+
+#[test]
+fn what_from_names_is_compiled_by_the_program_beside_it_and_refused_without_it() {
+    let directory = TempDir::new().unwrap();
+    let alone = directory.path().join("isotherm-gateway");
+    std::fs::copy(gateway().unwrap(), &alone).unwrap();
+    let said = |arguments: &[&str]| {
+        let mut command = Command::new(&alone);
+        command.args(["check", "--config", "/dev/null", "--data"]).arg(directory.path());
+        command.args(arguments).current_dir(isotherm_it::root());
+        let output = super::ended(command);
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (is_right, error) = said(&["--from", "spin.toml"]);
+    assert!(!is_right && error.contains("isotherm-compile can't be started"), "{error}");
+    let compiler = isotherm_it::binary("isotherm-compile").unwrap();
+    std::fs::copy(compiler, directory.path().join("isotherm-compile")).unwrap();
+    assert_eq!(said(&["--from", "spin.toml"]), (true, String::new()));
+    // Its reason is told with the file's name.
+    let manifest = std::fs::read_to_string(isotherm_it::root().join("spin.toml")).unwrap();
+    let broken = directory.path().join("spin.toml");
+    let is_source = |line: &&str| line.contains("isotherm_sync.wasm");
+    let source = manifest.lines().find(is_source).unwrap();
+    std::fs::write(&broken, manifest.replace(source, "source = \"broken.wasm\"")).unwrap();
+    std::fs::write(directory.path().join("broken.wasm"), "no component").unwrap();
+    for name in ["target", "query"] {
+        let source = isotherm_it::root().join(name);
+        std::os::unix::fs::symlink(source, directory.path().join(name)).unwrap();
+    }
+    let (is_right, error) = said(&["--from", broken.to_str().unwrap()]);
+    assert!(!is_right && error.contains("broken.wasm"), "{error}");
 }

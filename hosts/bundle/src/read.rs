@@ -1,39 +1,28 @@
-//! What the executable holds behind its own code: a ZIP archive with the application's manifest,
-//! its components compiled ahead, and the files that they read. `unzip -l` lists it.
-//!
-//! Components are stored as they are, so that a start only copies them. Code that was compiled ahead
-//! is run as it is: it is trusted as the executable is, of which it is a part.
+//! What the executable that runs has behind it.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use isotherm_host::compiler::precompile;
+use anyhow::{Context, Result};
 use isotherm_host::manifest::{self, Application};
 use sha2::{Digest as _, Sha256};
-use tempfile::NamedTempFile;
-use wasmtime::Engine;
-use wasmtime::component::Component;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use zip::ZipArchive;
 
-const MANIFEST: &str = "spin.toml";
-
-/// Below this are the components, by their ids.
-const COMPONENTS: &str = "components/";
-
-/// Below this are the files that components read, by their paths in the manifest.
-const FILES: &str = "files/";
+use crate::{COMPONENTS, FILES, MANIFEST};
 
 /// The archive of an executable.
-pub(crate) struct Bundle {
+pub struct Bundle {
     archive: ZipArchive<BufReader<File>>,
 }
 
 impl Bundle {
     /// Of the executable that runs; `None` if it has none, as after `cargo build`.
-    pub(crate) fn own() -> Result<Option<Self>> {
+    ///
+    /// # Errors
+    ///
+    /// An executable that can't be read.
+    pub fn own() -> Result<Option<Self>> {
         // It may have been replaced on disk meanwhile; this is the one that runs.
         let own = if cfg!(target_os = "linux") {
             PathBuf::from("/proc/self/exe")
@@ -52,7 +41,7 @@ impl Bundle {
     /// # Errors
     ///
     /// Values of variables that no application has, or a directory that can't be written.
-    pub(crate) fn application(
+    pub fn application(
         &mut self,
         directory: &Path,
         environment: &[(String, String)],
@@ -118,20 +107,19 @@ impl Bundle {
         Ok(content)
     }
 
-    /// The code of a component.
-    pub(crate) fn load(
-        &mut self,
-        engine: &Engine,
-        component: &manifest::Component,
-    ) -> Result<Component> {
-        let code = self.read(&format!("{COMPONENTS}{}", component.id))?;
-        deserialize(engine, &code).with_context(|| format!("component {}", component.id))
+    /// The code of a component, as it was compiled.
+    ///
+    /// # Errors
+    ///
+    /// A damaged executable, or a component that it has none of.
+    pub fn code(&mut self, component: &manifest::Component) -> Result<Vec<u8>> {
+        self.read(&format!("{COMPONENTS}{}", component.id))
     }
 }
 
 /// Removes the files of other releases below `data`, for an application that has its own there. A
 /// node that can't remove them works as well.
-pub(crate) fn remove_others(data: &Path, application: &Application) {
+pub fn remove_others(data: &Path, application: &Application) {
     let own = |path: &Path| {
         let mounts = application.components.iter().flat_map(|component| &component.files);
         mounts.into_iter().any(|mount| mount.source.starts_with(path))
@@ -148,72 +136,4 @@ pub(crate) fn remove_others(data: &Path, application: &Application) {
             drop(std::fs::remove_dir_all(&path));
         }
     }
-}
-
-#[expect(unsafe_code, reason = "code that was compiled ahead")]
-fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component> {
-    // SAFETY: `code` is what `precompile_component` has made: it is part of the executable, and
-    // `write` is the only one that puts it there. Wasmtime checks its own release, the target and
-    // the configuration. Who can change the executable can run code anyway.
-    let component = unsafe { Component::deserialize(engine, code) };
-    Ok(component?)
-}
-
-/// Writes the executable `base` with the application of `manifest` behind it, for `target`, or for
-/// this machine's kind of processor.
-pub(crate) fn write(base: &Path, manifest: &Path, to: &Path, target: Option<&str>) -> Result<()> {
-    let application = Application::read(manifest, &[], &[])?;
-    // With the rights of `base`, and removed again after a failure.
-    let place = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let unfinished = NamedTempFile::new_in(place.unwrap_or(Path::new(".")))?;
-    std::fs::copy(base, unfinished.path())
-        .with_context(|| format!("{} can't be copied", base.display()))?;
-    let mut file = File::options().read(true).write(true).open(unfinished.path())?;
-    if ZipArchive::new(&mut file).is_ok() {
-        bail!("{} has an application already", base.display());
-    }
-    file.seek(io::SeekFrom::End(0))?;
-    let mut archive = ZipWriter::new(file);
-    let packed = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-    archive.start_file(MANIFEST, packed)?;
-    archive.write_all(&std::fs::read(manifest)?)?;
-    let base = manifest.parent().unwrap_or(Path::new("."));
-    let (mut ids, mut mounts) = (Vec::new(), Vec::new());
-    for component in &application.components {
-        if !ids.contains(&component.id) {
-            ids.push(component.id.clone());
-            let wasm = std::fs::read(&component.source).with_context(|| {
-                format!("{} can't be read; build it first", component.source.display())
-            })?;
-            archive.start_file(format!("{COMPONENTS}{}", component.id), packed)?;
-            archive.write_all(&precompile(&wasm, target)?)?;
-        }
-        mounts.extend(component.files.iter().map(|mount| mount.source.clone()));
-    }
-    mounts.sort();
-    mounts.dedup();
-    for mount in mounts {
-        for path in below(&mount)? {
-            let name = path.strip_prefix(base)?.to_str().context("a name that is no text")?;
-            archive.start_file(format!("{FILES}{name}"), packed)?;
-            archive.write_all(&std::fs::read(&path)?)?;
-        }
-    }
-    archive.finish()?.sync_all()?;
-    unfinished.persist(to)?;
-    Ok(())
-}
-
-/// All files below a directory, in the order of their names.
-fn below(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        match path.is_dir() {
-            true => found.extend(below(&path)?),
-            false => found.push(path),
-        }
-    }
-    found.sort();
-    Ok(found)
 }
