@@ -24,7 +24,12 @@ pub(crate) fn command(service: &Service) -> Result<Command> {
             words.push(service.directory.path().join("logs").into());
         }
         "embedded" => words.push(binary("isotherm-host")?.into()),
-        "gateway" => words.push(gateway()?.into()),
+        "gateway" => {
+            // Of another processor: what runs it, and its arguments.
+            let emulator = std::env::var("ISOTHERM_EMULATOR").unwrap_or_default();
+            words.extend(emulator.split_whitespace().map(OsString::from));
+            words.push(gateway()?.into());
+        }
         other => bail!("ISOTHERM_RUNTIME is {other}, none of spin, embedded and gateway"),
     }
     let (program, rest) = words.split_first().context("no program")?;
@@ -69,7 +74,8 @@ fn of_gateway(service: &Service, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The gateway with the application in it: one file.
+/// The gateway with the application in it: one file. It is made of what cargo has built, unless
+/// `ISOTHERM_GATEWAY` names one.
 ///
 /// # Errors
 ///
@@ -81,6 +87,9 @@ pub fn gateway() -> Result<&'static Path> {
 }
 
 fn make_gateway() -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("ISOTHERM_GATEWAY") {
+        return Ok(given.into());
+    }
     crate::fresh::check("spin.toml")?;
     let directory = root().join("target/gateway-of-tests");
     std::fs::create_dir_all(&directory)?;

@@ -13,6 +13,7 @@
 //! - `gateway`: builds one executable with the application in it;
 //! - `package`: makes Debian's package of it;
 //! - `image`: lays out an image of it;
+//! - `emulated`: tests it for another processor;
 //! - `size`: checks the sizes of the components;
 //! - `reproducible`: checks that they have the same bytes when they are built elsewhere.
 
@@ -31,6 +32,7 @@ mod beat;
 mod bench;
 mod crash;
 mod debian;
+mod emulated;
 mod fleet;
 mod found;
 mod gateway;
@@ -105,6 +107,10 @@ cargo xtask package [--target TRIPLE]
 cargo xtask image [--target TRIPLE]
     The same, and the directory for `docker build`, with the libraries that it is linked with.
 
+cargo xtask emulated --target aarch64-unknown-linux-gnu|armv7-unknown-linux-gnueabihf [--no-build]
+    The same as `gateway`, and its tests of the contract, of formats and of exactly once under
+    qemu-user, 10 or newer. With --no-build, of what is in target/dist.
+
 cargo xtask size
     Builds the components and prints how large they are, and may be.
 
@@ -163,6 +169,7 @@ fn run() -> Result<ExitCode> {
         "gateway" => gateway::make(&shell, rest).map(|_made| ()),
         "package" => debian::package(&shell, rest),
         "image" => image::lay_out(&shell, rest),
+        "emulated" => emulated::run(&shell, rest),
         "size" => build(&shell).and_then(|()| size::check()),
         "reproducible" => reproducible::check(&shell),
         "replay" | "scenario" => load(&shell, &command, &rest),

@@ -89,9 +89,12 @@ fn on_the_gateway(
     filter: &[&str],
     variables: &[(&'static str, String)],
 ) -> Result<()> {
-    step("The tests of the contract, of formats, and of exactly once, with the gateway");
+    step(
+        "The tests of the contract, formats, exactly once, faults and the model, with the gateway",
+    );
     cmd!(shell, "cargo test --locked --workspace --test it --")
         .args(["contract::", "formats::", "exactly_once::", "completeness::"])
+        .args(["store_faults::", "model::every_acknowledged_reading", "parsers_of_prometheus"])
         // With a variable that can't be used it does not start.
         .args(["--skip", "a_misconfigured_node_accepts_nothing"])
         .args(["--skip", "a_node_with_a_variable_that_can_not_be_read"])

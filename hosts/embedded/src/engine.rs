@@ -17,6 +17,16 @@ const WITHOUT_A_POOL: u32 = 64;
 /// How often a computing guest yields to other tasks.
 const YIELD_EVERY: Duration = Duration::from_millis(10);
 
+/// How many memories, tables and stacks that were used are given back to the system at a time: each
+/// time, all threads' caches of addresses are told. Single readings on 16 connections take a fifth
+/// less time than with one at a time.
+const GIVEN_BACK_AT_ONCE: usize = 16;
+
+/// What a table and a stack keep for the next instance, in bytes. It is more than most use, and
+/// clearing it takes less time than to have it from the system again.
+const TABLE_BYTES_KEPT: usize = 16 << 10;
+const STACK_BYTES_KEPT: usize = 32 << 10;
+
 /// What compiled code depends on.
 pub(crate) fn config() -> Config {
     let mut config = Config::new();
@@ -51,6 +61,8 @@ fn pooled(config: &Config, count: u32) -> Config {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_core_instances(4 * count).total_tables(2 * count);
     pool.total_component_instances(count).total_stacks(count).total_memories(count);
+    pool.decommit_batch_size(GIVEN_BACK_AT_ONCE);
+    pool.table_keep_resident(TABLE_BYTES_KEPT).async_stack_keep_resident(STACK_BYTES_KEPT);
     let mut pooled = config.clone();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     pooled

@@ -108,6 +108,9 @@ pub(crate) fn parse() -> Result<(Command, Given)> {
             Long("journal") => own.stores.journal = Some(parser.value()?.into()),
             Long("regions") => own.stores.regions = Some(parser.value()?.into()),
             Long("end-with-stdin") => given.ends_with_stdin = true,
+            // For the tests, as `isotherm-host` has it: every client may make the stores fail. What
+            // people get does not know it.
+            Long("faults") if cfg!(debug_assertions) => given.has_faults = true,
             Short('h') | Long("help") => return Ok((Command::Help, given)),
             other => bail!("{}\n\n{USAGE}", other.unexpected()),
         }

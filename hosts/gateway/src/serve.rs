@@ -163,11 +163,6 @@ pub(crate) async fn run(
     let addresses: Vec<SocketAddr> =
         listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     check_exposure(&configuration, &application, &addresses)?;
-    let options = Options {
-        instance_memory_bytes_max: Some(configuration.instance_memory_bytes_max),
-        own_metrics: true,
-        ..Options::default()
-    };
     for store in stores.key_value.values() {
         if let KeyValueConfig::File(path) = store {
             KeyValueFile::set_wal(path)?;
@@ -175,7 +170,8 @@ pub(crate) async fn run(
     }
     remove_others(&configuration.data, &application);
     let is_own = code.is_own();
-    let server = Server::compiled_ahead(application, stores, options, code.into_load())?;
+    let server =
+        Server::compiled_ahead(application, stores, options(&configuration), code.into_load())?;
     // Those of the executable are what the build has put there, and one is as good as the other: the
     // rest is loaded when it is asked for.
     if is_own {
@@ -219,6 +215,15 @@ pub(crate) async fn run(
         stop.send_replace(true);
     });
     Arc::new(Front::new(server, configuration.limits, tls)).serve(listeners, stopped).await
+}
+
+fn options(configuration: &Configuration) -> Options {
+    Options {
+        instance_memory_bytes_max: Some(configuration.instance_memory_bytes_max),
+        own_metrics: true,
+        faults: configuration.has_faults,
+        ..Options::default()
+    }
 }
 
 /// The sockets that systemd has opened, or new ones.

@@ -202,7 +202,7 @@ fn slow_and_silent_connections_keep_nobody_waiting() {
         }
     }
     until("all are held", || {
-        let count = gateway.metric("isotherm_gateway_connections");
+        let count = gateway.metric("isotherm_gateway_connections_open");
         (count >= u64::try_from(held.len()).unwrap()).then_some(())
     });
     let with_them = median();

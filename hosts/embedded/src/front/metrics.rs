@@ -108,7 +108,7 @@ impl Counted {
             }
         };
         family(
-            "connections",
+            "connections_open",
             "gauge",
             "Open connections.",
             &[("", accepted.saturating_sub(ended))],

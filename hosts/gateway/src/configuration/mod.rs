@@ -53,6 +53,7 @@ pub(crate) struct Configuration {
     /// Where its log goes, if not to standard error.
     pub(crate) log: Option<Rotated>,
     pub(crate) ends_with_stdin: bool,
+    pub(crate) has_faults: bool,
 }
 
 /// The timer of the exchange with peers.
@@ -85,6 +86,7 @@ pub(crate) struct Given {
     pub(crate) backup: BackupsGiven,
     /// Whether it ends with its standard input: with the program that started it.
     pub(crate) ends_with_stdin: bool,
+    pub(crate) has_faults: bool,
 }
 
 /// What the command line has of backups.
@@ -202,6 +204,7 @@ impl Configuration {
             backup,
             log: file.log.map(|log| log.read(&base)).transpose()?,
             ends_with_stdin: given.ends_with_stdin,
+            has_faults: given.has_faults,
         })
     }
 }
