@@ -90,7 +90,7 @@ cargo xtask crash [--kills 200] [--seed NUMBER] [--runtime embedded|spin]
     Kills the service again and again while 8 connections send, and compares
     the averages with what was acknowledged. `test` does it with 20 kills.
 
-cargo xtask bench [--runtime embedded|spin] [--json FILE] [...]
+cargo xtask bench [--runtime embedded|spin|gateway] [--json FILE] [...]
     Figures of a fresh service over real sockets, beside those of a bare component
     on the same runtime and of the disk, or with `--peers` beside InfluxDB and
     VictoriaMetrics; with `--auth [--rounds 100]`, what access control costs; `--help`

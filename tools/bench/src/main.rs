@@ -25,7 +25,7 @@ use crate::options::Options;
 use crate::run::Bench;
 
 const USAGE: &str = "\
-cargo xtask bench [--runtime embedded|spin] [--seconds 10] [--batch-seconds 30]
+cargo xtask bench [--runtime embedded|spin|gateway] [--seconds 10] [--batch-seconds 30]
                   [--devices 10000] [--regions 50] [--only NAME] [--json FILE]
     Summary of a service in a directory of its own, on a fresh database.
     --seconds        for each row of single readings and answers
