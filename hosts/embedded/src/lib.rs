@@ -30,6 +30,7 @@ pub mod faults;
 pub mod front;
 mod group;
 pub mod key_value;
+mod key_value_file;
 pub mod libsql;
 pub mod log;
 pub mod manifest;
