@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
+use crate::test::OF_THE_GATEWAY;
 use crate::{gateway, root, step};
 
 /// The first release that does. Version 7.2 of Debian 12 takes all memory for Wasmtime's pool of
@@ -37,10 +38,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
     cmd!(shell, "cargo build --locked --workspace").quiet().run()?;
     // One at a time: an emulated start takes a second of a core.
     cmd!(shell, "cargo test --locked --workspace --test it -- --test-threads 1")
-        .args(["contract::", "formats::", "exactly_once::", "completeness::"])
-        // With a variable that can't be used it does not start.
-        .args(["--skip", "a_misconfigured_node_accepts_nothing"])
-        .args(["--skip", "a_node_with_a_variable_that_can_not_be_read"])
+        .args(OF_THE_GATEWAY)
         .env("ISOTHERM_RUNTIME", "gateway")
         .env("ISOTHERM_GATEWAY", &gateway)
         .env("ISOTHERM_EMULATOR", emulator)

@@ -111,6 +111,8 @@ pub(crate) struct Timer {
     wanted: Wanted,
     every: Duration,
     counted: Arc<Counted>,
+    /// When the latest was made, of those that were there at the start.
+    found: Option<SystemTime>,
 }
 
 impl Timer {
@@ -122,19 +124,20 @@ impl Timer {
         stores: &runtime_config::Stores,
         counted: Arc<Counted>,
     ) -> Result<Self> {
-        if let Some(latest) = latest(&backups.to)? {
-            counted.backup_found(latest.made);
+        let found = latest(&backups.to)?.map(|latest| latest.made);
+        if let Some(made) = found {
+            counted.backup_found(made);
         }
         let Backups { to, every, keep } = backups.clone();
         let wanted = Wanted { stores: stores_of(stores)?, to, keep };
-        Ok(Self { wanted, every, counted })
+        Ok(Self { wanted, every, counted, found })
     }
 
     /// Makes one when the latest is as old as they are to be apart, however often it is started; and
     /// when it has run for as long, whatever the clock says.
     pub(crate) async fn run(self) {
         let mut begun = monotonic();
-        let mut latest = latest(&self.wanted.to).ok().flatten().map(|latest| latest.made);
+        let mut latest = self.found;
         let mut is_failed = false;
         loop {
             let since = begun.elapsed();

@@ -45,7 +45,7 @@ pub(crate) struct Configuration {
     pub(crate) variables: BTreeMap<String, String>,
     /// Another application than the executable's.
     pub(crate) from: Option<PathBuf>,
-    /// Who has to have signed its components.
+    /// The key that has to have signed its components.
     pub(crate) key: Option<String>,
     pub(crate) instance_memory_bytes_max: usize,
     pub(crate) sync: Option<Sync>,
