@@ -1,12 +1,12 @@
 //! An embedded runtime for Isotherm's components.
 //!
 //! It serves the same `.wasm` files as Spin, from the same `spin.toml`, with the host
-//! interfaces that they import and Spin's semantics. It is for tests, and for
-//! development where Spin is not installed. Users deploy on Spin.
+//! interfaces that they import and Spin's semantics. `isotherm-gateway` is made of it; as
+//! `isotherm-host` it is for tests, and for development where Spin is not installed.
 //!
 //! - [`manifest`]: `spin.toml`; [`variables`]: the application's; [`runtime_config`]: `runtime-config.toml`; [`origin`]: what may
 //!   be called;
-//! - [`stores`]: key-value and SQLite, in Spin's file formats, with `group` commits and a `pool`; [`redis`]: key-value in
+//! - [`stores`]: key-value (`key_value_file`) and SQLite, in Spin's file formats, with `group` commits and a `pool`; [`redis`]: key-value in
 //!   Redis; [`key_value`]: either; [`libsql`]: SQLite on a server; [`database`]: either;
 //! - `bindings`: the stores as Spin's interfaces;
 //! - [`faults`]: makes the stores fail;
