@@ -100,6 +100,11 @@ impl<'a> DeviceId<'a> {
         Self::stored(name).filter(|Self(name)| !is_dot_segment(name))
     }
 
+    /// The letters of a name that `text` begins with, if they are a valid name; and the rest.
+    pub(crate) fn leading(text: &'a str) -> Option<(Self, &'a str)> {
+        leading(text).map(|(name, rest)| (Self(Cow::Borrowed(name)), rest))
+    }
+
     /// A name from a store, including `.` and `..`, which older releases accepted.
     pub(crate) fn stored(name: impl Into<Cow<'a, str>>) -> Option<Self> {
         checked(name.into()).map(Self)
@@ -117,6 +122,11 @@ impl<'a> Region<'a> {
         Self::stored(name).filter(|Self(name)| !is_dot_segment(name))
     }
 
+    /// The letters of a name that `text` begins with, if they are a valid name; and the rest.
+    pub(crate) fn leading(text: &'a str) -> Option<(Self, &'a str)> {
+        leading(text).map(|(name, rest)| (Self(Cow::Borrowed(name)), rest))
+    }
+
     /// A name from a store, including `.` and `..`, which older releases accepted.
     pub(crate) fn stored(name: impl Into<Cow<'a, str>>) -> Option<Self> {
         checked(name.into()).map(Self)
@@ -131,9 +141,35 @@ impl<'a> Region<'a> {
 /// Allows only characters without a meaning in JSON, SQL, URLs, CSV or a shell, so a
 /// name is the same everywhere it is written.
 fn checked(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
     let length = (1..=limits::NAME_BYTES_MAX).contains(&name.len());
-    (length && name.bytes().all(allowed)).then_some(name)
+    (length && name.bytes().all(is_of_name)).then_some(name)
+}
+
+fn leading(text: &str) -> Option<(&str, &str)> {
+    let window = text.as_bytes().get(..=limits::NAME_BYTES_MAX).unwrap_or(text.as_bytes());
+    let length = window.iter().take_while(|byte| is_of_name(**byte)).count();
+    let (name, rest) = text.split_at_checked(length)?;
+    let is_valid = (1..=limits::NAME_BYTES_MAX).contains(&length) && !is_dot_segment(name);
+    is_valid.then_some((name, rest))
+}
+
+/// Whether a name may have this byte: one look into a table, as every byte of every name is
+/// asked for.
+fn is_of_name(byte: u8) -> bool {
+    const IS_OF_NAME: [bool; 256] = table();
+    #[expect(clippy::indexing_slicing, reason = "at compile time, and a byte is below 256")]
+    const fn table() -> [bool; 256] {
+        let (mut table, mut byte) = ([false; 256], 0_u8);
+        loop {
+            table[byte as usize] =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+            if byte == u8::MAX {
+                return table;
+            }
+            byte += 1;
+        }
+    }
+    IS_OF_NAME.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// Whether the name can't be a segment of a URL's path: clients resolve `.` and `..` as

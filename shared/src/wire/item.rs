@@ -238,6 +238,12 @@ pub(crate) fn timestamp_of_number(raw: &str) -> Result<UnixMillis, Rejection> {
     }
 }
 
+/// A time in Unix milliseconds that seems to be nothing else.
+pub(crate) fn plain_timestamp(millis: i64) -> Option<UnixMillis> {
+    let instant = UnixMillis::new(millis)?;
+    (instant.seems() == Seems::Milliseconds && millis < FINER_FROM).then_some(instant)
+}
+
 /// From here on a number is micro- or nanoseconds: as milliseconds it is after June 2128.
 const FINER_FROM: i64 = 5_000_000_000_000;
 

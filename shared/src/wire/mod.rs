@@ -11,6 +11,7 @@ pub(crate) mod item;
 pub(crate) mod json;
 pub(crate) mod json_items;
 mod json_place;
+mod json_plain;
 pub(crate) mod line;
 pub(crate) mod line_readings;
 mod line_scan;

@@ -6,7 +6,8 @@
 use crate::domain::rejection::{Reason, Rejection};
 use crate::limits;
 use crate::wire::item::{self, Parsed, Unreadable};
-use crate::wire::json::{self, RawFields};
+use crate::wire::json;
+use crate::wire::json_plain;
 
 /// The readings of a body, one a line, which ends in LF or CR LF. A byte order mark before the
 /// first line is skipped, and so are lines of nothing but space, which are no items. A line
@@ -16,24 +17,27 @@ use crate::wire::json::{self, RawFields};
 /// are more than `limits::READINGS_PER_REQUEST_MAX`.
 pub(crate) fn parse(body: &[u8]) -> Result<Parsed<'_>, Unreadable> {
     let lines = item::without_mark(body).split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let mut items = Vec::new();
+    let mut parsed = Parsed::default();
     for (index, line) in lines.enumerate().filter(|(_, line)| !line.is_empty()) {
-        if items.len() == limits::READINGS_PER_REQUEST_MAX {
+        if parsed.items.len() == limits::READINGS_PER_REQUEST_MAX {
             return Err(Unreadable::TooMany);
         }
-        items.push(one(line).map_err(|rejection| item::at_line(rejection, index + 1)));
+        let text = text(line);
+        if let Some(reading) = text.as_ref().ok().and_then(|text| json_plain::only(text)) {
+            parsed.items.push(Ok(reading));
+            continue;
+        }
+        let item = text.and_then(json::alone);
+        parsed.push(item.map_err(|rejection| item::at_line(rejection, index + 1)));
     }
-    if items.is_empty() { Err(Unreadable::Empty) } else { Ok(json::parsed(items)) }
+    if parsed.items.is_empty() { Err(Unreadable::Empty) } else { Ok(parsed) }
 }
 
-fn one(line: &[u8]) -> Result<RawFields<'_>, Rejection> {
-    match std::str::from_utf8(line) {
-        Ok(text) => json::alone(text),
-        Err(error) => {
-            let detail = format!("it is not UTF-8 at its byte {}", error.valid_up_to() + 1);
-            Err(Rejection::new(Reason::Malformed, detail))
-        }
-    }
+fn text(line: &[u8]) -> Result<&str, Rejection> {
+    std::str::from_utf8(line).map_err(|error| {
+        let detail = format!("it is not UTF-8 at its byte {}", error.valid_up_to() + 1);
+        Rejection::new(Reason::Malformed, detail)
+    })
 }
 
 #[cfg(test)]
