@@ -147,7 +147,7 @@ fn an_entry_that_can_not_be_read_is_set_aside_and_the_rest_goes_on() {
     let log = node.host.inner.logged();
     assert_eq!(log.len(), 1);
     assert!(log[0].contains("checksum"), "{log:?}");
-    let aside = key.replace("journal/2", "quarantine/1/unreadable");
+    let aside = key.replace("journal/3", "quarantine/1/unreadable");
     let kept = KeyValue::get(&node.key_value(), &aside).unwrap();
     assert_eq!(kept, Some(flipped), "byte by byte as it was");
 }

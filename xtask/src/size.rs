@@ -8,8 +8,8 @@ use crate::{root, step};
 /// fold, and judge tokens; `query` and `inspect` also verify JWTs. `inspect` has everything that
 /// is not needed for an average.
 const LIMITS: [(&str, u64); 4] = [
-    ("release/isotherm_ingest", 970_000),
-    ("small/isotherm_query", 700_000),
+    ("release/isotherm_ingest", 975_000),
+    ("small/isotherm_query", 706_000),
     ("small/isotherm_inspect", 1_160_000),
     ("small/isotherm_sync", 720_000),
 ];

@@ -1,13 +1,13 @@
 //! Journal entries: how accepted readings are encoded.
 //!
 //! One accepted request is one entry, one key-value pair. Its key is
-//! `journal/2/<base>-<readings>-<bytes>-<sha256>`: the lowest timestamp, in Unix
+//! `journal/3/<base>-<readings>-<bytes>-<hash>`: the lowest timestamp, in Unix
 //! milliseconds as twelve hex digits, so that entries of the same time sort together;
 //! the number of readings and the length of the value, as eight hex digits each, so
-//! that a fold can plan its steps from the keys alone; and the SHA-256 of the value in
-//! hex. So a request that is sent again overwrites its own entry and no other, and
-//! damage in storage is detected. Keys under `journal/1/` are of older releases and
-//! have no base.
+//! that a fold can plan its steps from the keys alone; and the first 24 bytes of the BLAKE3
+//! of the value in hex. So a request that is sent again overwrites its own entry and no other,
+//! and damage in storage is detected. Keys of older releases are under `journal/2/`, with the
+//! SHA-256 of the value, and under `journal/1/`, without a base, too.
 //!
 //! The value, version 2 (all integers LEB128 unless said otherwise):
 //!
@@ -140,13 +140,13 @@ impl Entry {
             }
             None => {}
         }
-        let entry = Self { name: EntryName::of(&value, Some(base), readings.len()), value };
+        let entry = Self { name: EntryName::of(&value, base, readings.len()), value };
         (entry, RegionCount(regions.len()))
     }
 
     /// Decodes the entry.
     pub fn decode(&self) -> Result<Content<'_>, DecodeError> {
-        if EntryName::of(&self.value, self.name.base, self.name.readings()) != self.name {
+        if !self.name.is_of(&self.value) {
             return Err(DecodeError::Checksum);
         }
         let mut input = Input(&self.value);
@@ -367,7 +367,7 @@ mod tests {
     #[test]
     fn an_older_release_s_note_of_rejections_is_read() {
         let value = vec![VERSION, 0, 0, 0, 1, 4, 2, 7];
-        let entry = Entry { name: EntryName::of(&value, Some(0), 0), value };
+        let entry = Entry { name: EntryName::of_older_release(&value, Some(0), 0), value };
         let mut rejections = Rejections::default();
         rejections.add(Reason::WrongType, 2);
         assert_eq!(
@@ -386,9 +386,29 @@ mod tests {
         let (key, value) = entry.as_pair();
         let written = "02 01 81f0b9b9de24 01 0468616c6c 026431 01 b717 00 00 00";
         assert_eq!(hex(value), written.replace(' ', ""));
-        let digest = hex(&Sha256::digest(value));
-        assert_eq!(key, format!("journal/2/0125e72e7801-00000001-00000017-{digest}"));
+        // As `b3sum --length 24` has it.
+        let digest = "7ba5ee7e7dac26bb9205eeb7d782466aa6a520c32729bfad";
+        assert_eq!(key, format!("journal/3/0125e72e7801-00000001-00000017-{digest}"));
         assert_eq!(entry.name().base_ms(), 1_262_304_000_001);
+    }
+
+    #[test]
+    fn an_entry_whose_key_has_sha_256_is_read_and_its_damage_is_noticed() {
+        let Entry { value, .. } = encode(&assorted());
+        let key = format!(
+            "journal/2/000000000000-00000004-{:08x}-{}",
+            value.len(),
+            hex(&Sha256::digest(&value))
+        );
+        let name = EntryName::from_key(&key).unwrap();
+        assert_eq!(name, EntryName::of_older_release(&value, Some(0), 4));
+        let mut entry = Entry { name, value };
+        assert_eq!(entry.as_pair().0, key);
+        assert_eq!(entry.decode().unwrap().readings, assorted());
+        entry.value[9] ^= 1;
+        assert_eq!(entry.decode(), Err(DecodeError::Checksum));
+        // Under the prefix of another version, it is no entry.
+        assert_eq!(EntryName::from_key(&key.replace("/2/", "/3/")), None);
     }
 
     #[test]
@@ -396,7 +416,7 @@ mod tests {
         // Index 1 is the second of two regions here; in version 2 it would be the
         // first, late.
         let value = b"\x01\x01\x05\x02\x01r\x01s\x01d\x01\x02\x00\x00\x00".to_vec();
-        let entry = Entry { name: EntryName::of(&value, None, 1), value };
+        let entry = Entry { name: EntryName::of_older_release(&value, None, 1), value };
         assert!(entry.as_pair().0.starts_with("journal/1/00000001-0000000f-"));
         assert_eq!(EntryName::from_key(&entry.as_pair().0).as_ref(), Some(entry.name()));
         let content = entry.decode().unwrap();
@@ -430,7 +450,7 @@ mod tests {
     #[test]
     fn what_no_encoder_wrote_is_refused_though_its_checksum_is_right() {
         let named =
-            |value: &[u8]| Entry { name: EntryName::of(value, Some(5), 1), value: value.to_vec() };
+            |value: &[u8]| Entry { name: EntryName::of(value, 5, 1), value: value.to_vec() };
         let good = encode(&[reading("d", "r", 1, 5)]);
         assert_eq!(good.value, [2, 1, 5, 1, 1, b'r', 1, b'd', 1, 2, 0, 0, 0]);
         for (value, error) in [

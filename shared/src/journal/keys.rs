@@ -3,7 +3,7 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `journal/2/<name>` | an entry ([`crate::journal`]); in older releases, `journal/1/<name>` |
+//! | `journal/3/<name>` | an entry ([`crate::journal`]); in older releases, `journal/2/<name>` and `journal/1/<name>` |
 //! | `quarantine/1/<reason>/<name>` | an entry that could not be folded |
 //! | `correction/1/<hash>` | a correction that is not folded ([`crate::journal::corrections`]) |
 //! | `damaged-correction/1/<hash>` | one that can't be read |
@@ -32,8 +32,10 @@ use crate::domain::reading::UnixMillis;
 pub(crate) use crate::resilience::circuit::BREAKER_KEY as BREAKER;
 
 /// The prefix of an entry's name.
-pub(crate) const ENTRY: &str = "journal/2/";
-/// The same in older releases, whose names had no base.
+pub(crate) const ENTRY: &str = "journal/3/";
+/// The same in older releases, whose names have another hash.
+pub(crate) const ENTRY_OF_SHA256: &str = "journal/2/";
+/// The same in releases before, whose names have no base, too.
 pub(crate) const ENTRY_WITHOUT_BASE: &str = "journal/1/";
 /// The prefix of entries of any release.
 pub(crate) const ANY_ENTRY: &str = "journal/";

@@ -22,7 +22,7 @@ fn entries(host: &NativeHost, prefix: &str) -> Vec<(usize, i64)> {
         let other = scratch();
         let reader = NativeHost::new(other.path(), &[]).unwrap();
         let journal = reader.key_value().unwrap();
-        let back = format!("journal/2/{name}");
+        let back = format!("journal/3/{name}");
         KeyValue::set(&journal, &back, &value).unwrap();
         let name = EntryName::from_key(&back).unwrap();
         for entry in journal::load(&reader, &journal, std::slice::from_ref(&name)).unwrap() {
@@ -54,7 +54,7 @@ fn measured(host: &NativeHost, prefix: &str) -> BTreeSet<usize> {
 
 /// The readings that wait in the journal.
 pub(super) fn waiting(host: &NativeHost) -> BTreeSet<usize> {
-    measured(host, "journal/2/")
+    measured(host, "journal/3/")
 }
 
 /// The readings in quarantine.
@@ -86,7 +86,7 @@ pub(crate) fn quarantined_entries(host: &NativeHost) -> Vec<(usize, i64)> {
 
 /// How many readings wait that contradict what was measured.
 pub(super) fn contradictions(host: &NativeHost) -> usize {
-    ["journal/2/", TOO_OLD, AHEAD_OF_CLOCK]
+    ["journal/3/", TOO_OLD, AHEAD_OF_CLOCK]
         .iter()
         .flat_map(|prefix| entries(host, prefix))
         .filter(|(id, temperature)| *temperature != millicelsius(*id))
