@@ -5,7 +5,10 @@
 //! order, so a percentile of merged histograms is that of all their readings, to the
 //! bin.
 
+use std::cmp::Ordering;
+
 use crate::base::checksum::checksum;
+use crate::base::sort::sort_by_key;
 use crate::base::varint::{self, unzigzag, zigzag};
 use crate::domain::reading::MilliCelsius;
 
@@ -54,11 +57,42 @@ impl Histogram {
         }
     }
 
+    /// The histogram of these temperatures.
+    pub(crate) fn of(temperatures: impl Iterator<Item = MilliCelsius>) -> Self {
+        let bin = |temperature: MilliCelsius| i64::from(temperature.get()).div_euclid(BIN_MILLI);
+        let mut bins: Vec<i64> = temperatures.map(bin).collect();
+        // Bins below 0 are no smaller numbers as they are: the lowest of all is -2,732.
+        sort_by_key(&mut bins, |bin| u128::from(bin.wrapping_add(1 << 32).cast_unsigned()));
+        let same = bins.chunk_by(|a, b| a == b);
+        let count = |same: &[i64]| Some((*same.first()?, same.len() as u64));
+        Self { bins: same.filter_map(count).collect() }
+    }
+
     /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
-        for (bin, count) in &other.bins {
-            self.add_to_bin(*bin, *count);
+        if self.bins.is_empty() {
+            self.bins.clone_from(&other.bins);
+            return;
         }
+        let own = std::mem::take(&mut self.bins);
+        self.bins.reserve(own.len() + other.bins.len());
+        let (mut own, mut others) = (own.into_iter().peekable(), other.bins.iter().peekable());
+        while let (Some((bin, count)), Some((other, added))) = (own.peek(), others.peek()) {
+            let next = (
+                (*bin).min(*other),
+                match bin.cmp(other) {
+                    Ordering::Less => *count,
+                    Ordering::Greater => *added,
+                    Ordering::Equal => count.saturating_add(*added),
+                },
+            );
+            let (is_own, is_other) = (bin <= other, other <= bin);
+            self.bins.push(next);
+            own.next_if(|_| is_own);
+            others.next_if(|_| is_other);
+        }
+        self.bins.extend(own);
+        self.bins.extend(others);
     }
 
     /// How many readings were counted.

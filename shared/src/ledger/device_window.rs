@@ -6,6 +6,7 @@ use crate::domain::reading::{MilliCelsius, UnixMillis};
 use crate::domain::summary::device_average;
 use crate::error::Error;
 use crate::host::{Sql, Value};
+use crate::ledger::dictionary::list_of_ids;
 use crate::ledger::gaps::Gaps;
 use crate::ledger::sorted_run::{Keys, Layout, Run, RunRecord, RunTable};
 use crate::ledger::{Row, integers};
@@ -51,13 +52,20 @@ const ALL: u16 = 0;
 /// name.
 pub(crate) fn add_region_devices(sql: &impl Sql, new: &[(u32, u64)]) -> Result<(), Error> {
     for chunk in new.chunks(limits::DEVICE_IDS_PER_STATEMENT) {
-        let pairs: Vec<String> =
-            chunk.iter().map(|(region, device)| format!("[{region},{device}]")).collect();
+        // The devices of a region are a list of their own: so SQLite parses numbers, not pairs.
+        let of_region = |devices: &[(u32, u64)]| {
+            let (region, _) = devices.first()?;
+            let devices = list_of_ids(devices.iter().map(|(_, device)| *device));
+            Some(format!("\"{region}\":{devices}"))
+        };
+        let regions: Vec<String> =
+            chunk.chunk_by(|(a, _), (b, _)| a == b).filter_map(of_region).collect();
         let statement = "\
             INSERT OR IGNORE INTO region_devices (region, name, device) \
-            SELECT j.value ->> 0, d.name, d.id \
-            FROM json_each(?1) AS j CROSS JOIN devices AS d ON d.id = j.value ->> 1";
-        let list = Value::Text(format!("[{}]", pairs.join(",")));
+            SELECT CAST(r.key AS INTEGER), d.name, d.id \
+            FROM json_each(?1) AS r CROSS JOIN json_each(r.value) AS j \
+                 CROSS JOIN devices AS d ON d.id = j.value";
+        let list = Value::Text(format!("{{{}}}", regions.join(",")));
         sql.execute(statement, &[list]).map_err(Error::Regions)?;
     }
     Ok(())

@@ -1,9 +1,12 @@
 //! The names of devices and regions: each is stored once, and rows refer to it by a
 //! small integer.
 
+use std::fmt::Write as _;
+
 use crate::base::distinct::Distinct;
-use crate::error::Error;
+use crate::error::{Error, best_effort};
 use crate::host::{Sql, Value};
+use crate::ledger::row::DEVICE_BITS;
 
 /// The ids of the names in `table`, in the order of the names. New names get an id.
 pub(crate) fn ids<'a>(
@@ -63,17 +66,17 @@ pub(crate) fn now(sql: &impl Sql, table: &str, name: &str) -> Result<Option<(u64
 }
 
 /// The ids of the names; 0 for a name without one. A name that was given up stands for
-/// what it named. They come as one value: a row for each would cost more than the lookup. (An
-/// aggregate reads an ordered subquery in its order; libSQL has no ORDER BY inside of it.)
+/// what it named. They come as one value: a row for each would cost more than the lookup. As SQL
+/// promises no order for that, each comes with the place of its name, above the bits of an id.
 fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Error> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let known = format!(
-        "SELECT json_group_array(id) FROM ( \
-            SELECT coalesce(t.id, (SELECT a.id FROM aliases AS a \
-                                   WHERE a.kind = '{table}' AND a.name = j.value), 0) AS id \
-            FROM json_each(?1) AS j LEFT JOIN {table} AS t ON t.name = j.value ORDER BY j.key)"
+        "SELECT json_group_array(j.key << {DEVICE_BITS} | \
+             coalesce(t.id, (SELECT a.id FROM aliases AS a \
+                             WHERE a.kind = '{table}' AND a.name = j.value), 0)) \
+         FROM json_each(?1) AS j LEFT JOIN {table} AS t ON t.name = j.value"
     );
     let rows = sql
         .execute(&known, &[Value::Text(list_of(names.iter().copied()))])
@@ -82,14 +85,34 @@ fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Erro
         Some([Value::Text(found)]) => found.trim_matches(['[', ']']),
         _ => return Err(Error::Corrupt("names")),
     };
-    let found: Option<Vec<u64>> = found.split(',').map(|id| id.parse().ok()).collect();
-    found.filter(|found| found.len() == names.len()).ok_or(Error::Corrupt("names"))
+    let (mut ids, mut count) = (vec![0; names.len()], 0);
+    for placed in found.split(',') {
+        let placed: Option<u64> = placed.parse().ok();
+        let (place, id) = placed.map(apart).ok_or(Error::Corrupt("names"))?;
+        *ids.get_mut(place).ok_or(Error::Corrupt("names"))? = id;
+        count += 1;
+    }
+    if count == names.len() { Ok(ids) } else { Err(Error::Corrupt("names")) }
+}
+
+/// The place of a name, and the id below it.
+fn apart(placed: u64) -> (usize, u64) {
+    let place = usize::try_from(placed >> DEVICE_BITS).unwrap_or(usize::MAX);
+    (place, placed & ((1 << DEVICE_BITS) - 1))
 }
 
 /// The ids as a JSON array.
 pub(crate) fn list_of_ids(ids: impl Iterator<Item = u64>) -> String {
-    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
-    format!("[{}]", ids.join(","))
+    let mut text = String::from("[");
+    for id in ids {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        // A String takes all that is written.
+        best_effort(write!(text, "{id}"));
+    }
+    text.push(']');
+    text
 }
 
 /// The names as a JSON array. Names contain no character that JSON would escape.

@@ -61,6 +61,14 @@ impl Addition {
         })
     }
 
+    /// Adds another reading of the window, except to its histogram.
+    fn count(&mut self, row: &Row) -> Option<()> {
+        self.stats = self.stats.merge(Stats::of(row.temperature()?, row.timestamp()?));
+        self.late += i64::from(row.is_late);
+        self.assumed += i64::from(row.is_time_assumed);
+        Some(())
+    }
+
     fn merge(&mut self, other: &Self) {
         self.stats = self.stats.merge(other.stats);
         self.late += other.late;
@@ -84,19 +92,16 @@ fn additions(mut counted: Vec<Row>) -> Option<(Vec<Addition>, Vec<DeviceWindow>)
     let (mut minutes, mut hours, mut devices) = (Vec::new(), Vec::new(), Vec::new());
     for rows in counted.chunk_by(|a, b| hour(a) == hour(b)) {
         let mut own: [Option<Addition>; HOUR as usize] = [const { None }; HOUR as usize];
-        let mut histogram = Histogram::default();
         for row in rows {
-            let one = Addition::of(MINUTE, row)?;
             match own.get_mut((row.minute % u32::from(HOUR)) as usize)? {
-                Some(minute) => minute.merge(&one),
-                minute => *minute = Some(one),
+                Some(minute) => minute.count(row)?,
+                minute => *minute = Some(Addition::of(MINUTE, row)?),
             }
-            histogram.add(row.temperature()?, 1);
         }
         let first = minutes.len();
         minutes.extend(own.into_iter().flatten());
         let mut whole = rolled_up(HOUR, minutes.get(first..)?).pop()?;
-        whole.histogram = histogram;
+        whole.histogram = Histogram::of(rows.iter().filter_map(Row::temperature));
         hours.push(whole);
         for rows in rows.chunk_by(|a, b| a.device() == b.device()) {
             let (first, rest) = rows.split_first()?;
@@ -159,8 +164,12 @@ pub(crate) fn add(sql: &impl Sql, counted: Vec<Row>) -> Result<(), Error> {
     add_histograms(sql, &mut windows)
 }
 
+fn place(windows: &[Addition], key: Key) -> Option<usize> {
+    windows.binary_search_by_key(&key, |window| window.key).ok()
+}
+
 fn find(windows: &mut [Addition], key: Key) -> Option<&mut Addition> {
-    let index = windows.binary_search_by_key(&key, |window| window.key).ok()?;
+    let index = place(windows, key)?;
     windows.get_mut(index)
 }
 
@@ -173,6 +182,8 @@ pub(super) fn add_devices(
 ) -> Result<(), Error> {
     let mut all_found = true;
     let mut new_in_region = Vec::new();
+    // The devices of a window come one after the other: it is looked up once for all of them.
+    let mut of_last: Option<(Key, usize)> = None;
     DEVICE_WINDOWS.merge(sql, devices, |standing, added| {
         let [region, span, start] = added.group();
         let (is_new, change) = match standing {
@@ -186,7 +197,13 @@ pub(super) fn add_devices(
                 (false, standing.average() - before)
             }
         };
-        match find(windows, (span, region, start)) {
+        let key = (span, region, start);
+        let index = match of_last {
+            Some((last, index)) if last == key => Some(index),
+            _ => place(windows, key),
+        };
+        of_last = index.map(|index| (key, index));
+        match index.and_then(|index| windows.get_mut(index)) {
             Some(window) => {
                 window.devices.0 += i64::from(is_new);
                 window.devices.1 += change;
