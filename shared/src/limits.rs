@@ -307,6 +307,14 @@ pub const RECORDS_PER_MERGE_MAX: usize = 8_192;
 /// (`ledger::rows_per_statement`): libSQL is paid by the round trip.
 pub const ROWS_PER_STATEMENT: usize = 512;
 
+/// The most bindings in one SQL statement. Parsing them costs as much as what is done with them,
+/// and full statements are parsed once for all of a fold: so not many more than rows are wide.
+pub const BINDINGS_PER_STATEMENT: usize = 2_048;
+
+/// The most names that are read at once, in the place of looking up each: 2.4 MB where all have 64
+/// bytes.
+pub const NAMES_READ_AT_ONCE_MAX: usize = 32_768;
+
 /// The most device ids in one statement that looks them up.
 pub const DEVICE_IDS_PER_STATEMENT: usize = 8_192;
 

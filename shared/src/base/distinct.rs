@@ -9,10 +9,11 @@ use foldhash::fast::SeedableRandomState;
 
 /// The distinct names in order of first appearance, and for each listed name its place
 /// among them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Distinct<'a> {
     pub(crate) names: Vec<&'a str>,
     pub(crate) places: Vec<usize>,
+    place_of: HashMap<&'a str, usize, SeedableRandomState>,
 }
 
 impl<'a> Distinct<'a> {
@@ -26,7 +27,12 @@ impl<'a> Distinct<'a> {
             }
             places.push(place);
         }
-        Self { names, places }
+        Self { names, places, place_of }
+    }
+
+    /// The place of a name among the distinct ones, if it is one of them.
+    pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
+        self.place_of.get(name).copied()
     }
 }
 
@@ -49,6 +55,10 @@ mod tests {
         let distinct = Distinct::of(["b", "a", "b", "c", "a"].into_iter());
         assert_eq!(distinct.names, ["b", "a", "c"]);
         assert_eq!(distinct.places, [0, 1, 0, 2, 1]);
+        assert_eq!(
+            ["b", "a", "c", "d"].map(|name| distinct.place_of(name)),
+            [Some(0), Some(1), Some(2), None]
+        );
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Entry {
     ) -> (Self, RegionCount) {
         let base = readings.iter().map(|r| r.timestamp.get()).min().unwrap_or(0);
         let base = base.cast_unsigned();
-        let Distinct { names: regions, places } =
+        let Distinct { names: regions, places, .. } =
             Distinct::of(readings.iter().map(|reading| reading.region.as_str()));
 
         let mut value = Vec::with_capacity(16 + readings.len() * 24);

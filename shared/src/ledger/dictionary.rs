@@ -7,31 +7,121 @@ use crate::base::distinct::Distinct;
 use crate::error::{Error, best_effort};
 use crate::host::{Sql, Value};
 use crate::ledger::row::DEVICE_BITS;
+use crate::ledger::sql::integers;
+use crate::limits;
 
 /// The ids of the names in `table`, in the order of the names. New names get an id.
+///
+/// Must run in a transaction that holds the write lock.
 pub(crate) fn ids<'a>(
     sql: &impl Sql,
     table: &str,
     names: impl ExactSizeIterator<Item = &'a str>,
 ) -> Result<Vec<u64>, Error> {
-    let Distinct { names, places } = Distinct::of(names);
-    let mut ids = look_up(sql, table, &names)?;
-    if ids.contains(&0) {
-        let new = format!(
-            "INSERT INTO {table} (name) SELECT value FROM json_each(?1) WHERE true \
-             ON CONFLICT (name) DO NOTHING"
+    let distinct = Distinct::of(names);
+    let size = Size::of(sql, table)?;
+    let mut ids = known(sql, table, &distinct, &size)?;
+    let (places, new) = without_id(&distinct, &ids);
+    if !new.is_empty() {
+        // In a row, so that the largest is how many there are (`totals::facts`).
+        let statement = format!(
+            "INSERT INTO {table} (id, name) SELECT ?1 + j.key, j.value FROM json_each(?2) AS j"
         );
-        let missing = names.iter().zip(&ids).filter(|(_, id)| **id == 0).map(|(name, _)| *name);
-        sql.execute(&new, &[Value::Text(list_of(missing))]).map_err(Error::Regions)?;
-        ids = look_up(sql, table, &names)?;
+        let first = size.largest + 1;
+        let bindings = [Value::Integer(first.cast_signed()), Value::Text(list_of(new.into_iter()))];
+        sql.execute(&statement, &bindings).map_err(Error::Regions)?;
+        set(&mut ids, places.into_iter().zip(first..));
     }
     let id = |place: usize| ids.get(place).copied().filter(|id| *id != 0);
-    places.into_iter().map(id).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
+    distinct.places.into_iter().map(id).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
+}
+
+/// The ids of the distinct names; 0 for a name without one. Reading all of a small table costs a
+/// fifth of looking up each of its names.
+fn known(
+    sql: &impl Sql,
+    table: &str,
+    distinct: &Distinct<'_>,
+    size: &Size,
+) -> Result<Vec<u64>, Error> {
+    /// Fewer names are looked up, however small the table is.
+    const FEW: usize = 16;
+    /// So many times the names are read at most.
+    const TIMES: usize = 4;
+    let names = distinct.names.len();
+    let most = names.saturating_mul(TIMES).min(limits::NAMES_READ_AT_ONCE_MAX);
+    if names < FEW || usize::try_from(size.largest).is_ok_and(|largest| largest > most) {
+        return look_up(sql, table, &distinct.names);
+    }
+    let mut ids = all(sql, table, distinct)?;
+    let (places, unknown) = without_id(distinct, &ids);
+    if size.has_aliases && !unknown.is_empty() {
+        set(&mut ids, places.into_iter().zip(look_up(sql, table, &unknown)?));
+    }
+    Ok(ids)
+}
+
+/// The distinct names without an id, with their places.
+fn without_id<'a>(distinct: &Distinct<'a>, ids: &[u64]) -> (Vec<usize>, Vec<&'a str>) {
+    let all = distinct.names.iter().zip(ids).enumerate();
+    all.filter(|(_, (_, id))| **id == 0).map(|(place, (name, _))| (place, *name)).unzip()
+}
+
+fn set(ids: &mut [u64], found: impl Iterator<Item = (usize, u64)>) {
+    for (place, id) in found {
+        if let Some(known) = ids.get_mut(place) {
+            *known = id;
+        }
+    }
+}
+
+/// How many names a table has.
+struct Size {
+    /// The largest id; 0 if there is none.
+    largest: u64,
+    /// Whether there are names that were given up.
+    has_aliases: bool,
+}
+
+impl Size {
+    fn of(sql: &impl Sql, table: &str) -> Result<Self, Error> {
+        let statement = format!(
+            "SELECT coalesce((SELECT max(id) FROM {table}), 0), \
+                    EXISTS (SELECT 1 FROM aliases WHERE kind = '{table}')"
+        );
+        let rows = sql.execute(&statement, &[]).map_err(Error::Regions)?;
+        let size = |[largest, has_aliases]: [i64; 2]| Self {
+            largest: largest.cast_unsigned(),
+            has_aliases: has_aliases != 0,
+        };
+        rows.first().and_then(|row| integers(row)).map(size).ok_or(Error::Corrupt("names"))
+    }
+}
+
+/// The ids of the distinct names, by reading all of the table; 0 for a name that is not in it.
+fn all(sql: &impl Sql, table: &str, distinct: &Distinct<'_>) -> Result<Vec<u64>, Error> {
+    let mut ids = vec![0; distinct.names.len()];
+    // Both lists are in the order in which the table is read, whichever that is.
+    let statement = format!("SELECT group_concat(name), group_concat(id) FROM {table}");
+    let rows = sql.execute(&statement, &[]).map_err(Error::Regions)?;
+    match rows.first().map(Vec::as_slice) {
+        Some([Value::Null, Value::Null]) => {}
+        Some([Value::Text(names), Value::Text(known)]) => {
+            let mut known = known.split(',');
+            for name in names.split(',') {
+                let id =
+                    known.next().and_then(|id| id.parse().ok()).ok_or(Error::Corrupt("names"))?;
+                set(&mut ids, distinct.place_of(name).map(|place| (place, id)).into_iter());
+            }
+        }
+        _ => return Err(Error::Corrupt("names")),
+    }
+    Ok(ids)
 }
 
 /// Whether each of the names is known in `table`, in their order.
 pub(crate) fn are_known(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<bool>, Error> {
-    let Distinct { names, places } = Distinct::of(names.iter().copied());
+    let Distinct { names, places, .. } = Distinct::of(names.iter().copied());
     let ids = look_up(sql, table, &names)?;
     Ok(places.into_iter().map(|place| ids.get(place).is_some_and(|id| *id != 0)).collect())
 }

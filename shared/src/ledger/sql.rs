@@ -5,7 +5,8 @@ use crate::limits;
 
 /// How many rows with `columns` bindings each fit into one statement.
 pub(crate) fn rows_per_statement(sql: &impl Sql, columns: usize) -> usize {
-    (sql.parameters_max() / columns).clamp(1, limits::ROWS_PER_STATEMENT)
+    let bindings = sql.parameters_max().min(limits::BINDINGS_PER_STATEMENT);
+    (bindings / columns).clamp(1, limits::ROWS_PER_STATEMENT)
 }
 
 /// `(?,?,?),(?,?,?)`: the same number of rows gives the same text, so that the host's

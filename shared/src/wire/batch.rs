@@ -95,7 +95,7 @@ impl Batch<'_> {
         self.put_head(&mut out);
         let base = self.readings.iter().map(|reading| reading.timestamp.get()).min().unwrap_or(0);
         varint::put(&mut out, base.cast_unsigned());
-        let Distinct { names: regions, places } =
+        let Distinct { names: regions, places, .. } =
             Distinct::of(self.readings.iter().map(|reading| reading.region.as_str()));
         put_length(&mut out, regions.len());
         for region in regions {
