@@ -4,7 +4,7 @@
 use http::Method;
 use isotherm::api::routes::Route;
 use isotherm::http::Request;
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 use serde_json::{Value, json};
 
 use crate::corrections::{correct, correction};

@@ -8,7 +8,7 @@ use isotherm::internals::fold;
 use isotherm::internals::ledger::database::Database;
 use isotherm::internals::settings::Horizon;
 use isotherm::limits;
-use isotherm_host::random::mix;
+use isotherm_stores::random::mix;
 use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;

@@ -9,8 +9,8 @@ use isotherm::api::router;
 use isotherm::api::routes::Route;
 use isotherm::host::Host;
 use isotherm::http::{Header, Request, Response};
-use isotherm_host::native::NativeHost;
 use isotherm_it::Service;
+use isotherm_stores::native::NativeHost;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -9,8 +9,8 @@ use isotherm::http::Kind;
 use isotherm::internals::domain::rejection::Reason;
 use isotherm::internals::journal::QuarantineReason;
 use isotherm::internals::ledger::schema;
-use isotherm_host::native::NativeHost;
 use isotherm_it::{Service, root};
+use isotherm_stores::native::NativeHost;
 use serde_json::Value;
 
 use crate::support::bare::ask;

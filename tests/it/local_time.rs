@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use isotherm::http::Request;
 use isotherm::internals::domain::zone::Zone;
 use isotherm::internals::settings::Horizon;
-use isotherm_host::random::mix;
 use isotherm_it::{next_page, root};
+use isotherm_stores::random::mix;
 use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;

@@ -2,8 +2,8 @@
 
 use isotherm::error::Error;
 use isotherm::host::{Host, KeyValue, Pair, StoreError};
-use isotherm_host::native::NativeHost;
-use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
+use isotherm_stores::native::NativeHost;
+use isotherm_stores::{DatabaseConnection, KeyValueFile};
 
 use crate::support::node::{FOR_EVER, Node, fold_and_prune};
 use crate::support::readings::{START, reading};

@@ -4,8 +4,8 @@
 use isotherm::api::{readings, router};
 use isotherm::http::{Header, Request};
 use isotherm::internals::settings::Horizon;
-use isotherm_host::native::NativeHost;
 use isotherm_it::{Service, now_ms};
+use isotherm_stores::native::NativeHost;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use isotherm_stores::Failure;
 use rusqlite::types::Value as SqliteValue;
 use tokio::task::block_in_place;
 use wasmtime::component::{Linker, Resource, ResourceTable};
@@ -17,7 +18,6 @@ use crate::manifest::Mount;
 use crate::memory::Memory;
 use crate::origin::Origin;
 use crate::outbound::Outbound;
-use crate::stores::Failure;
 
 mod generated {
     wasmtime::component::bindgen!({

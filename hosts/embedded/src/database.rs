@@ -1,9 +1,9 @@
 //! A database: in a file, or on a server.
 
+use isotherm_stores::{Answer, DatabaseConnection, DatabaseFile, Failure};
 use rusqlite::types::Value;
 
 use crate::libsql::{LibSqlConnection, LibSqlServer};
-use crate::stores::{Answer, DatabaseConnection, DatabaseFile, Failure};
 
 /// A database, which can be connected to.
 #[derive(Clone)]

@@ -19,10 +19,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use isotherm_stores::{Failure, random};
 use serde::{Deserialize, Serialize};
-
-use crate::random;
-use crate::stores::Failure;
 
 /// The path of the plan of faults.
 pub const FAULTS_PATH: &str = "/.well-known/isotherm-host/faults";

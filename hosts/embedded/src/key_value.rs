@@ -1,7 +1,8 @@
 //! A key-value store in a file or in Redis.
 
+use isotherm_stores::{Failure, KeyValueFile, Pair};
+
 use crate::redis::{RedisStore, Watch};
-use crate::stores::{Failure, KeyValueFile, Pair};
 
 /// Where keys and values are stored.
 #[derive(Clone)]
@@ -116,12 +117,15 @@ impl Cas {
 
 #[cfg(test)]
 mod tests {
+    use isotherm_stores::to_stderr;
+
     use super::*;
 
     #[test]
     fn a_value_is_replaced_if_it_is_the_one_that_was_seen() {
         let directory = tempfile::TempDir::new().unwrap();
-        let file = KeyValueFile::open(&directory.path().join("kv.db"), "default").unwrap();
+        let path = directory.path().join("kv.db");
+        let file = KeyValueFile::open(&path, "default", to_stderr).unwrap();
         let store = KeyValueStore::File(file);
         let mut cas = store.cas("key".to_owned());
         assert_eq!(cas.look(), Ok(None));

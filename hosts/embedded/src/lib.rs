@@ -6,14 +6,13 @@
 //!
 //! - [`manifest`]: `spin.toml`; [`variables`]: the application's; [`runtime_config`]: `runtime-config.toml`; [`origin`]: what may
 //!   be called;
-//! - [`stores`]: key-value (`key_value_file`) and SQLite, in Spin's file formats, with `group` commits and a `pool`; [`redis`]: key-value in
-//!   Redis; [`key_value`]: either; [`libsql`]: SQLite on a server; [`database`]: either;
+//! - [`redis`]: key-value in Redis; [`key_value`]: in a file of `isotherm-stores`, or there;
+//!   [`libsql`]: SQLite on a server; [`database`]: in a file of `isotherm-stores`, or there;
 //! - `bindings`: the stores as Spin's interfaces;
 //! - [`faults`]: makes the stores fail;
 //! - [`server`]: the components behind their routes, with a fresh instance for every request;
 //!   [`front`]: connections; [`engine`]: Wasmtime's engine;
-//! - [`beat`]: a timer that calls the application;
-//! - [`native`]: the same stores without WebAssembly, for native tests.
+//! - [`beat`]: a timer that calls the application.
 //!
 //! Absent on purpose: everything that Isotherm's components don't import.
 
@@ -28,24 +27,18 @@ pub mod database;
 mod engine;
 pub mod faults;
 pub mod front;
-mod group;
 pub mod key_value;
-mod key_value_file;
 pub mod libsql;
 pub mod log;
 pub mod manifest;
 pub mod memory;
-pub mod native;
 mod opened;
 pub mod origin;
 mod outbound;
-mod pool;
 mod prepared;
-pub mod random;
 pub mod redis;
 pub mod runtime_config;
 pub mod server;
-pub mod stores;
 pub mod traces;
 pub mod variables;
 

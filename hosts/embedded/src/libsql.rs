@@ -8,11 +8,11 @@
 use std::fmt;
 
 use ::libsql::{Builder, Connection, Value as Sent};
+use isotherm_stores::results::{RESULT_BYTES_MAX, size, too_large};
+use isotherm_stores::{Answer, Failure};
 use rusqlite::types::Value;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
-
-use crate::stores::{Answer, Failure, RESULT_BYTES_MAX, size, too_large};
 
 /// A server and the token for it.
 #[derive(Clone, PartialEq, Eq)]

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
+use isotherm_stores::{DatabaseFile, KeyValueFile};
 
 use crate::database::Database;
 use crate::key_value::KeyValueStore;
+use crate::log;
 use crate::manifest::Application;
 use crate::redis::RedisStore;
 use crate::runtime_config::{DatabaseConfig, KeyValueConfig, Stores};
-use crate::stores::{DatabaseFile, KeyValueFile};
 
 /// Opens every key-value store that a component uses, once.
 pub(crate) fn open_key_value(
@@ -20,7 +21,9 @@ pub(crate) fn open_key_value(
         application.components.iter().flat_map(|component| &component.key_value_stores).collect();
     let open = |label: &String| {
         let store = match configured(label, &stores.key_value)? {
-            KeyValueConfig::File(path) => KeyValueStore::File(KeyValueFile::open(path, label)?),
+            KeyValueConfig::File(path) => {
+                KeyValueStore::File(KeyValueFile::open(path, label, log::say)?)
+            }
             KeyValueConfig::Redis(url) => KeyValueStore::Redis(RedisStore::new(url)?),
         };
         Ok((label.clone(), store))
@@ -48,7 +51,7 @@ pub(crate) fn databases(
     let grant = |label: &String| {
         let database = match configured(label, configs)? {
             DatabaseConfig::File(path) => {
-                Database::File(DatabaseFile::with_kept_connections(path)?)
+                Database::File(DatabaseFile::with_kept_connections(path, log::say)?)
             }
             DatabaseConfig::Server(server) => Database::Server(server.clone()),
         };

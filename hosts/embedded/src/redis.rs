@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use isotherm_stores::{Failure, Pair};
 use redis::{Client, Connection, RedisResult};
-
-use crate::stores::{Failure, Pair};
 
 /// How long a call waits for Redis.
 const PATIENCE: Duration = Duration::from_secs(5);

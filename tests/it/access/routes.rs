@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use isotherm::api::routes::{Route, Scope};
-use isotherm_host::native::NativeHost;
 use isotherm_it::{Service, now_ms};
 use isotherm_load::sender::Answer;
+use isotherm_stores::native::NativeHost;
 use serde_json::{Value, json};
 
 use super::bearer;

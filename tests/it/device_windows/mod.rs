@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use isotherm::internals::settings::Horizon;
 use isotherm::limits;
-use isotherm_host::random::mix;
 use isotherm_it::next_page;
+use isotherm_stores::random::mix;
 use serde_json::{Value, json};
 
 use crate::corrections::{correct, correction};

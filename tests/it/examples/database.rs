@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use isotherm::UnixMillis;
 use isotherm::api::readings;
 use isotherm::http::{Header, Request};
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 use serde_json::{Value, json};
 
 const START: i64 = 1_700_000_040_000;

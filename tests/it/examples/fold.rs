@@ -16,7 +16,7 @@ use isotherm::internals::domain::reading::{DeviceId, MilliCelsius, Reading, Regi
 use isotherm::internals::exchange::peers::{Configured, register_in};
 use isotherm::internals::ledger::database::{Budget, Database};
 use isotherm::internals::wire::batch::{Batch, MEDIA_TYPE};
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 use tempfile::TempDir;
 
 const BATCHES: i64 = 64;

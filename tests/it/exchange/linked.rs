@@ -11,7 +11,7 @@ use isotherm::api::{readings, router, sync};
 use isotherm::host::{HttpAnswer, HttpCall, SendError, SendErrorKind};
 use isotherm::http::{Header, Request, Response};
 use isotherm::internals::wire::batch::decode;
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 use serde_json::Value;
 
 use crate::support::faulty::{FaultyHost, Plan};

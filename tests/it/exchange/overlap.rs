@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use isotherm::api::{readings, sync};
 use isotherm::host::{SendError, SendErrorKind};
 use isotherm::http::Request;
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 
 use super::linked::{Linked, Quality};
 use crate::support::faulty::FaultyHost;

@@ -1,6 +1,6 @@
 //! Random histories: what is answered is what the independent program finds.
 
-use isotherm_host::random;
+use isotherm_stores::random;
 use serde_json::{Value, json};
 
 use super::START;

@@ -9,8 +9,8 @@ use isotherm::host::{
 };
 use isotherm::http::Request;
 use isotherm::limits;
-use isotherm_host::native::NativeHost;
-use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
+use isotherm_stores::native::NativeHost;
+use isotherm_stores::{DatabaseConnection, KeyValueFile};
 use rusqlite::Connection;
 
 use crate::support::node::{FOR_EVER, Node, fold_and_prune};

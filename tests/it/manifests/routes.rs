@@ -1,7 +1,7 @@
 //! How requests and other objects find a SpinApp.
 
 use isotherm::api::routes::Route;
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 use serde_json::Value;
 
 use super::objects::{Spin, list, name, text};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use isotherm::host::{Host, KeyValue};
 use isotherm::internals::journal::{self, EntryName};
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 
 use super::story::millicelsius;
 use crate::support::node::scratch;

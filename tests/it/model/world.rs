@@ -9,7 +9,7 @@ use isotherm::internals::fold;
 use isotherm::internals::journal::inventory::Inventory;
 use isotherm::internals::ledger::database::{Budget, Database};
 use isotherm::internals::settings::Horizon;
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::Method;
 use isotherm::api::{readings, router};
 use isotherm::http::{Header, Request};
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 use serde_json::{Value, json};
 
 use crate::support::assert::check_fields;

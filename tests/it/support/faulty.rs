@@ -7,8 +7,8 @@ use isotherm::host::{
     Ending, Host, HttpAnswer, HttpCall, KeyValue, Pair, SendError, SendErrorKind, Sql, StoreError,
     TransactionKind, Value, sqlite,
 };
-use isotherm_host::native::NativeHost;
-use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
+use isotherm_stores::native::NativeHost;
+use isotherm_stores::{DatabaseConnection, KeyValueFile};
 
 use crate::support::libsql;
 

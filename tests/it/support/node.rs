@@ -18,9 +18,9 @@ use isotherm::internals::ledger::Outcome;
 use isotherm::internals::ledger::database::{Budget, Database};
 use isotherm::internals::settings::Horizon;
 use isotherm::limits;
-use isotherm_host::native::NativeHost;
-use isotherm_host::stores::KeyValueFile;
 use isotherm_it::root;
+use isotherm_stores::KeyValueFile;
+use isotherm_stores::native::NativeHost;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use http::Method;
-use isotherm_host::stores::KeyValueFile;
 use isotherm_it::{Service, next_page};
 use isotherm_load::sender::Answer;
+use isotherm_stores::{KeyValueFile, to_stderr};
 use serde_json::{Value, json};
 
 use crate::support::readings::shuffled;
@@ -102,7 +102,7 @@ impl Expect for Service {
 
     #[track_caller]
     fn journal(&self) -> KeyValueFile {
-        KeyValueFile::open(&self.journal_file(), "default").unwrap()
+        KeyValueFile::open(&self.journal_file(), "default", to_stderr).unwrap()
     }
 
     #[track_caller]

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use isotherm::host::{Ending, Host, Sql, StoreError, TransactionKind, Value, sqlite};
-use isotherm_host::native::NativeHost;
-use isotherm_host::stores::{DatabaseConnection, KeyValueFile};
+use isotherm_stores::native::NativeHost;
+use isotherm_stores::{DatabaseConnection, KeyValueFile};
 
 /// The most bindings of one statement.
 const PARAMETERS_MAX: usize = 100;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use isotherm::host::{Host, Sql, Value};
 use isotherm::internals::ledger::{self, Row};
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 
 use crate::support::node::Node;
 use crate::support::readings::MINUTE;

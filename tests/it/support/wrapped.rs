@@ -1,7 +1,7 @@
 //! A native host with stores of a test's own.
 
 use isotherm::host::{Host, KeyValue, Sql, StoreError};
-use isotherm_host::native::NativeHost;
+use isotherm_stores::native::NativeHost;
 
 /// What is not as in a native host.
 pub(crate) trait Stores {

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use isotherm_host::random;
 use isotherm_it::{Service, now_ms};
+use isotherm_stores::random;
 use serde_json::json;
 
 use crate::fleet::Fleet;

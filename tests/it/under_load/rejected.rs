@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use isotherm_host::stores::KeyValueFile;
 use isotherm_it::{Service, now_ms};
 use isotherm_load::sender::Sender;
+use isotherm_stores::{KeyValueFile, to_stderr};
 use serde_json::json;
 
 use crate::{alone, in_hall};
@@ -62,7 +62,7 @@ fn ten_thousand_rejected_requests_make_no_honest_sensor_wait() {
         });
         println!("{posts} posts, the longest {longest:?}");
         assert!(posts > 10 && longest < Duration::from_secs(2), "{posts}, {longest:?}");
-        let journal = KeyValueFile::open(&service.journal_file(), "default").unwrap();
+        let journal = KeyValueFile::open(&service.journal_file(), "default", to_stderr).unwrap();
         let entries = journal.keys().unwrap().into_iter().filter(|key| key.starts_with("journal/"));
         assert!(entries.count() <= posts as usize, "rejections take room in the journal");
     }

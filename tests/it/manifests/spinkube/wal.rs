@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use isotherm_host::stores::KeyValueFile;
 use isotherm_it::programs::variable;
 use isotherm_it::root;
+use isotherm_stores::{KeyValueFile, to_stderr};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -27,7 +27,10 @@ fn a_new_journal_and_one_that_is_there_are_in_wal_mode_with_what_they_have() {
         if !is_new {
             std::fs::remove_file(&file).unwrap();
             // As Spin makes it.
-            KeyValueFile::open(&file, "default").unwrap().set("journal/x", b"1").unwrap();
+            KeyValueFile::open(&file, "default", to_stderr)
+                .unwrap()
+                .set("journal/x", b"1")
+                .unwrap();
             assert_eq!(pragma::<String>(&file, "journal_mode"), "delete");
         }
         for _ in 0..2 {
@@ -37,7 +40,7 @@ fn a_new_journal_and_one_that_is_there_are_in_wal_mode_with_what_they_have() {
         }
         assert_eq!(pragma::<i64>(&file, "page_size") == 1_024, is_new);
     }
-    let kept = KeyValueFile::open(&file, "default").unwrap();
+    let kept = KeyValueFile::open(&file, "default", to_stderr).unwrap();
     assert_eq!(kept.get("journal/x"), Ok(Some(b"1".to_vec())));
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::log;
+use crate::Say;
 
 /// The most connections that are kept, each with a page cache of 2 MiB at most.
 const KEPT_MAX: usize = 4;
@@ -50,6 +50,7 @@ pub(crate) struct Pool {
     checkpointed: Mutex<Option<Instant>>,
     /// Whether a thread closes those that nobody takes.
     is_closing: AtomicBool,
+    say: Say,
 }
 
 struct Kept {
@@ -70,13 +71,14 @@ pub(crate) fn id_of(path: &Path) -> Option<FileId> {
 }
 
 impl Pool {
-    pub(crate) fn new(path: &Path) -> Arc<Self> {
+    pub(crate) fn new(path: &Path, say: Say) -> Arc<Self> {
         Arc::new(Self {
             path: path.to_owned(),
             kept: Mutex::default(),
             is_checkpointing: AtomicBool::new(false),
             checkpointed: Mutex::default(),
             is_closing: AtomicBool::new(false),
+            say,
         })
     }
 
@@ -114,10 +116,8 @@ impl Pool {
             let pool = self.clone();
             std::thread::spawn(move || {
                 if let Err(error) = pool.checkpoint() {
-                    log::say(&format!(
-                        "the log of {} stays as it is: {error}",
-                        pool.path.display()
-                    ));
+                    let path = pool.path.display();
+                    (pool.say)(&format!("the log of {path} stays as it is: {error}"));
                 }
                 pool.is_checkpointing.store(false, Ordering::Release);
             });
@@ -195,6 +195,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::to_stderr;
 
     fn count(pool: &Arc<Pool>) -> i64 {
         let in_use = pool.take().unwrap();
@@ -207,7 +208,7 @@ mod tests {
     fn a_connection_is_kept_if_it_is_clean_and_the_file_is_the_same() {
         let directory = tempfile::TempDir::new().unwrap();
         let path = directory.path().join("regions.db");
-        let pool = Pool::new(&path);
+        let pool = Pool::new(&path, to_stderr);
         let run = |statement: &str| {
             let in_use = pool.take().unwrap();
             in_use.connection.execute_batch(statement).unwrap();
@@ -232,7 +233,7 @@ mod tests {
     #[test]
     fn a_log_that_was_long_once_is_not_moved_with_each_request() {
         let directory = tempfile::TempDir::new().unwrap();
-        let pool = Pool::new(&directory.path().join("regions.db"));
+        let pool = Pool::new(&directory.path().join("regions.db"), to_stderr);
         assert!(pool.is_time());
         assert!((0..100).all(|_| !pool.is_time()));
     }
@@ -241,7 +242,7 @@ mod tests {
     fn what_nobody_takes_is_closed_and_the_log_goes_with_it() {
         let directory = tempfile::TempDir::new().unwrap();
         let path = directory.path().join("regions.db");
-        let pool = Pool::new(&path);
+        let pool = Pool::new(&path, to_stderr);
         let in_use = pool.take().unwrap();
         in_use.connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)").unwrap();
         pool.give_back(in_use);
@@ -258,7 +259,7 @@ mod tests {
     fn a_long_log_is_moved_into_the_database_beside_the_requests() {
         let directory = tempfile::TempDir::new().unwrap();
         let path = directory.path().join("regions.db");
-        let pool = Pool::new(&path);
+        let pool = Pool::new(&path, to_stderr);
         let in_use = pool.take().unwrap();
         let large = "PRAGMA journal_mode = WAL; CREATE TABLE t (a);
                      INSERT INTO t VALUES (randomblob(6000000))";

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::stores::Failure;
+use crate::Failure;
 
 /// The most writes in one commit: what waits for a commit is bounded by it, and so is what a
 /// single failure can take with it.

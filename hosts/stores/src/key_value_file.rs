@@ -12,9 +12,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, named_params, params};
 
 use crate::group::Group;
-use crate::log;
 use crate::pool::{FileId, id_of};
-use crate::stores::{Failure, Pair, RESULT_BYTES_MAX, create_parent, too_large};
+use crate::results::{RESULT_BYTES_MAX, too_large};
+use crate::{Failure, Pair, Say, create_parent};
 
 /// A key-value store in a file. Cloning shares the connection.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ struct Shared {
     reader: Mutex<Option<Opened>>,
     /// Writes of several requests at once.
     group: Group<Vec<Pair>>,
+    say: Say,
 }
 
 /// A connection, and the file that it was opened on.
@@ -56,14 +57,14 @@ impl Opened {
 
 impl KeyValueFile {
     /// Opens the store `label` in the file at `path`, which is created if it does not
-    /// exist. A file in WAL mode stays in WAL mode.
-    pub fn open(path: &Path, label: &str) -> Result<Self> {
+    /// exist. A file in WAL mode stays in WAL mode. One that was replaced is told to `say`.
+    pub fn open(path: &Path, label: &str, say: Say) -> Result<Self> {
         create_parent(path)?;
         let opened = Opened::new(path)
             .with_context(|| format!("the key-value file {} can't be opened", path.display()))?;
         let connection = Mutex::new(opened);
         let (path, reader) = (path.to_owned(), Mutex::default());
-        let shared = Shared { path, connection, reader, group: Group::default() };
+        let shared = Shared { path, connection, reader, group: Group::default(), say };
         Ok(Self { shared: Arc::new(shared), store: label.to_owned() })
     }
 
@@ -89,7 +90,8 @@ impl KeyValueFile {
         // After a panic elsewhere, SQLite still keeps the connection consistent.
         let mut opened = self.shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
         if id_of(&self.shared.path) != opened.file {
-            log::say(&format!("{} was replaced, and is opened again", self.shared.path.display()));
+            let path = self.shared.path.display();
+            (self.shared.say)(&format!("{path} was replaced, and is opened again"));
             let was_wal = opened.is_wal;
             *opened = Opened::new(&self.shared.path)?;
             if was_wal {
@@ -243,11 +245,12 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::to_stderr;
 
     fn in_wal_mode(directory: &TempDir) -> KeyValueFile {
         let path = directory.path().join("kv.db");
         KeyValueFile::set_wal(&path).unwrap();
-        let store = KeyValueFile::open(&path, "default").unwrap();
+        let store = KeyValueFile::open(&path, "default", to_stderr).unwrap();
         store.set("key", b"1").unwrap();
         assert_eq!(store.get("key"), Ok(Some(b"1".to_vec())));
         store
@@ -281,7 +284,8 @@ mod tests {
         assert_eq!(store.get("key"), Ok(None));
         store.set("key", b"2").unwrap();
         assert_eq!(store.get("key"), Ok(Some(b"2".to_vec())));
-        let again = KeyValueFile::open(&directory.path().join("kv.db"), "default").unwrap();
+        let again =
+            KeyValueFile::open(&directory.path().join("kv.db"), "default", to_stderr).unwrap();
         assert_eq!(again.get("key"), Ok(Some(b"2".to_vec())));
     }
 }

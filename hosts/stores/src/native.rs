@@ -12,8 +12,7 @@ use isotherm::host::{
     Ending, Host, KeyValue, Pair, Sql, StoreError, TransactionKind, Value, sqlite,
 };
 
-use crate::random;
-use crate::stores::{DatabaseConnection, DatabaseFile, KeyValueFile};
+use crate::{DatabaseConnection, DatabaseFile, KeyValueFile, random, to_stderr};
 
 /// A host in a directory of its own, with variables and a captured log.
 #[derive(Clone)]
@@ -71,7 +70,7 @@ impl NativeHost {
     pub fn new(directory: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Ok(Self {
-            journal: KeyValueFile::open(&directory.join("journal.db"), "default")?,
+            journal: KeyValueFile::open(&directory.join("journal.db"), "default", to_stderr)?,
             regions: DatabaseFile::new(&directory.join("regions.db"))?,
             variables: variables.iter().map(pair).collect(),
             files: None,

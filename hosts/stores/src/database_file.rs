@@ -1,31 +1,18 @@
-//! The two stores, with the semantics and the file formats of Spin's local ones: what
-//! one runtime wrote, the other reads.
+//! A SQLite database in a file.
 //!
 //! Every `open` of a database is a connection with SQLite's own busy handler of five seconds: a new
-//! one, as in Spin, or one that was kept ([`crate::pool`]). [`KeyValueFile`] has a module of its own.
+//! one, as in Spin, or one that was kept ([`crate::pool`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rusqlite::Connection;
 use rusqlite::types::{FromSql, Value, ValueRef};
 
-pub use crate::key_value_file::KeyValueFile;
 use crate::pool::{InUse, Pool};
-
-/// The most bytes that the host returns from one call, as in Spin.
-pub(crate) const RESULT_BYTES_MAX: usize = 128 * 1024 * 1024;
-
-/// A failure in words: all that a component gets.
-pub type Failure = String;
-
-/// A key and its value.
-pub type Pair = (String, Vec<u8>);
-
-pub(crate) fn too_large() -> Failure {
-    format!("query result exceeds limit of {RESULT_BYTES_MAX} bytes")
-}
+use crate::results::{RESULT_BYTES_MAX, size, too_large};
+use crate::{Failure, Say, create_parent};
 
 /// A SQLite database in a file. Each connection to it is a new one.
 #[derive(Clone)]
@@ -51,9 +38,10 @@ impl DatabaseFile {
         Ok(Self { path: path.to_owned(), pool: None })
     }
 
-    /// The same with connections that are kept when they are not used any more.
-    pub fn with_kept_connections(path: &Path) -> Result<Self> {
-        Ok(Self { pool: Some(Pool::new(path)), ..Self::new(path)? })
+    /// The same with connections that are kept when they are not used any more. A log of SQLite that
+    /// can't be moved is told to `say`.
+    pub fn with_kept_connections(path: &Path, say: Say) -> Result<Self> {
+        Ok(Self { pool: Some(Pool::new(path, say)), ..Self::new(path)? })
     }
 
     /// A connection that is opened on first use.
@@ -130,18 +118,4 @@ impl DatabaseConnection {
 
 fn owned(value: ValueRef<'_>) -> rusqlite::Result<Value> {
     Ok(Value::column_result(value)?)
-}
-
-pub(crate) fn size(value: &Value) -> usize {
-    match value {
-        Value::Text(text) => text.len(),
-        Value::Blob(bytes) => bytes.len(),
-        Value::Null | Value::Integer(_) | Value::Real(_) => 8,
-    }
-}
-
-pub(crate) fn create_parent(path: &Path) -> Result<()> {
-    let Some(parent) = path.parent() else { return Ok(()) };
-    std::fs::create_dir_all(parent)
-        .with_context(|| format!("the directory {} can't be created", parent.display()))
 }
