@@ -1,15 +1,19 @@
 //! `cargo xtask bench`: measures the rate of the service, and what it costs.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::{Runtime, build, gateway, program, root, step};
+use crate::{Runtime, build, gateway, instructions, program, root, step};
 
 /// The runtime that people get: it is built as for them.
 const GATEWAY: &str = "gateway";
 
 /// Takes `--runtime`, and passes the other arguments on.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
+    if arguments.iter().any(|argument| argument == "--instructions") {
+        ensure!(arguments.len() == 1, "--instructions goes with nothing else");
+        return instructions::run(shell);
+    }
     let (mut runtime, mut rest) = (Runtime::Embedded.name(), Vec::new());
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {

@@ -30,6 +30,8 @@ use xshell::{Shell, cmd};
 mod access;
 mod beat;
 mod bench;
+mod budget;
+mod callgrind;
 mod crash;
 mod debian;
 mod emulated;
@@ -38,6 +40,7 @@ mod found;
 mod gateway;
 mod greeting;
 mod image;
+mod instructions;
 mod listen;
 mod peers;
 mod reproducible;
@@ -96,6 +99,10 @@ cargo xtask bench [--runtime embedded|spin|gateway] [--json FILE] [...]
     VictoriaMetrics; with `--auth [--rounds 100]`, what access control costs; `--help`
     lists the rest.
 
+cargo xtask bench --instructions
+    How many instructions a reading takes in each stage, by valgrind's callgrind, and may
+    take (`budget.toml`).
+
 cargo xtask gateway [--target TRIPLE] [--compiler]
     Builds isotherm-gateway, one executable with the application in it, into target/dist. For
     another target, its linker has to be there, and rustup's target. With --compiler also
@@ -112,7 +119,7 @@ cargo xtask emulated --target aarch64-unknown-linux-gnu|armv7-unknown-linux-gnue
     qemu-user, 10 or newer. With --no-build, of what is in target/dist.
 
 cargo xtask size
-    Builds the components and prints how large they are, and may be.
+    Builds the components and prints how large they are, and may be (`budget.toml`).
 
 cargo xtask reproducible
     Builds the components twice, here and in another directory with another home of

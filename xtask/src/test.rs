@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::tools::Tools;
-use crate::{Runtime, build, build_conformance, root, size, spin_test, step, target};
+use crate::{Runtime, build, build_conformance, instructions, root, size, spin_test, step, target};
 
 /// Stops at the first step that fails.
 pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
@@ -36,6 +36,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
 
     build(shell)?;
     size::check()?;
+    let mut skipped = Vec::from_iter(instructions::run_if_possible(shell)?);
 
     build_conformance(shell)?;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(shell: &Shell, arguments: Vec<String>) -> Result<()> {
         .quiet()
         .run()?;
 
-    let mut skipped = deny(shell)?;
+    skipped.extend(deny(shell)?);
     let tools = Tools::find(shell, runtime)?;
     skipped.extend(tools.skipped);
 

@@ -23,7 +23,7 @@ pub(crate) struct Tools {
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
 /// Programs that a machine may lack, and the Debian packages that have them.
-const PACKAGES: [(&[&str], &str); 8] = [
+const PACKAGES: [(&[&str], &str); 9] = [
     (&BROWSERS, "chromium"),
     (&["node"], "nodejs"),
     (&["npm"], "npm"),
@@ -31,6 +31,7 @@ const PACKAGES: [(&[&str], &str); 8] = [
     (&["prlimit"], "util-linux"),
     (&["sqlite3"], "sqlite3"),
     (&["shellcheck"], "shellcheck"),
+    (&["valgrind"], "valgrind"),
     // Not redis-server, which would start a service. The program is the same.
     (&REDIS, "redis-tools"),
 ];

@@ -89,6 +89,7 @@ impl DatabaseConnection {
     }
 
     /// Runs the first statement in `statement` and returns its rows.
+    #[inline(never)] // It has a name in profiles: xtask/src/instructions.rs.
     pub fn execute(&self, statement: &str, parameters: Vec<Value>) -> Result<Answer, Failure> {
         let answer = self.with(|connection| {
             let mut prepared = connection.prepare_cached(statement)?;

@@ -51,6 +51,7 @@ pub(crate) fn post(sql: &impl Sql, readings: &[Reading<'_>]) -> Result<Vec<Outco
 }
 
 /// The same for rows, sorted by key. The outcome of each is stored at its index.
+#[inline(never)] // It has a name in profiles: xtask/src/instructions.rs.
 pub(super) fn post_rows(
     sql: &impl Sql,
     rows: &[Row],

@@ -13,6 +13,7 @@ use crate::limits;
 /// The ids of the names in `table`, in the order of the names. New names get an id.
 ///
 /// Must run in a transaction that holds the write lock.
+#[inline(never)] // It has a name in profiles: xtask/src/instructions.rs.
 pub(crate) fn ids<'a>(
     sql: &impl Sql,
     table: &str,

@@ -327,14 +327,14 @@ impl<const G: usize> RunTable<G> {
 
     /// Merges `new`, sorted by group and key, into the table.
     ///
-    /// Calls `combine` for each new record, in order. If a record with its key is there
-    /// (in the table, or earlier in `new`), `combine` gets that record and returns
-    /// whether it changed it. If not, `combine` gets `None` and the new record is
-    /// added.
+    /// Calls `combine` for each new record, in order. If a record with its key is there (in
+    /// the table, or earlier in `new`), `combine` gets that record and returns whether it
+    /// changed it. If not, `combine` gets `None` and the new record is added.
     ///
     /// If runs can't be read, finds all of them before it fails.
     ///
     /// Must run inside a transaction that holds the write lock.
+    #[inline(never)] // It has a name in profiles: xtask/src/instructions.rs.
     pub(crate) fn merge<R: RunRecord<G>>(
         &self,
         sql: &impl Sql,

@@ -157,6 +157,7 @@ pub(super) fn devices_rolled_up(span: u16, parts: &[DeviceWindow]) -> Vec<Device
 }
 
 /// Adds the readings to their windows.
+#[inline(never)] // It has a name in profiles: xtask/src/instructions.rs.
 pub(crate) fn add(sql: &impl Sql, counted: Vec<Row>) -> Result<(), Error> {
     let (mut windows, devices) = additions(counted).ok_or(Error::Corrupt("ledger row"))?;
     add_devices(sql, &devices, &mut windows)?;

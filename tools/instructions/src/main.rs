@@ -1,13 +1,15 @@
 //! Journals 64 batches of 1,000 readings of 10,000 devices and folds them, without
 //! WebAssembly and without chance: what a profiler counts is the same in every run.
-//! `docs/performance.md` says how to run it.
+//! `cargo xtask bench --instructions` runs it.
 //!
 //! `--peer`: all of it waits for another node, too. `--from-node`: the batches are those of
 //! another node. `--lines`: they are in InfluxDB's line protocol.
 
+#![forbid(unsafe_code)]
+
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, Result, ensure};
 use isotherm::UnixMillis;
 use isotherm::api::{readings, router};
 use isotherm::http::{Header, Request};
@@ -39,16 +41,18 @@ fn numbers(batch: i64) -> std::ops::Range<i64> {
     batch * READINGS..(batch + 1) * READINGS
 }
 
+/// Thousandths of a degree as degrees.
+fn degrees(millicelsius: i64) -> String {
+    let sign = if millicelsius < 0 { "-" } else { "" };
+    format!("{sign}{}.{:03}", millicelsius.abs() / 1_000, millicelsius.abs() % 1_000)
+}
+
 fn json(number: i64) -> Vec<u8> {
     let reading = |i: i64| {
         let (device, region, millicelsius, at) = measured(i);
-        let (sign, whole, thousandths) = (
-            if millicelsius < 0 { "-" } else { "" },
-            millicelsius.abs() / 1_000,
-            millicelsius.abs() % 1_000,
-        );
+        let degrees = degrees(millicelsius);
         format!(
-            r#"{{"device_id":"{device}","region":"{region}","temperature_c":{sign}{whole}.{thousandths:03},"timestamp":{at}}}"#,
+            r#"{{"device_id":"{device}","region":"{region}","temperature_c":{degrees},"timestamp":{at}}}"#,
         )
     };
     let readings: Vec<String> = numbers(number).map(reading).collect();
@@ -58,14 +62,8 @@ fn json(number: i64) -> Vec<u8> {
 fn lines(number: i64) -> Vec<u8> {
     let line = |i: i64| {
         let (device, region, millicelsius, at) = measured(i);
-        let (sign, whole, thousandths) = (
-            if millicelsius < 0 { "-" } else { "" },
-            millicelsius.abs() / 1_000,
-            millicelsius.abs() % 1_000,
-        );
-        format!(
-            "t,device_id={device},region={region} temperature_c={sign}{whole}.{thousandths:03} {at}\n"
-        )
+        let degrees = degrees(millicelsius);
+        format!("t,device_id={device},region={region} temperature_c={degrees} {at}\n")
     };
     numbers(number).map(line).collect::<String>().into_bytes()
 }
@@ -92,6 +90,39 @@ fn of_node(number: i64) -> Option<Vec<u8>> {
     Some(Batch { sender, id, asked, anchor: None, readings, corrections }.encode())
 }
 
+/// What is sent, and where to.
+struct Sent {
+    head: Request,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Sent {
+    fn of(has: impl Fn(&str) -> bool) -> Result<Self> {
+        let media_type = if has("--from-node") { MEDIA_TYPE } else { "application/json" };
+        let path = if has("--lines") { "/write?precision=ms" } else { "/v1/readings" };
+        let bodies: Option<Vec<Vec<u8>>> = match () {
+            () if has("--from-node") => (0..BATCHES).map(of_node).collect(),
+            () if has("--lines") => Some((0..BATCHES).map(lines).collect()),
+            () => Some((0..BATCHES).map(json).collect()),
+        };
+        let bodies = bodies.context("readings within their ranges")?;
+        Ok(Self { head: Request::post(path).with(Header::ContentType, media_type), bodies })
+    }
+}
+
+/// A phase: a profile shows it by this name.
+#[inline(never)]
+fn journal(host: &NativeHost, sent: &Sent, now: UnixMillis) -> Vec<u16> {
+    let post = |body: &Vec<u8>| readings::post(host, &sent.head, body, now);
+    sent.bodies.iter().map(|body| post(body).response.status.as_u16()).collect()
+}
+
+/// The other phase.
+#[inline(never)]
+fn fold(host: &NativeHost, now: UnixMillis) -> Vec<u8> {
+    router::answer(host, &Request::get("/v1/regions/region-00"), now).response.body
+}
+
 #[expect(clippy::disallowed_methods, reason = "what is measured here is time")]
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
@@ -99,9 +130,10 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 }
 
 #[expect(clippy::print_stdout, reason = "a program for a terminal")]
-fn main() -> anyhow::Result<()> {
-    // In memory where the machine has such a place: it is not the disk that is profiled.
+fn main() -> Result<()> {
     let has = |name: &str| std::env::args().any(|argument| argument == name);
+    let sent = Sent::of(has)?;
+    // In memory where the machine has such a place: it is not the disk that is profiled.
     let directory = TempDir::new_in("/dev/shm").or_else(|_absent| TempDir::new())?;
     let host = NativeHost::new(directory.path(), &[("retention", "0")])?.simulated(0, 1);
     let now = UnixMillis::new(NOW).context("a time within the range")?;
@@ -109,28 +141,11 @@ fn main() -> anyhow::Result<()> {
         let database = Database::open(&host, Budget { lock_ms: 5_000, total_ms: 60_000 })?;
         register_in(&database, &[Configured::new(1, "http://hub")], now)?;
     }
-    let media_type = if has("--from-node") { MEDIA_TYPE } else { "application/json" };
-    let path = if has("--lines") { "/write?precision=ms" } else { "/v1/readings" };
-    let head = Request::post(path).with(Header::ContentType, media_type);
-    let bodies: Option<Vec<Vec<u8>>> = match () {
-        () if has("--from-node") => (0..BATCHES).map(of_node).collect(),
-        () if has("--lines") => Some((0..BATCHES).map(lines).collect()),
-        () => Some((0..BATCHES).map(json).collect()),
-    };
-    let bodies = bodies.context("readings within their ranges")?;
-
-    let (statuses, journaled) = timed(|| {
-        let post = |body: &Vec<u8>| readings::post(&host, &head, body, now);
-        bodies.iter().map(|body| post(body).response.status).collect::<Vec<_>>()
-    });
-    anyhow::ensure!(
-        statuses.iter().all(|status| matches!(status.as_u16(), 202 | 204)),
-        "{statuses:?}"
-    );
-    let (answer, folded) =
-        timed(|| router::answer(&host, &Request::get("/v1/regions/region-00"), now));
-    let answer = String::from_utf8_lossy(&answer.response.body).into_owned();
-    anyhow::ensure!(answer.contains(r#""count":1280"#), "not all was folded: {answer}");
+    let (statuses, journaled) = timed(|| journal(&host, &sent, now));
+    ensure!(statuses.iter().all(|status| matches!(status, 202 | 204)), "{statuses:?}");
+    let (answer, folded) = timed(|| fold(&host, now));
+    let answer = String::from_utf8_lossy(&answer);
+    ensure!(answer.contains(r#""count":1280"#), "not all was folded: {answer}");
     println!("journaled in {} ms, folded in {} ms", journaled.as_millis(), folded.as_millis());
     Ok(())
 }
