@@ -53,7 +53,7 @@ const RUNS: [Run; 4] = [
             ("journal", Cost::Of(JOURNAL)),
             ("journal: reading JSON", Cost::Of("isotherm::wire::json::parse")),
             ("journal: encoding", Cost::Of("isotherm::journal::entry::Entry::encode_and_count")),
-            ("journal: the entry's key", Cost::Of("isotherm::journal::name::EntryName::of")),
+            ("journal: the entry's key", Cost::Of("isotherm::journal::name::EntryName::hashed_by")),
         ],
         fold: &[
             ("fold", Cost::Of(FOLD)),
