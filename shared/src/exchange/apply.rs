@@ -1,5 +1,6 @@
 //! Acting on the answer of a peer.
 
+use crate::base::sort::sort_by_key;
 use crate::domain::exchange::{Anchor, Known, NodeId};
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -102,7 +103,9 @@ fn put_aside(
 ) -> Result<(), Error> {
     let mut parts: Vec<Part> =
         places.map(|(minute, begin)| Part { minute, begin, readings: 1 }).collect();
-    parts.sort_unstable_by_key(|part| (part.minute, part.begin));
+    sort_by_key(&mut parts, |part| {
+        u128::from(part.minute.unsigned_abs()) << 64 | u128::from(part.begin.unsigned_abs())
+    });
     parts.dedup_by(|later, first| {
         let is_same = later.minute == first.minute;
         first.readings += if is_same { later.readings } else { 0 };

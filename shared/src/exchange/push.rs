@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::sort::{sort_by_key, sort_by_text};
 use crate::domain::correction::Correction;
 use crate::domain::exchange::{Anchor, BatchId, Behind, Sender, SentCorrection};
 use crate::domain::reading::{DeviceId, MilliCelsius, Reading, Region, UnixMillis};
@@ -161,7 +162,10 @@ fn take(
     let made = made.first().and_then(|row| integers(row));
     let [batch] = made.ok_or(Error::Corrupt("batch"))?;
     outbox::take(sql, peer.peer, batch, &parts, rest)?;
-    rows.sort_unstable_by_key(|row| (row.device(), row.minute, row.ms()));
+    sort_by_key(&mut rows, |row| {
+        let in_device = u64::from(row.minute) << 32 | row.ms().unsigned_abs();
+        u128::from(row.device()) << 64 | u128::from(in_device)
+    });
     Ok(Contents { batch: Some(batch), rows, corrections })
 }
 
@@ -191,10 +195,9 @@ impl Contents {
             .map(|(reading, place)| Some((reading?, place)))
             .collect::<Option<_>>()
             .ok_or(Error::Corrupt("names"))?;
-        // By name, so that names can be told by what they have in common.
-        readings.sort_by(|(a, _), (b, _)| {
-            (a.device_id.as_str(), a.timestamp).cmp(&(b.device_id.as_str(), b.timestamp))
-        });
+        // By name, so that names can be told by what they have in common. Those of a device are in
+        // the order of their times already.
+        sort_by_text(&mut readings, |(reading, _)| reading.device_id.as_str());
         let (readings, places) = readings.into_iter().unzip();
         let corrections = self.corrections.iter().map(|one| one.named(&devices, &regions));
         let corrections: Option<Vec<SentCorrection<'_>>> = corrections.collect();

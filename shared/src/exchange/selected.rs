@@ -1,6 +1,7 @@
 //! What goes into the next batch: readings that wait, the newest minutes first, and the
 //! corrections of their minutes.
 
+use crate::base::sort::sort_by_key;
 use crate::domain::reading::UnixMillis;
 use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
@@ -54,7 +55,7 @@ impl Selected {
 
     /// Adds a part, as far as there is room, given the rows of its minute.
     fn add(&mut self, part: Part, of_minute: &mut [Row], most: usize) {
-        of_minute.sort_unstable_by_key(place_of);
+        sort_by_key(of_minute, |row| place_of(row).unsigned_abs().into());
         let first = of_minute.partition_point(|row| place_of(row) < part.begin);
         let own = of_minute.get(first..).unwrap_or_default();
         let room = most.saturating_sub(self.rows.len());

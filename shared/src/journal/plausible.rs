@@ -5,6 +5,7 @@
 //! temperature in thousandths of a degree Celsius, `-` for none, with spaces between. Lines
 //! that this release can't read are skipped.
 
+use crate::base::sort::sort_by_text;
 use crate::domain::plausible::Plausible;
 use crate::domain::reading::MilliCelsius;
 use crate::host::{Host, KeyValue, StoreError};
@@ -48,7 +49,7 @@ impl PlausibleByRegion {
         };
         let text = std::str::from_utf8(value).unwrap_or_default();
         let mut all: Vec<(String, Plausible)> = text.lines().filter_map(line).collect();
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sort_by_text(&mut all, |(name, _)| name);
         Self(all)
     }
 

@@ -5,6 +5,7 @@
 //! not counted is noted after the answer, and rarely if there is much of it ([`noted`]).
 
 use crate::base::input::{Input, put_length, put_text};
+use crate::base::sort::sort_by_text;
 use crate::domain::reading::UnixMillis;
 use crate::host::{Host, KeyValue, StoreError};
 use crate::journal::{keys, noted, retried};
@@ -53,7 +54,7 @@ pub(crate) fn names(store: &impl KeyValue) -> Result<Vec<String>, StoreError> {
         Some(rest.to_owned())
     };
     let mut names: Vec<String> = store.keys()?.into_iter().filter_map(name).collect();
-    names.sort();
+    sort_by_text(&mut names, |name| name);
     names.dedup();
     Ok(names)
 }

@@ -1,6 +1,7 @@
 //! What is kept of tokens: a line for each (`access::token`), and when it was last used, to
 //! the hour. Apart from each other, so that a use can't undo a revocation.
 
+use crate::base::sort::sort_by_text;
 use crate::domain::reading::UnixMillis;
 use crate::host::{KeyValue, StoreError};
 use crate::journal::door::Door;
@@ -114,7 +115,7 @@ pub(crate) fn all(store: &impl KeyValue) -> Result<All, StoreError> {
             None => all.lines.push(text(value)),
         }
     }
-    all.lines.sort();
+    sort_by_text(&mut all.lines, |line| line);
     Ok(all)
 }
 

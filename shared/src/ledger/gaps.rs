@@ -45,11 +45,17 @@ impl Gaps {
     /// The median, in seconds, at least 1; `None` if there are fewer than three gaps. Of
     /// two in the middle, the longer.
     pub(crate) fn median_s(&self) -> Option<u32> {
-        let mut sorted = self.seconds;
-        let sorted = sorted.get_mut(..usize::from(self.count))?;
-        sorted.sort_unstable();
-        let median = *sorted.get(sorted.len() / 2)?;
-        (sorted.len() >= ENOUGH).then_some(median.max(1))
+        let all = self.as_slice();
+        if all.len() < ENOUGH {
+            return None;
+        }
+        // Few enough to count for each how many are below it. (A sort is eight kilobytes.)
+        let below = |limit: u32| all.iter().filter(|seconds| **seconds < limit).count();
+        let is_median = |limit: &&u32| {
+            let same = all.iter().filter(|seconds| seconds == limit).count();
+            (below(**limit)..below(**limit) + same).contains(&(all.len() / 2))
+        };
+        all.iter().find(is_median).map(|median| (*median).max(1))
     }
 
     /// The stored form: how many, then each, as LEB128.

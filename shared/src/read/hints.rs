@@ -1,6 +1,7 @@
 //! Devices that seem to be set up wrong: temperatures in degrees Fahrenheit that are taken
 //! for Celsius. It is a hint, and changes nothing: only a person knows.
 
+use crate::base::sort::sort_by_key;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::device_window::{self, DeviceWindow};
@@ -64,7 +65,9 @@ fn suspicious(windows: &[DeviceWindow]) -> Vec<(&DeviceWindow, f64)> {
 
 /// The median of at least two values: of an even number, the lower of both in the middle.
 fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
+    // The order of all bits but those of negative numbers, which is reversed.
+    let order = |bits: u64| if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    sort_by_key(&mut values, |value| order(value.to_bits()).into());
     let middle = values.len().checked_sub(1)? / 2;
     (values.len() > 1).then(|| values.get(middle).copied()).flatten()
 }

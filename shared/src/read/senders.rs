@@ -1,5 +1,6 @@
 //! What an answer may lack, as a node that sends to this one is behind or silent.
 
+use crate::base::sort::sort_by_key;
 use crate::domain::exchange::NodeId;
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
@@ -59,7 +60,7 @@ fn called(name: &str, node: NodeId) -> String {
 }
 
 fn names_of(mut silent: Vec<&KnownSender>) -> String {
-    silent.sort_by_key(|one| one.contact);
+    sort_by_key(&mut silent, |one| one.contact.get().unsigned_abs().into());
     let named = silent.iter().take(NAMED_MAX);
     let mut names: Vec<String> = named.map(|one| called(&one.name, one.node)).collect();
     let others = silent.len().saturating_sub(NAMED_MAX);

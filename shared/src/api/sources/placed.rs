@@ -4,6 +4,7 @@
 use super::config::Source;
 use super::left::Leftover;
 use super::table;
+use crate::base::sort::sort_by_text;
 use crate::domain::reading::{Reading, TimeOrigin};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::error::Error;
@@ -81,7 +82,7 @@ fn refuse_flush(items: &mut [Item<'static>]) {
     let assumed = items.iter().flatten().filter(|reading| reading.is_time_assumed());
     let mut devices: Vec<String> =
         assumed.map(|reading| reading.device_id.as_str().to_owned()).collect();
-    devices.sort_unstable();
+    sort_by_text(&mut devices, |device| device);
     let mut several: Vec<String> = devices
         .windows(2)
         .filter_map(|pair| matches!(pair, [a, b] if a == b).then(|| pair.first().cloned())?)

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::asked::OF_LINES;
 use super::{config, manage, table};
 use crate::base::digest::hex;
+use crate::base::sort::sort_by_text;
 use crate::domain::reading::UnixMillis;
 use crate::error::{Error, best_effort};
 use crate::host::Host;
@@ -24,7 +25,7 @@ pub(super) fn all<H: Host>(host: &H) -> Result<Vec<Value>, Error> {
     names.extend(of_variable.into_keys());
     names.push(OF_LINES.to_owned());
     names.extend(counted.iter().flatten().map(|counted| counted.name.clone()));
-    names.sort();
+    sort_by_text(&mut names, |name| name);
     names.dedup();
     names.iter().map(|name| one(host, &store, name, counted.as_deref())).collect()
 }

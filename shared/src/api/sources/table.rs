@@ -7,6 +7,7 @@
 //! to a large table goes to its head, where it wins over the parts: one value is written. When
 //! the head has too many, the whole table is written anew.
 
+use crate::base::sort::sort_by_key;
 use crate::error::Error;
 use crate::host::{Host, KeyValue, StoreError};
 use crate::journal;
@@ -144,7 +145,7 @@ fn parts_of(ids: &[&str], parts: usize) -> Vec<usize> {
         return Vec::new();
     }
     let mut wanted: Vec<usize> = ids.iter().map(|id| bucket(id, parts)).collect();
-    wanted.sort_unstable();
+    sort_by_key(&mut wanted, |bucket| *bucket as u128);
     wanted.dedup();
     wanted
 }
