@@ -84,6 +84,35 @@ fn each_request_takes_the_old_name() {
     check_fields(&answer, &json!({"ack": "folded", "device_id": "t-20", "state": "applied"}));
 }
 
+/// However many names a batch has beside those that are known: a few are looked up, of many the
+/// table is read whole, and of a few in a large table, they are looked up again.
+#[test]
+fn readings_under_old_known_and_new_names_are_of_the_same_devices_in_batches_of_any_size() {
+    for (before, batch) in [(3_usize, 3_usize), (3, 40), (40, 40), (400, 40)] {
+        let mut node = Node::quiet(&[("retention", "0")]);
+        let names = |from: usize, n: usize| (from..from + n).map(|i| format!("d{i:03}"));
+        let send = |node: &mut Node, names: &[String], at: i64| {
+            let one = |name: &String| json_reading(name, "hall", 1, at);
+            node.accept(&names.iter().map(one).collect());
+            node.fold();
+        };
+        send(&mut node, &names(0, before).collect::<Vec<_>>(), NOW - MINUTE);
+        correct(&node, &json!({"device_id": "d001", "rename": "labelled", "reason": "a label"}));
+        // From d000 on, with the old name and without the new one, and some that are new.
+        let sent: Vec<String> =
+            names(0, before.min(batch / 2)).chain(names(before, batch / 2)).collect();
+        send(&mut node, &sent, NOW);
+        let told = |node: &mut Node, name: &str| {
+            node.read(&format!("/v1/devices/{name}"))["count"].clone()
+        };
+        assert_eq!(told(&mut node, "labelled"), 2, "{before} {batch}");
+        assert_eq!(told(&mut node, "d000"), 2, "{before} {batch}");
+        assert_eq!(told(&mut node, &format!("d{before:03}")), 1, "{before} {batch}");
+        let page = node.read("/v1/regions/hall");
+        assert_eq!(page["devices"], before + batch / 2, "{before} {batch}: {page}");
+    }
+}
+
 #[test]
 fn what_is_plausible_is_asked_of_old_and_new_names() {
     let mut node = renamed();

@@ -20,15 +20,21 @@ pub(crate) fn ids<'a>(
     names: impl ExactSizeIterator<Item = &'a str>,
 ) -> Result<Vec<u64>, Error> {
     let distinct = Distinct::of(names);
-    let size = Size::of(sql, table)?;
-    let mut ids = known(sql, table, &distinct, &size)?;
+    let size = match distinct.names.len() {
+        ..FEW => None,
+        _ => Some(Size::of(sql, table)?),
+    };
+    let mut ids = match size.filter(|size| size.is_small_beside(distinct.names.len())) {
+        Some(size) => by_reading_all(sql, table, &distinct, size)?,
+        None => look_up(sql, table, &distinct.names)?,
+    };
     let (places, new) = without_id(&distinct, &ids);
     if !new.is_empty() {
         // In a row, so that the largest is how many there are (`totals::facts`).
         let statement = format!(
             "INSERT INTO {table} (id, name) SELECT ?1 + j.key, j.value FROM json_each(?2) AS j"
         );
-        let first = size.largest + 1;
+        let first = size.map_or_else(|| Size::of(sql, table), Ok)?.largest + 1;
         let bindings = [Value::Integer(first.cast_signed()), Value::Text(list_of(new.into_iter()))];
         sql.execute(&statement, &bindings).map_err(Error::Regions)?;
         set(&mut ids, places.into_iter().zip(first..));
@@ -37,30 +43,8 @@ pub(crate) fn ids<'a>(
     distinct.places.into_iter().map(id).collect::<Option<_>>().ok_or(Error::Corrupt("names"))
 }
 
-/// The ids of the distinct names; 0 for a name without one. Reading all of a small table costs a
-/// fifth of looking up each of its names.
-fn known(
-    sql: &impl Sql,
-    table: &str,
-    distinct: &Distinct<'_>,
-    size: &Size,
-) -> Result<Vec<u64>, Error> {
-    /// Fewer names are looked up, however small the table is.
-    const FEW: usize = 16;
-    /// So many times the names are read at most.
-    const TIMES: usize = 4;
-    let names = distinct.names.len();
-    let most = names.saturating_mul(TIMES).min(limits::NAMES_READ_AT_ONCE_MAX);
-    if names < FEW || usize::try_from(size.largest).is_ok_and(|largest| largest > most) {
-        return look_up(sql, table, &distinct.names);
-    }
-    let mut ids = all(sql, table, distinct)?;
-    let (places, unknown) = without_id(distinct, &ids);
-    if size.has_aliases && !unknown.is_empty() {
-        set(&mut ids, places.into_iter().zip(look_up(sql, table, &unknown)?));
-    }
-    Ok(ids)
-}
+/// Fewer names are looked up, however small the table is.
+const FEW: usize = 16;
 
 /// The distinct names without an id, with their places.
 fn without_id<'a>(distinct: &Distinct<'a>, ids: &[u64]) -> (Vec<usize>, Vec<&'a str>) {
@@ -77,6 +61,7 @@ fn set(ids: &mut [u64], found: impl Iterator<Item = (usize, u64)>) {
 }
 
 /// How many names a table has.
+#[derive(Clone, Copy)]
 struct Size {
     /// The largest id; 0 if there is none.
     largest: u64,
@@ -97,9 +82,32 @@ impl Size {
         };
         rows.first().and_then(|row| integers(row)).map(size).ok_or(Error::Corrupt("names"))
     }
+
+    /// Whether so many names are found best by reading all of the table: that costs a fifth of
+    /// looking up each of its names.
+    fn is_small_beside(&self, names: usize) -> bool {
+        let most = names.saturating_mul(4).min(limits::NAMES_READ_AT_ONCE_MAX);
+        usize::try_from(self.largest).is_ok_and(|largest| largest <= most)
+    }
 }
 
-/// The ids of the distinct names, by reading all of the table; 0 for a name that is not in it.
+/// The ids of the distinct names, 0 for a name without one, by reading all of the table. What is not
+/// in it may be a name that was given up.
+fn by_reading_all(
+    sql: &impl Sql,
+    table: &str,
+    distinct: &Distinct<'_>,
+    size: Size,
+) -> Result<Vec<u64>, Error> {
+    let mut ids = all(sql, table, distinct)?;
+    let (places, unknown) = without_id(distinct, &ids);
+    if size.has_aliases && !unknown.is_empty() {
+        set(&mut ids, places.into_iter().zip(look_up(sql, table, &unknown)?));
+    }
+    Ok(ids)
+}
+
+/// The ids of the distinct names that are in the table; 0 for others.
 fn all(sql: &impl Sql, table: &str, distinct: &Distinct<'_>) -> Result<Vec<u64>, Error> {
     let mut ids = vec![0; distinct.names.len()];
     // Both lists are in the order in which the table is read, whichever that is.
