@@ -100,7 +100,7 @@ fn readings_under_old_known_and_new_names_are_of_the_same_devices_in_batches_of_
         correct(&node, &json!({"device_id": "d001", "rename": "labelled", "reason": "a label"}));
         // From d000 on, with the old name and without the new one, and some that are new.
         let sent: Vec<String> =
-            names(0, before.min(batch / 2)).chain(names(before, batch / 2)).collect();
+            names(0, before.min(batch.div_ceil(2))).chain(names(before, batch / 2)).collect();
         send(&mut node, &sent, NOW);
         let told = |node: &mut Node, name: &str| {
             node.read(&format!("/v1/devices/{name}"))["count"].clone()

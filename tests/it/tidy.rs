@@ -156,7 +156,10 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
             "settings",
         ],
     ),
-    ("exchange", &["access", "domain", "error", "host", "ledger", "limits", "upkeep", "wire"]),
+    (
+        "exchange",
+        &["access", "base", "domain", "error", "host", "ledger", "limits", "upkeep", "wire"],
+    ),
     (
         "read",
         &[

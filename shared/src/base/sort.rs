@@ -11,8 +11,7 @@
 pub(crate) fn sort_by_key<T>(items: &mut [T], key: impl Fn(&T) -> u128) {
     let mut keys = Vec::with_capacity(items.len());
     keys.extend(items.iter().map(key));
-    if let Some(mut places) = order(&keys) {
-        drop(keys);
+    if let Some(mut places) = order(keys) {
         arrange(items, &mut places);
     }
 }
@@ -39,7 +38,7 @@ fn order_of_texts(texts: &[&str]) -> Vec<u64> {
 
 /// The index of each key in the order of the keys; `None` if they are in order already.
 #[inline(never)]
-fn order(keys: &[u128]) -> Option<Vec<u64>> {
+fn order(keys: Vec<u128>) -> Option<Vec<u64>> {
     if keys.is_sorted() {
         return None;
     }
@@ -51,7 +50,7 @@ fn order(keys: &[u128]) -> Option<Vec<u64>> {
     while differ != 0 {
         let packing = Packing::of(&mut differ, place_bits);
         for place in &mut places {
-            *place |= packing.packed(key_at(keys, *place));
+            *place |= packing.packed(key_at(&keys, *place));
         }
         sort_packed(&mut places, place_bits);
         places.iter_mut().for_each(|place| *place &= (1 << place_bits) - 1);

@@ -18,10 +18,10 @@ use crate::ledger::corrected::Better;
 use crate::ledger::dictionary;
 use crate::ledger::numbers;
 use crate::ledger::outbox;
+use crate::ledger::repeats::Repeats;
 use crate::ledger::row::{LEDGER, Row};
 use crate::ledger::sql::{placeholders, rows_per_statement};
 use crate::ledger::totals::{FOLDS, PRUNED_BEFORE, add_to_tallies, tally};
-use crate::ledger::windows::Repeats;
 use crate::limits;
 
 /// What became of one reading.

@@ -3,9 +3,10 @@
 use crate::base::sort;
 use crate::error::Error;
 use crate::host::{Sql, Value};
-use crate::ledger::device_window::{self, DEVICE_WINDOWS, DeviceWindow};
+use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::ledger::integers;
 use crate::ledger::read::rows_of_device;
+use crate::ledger::region_devices;
 use crate::ledger::restate::Restated;
 use crate::ledger::row::Row;
 use crate::ledger::sorted_run::{Keys, RunRecord};
@@ -133,7 +134,7 @@ fn restate_all_time(sql: &impl Sql, region: i64, device: u64) -> Result<(), Erro
     match (before.is_some(), window.is_some()) {
         (false, true) => {
             let id = u32::try_from(region).map_err(|_too_large| Error::Corrupt("region"))?;
-            device_window::add_region_devices(sql, &[(id, device)])
+            region_devices::add(sql, &[(id, device)])
         }
         (true, false) => {
             let remove = "DELETE FROM region_devices WHERE region = ?1 AND device = ?2";

@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::host::{Ending, Sql, TransactionKind};
-use crate::ledger::device_window;
 use crate::ledger::plain::sql;
+use crate::ledger::region_devices;
 
 /// The schema version that this release writes. An older database is migrated to it, a
 /// newer one is refused.
@@ -79,7 +79,7 @@ fn migrate_to_current(sql: &impl Sql, found: i64) -> Result<(), Error> {
     }
     if found < VERSION_WITH_REGION_DEVICES {
         // SQL can't decode runs.
-        device_window::list_region_devices(sql)?;
+        region_devices::fill(sql)?;
     }
     sql.set_schema_version(VERSION).map_err(Error::Regions)
 }

@@ -9,7 +9,8 @@ use crate::domain::histogram::Histogram;
 use crate::domain::stats::Stats;
 use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
-use crate::ledger::device_window::{self, DEVICE_WINDOWS, DeviceWindow};
+use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
+use crate::ledger::region_devices;
 use crate::ledger::sorted_run::RunRecord;
 use crate::ledger::{Row, integers, placeholders, rows_per_statement};
 
@@ -27,9 +28,9 @@ const HOUR: u16 = 60;
 const DAY: u16 = 1_440;
 
 /// Span, region and start: the key of a window.
-type Key = (i64, i64, i64);
+pub(super) type Key = (i64, i64, i64);
 
-fn key(span: u16, region: i64, minute: i64) -> Key {
+pub(super) fn key(span: u16, region: i64, minute: i64) -> Key {
     let span = i64::from(span);
     (span, region, if span == 0 { 0 } else { minute - minute % span })
 }
@@ -216,7 +217,7 @@ pub(super) fn add_devices(
     if !all_found {
         return Err(Error::Corrupt("window"));
     }
-    device_window::add_region_devices(sql, &new_in_region)
+    region_devices::add(sql, &new_in_region)
 }
 
 /// Columns of a window that are written.
@@ -309,59 +310,6 @@ pub(crate) fn damaged_histogram(region: i64, span: i64, start: i64) -> DamagedRo
 /// Whether a reading of this minute belongs to the window with this span and start.
 pub(crate) fn is_in_window(minute: i64, span: i64, start: i64) -> bool {
     u16::try_from(span).is_ok_and(|span| key(span, 0, minute).2 == start)
-}
-
-/// Duplicates and conflicts: region and minute of the counted reading, and whether it
-/// is a conflict.
-#[derive(Debug, Default)]
-pub(crate) struct Repeats(Vec<(i64, i64, bool)>);
-
-impl Repeats {
-    /// Adds a duplicate of the reading that stands.
-    pub(crate) fn duplicate(&mut self, standing: &Row) {
-        self.0.push((i64::from(standing.region), i64::from(standing.minute), false));
-    }
-
-    /// Adds a conflict with the reading that stands.
-    pub(crate) fn conflict(&mut self, standing: &Row) {
-        self.0.push((i64::from(standing.region), i64::from(standing.minute), true));
-    }
-
-    /// Counts them in the windows of the readings that stand. The statistics don't
-    /// change.
-    pub(crate) fn count(&self, sql: &impl Sql) -> Result<(), Error> {
-        let mut rows: Vec<[i64; 5]> = Vec::new();
-        for span in SPANS {
-            let place = |&(region, minute, is_conflict): &(i64, i64, bool)| {
-                (key(span, region, minute), is_conflict)
-            };
-            let mut places: Vec<(Key, bool)> = self.0.iter().map(place).collect();
-            sort::sort_by_key(&mut places, |&((_, region, start), is_conflict)| {
-                let wide = |number: i64| u128::from(number.cast_unsigned());
-                wide(region) << 64 | wide(start) << 1 | u128::from(is_conflict)
-            });
-            for repeats in places.chunk_by(|(a, _), (b, _)| a == b) {
-                let Some(&((span, region, start), _)) = repeats.first() else { continue };
-                let conflicts = repeats.iter().map(|(_, is_conflict)| i64::from(*is_conflict));
-                let (all, conflicts) = (repeats.len(), conflicts.sum::<i64>());
-                let duplicates = i64::try_from(all).unwrap_or(i64::MAX) - conflicts;
-                rows.push([region, span, start, duplicates, conflicts]);
-            }
-        }
-        for chunk in rows.chunks(rows_per_statement(sql, 5)) {
-            let statement = format!(
-                "UPDATE windows SET duplicates = duplicates + v.column4, \
-                                    conflicts = conflicts + v.column5 \
-                 FROM (VALUES {}) AS v \
-                 WHERE region = v.column1 AND span = v.column2 AND start = v.column3",
-                placeholders(chunk.len(), 5)
-            );
-            let bindings: Vec<Value> =
-                chunk.iter().flatten().copied().map(Value::Integer).collect();
-            sql.execute(&statement, &bindings).map_err(Error::Regions)?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
