@@ -13,7 +13,7 @@ use crate::base::digest::{hex, sha256};
 use crate::domain::decimal::{Decimal, Rounding};
 use crate::domain::reading::UnixMillis;
 use crate::limits;
-use crate::wire::json;
+use crate::wire::json_fields::unquoted;
 use crate::wire::object::{self, Object};
 
 /// What a token must have been made for.
@@ -111,7 +111,7 @@ fn signed(token: &str, keys: &[Key]) -> Option<String> {
 /// Whether `aud` is the audience, or a list with it.
 fn has_audience(claims: &Object<'_>, audience: &str) -> bool {
     let Some(raw) = claims.raw("aud") else { return false };
-    let is_it = |raw: &str| json::unquoted(raw).is_some_and(|text| text == audience);
+    let is_it = |raw: &str| unquoted(raw).is_some_and(|text| text == audience);
     match object::items(raw) {
         Some(list) => list.into_iter().any(is_it),
         None => is_it(raw),

@@ -4,7 +4,6 @@
 //! beside it. Fields that can't change what the number means are ignored, and named in the
 //! answer; others (`"unit": "F"`, say) reject the item.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -187,16 +186,6 @@ impl<'a> Deserialize<'a> for Items<'a> {
             }
         }
         deserializer.deserialize_seq(V)
-    }
-}
-
-/// The text of a JSON string; borrowed unless it holds escapes.
-pub(crate) fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        serde_json::from_str(raw).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(inner))
     }
 }
 

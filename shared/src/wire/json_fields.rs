@@ -10,7 +10,6 @@ use crate::domain::reading::{Reading, UnixMillis};
 use crate::domain::rejection::{Reason, Rejection};
 use crate::limits;
 use crate::wire::item::{self, Item, Parsed};
-use crate::wire::json::unquoted;
 
 /// The fields of one item, as written in the body.
 #[derive(Default)]
@@ -200,5 +199,15 @@ impl<'a> Parsed<'a> {
             extras.ignored.iter().for_each(|name| self.ignore(name));
         }
         self.items.push(item.and_then(RawFields::into_reading));
+    }
+}
+
+/// The text of a JSON string; borrowed unless it holds escapes.
+pub(crate) fn unquoted(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(raw).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
     }
 }

@@ -9,7 +9,7 @@ mod csv_row;
 pub(crate) mod gzip;
 pub(crate) mod item;
 pub(crate) mod json;
-mod json_fields;
+pub(crate) mod json_fields;
 pub(crate) mod json_items;
 mod json_place;
 mod json_plain;

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::limits;
-use crate::wire::json;
+use crate::wire::json_fields::unquoted;
 use crate::wire::json_place;
 
 /// The fields of an object, as written: numbers stay text, so that they can be read exactly.
@@ -67,7 +67,7 @@ impl<'a> Object<'a> {
     /// A field that is a string; `None` if it is absent or `null`.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
         let Some(raw) = self.value(name) else { return Ok(None) };
-        match json::unquoted(raw) {
+        match unquoted(raw) {
             Some(text) => Ok(Some(text)),
             None => Err(format!("{name} must be a string")),
         }

@@ -15,6 +15,7 @@ use crate::domain::rejection::{Reason, Rejection};
 use crate::limits;
 use crate::wire::item::{self, Unreadable};
 use crate::wire::json;
+use crate::wire::json_fields::unquoted;
 use crate::wire::senml_labels::Labels;
 
 /// What a pack holds.
@@ -189,10 +190,10 @@ impl<'a> Base<'a> {
             }
         }
         if let Some(raw) = labels.get("bn") {
-            self.name = Some(json::unquoted(raw).ok_or("bn must be a string")?);
+            self.name = Some(unquoted(raw).ok_or("bn must be a string")?);
         }
         if let Some(raw) = labels.get("bu") {
-            self.unit = Some(json::unquoted(raw).ok_or("bu must be a string")?);
+            self.unit = Some(unquoted(raw).ok_or("bu must be a string")?);
         }
         if let Some(raw) = labels.get("bt") {
             self.time = exact(raw).ok_or("bt must be a number, of at most 24 decimals")?;
@@ -218,7 +219,7 @@ enum Unit {
 /// The unit of a record with a temperature; `None` for others.
 fn temperature_unit(labels: &Labels<'_>, base: Option<&str>) -> Option<Unit> {
     labels.get("v")?;
-    let own = labels.get("u").map(json::unquoted);
+    let own = labels.get("u").map(unquoted);
     match own.as_ref().map_or(base, |unit| unit.as_deref())? {
         "Cel" => Some(Unit::Celsius),
         "K" => Some(Unit::Kelvin),
@@ -230,7 +231,7 @@ fn temperature_unit(labels: &Labels<'_>, base: Option<&str>) -> Option<Unit> {
 /// may be is not copied: every record may have the base name.
 fn name<'a>(labels: &Labels<'a>, base: Option<&str>) -> Result<Cow<'a, str>, Rejection> {
     let unreadable = || Rejection::new(Reason::WrongType, "n must be a string of valid Unicode");
-    let own = labels.get("n").map(|raw| json::unquoted(raw).ok_or_else(unreadable)).transpose()?;
+    let own = labels.get("n").map(|raw| unquoted(raw).ok_or_else(unreadable)).transpose()?;
     let (base, own) = match (base, own) {
         (None, None) => return Err(item::missing_fields(&["bn", "n"])),
         (base, own) => (base.unwrap_or_default(), own.unwrap_or_default()),

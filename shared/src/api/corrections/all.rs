@@ -21,7 +21,7 @@ use crate::limits;
 use crate::read::fresh::fold_and_read;
 use crate::upkeep;
 use crate::wire::item;
-use crate::wire::json;
+use crate::wire::json_fields::unquoted;
 use crate::wire::object::Object;
 
 /// Renames, merges or withdraws a device or a region. A merge and a withdrawal are done in
@@ -50,7 +50,7 @@ pub(super) fn correct_all<H: Host>(
         None => return Err(invalid("rename must be a name, or withdraw true")),
     };
     let from = match body.value("from") {
-        Some(raw) => item::timestamp_of_text(&json::unquoted(raw).unwrap_or_default())
+        Some(raw) => item::timestamp_of_text(&unquoted(raw).unwrap_or_default())
             .map_err(|_rejection| invalid("from must be taken from the answer before"))?
             .minute(),
         None => 0,

@@ -5,7 +5,7 @@ use crate::domain::rejection::Rejection;
 use crate::http::{Kind, Problem, Refusal};
 use crate::limits;
 use crate::wire::item;
-use crate::wire::json;
+use crate::wire::json_fields::unquoted;
 use crate::wire::object::Object;
 
 /// The fields of a body.
@@ -69,7 +69,7 @@ pub(super) fn celsius(body: &Object<'_>, name: &str) -> Result<Option<MilliCelsi
 
 pub(super) fn timestamp(body: &Object<'_>) -> Result<UnixMillis, Refusal> {
     let Some(raw) = body.value("timestamp") else { return Err(invalid("timestamp is missing")) };
-    let at = match json::unquoted(raw) {
+    let at = match unquoted(raw) {
         Some(text) => item::timestamp_of_text(&text),
         None => item::timestamp_of_number(raw),
     };
