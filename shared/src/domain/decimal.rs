@@ -203,9 +203,12 @@ impl Short {
         Some((Self { digits, places: u32::try_from(places).ok()? }, rest))
     }
 
-    /// The number times 10 to the power of `scale`. `None` if it has digits beyond the scale.
+    /// The number times 10 to the power of `scale`, 0 to 3. `None` if it has digits beyond the
+    /// scale.
     pub(crate) fn scaled(self, scale: u32) -> Option<i64> {
-        self.digits.checked_mul(10_i64.checked_pow(scale.checked_sub(self.places)?)?)
+        const POWERS: [i64; 4] = [1, 10, 100, 1_000];
+        let missing = usize::try_from(scale.checked_sub(self.places)?).ok()?;
+        self.digits.checked_mul(*POWERS.get(missing)?)
     }
 }
 
@@ -213,7 +216,9 @@ impl Short {
 /// With too many of them the number is meaningless.
 #[inline]
 fn leading_digits(mut number: i64, mut text: &[u8]) -> (i64, &[u8]) {
-    if let Some((eight, rest)) = text.split_first_chunk::<8>()
+    // Not tried where the eighth letter says that it would fail.
+    if text.get(7).is_some_and(u8::is_ascii_digit)
+        && let Some((eight, rest)) = text.split_first_chunk::<8>()
         && let Some(value) = eight_digits(*eight)
     {
         number = number.wrapping_mul(100_000_000).wrapping_add(value);

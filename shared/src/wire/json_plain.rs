@@ -52,6 +52,13 @@ impl<'a> Rest<'a> {
 
     /// Takes `wanted`, with the space before it.
     pub(super) fn take(&mut self, wanted: u8) -> Option<()> {
+        // Nearly always there is no space.
+        if let Some((first, rest)) = self.left.split_first()
+            && *first == wanted
+        {
+            self.left = rest;
+            return Some(());
+        }
         self.space();
         let (_, rest) = self.left.split_first().filter(|(first, _)| **first == wanted)?;
         self.left = rest;
