@@ -21,6 +21,10 @@ pub(crate) struct Noted {
     at_ms: i64,
     /// Until when the notes that were certain are paid for.
     paid_ms: i64,
+    /// Random, so that no two writes are the same: a request that lost against another one with
+    /// the same counts at the same moment would take that one's write for its own (as Spin's Redis
+    /// store tells failure and success apart by what is there).
+    tag: u64,
     counts: Vec<(String, u64)>,
 }
 
@@ -32,6 +36,7 @@ impl Noted {
             match name {
                 "at" => noted.at_ms = value.parse().unwrap_or(0),
                 "paid" => noted.paid_ms = value.parse().unwrap_or(0),
+                "tag" => noted.tag = value.parse().unwrap_or(0),
                 name => noted.add(name, value.parse().unwrap_or(0)),
             }
         }
@@ -42,6 +47,9 @@ impl Noted {
         let mut text = format!("at={}", self.at_ms);
         if self.paid_ms > 0 {
             best_effort(write!(text, " paid={}", self.paid_ms));
+        }
+        if self.tag > 0 {
+            best_effort(write!(text, " tag={}", self.tag));
         }
         for (name, count) in &self.counts {
             // Writing to a string can't fail.
@@ -122,6 +130,7 @@ pub(crate) fn note<'a, H: Host>(
         let stored = store.get(key)?;
         let mut noted = stored.as_deref().map_or_else(Noted::default, Noted::parse);
         let Some(times) = noted.turn(host.random(), now) else { return Ok(None) };
+        noted.tag = host.random();
         for (name, count) in counts.clone() {
             noted.add(name, count.saturating_mul(times));
         }
@@ -143,8 +152,12 @@ mod tests {
 
     #[test]
     fn counts_are_read_back_as_they_were_written() {
-        let mut noted =
-            Noted { at_ms: 1_700_000_000_000, paid_ms: 1_700_000_015_000, counts: Vec::new() };
+        let mut noted = Noted {
+            at_ms: 1_700_000_000_000,
+            paid_ms: 1_700_000_015_000,
+            tag: u64::MAX,
+            counts: Vec::new(),
+        };
         noted.add("in_future", 3);
         noted.add("malformed", 1 << 40);
         assert_eq!(Noted::parse(noted.to_text().as_bytes()), noted);
