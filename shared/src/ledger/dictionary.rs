@@ -194,6 +194,11 @@ fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Erro
     if count == names.len() { Ok(ids) } else { Err(Error::Corrupt("names")) }
 }
 
+// A place and an id fit a positive INTEGER of SQLite, as a fold has fewer names.
+const _: () = assert!(
+    limits::READINGS_PER_FOLD_STEP + limits::READINGS_PER_REQUEST_MAX < 1 << (63 - DEVICE_BITS)
+);
+
 /// The place of a name, and the id below it.
 fn apart(placed: u64) -> (usize, u64) {
     let place = usize::try_from(placed >> DEVICE_BITS).unwrap_or(usize::MAX);
