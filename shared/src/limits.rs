@@ -181,11 +181,21 @@ pub const JOURNAL_BYTES_MAX: usize = u32::MAX as usize;
 /// How long a full journal counts as full without another look, in milliseconds.
 pub const JOURNAL_FULL_MS: i64 = 2_000;
 
+/// The highest pressure of the journal: it is at its bound. At half of the bound it is 0.
+pub const JOURNAL_PRESSURE_MAX: u8 = 8;
+
+/// How long a request waits before its answer at the highest pressure of the journal, in
+/// milliseconds; with less pressure, less by its square. A sender that waits for answers is slowed
+/// down to what is folded, long before its patience ends.
+pub const PRESSURE_PAUSE_MS_MAX: u64 = 512;
+
+/// Under pressure, one request in this many folds, at least.
+pub const REQUESTS_PER_FOLD_UNDER_PRESSURE: u64 = 8;
+
 /// A fold step ends with the entry that reaches this many readings. With more, each run
-/// is written less often (65,536 would fold a third faster). With fewer, a fold takes
-/// less memory (10 MiB with this many) and holds the write lock for a shorter time
-/// (less than a tenth of a second).
-pub const READINGS_PER_FOLD_STEP: usize = 32_768;
+/// is written less often: with half of it, a fold takes a third more instructions. With fewer, a fold
+/// takes less memory and holds the write lock for a shorter time.
+pub const READINGS_PER_FOLD_STEP: usize = 65_536;
 
 /// A fold step ends with the entry that reaches this many bytes.
 pub const BYTES_PER_FOLD_STEP: usize = 2 * 1024 * 1024;
@@ -214,9 +224,10 @@ pub const READ_BUSY_MS: u64 = 250;
 pub const AFTER_ANSWER_FOLD_MS_MAX: u64 = 5_000;
 
 /// On average one single-reading request in this many makes `ingest` fold after its
-/// answer; the larger a batch, the likelier it does. (With 64, folding was a fifth of
-/// the cost of a single reading.)
-pub const SINGLES_PER_FOLD: usize = 256;
+/// answer; the larger a batch, the likelier it does. A fold of few readings writes nearly as much
+/// as one of many: with 256, a single reading took 12 KB of writing; with 64, folding was a fifth of
+/// its cost. An answer folds what waits in any case.
+pub const SINGLES_PER_FOLD: usize = 1_024;
 
 /// The size of a batch that would make `ingest` fold for certain.
 pub const FOLD_CERTAIN_AT_READINGS: usize = 65_536;

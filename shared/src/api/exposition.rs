@@ -217,6 +217,9 @@ impl Text {
         let name = "isotherm_journal_full";
         self.family(name, "gauge", "Whether readings are refused because the journal is full.");
         self.sample(name, &[], i64::from(door.full_since.is_some()));
+        let name = "isotherm_journal_pressure";
+        self.family(name, "gauge", "How full the journal is, from 0 at half of its bound to 8.");
+        self.sample(name, &[], i64::from(door.pressure));
         let name = "isotherm_names_full";
         self.family(name, "gauge", "Whether new names are rejected, as there are too many.");
         let is_full = |count: usize, bound: fn(&NamesBound) -> usize| {

@@ -1,5 +1,7 @@
 //! Backpressure: readings are refused when the journal is at its bound, before the disk
-//! is full.
+//! is full. Before that, from half of the bound on, each request waits a while before its
+//! answer, the longer the more is waiting (`pause_ms`): so senders that wait for answers settle
+//! at the rate at which their readings are folded, and are not refused.
 //!
 //! Measuring the journal takes a listing, too much for every request. A request that
 //! lists it anyway, after its answer, sets a mark in the door (`door`) if the bound is
@@ -28,6 +30,13 @@ pub(crate) enum Admission {
         /// would.
         should_fold: bool,
     },
+}
+
+/// How long a request waits before its answer at this pressure, in milliseconds.
+pub(crate) fn pause_ms(pressure: u8) -> u64 {
+    let square = |level: u8| u64::from(level) * u64::from(level);
+    square(pressure.min(limits::JOURNAL_PRESSURE_MAX)) * limits::PRESSURE_PAUSE_MS_MAX
+        / square(limits::JOURNAL_PRESSURE_MAX)
 }
 
 /// Checks the mark, and lists the journal if the mark is old.
@@ -67,12 +76,14 @@ pub(crate) fn update<H: Host>(
     left: usize,
     now: UnixMillis,
 ) -> Result<bool, Error> {
-    let is_reached = is_reached(host, inventory, left)?;
+    let pressure = pressure(host, inventory, left)?;
+    let is_reached = pressure == limits::JOURNAL_PRESSURE_MAX;
     let changed = door::update(host, store, &|door| {
         // A mark set after this request read the clock stays, whatever this one found: the
         // other has listed more. If there is room by now, the next look at it says so.
         let younger = door.full_since.filter(|since| *since > now && is_fresh(*since, now));
         door.full_since = younger.or(is_reached.then_some(now));
+        door.pressure = pressure;
     });
     if let Some(Changed { old, new }) = changed.map_err(Error::Journal)? {
         match (old.full_since, new.full_since) {
@@ -85,13 +96,29 @@ pub(crate) fn update<H: Host>(
     Ok(is_reached)
 }
 
-fn is_reached(host: &impl Host, inventory: &Inventory, left: usize) -> Result<bool, Error> {
+/// Ends the waiting of requests: all that was in the journal is folded.
+pub(crate) fn relieve<H: Host>(host: &H, store: &H::KeyValue) -> Result<(), Error> {
+    let changed = door::update(host, store, &|door| door.pressure = 0);
+    changed.map(|_changed| ()).map_err(Error::Journal)
+}
+
+/// The pressure with this many of the entries in `inventory` left: see `Door::pressure`.
+fn pressure(host: &impl Host, inventory: &Inventory, left: usize) -> Result<u8, Error> {
     let bound = JournalBound::from_variables(host)?;
     // What is left is assumed to have its share of the listed bytes.
     let share = inventory.journal_bytes() / inventory.unfolded().max(1);
     let bytes = share.saturating_mul(left).saturating_add(inventory.quarantined_bytes());
     let entries = left.saturating_add(inventory.quarantined().len());
-    Ok(entries >= bound.entries || bytes >= bound.bytes)
+    Ok(pressure_of(entries, bound.entries).max(pressure_of(bytes, bound.bytes)))
+}
+
+/// 0 up to half of the bound, and the highest only at the bound.
+fn pressure_of(count: usize, bound: usize) -> u8 {
+    const STEPS: usize = limits::JOURNAL_PRESSURE_MAX as usize;
+    let half = bound / 2;
+    let above = count.saturating_sub(half);
+    let steps = above.saturating_mul(STEPS).checked_div(bound - half).unwrap_or(STEPS);
+    u8::try_from(steps.min(STEPS)).unwrap_or(limits::JOURNAL_PRESSURE_MAX)
 }
 
 /// Whether the mark is recent enough. To a request that read the clock before it was
@@ -99,4 +126,33 @@ fn is_reached(host: &impl Host, inventory: &Inventory, left: usize) -> Result<bo
 fn is_fresh(since: UnixMillis, now: UnixMillis) -> bool {
     let age_ms = now.get().saturating_sub(since.get());
     (-limits::REQUEST_MS_MAX..limits::JOURNAL_FULL_MS).contains(&age_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pressure_grows_from_half_of_the_bound_and_is_full_at_the_bound_alone() {
+        for (count, bound, expected) in [
+            (0, 1_000, 0),
+            (562, 1_000, 0),
+            (563, 1_000, 1),
+            (750, 1_000, 4),
+            (999, 1_000, 7),
+            (1_000, 1_000, 8),
+            (usize::MAX, 1_000, 8),
+            (0, 1, 0),
+            (1, 1, 8),
+            (0, 0, 8),
+        ] {
+            assert_eq!(pressure_of(count, bound), expected, "{count} of {bound}");
+        }
+    }
+
+    #[test]
+    fn the_pause_grows_with_the_pressure_and_has_an_end() {
+        let pauses: Vec<u64> = (0..=9).map(pause_ms).collect();
+        assert_eq!(pauses, [0, 8, 32, 72, 128, 200, 288, 392, 512, 512]);
+    }
 }

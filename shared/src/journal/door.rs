@@ -13,6 +13,7 @@ use crate::domain::reading::UnixMillis;
 use crate::host::{Host, KeyValue, StoreError};
 use crate::journal;
 use crate::journal::keys;
+use crate::limits;
 
 /// What a request must know before it accepts a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub struct Door {
     pub newest: UnixMillis,
     /// Since when the journal has been at its bound, if it is.
     pub full_since: Option<UnixMillis>,
+    /// How far the journal has come from half of its bound (0) to all of it
+    /// (`limits::JOURNAL_PRESSURE_MAX`): the further, the longer each request waits.
+    pub pressure: u8,
     /// The number of regions, if that is the most there may be; otherwise 0.
     pub regions: usize,
     /// The number of devices, likewise.
@@ -44,6 +48,7 @@ impl Default for Door {
             published: UnixMillis::MIN,
             newest: UnixMillis::MIN,
             full_since: None,
+            pressure: 0,
             regions: 0,
             devices: 0,
             has_plausible: false,
@@ -63,6 +68,10 @@ impl Door {
                 "published" => door.published = instant.unwrap_or(UnixMillis::MIN),
                 "newest" => door.newest = instant.unwrap_or(UnixMillis::MIN),
                 "full" => door.full_since = instant,
+                "pressure" => {
+                    let level: u8 = value.parse().unwrap_or(0);
+                    door.pressure = level.min(limits::JOURNAL_PRESSURE_MAX);
+                }
                 "regions" => door.regions = value.parse().unwrap_or(0),
                 "devices" => door.devices = value.parse().unwrap_or(0),
                 "plausible" => door.has_plausible = value == "1",
@@ -86,6 +95,9 @@ impl Door {
         }
         if let Some(since) = self.full_since {
             text += &format!(" full={}", since.get());
+        }
+        if self.pressure > 0 {
+            text += &format!(" pressure={}", self.pressure);
         }
         for (count, names) in [(self.regions, "regions"), (self.devices, "devices")] {
             if count > 0 {
@@ -147,6 +159,7 @@ mod tests {
             published: at(1_700_000_000_000),
             newest: at(1_700_000_000_001),
             full_since: Some(at(5)),
+            pressure: 3,
             regions: 7,
             devices: 0,
             has_plausible: false,

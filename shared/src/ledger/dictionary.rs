@@ -168,9 +168,15 @@ pub(crate) fn now(sql: &impl Sql, table: &str, name: &str) -> Result<Option<(u64
 /// what it named. They come as one value: a row for each would cost more than the lookup. As SQL
 /// promises no order for that, each comes with the place of its name, above the bits of an id.
 fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Error> {
-    if names.is_empty() {
-        return Ok(Vec::new());
+    let mut ids = Vec::with_capacity(names.len());
+    for names in names.chunks(limits::NAMES_READ_AT_ONCE_MAX) {
+        ids.append(&mut look_up_at_once(sql, table, names)?);
     }
+    Ok(ids)
+}
+
+/// The same for names whose places fit above an id.
+fn look_up_at_once(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Error> {
     let known = format!(
         "SELECT json_group_array(j.key << {DEVICE_BITS} | \
              coalesce(t.id, (SELECT a.id FROM aliases AS a \
@@ -194,10 +200,8 @@ fn look_up(sql: &impl Sql, table: &str, names: &[&str]) -> Result<Vec<u64>, Erro
     if count == names.len() { Ok(ids) } else { Err(Error::Corrupt("names")) }
 }
 
-// A place and an id fit a positive INTEGER of SQLite, as a fold has fewer names.
-const _: () = assert!(
-    limits::READINGS_PER_FOLD_STEP + limits::READINGS_PER_REQUEST_MAX < 1 << (63 - DEVICE_BITS)
-);
+// A place and an id fit a positive INTEGER of SQLite.
+const _: () = assert!(limits::NAMES_READ_AT_ONCE_MAX <= 1 << (63 - DEVICE_BITS));
 
 /// The place of a name, and the id below it.
 fn apart(placed: u64) -> (usize, u64) {

@@ -10,6 +10,7 @@ use crate::domain::reading::UnixMillis;
 use crate::error::{Error, best_effort};
 use crate::fold::{self, Folded};
 use crate::host::Host;
+use crate::journal::backpressure;
 use crate::journal::inventory::Inventory;
 use crate::ledger;
 use crate::ledger::database::{Budget, Database};
@@ -225,6 +226,9 @@ fn look<H: Host>(
     if folded.left_entries < inventory.unfolded() {
         // Best effort: the next fold updates the door.
         best_effort(upkeep::tell_door(&database, store, horizon, names, now));
+        if folded.left_entries == 0 {
+            best_effort(backpressure::relieve(host, store));
+        }
     }
     // Counted before the read: readings that a retry counts in between are in both
     // numbers, but never in neither.

@@ -21,6 +21,8 @@ pub(super) enum Journaled {
         regions: RegionCount,
         /// Whether the door knows what is in the database.
         is_told: bool,
+        /// Whether more is waiting than should be.
+        is_under_pressure: bool,
     },
     /// The journal is full.
     Refused {
@@ -48,7 +50,12 @@ pub(super) fn journal<H: Host>(
     if let Some(aside) = Aside::of(&ahead, QuarantineReason::AheadOfClock) {
         journal::set_aside(host, journal, &aside).map_err(Error::Journal)?;
     }
-    Ok(Journaled::Kept { regions, is_told: door.is_told })
+    // It is durable by now, and only its sender waits: what it sends next comes later.
+    let pause_ms = backpressure::pause_ms(door.pressure);
+    if pause_ms > 0 {
+        host.sleep_ms(pause_ms);
+    }
+    Ok(Journaled::Kept { regions, is_told: door.is_told, is_under_pressure: pause_ms > 0 })
 }
 
 /// Posts the batch at once, after what is already in the journal, so that in a conflict

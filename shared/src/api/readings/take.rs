@@ -153,8 +153,10 @@ fn judge<'a, H: Host>(
 
 fn journaled_taken<'a>(host: &impl Host, batch: Batch<'a>, journaled: Journaled) -> Taken<'a> {
     match journaled {
-        Journaled::Kept { regions, is_told } => {
-            let folds = !is_told || should_fold(host, batch.readings.len(), regions);
+        Journaled::Kept { regions, is_told, is_under_pressure } => {
+            let folds = !is_told
+                || should_fold(host, batch.readings.len(), regions)
+                || (is_under_pressure && has_turn_under_pressure(host));
             Taken { batch, kept: Kept::Journaled, after_answer: AfterPost::folding(folds) }
         }
         // Logged once, when the journal was marked as full.
@@ -172,7 +174,7 @@ fn fold_without_journal(host: &impl Host, batch: &Batch<'_>) -> Result<Vec<Outco
 /// Whether a request with this many readings, of this many regions, folds the journal.
 ///
 /// That costs a listing of the store and a fold, so on average one single-reading
-/// request in 256 does it. Larger batches do it more often, and so do batches of more
+/// request in 1,024 does it. Larger batches do it more often, and so do batches of more
 /// regions, as some may be new. It is decided by chance, which needs no count that
 /// requests share.
 pub(super) fn should_fold(
@@ -185,4 +187,10 @@ pub(super) fn should_fold(
     let weight = (CERTAIN / limits::SINGLES_PER_FOLD).saturating_add(readings);
     let dice = usize::try_from(host.random() % CERTAIN as u64).unwrap_or(0);
     dice < weight.saturating_add(regions)
+}
+
+/// Whether this request is one of those that fold while too much is waiting: it is then what
+/// ends the waiting of all.
+fn has_turn_under_pressure(host: &impl Host) -> bool {
+    host.random().is_multiple_of(limits::REQUESTS_PER_FOLD_UNDER_PRESSURE)
 }
