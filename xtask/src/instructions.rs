@@ -44,6 +44,7 @@ type Stage = (&'static str, Cost);
 
 /// A run of the program, and the stages of its phases. The first stage of a phase is all of it.
 struct Run {
+    /// `None`: JSON of devices that are all new.
     argument: Option<&'static str>,
     journal: &'static [Stage],
     fold: &'static [Stage],
@@ -51,7 +52,7 @@ struct Run {
 
 /// Those of the functions that would be inlined are `#[inline(never)]`: otherwise a profile has no
 /// name for them. It makes the components larger, so the others are not.
-const RUNS: [Run; 4] = [
+const RUNS: [Run; 5] = [
     Run {
         argument: None,
         journal: &[
@@ -78,6 +79,15 @@ const RUNS: [Run; 4] = [
                 "fold: SQLite",
                 Cost::Of("isotherm_stores::database_file::DatabaseConnection::execute"),
             ),
+        ],
+    },
+    Run {
+        argument: Some("--known"),
+        journal: &[],
+        fold: &[
+            ("known devices: fold", Cost::Of(FOLD)),
+            ("known devices: names", Cost::Of("isotherm::ledger::dictionary::ids")),
+            ("known devices: windows", Cost::Of("isotherm::ledger::windows::add")),
         ],
     },
     Run {

@@ -23,6 +23,22 @@ pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
 
 /// Takes an integer from the front of `bytes`.
 pub(crate) fn take(bytes: &mut &[u8]) -> Result<u64, NoInteger> {
+    // Most have one or two bytes.
+    match **bytes {
+        [byte, ref rest @ ..] if byte < 0x80 => {
+            *bytes = rest;
+            Ok(u64::from(byte))
+        }
+        [low, high, ref rest @ ..] if high < 0x80 => {
+            *bytes = rest;
+            Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
+        }
+        _ => take_long(bytes),
+    }
+}
+
+#[inline(never)]
+fn take_long(bytes: &mut &[u8]) -> Result<u64, NoInteger> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first().ok_or(NoInteger::Truncated)?;
@@ -101,6 +117,34 @@ mod tests {
             let mut input = bytes.as_slice();
             prop_assert_eq!(take(&mut input), Ok(value));
             prop_assert_eq!(input, &[behind]);
+        }
+
+        #[test]
+        fn an_integer_is_the_same_whatever_stands_behind_it(
+            value: u64, bits in 0..=64_u32, behind in prop::collection::vec(any::<u8>(), 0..10),
+        ) {
+            let value = value.checked_shr(bits).unwrap_or(0);
+            let mut bytes = Vec::new();
+            put(&mut bytes, value);
+            bytes.extend(&behind);
+            let mut input = bytes.as_slice();
+            prop_assert_eq!(take(&mut input), Ok(value));
+            prop_assert_eq!(input, behind.as_slice());
+        }
+
+        #[test]
+        fn bytes_are_read_as_one_by_one(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+            let (mut expected, mut rest) = (0_u128, bytes.as_slice());
+            let length = bytes.iter().take_while(|byte| **byte >= 0x80).count() + 1;
+            for (index, byte) in bytes.iter().take(length.min(10)).enumerate() {
+                expected |= u128::from(byte & 0x7f) << (7 * index);
+            }
+            let expected = match (length <= bytes.len(), u64::try_from(expected)) {
+                (true, Ok(value)) if length <= 10 => Ok(value),
+                (false, _) if bytes.len() < 10 => Err(NoInteger::Truncated),
+                _ => Err(NoInteger::TooLarge),
+            };
+            prop_assert_eq!(take(&mut rest), expected);
         }
 
         #[test]

@@ -120,25 +120,20 @@ impl<const G: usize> Run<G> {
         Some(Self { group, first, records: 0, bytes: bytes.clone() })
     }
 
-    fn of<R: RunRecord<G>>(group: [i64; G], first: u64, records: &[R]) -> Self {
-        let mut bytes = vec![0; HEAD_BYTES];
-        let (mut key, mut before) = (first, None);
-        for record in records {
-            varint::put(&mut bytes, record.key() - key);
-            record.put(before, &mut bytes);
-            (key, before) = (record.key(), Some(record));
-        }
+    /// The run with these records, encoded behind `HEAD_BYTES`.
+    fn from_parts(group: [i64; G], first: u64, records: usize, mut bytes: Vec<u8>) -> Self {
         if let Some((head, records)) = bytes.split_first_chunk_mut::<HEAD_BYTES>() {
             let [a, b, c, d] = checksum(first, records);
             *head = [VERSION, a, b, c, d];
         }
-        Self { group, first, records: records.len(), bytes }
+        Self { group, first, records, bytes }
     }
 
     /// Its records, sorted by key; `None` if the bytes are not a valid run.
     fn decode<R: RunRecord<G>>(&self) -> Option<Vec<R>> {
         let (version, mut input) = self.bytes.split_first()?;
-        let mut records: Vec<R> = Vec::new();
+        // A record takes three bytes at least: its key, and two more.
+        let mut records: Vec<R> = Vec::with_capacity(input.len().min(limits::RUN_BYTES_MAX) / 3);
         if matches!(*version, VERSION | VERSION_OF_LESS) {
             let (sum, rest) = input.split_first_chunk::<4>()?;
             if checksum(self.first, rest) != *sum {
@@ -178,23 +173,56 @@ impl<const G: usize> Run<G> {
     }
 }
 
-/// Cuts the records into runs; the first run begins at `first`.
+/// An empty head, and room for so many records as they mostly are.
+fn room_for(records: usize) -> Vec<u8> {
+    const RECORD_BYTES: usize = 16;
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + records * RECORD_BYTES);
+    bytes.extend([0; HEAD_BYTES]);
+    bytes
+}
+
+/// Encodes the records of a run, and notes where each one ends.
+#[inline(never)]
+fn put_all<R: RunRecord<G>, const G: usize>(
+    first: u64,
+    records: &[R],
+    bytes: &mut Vec<u8>,
+    ends: &mut Vec<usize>,
+) {
+    let (mut key, mut before) = (first, None);
+    for record in records {
+        varint::put(bytes, record.key() - key);
+        record.put(before, bytes);
+        ends.push(bytes.len());
+        (key, before) = (record.key(), Some(record));
+    }
+}
+
+/// Cuts the records into runs of the same number of records, as far as it goes; the first run begins
+/// at `first`.
 pub(super) fn cut<R: RunRecord<G>, const G: usize>(
     group: [i64; G],
     first: u64,
     records: &[R],
 ) -> Vec<Run<G>> {
-    let whole = Run::of(group, first, records);
-    if whole.bytes.len() <= limits::RUN_BYTES_MAX {
-        return vec![whole];
+    let mut whole = room_for(records.len());
+    let mut ends = Vec::with_capacity(records.len());
+    put_all(first, records, &mut whole, &mut ends);
+    if whole.len() <= limits::RUN_BYTES_MAX {
+        return vec![Run::from_parts(group, first, records.len(), whole)];
     }
-    let parts = whole.bytes.len().div_ceil(limits::RUN_BYTES_CUT);
-    let parts = records.chunks(records.len().div_ceil(parts)).enumerate();
-    let run = |(index, part): (usize, &[R])| {
+    let parts = whole.len().div_ceil(limits::RUN_BYTES_CUT);
+    let size = records.len().div_ceil(parts);
+    let run = |((index, part), ends): ((usize, &[R]), &[usize])| {
         let first = if index == 0 { first } else { part.first().map_or(first, RunRecord::key) };
-        Run::of(group, first, part)
+        // Only the first record is written by what was before it.
+        let mut bytes = room_for(part.len());
+        put_all(first, part.get(..1).unwrap_or_default(), &mut bytes, &mut Vec::new());
+        let rest = ends.first().zip(ends.last()).and_then(|(from, to)| whole.get(*from..*to));
+        bytes.extend_from_slice(rest.unwrap_or_default());
+        Run::from_parts(group, first, part.len(), bytes)
     };
-    parts.map(run).collect()
+    records.chunks(size).enumerate().zip(ends.chunks(size)).map(run).collect()
 }
 
 impl<const G: usize> RunTable<G> {
@@ -373,7 +401,7 @@ impl<const G: usize> RunTable<G> {
         changed: &mut Vec<Run<G>>,
         damaged: &mut Vec<DamagedRow>,
     ) {
-        let none = [Run::of::<R>(group, 0, &[])];
+        let none = [Run::from_parts(group, 0, 0, room_for(0))];
         let runs = if runs.is_empty() { &none } else { runs };
         let nexts = runs.iter().skip(1).map(|run| run.first).chain([u64::MAX]);
         for (run, next) in runs.iter().zip(nexts) {
@@ -493,6 +521,11 @@ mod tests {
         }
     }
 
+    fn run_of(first: u64, records: &[One]) -> Run<1> {
+        let [run] = cut([7], first, records).try_into().unwrap();
+        run
+    }
+
     fn ones(keys: impl IntoIterator<Item = u64>) -> Vec<One> {
         let one =
             |key: u64| One { group: 7, key, value: i64::try_from(key % 1_000).unwrap() - 500 };
@@ -503,14 +536,14 @@ mod tests {
     fn a_run_gives_back_its_records() {
         for keys in [vec![], vec![0], vec![5], vec![0, 1, 2, u64::MAX >> 1]] {
             let records = ones(keys);
-            let run = Run::of([7], 0, &records);
+            let run = run_of(0, &records);
             assert_eq!(run.decode::<One>(), Some(records));
         }
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
-        let run = Run::of([7], 3, &ones([3, 9, 400, 70_000]));
+        let run = run_of(3, &ones([3, 9, 400, 70_000]));
         let decoded = |bytes: Vec<u8>| Run { bytes, ..run.clone() }.decode::<One>();
         for index in 0..run.bytes.len() {
             for bit in 0..8 {

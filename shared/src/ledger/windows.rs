@@ -87,37 +87,55 @@ fn by_hour_and_device(row: &Row) -> u128 {
 /// What the readings add to windows and to devices' windows, each sorted by key. The readings come
 /// in the order of the ledger, so those of a device stay in the order of their times.
 fn additions(mut counted: Vec<Row>) -> Option<(Vec<Addition>, Vec<DeviceWindow>)> {
-    let hour = |row: &Row| (row.region, row.minute / u32::from(HOUR));
+    let hour = |row: &Row| row.minute / u32::from(HOUR);
     sort::sort_by_key(&mut counted, by_hour_and_device);
     let (mut minutes, mut hours, mut devices) = (Vec::new(), Vec::new(), Vec::new());
-    for rows in counted.chunk_by(|a, b| hour(a) == hour(b)) {
-        let mut own: [Option<Addition>; HOUR as usize] = [const { None }; HOUR as usize];
-        for row in rows {
-            match own.get_mut((row.minute % u32::from(HOUR)) as usize)? {
-                Some(minute) => minute.count(row)?,
-                minute => *minute = Some(Addition::of(MINUTE, row)?),
+    for rows in counted.chunk_by(|a, b| a.region == b.region) {
+        let mut of_hours = Vec::new();
+        for rows in rows.chunk_by(|a, b| hour(a) == hour(b)) {
+            hours.push(hour_and_minutes(rows, &mut minutes)?);
+            for rows in rows.chunk_by(|a, b| a.device() == b.device()) {
+                let (first, rest) = rows.split_first()?;
+                let mut device = DeviceWindow::of(HOUR, first)?;
+                for row in rest {
+                    device.merge(&DeviceWindow::of(HOUR, row)?);
+                }
+                of_hours.push(device);
             }
         }
-        let first = minutes.len();
-        minutes.extend(own.into_iter().flatten());
-        let mut whole = rolled_up(HOUR, minutes.get(first..)?).pop()?;
-        whole.histogram = Histogram::of(rows.iter().filter_map(Row::temperature));
-        hours.push(whole);
-        for rows in rows.chunk_by(|a, b| a.device() == b.device()) {
-            let (first, rest) = rows.split_first()?;
-            let mut device = DeviceWindow::of(HOUR, first)?;
-            for row in rest {
-                device.merge(&DeviceWindow::of(HOUR, row)?);
-            }
-            devices.push(device);
-        }
+        add_spans(of_hours, &mut devices);
     }
     let days = rolled_up(DAY, &hours);
     let mut windows = rolled_up(ALL, &days);
     windows.append(&mut minutes);
     windows.append(&mut hours);
     windows.extend(days);
-    Some((windows, device_additions(devices)))
+    Some((windows, devices))
+}
+
+/// The window of the hour that the readings belong to. Those of its minutes follow in `minutes`.
+fn hour_and_minutes(rows: &[Row], minutes: &mut Vec<Addition>) -> Option<Addition> {
+    let mut own: [Option<Addition>; HOUR as usize] = [const { None }; HOUR as usize];
+    for row in rows {
+        match own.get_mut((row.minute % u32::from(HOUR)) as usize)? {
+            Some(minute) => minute.count(row)?,
+            minute => *minute = Some(Addition::of(MINUTE, row)?),
+        }
+    }
+    let first = minutes.len();
+    minutes.extend(own.into_iter().flatten());
+    let mut whole = rolled_up(HOUR, minutes.get(first..)?).pop()?;
+    whole.histogram = Histogram::of(rows.iter().filter_map(Row::temperature));
+    Some(whole)
+}
+
+/// Adds the windows of a region's devices in all spans, from those of its hours, in the order of
+/// the table. Most often there is one hour, and nothing is left to sort.
+fn add_spans(mut hours: Vec<DeviceWindow>, devices: &mut Vec<DeviceWindow>) {
+    let days = devices_rolled_up(DAY, &hours);
+    devices.append(&mut devices_rolled_up(ALL, &days));
+    devices.append(&mut hours);
+    devices.extend(days);
 }
 
 /// Merges `parts` into windows of a coarser span. Both are sorted by region and time.
@@ -132,17 +150,7 @@ fn rolled_up(span: u16, parts: &[Addition]) -> Vec<Addition> {
     parts.chunk_by(|a, b| key(a) == key(b)).filter_map(whole).collect()
 }
 
-/// The devices' windows of all spans, from those of the hours.
-fn device_additions(mut hours: Vec<DeviceWindow>) -> Vec<DeviceWindow> {
-    let days = devices_rolled_up(DAY, &hours);
-    let mut all = devices_rolled_up(ALL, &days);
-    all.reserve_exact(hours.len() + days.len());
-    all.append(&mut hours);
-    all.extend(days);
-    sort::sort_by_key(&mut all, DeviceWindow::place);
-    all
-}
-
+/// Merges `parts` into windows of a coarser span, sorted by key.
 pub(super) fn devices_rolled_up(span: u16, parts: &[DeviceWindow]) -> Vec<DeviceWindow> {
     let mut whole: Vec<DeviceWindow> = parts.iter().map(|part| part.widened(span)).collect();
     sort::sort_by_key(&mut whole, DeviceWindow::place);
