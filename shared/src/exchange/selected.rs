@@ -7,7 +7,7 @@ use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
 use crate::ledger::dictionary::list_of_ids;
 use crate::ledger::outbox::{Part, place_in_minute, place_of};
-use crate::ledger::sorted_run::Run;
+use crate::ledger::run::Run;
 use crate::ledger::{LEDGER, Row, integers};
 use crate::limits;
 

@@ -9,7 +9,8 @@ use crate::ledger::read::rows_of_device;
 use crate::ledger::region_devices;
 use crate::ledger::restate::Restated;
 use crate::ledger::row::Row;
-use crate::ledger::sorted_run::{Keys, RunRecord};
+use crate::ledger::run::RunRecord;
+use crate::ledger::sorted_run::Keys;
 use crate::ledger::totals::correctable_from;
 
 const ALL: u16 = 0;

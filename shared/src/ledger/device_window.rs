@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::host::Sql;
 use crate::ledger::Row;
 use crate::ledger::gaps::Gaps;
-use crate::ledger::sorted_run::{Keys, Layout, RunRecord, RunTable};
+use crate::ledger::run::{Layout, RunRecord};
+use crate::ledger::sorted_run::{Keys, RunTable};
 
 /// The table of runs that stores them.
 pub(crate) const DEVICE_WINDOWS: RunTable<3> =

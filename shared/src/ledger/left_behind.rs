@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::device_restate::{DAY, HOUR, load};
-use crate::ledger::sorted_run::RunRecord;
+use crate::ledger::run::RunRecord;
 use crate::ledger::sql::integers;
 use crate::ledger::{read, rows_between};
 

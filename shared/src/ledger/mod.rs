@@ -28,6 +28,7 @@ pub(crate) mod renaming;
 mod repeats;
 mod restate;
 mod row;
+pub(crate) mod run;
 pub mod schema;
 mod single_record;
 pub(crate) mod sorted_run;

@@ -3,7 +3,7 @@
 use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Sql, Value};
-use crate::ledger::sorted_run::Run;
+use crate::ledger::run::Run;
 use crate::ledger::{LEDGER, PRUNED_BEFORE, Row, outbox, quarters, standing};
 
 /// Deletes at most `runs_max` of the ledger's runs from before `before`. `before` is

@@ -5,7 +5,8 @@ use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::integers;
 use crate::ledger::row::{DEVICE_BITS, LEDGER, MS_BITS, Row, key, parts};
-use crate::ledger::sorted_run::{Keys, Run};
+use crate::ledger::run::Run;
+use crate::ledger::sorted_run::Keys;
 use crate::ledger::standing::{between, standing};
 use crate::limits;
 

@@ -5,7 +5,7 @@ use crate::host::{Sql, Value};
 use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::ledger::dictionary::list_of_ids;
 use crate::ledger::integers;
-use crate::ledger::sorted_run::Run;
+use crate::ledger::run::Run;
 use crate::limits;
 
 /// Adds devices that are new in their region to `region_devices`. Each already has a

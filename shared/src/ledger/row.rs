@@ -2,7 +2,8 @@
 
 use crate::base::varint::{self, marked, unmarked};
 use crate::domain::reading::{MilliCelsius, Reading, UnixMillis};
-use crate::ledger::sorted_run::{Keys, Layout, RunRecord, RunTable};
+use crate::ledger::run::{Layout, RunRecord};
+use crate::ledger::sorted_run::{Keys, RunTable};
 
 /// The table of the ledger's runs.
 pub(crate) const LEDGER: RunTable<1> = RunTable { name: "ledger", group: ["minute"] };

@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use crate::host::{Sql, Value};
-use crate::ledger::sorted_run::{Keys, Run, RunRecord, RunTable, cut};
+use crate::ledger::run::{Run, RunRecord, cut};
+use crate::ledger::sorted_run::{Keys, RunTable};
 
 impl<const G: usize> RunTable<G> {
     /// Puts `record` in the place of the one with this key; `None` removes that.

@@ -11,7 +11,7 @@ use crate::error::{DamagedRow, Error};
 use crate::host::{Sql, Value};
 use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::ledger::region_devices;
-use crate::ledger::sorted_run::RunRecord;
+use crate::ledger::run::RunRecord;
 use crate::ledger::{Row, integers, placeholders, rows_per_statement};
 
 /// The spans of the windows, in minutes; 0 is all time.

@@ -11,7 +11,8 @@ use crate::domain::reading::UnixMillis;
 use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
-use crate::ledger::sorted_run::{Keys, RunRecord};
+use crate::ledger::run::RunRecord;
+use crate::ledger::sorted_run::Keys;
 use crate::ledger::{self, Place, dictionary, integers};
 use crate::limits;
 

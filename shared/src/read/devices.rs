@@ -8,7 +8,8 @@ use crate::host::{Sql, Value};
 use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::ledger::dictionary::{self, DEVICE_OF_NAME};
 use crate::ledger::integers;
-use crate::ledger::sorted_run::{Keys, RunRecord};
+use crate::ledger::run::RunRecord;
+use crate::ledger::sorted_run::Keys;
 
 /// The condition that holds for every region.
 pub(crate) const EVERYWHERE: &str = "1";

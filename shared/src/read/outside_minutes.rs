@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::host::{Sql, Value};
 use crate::ledger::device_window::{DEVICE_WINDOWS, DeviceWindow};
 use crate::ledger::integers;
-use crate::ledger::sorted_run::{Keys, RunRecord};
+use crate::ledger::run::RunRecord;
+use crate::ledger::sorted_run::Keys;
 use crate::limits;
 use crate::read::outside::{HOUR, Look, check_number, instant};
 
