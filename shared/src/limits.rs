@@ -7,6 +7,7 @@ mod excursions;
 mod export;
 mod formats;
 mod intake;
+mod pressure;
 mod silence;
 mod sources;
 
@@ -16,6 +17,7 @@ pub use self::excursions::*;
 pub use self::export::*;
 pub use self::formats::*;
 pub use self::intake::*;
+pub use self::pressure::*;
 pub use self::silence::*;
 pub use self::sources::*;
 
@@ -180,17 +182,6 @@ pub const JOURNAL_BYTES_MAX: usize = u32::MAX as usize;
 
 /// How long a full journal counts as full without another look, in milliseconds.
 pub const JOURNAL_FULL_MS: i64 = 2_000;
-
-/// The highest pressure of the journal: it is at its bound. At half of the bound it is 0.
-pub const JOURNAL_PRESSURE_MAX: u8 = 8;
-
-/// How long a request waits before its answer at the highest pressure of the journal, in
-/// milliseconds; with less pressure, less by its square. A sender that waits for answers is slowed
-/// down to what is folded, long before its patience ends.
-pub const PRESSURE_PAUSE_MS_MAX: u64 = 512;
-
-/// Under pressure, one request in this many folds, at least.
-pub const REQUESTS_PER_FOLD_UNDER_PRESSURE: u64 = 8;
 
 /// A fold step ends with the entry that reaches this many readings. With more, each run
 /// is written less often: with half of it, a fold takes a third more instructions. With fewer, a fold
